@@ -1,0 +1,58 @@
+"""The two contracts of this package: ``Source`` describes and reads, ``Sink`` writes and commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import pyarrow as pa
+
+from partitioner.model import CommitRecord, Dataset, Fragment
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where a dataset comes from. Small and picklable: workers rebuild it and read by themselves."""
+
+    name: str
+
+    def describe(self) -> Dataset:
+        """The dataset as fragments, from metadata where the format has it.
+
+        Raises DataError naming the path, and the remedy, where input is missing, corrupt or matches nothing.
+        """
+        ...
+
+    def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of one fragment, in input order, as record batches; ``columns`` None means all.
+
+        Concatenating the reads of all fragments, in order, gives every row of the dataset exactly once, also after
+        ``Fragments.cut``. Raises DataError for a column that is not there.
+        """
+        ...
+
+    def fingerprint(self, fragment: Fragment) -> str:
+        """Changes when the file behind the fragment does (size and modification time or ETag)."""
+        ...
+
+
+class Sink(Protocol):
+    """Where output goes. An attempt stages, then one atomic create decides whose output counts."""
+
+    name: str
+
+    def write(self, attempt_id: str, batches: Iterator[pa.RecordBatch], metadata: Mapping[str, str]) -> Any:
+        """Stage the rows of one attempt; invisible to readers until committed."""
+        ...
+
+    def commit(self, staged: Any) -> CommitRecord:
+        """Make it appear, whole and once. When another attempt was first, return the winner's record."""
+        ...
+
+    def abort(self, staged: Any) -> None:
+        """Drop what was staged."""
+        ...
+
+    def finish(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest, then ``_SUCCESS``, after the last commit."""
+        ...

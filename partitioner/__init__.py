@@ -1,0 +1,1 @@
+"""Cost-based partitioning for batch training and inference on Dask and Spark."""

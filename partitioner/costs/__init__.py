@@ -1,0 +1,1 @@
+"""Cost models: seconds and peak memory of every fragment."""

@@ -1,0 +1,1 @@
+"""Engines: where attempts run. They differ by declared capabilities, never by name."""

@@ -1,0 +1,103 @@
+"""Every error the library raises on purpose.
+
+    PartitionerError                 exit code
+    ├── ConfigError                  2   a setting, argument or table is wrong
+    │   ├── UnknownName              2   no algorithm, engine, ... of that name
+    │   └── MissingDependency        2   an extra is not installed
+    ├── DataError                    2   the input is missing, corrupt or lacks a column
+    │   └── CostError                2   a cost is negative, NaN or infinite
+    ├── ProgramError                 2   the function cannot be pickled or built
+    ├── OutputExists                 2   the output already holds another run
+    ├── ResumeRefused                2   input, config or code differ from the run's
+    ├── InfeasiblePlan               3   no placement can meet the demands
+    ├── RunFailed                    4   a sub-task failed for good, or rows do not add up
+    │   ├── PreflightFailed          4   a worker cannot do its part, found before the first sub-task
+    │   └── EngineLost               4   the cluster went away or cannot be reached; resumable
+    └── Interrupted                130   Ctrl-C; resumable
+
+A message says what was received, what the limit is and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class PartitionerError(Exception):
+    """Root of the tree; ``exit_code`` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class ConfigError(PartitionerError, ValueError):
+    """A setting, an argument or a column of an input table is wrong."""
+
+    exit_code = 2
+
+
+class UnknownName(ConfigError):
+    """Nothing of that kind is registered under the name."""
+
+
+class MissingDependency(ConfigError):
+    """An optional package is not installed; the message holds the command that installs it."""
+
+
+class DataError(PartitionerError):
+    """The input is missing, corrupt, or lacks what was asked of it."""
+
+    exit_code = 2
+
+
+class CostError(DataError):
+    """A cost is negative, NaN or infinite; the message names the fragment or sub-task."""
+
+
+class ProgramError(PartitionerError):
+    """The user's function or class cannot be pickled, imported or built."""
+
+    exit_code = 2
+
+
+class OutputExists(PartitionerError):
+    """The output directory already holds another run."""
+
+    exit_code = 2
+
+
+class ResumeRefused(PartitionerError):
+    """Input, config or code differ from those of the run to resume; the message shows the difference."""
+
+    exit_code = 2
+
+
+class InfeasiblePlan(PartitionerError):
+    """No placement can meet the demands; the message names the resource, the demand and the largest capacity."""
+
+    exit_code = 3
+
+
+class RunFailed(PartitionerError):
+    """A sub-task failed for good, or the rows do not add up. What is committed stays and can be resumed."""
+
+    exit_code = 4
+
+
+class PreflightFailed(RunFailed):
+    """A worker cannot do its part; one sentence per failure, found before the first sub-task."""
+
+
+class EngineLost(RunFailed):
+    """The cluster cannot be reached or went away; the run can be resumed."""
+
+
+class Interrupted(PartitionerError):
+    """Stopped by Ctrl-C; the message holds the command that resumes."""
+
+    exit_code = 130
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """`` Did you mean 'x'?`` for the known name closest to ``name``, or nothing."""
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""

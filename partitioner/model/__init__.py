@@ -1,0 +1,29 @@
+"""The values that every stage passes on: frozen, columnar where they can be large.
+
+``data`` fragments, datasets and costs; ``tasks`` sub-tasks and their limits; ``workers``; ``plan``; ``execution``
+attempts, events and commit records. Seconds are float seconds at reference speed 1.0, sizes are bytes.
+"""
+
+from partitioner.model.data import Costs, Dataset, Fragment, Fragments
+from partitioner.model.execution import Attempt, CommitRecord, Event, EventKind
+from partitioner.model.plan import Plan
+from partitioner.model.tasks import Edges, Limits, SubTask, SubTasks
+from partitioner.model.workers import Worker, Workers
+
+__all__ = [
+    "Attempt",
+    "CommitRecord",
+    "Costs",
+    "Dataset",
+    "Edges",
+    "Event",
+    "EventKind",
+    "Fragment",
+    "Fragments",
+    "Limits",
+    "Plan",
+    "SubTask",
+    "SubTasks",
+    "Worker",
+    "Workers",
+]

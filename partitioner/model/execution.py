@@ -1,0 +1,108 @@
+"""What happens while a plan runs: attempts, the events engines report, and commit records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at one sub-task on one worker: the only thing an engine is handed. Small and picklable.
+
+    ``task_key`` names the sub-task, ``12`` or, for a part left by bisection, ``12.0`` and ``12.01``; ``number`` counts the
+    tries from 0; ``worker_id`` is where the plan wants it; ``run_url`` is the run directory, from which the worker
+    loads everything else (program, source, sub-task table) once per process. ``cpus`` bounds numeric threads.
+    Demands are as in ``SubTasks``.
+    """
+
+    task_key: str
+    number: int
+    worker_id: str
+    run_url: str
+    seconds: float = 0.0
+    memory_bytes: float = 0.0
+    cpus: float = 1.0
+    gpus: float = 0.0
+    gpu_memory_bytes: float = 0.0
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def attempt_id(self) -> str:
+        """Unique within a run: ``12.0-a1`` is the second try at part 0 of sub-task 12."""
+        return f"{self.task_key}-a{self.number}"
+
+
+class EventKind(StrEnum):
+    """What engines report. ``failed`` is an error of the program, ``lost`` a death of the process that ran it."""
+
+    STARTED = "started"
+    FINISHED = "finished"
+    FAILED = "failed"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+    WORKER_JOINED = "worker_joined"
+    WORKER_LOST = "worker_lost"
+    ENGINE_LOST = "engine_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened; ``at`` is seconds on the driver's clock when it was seen.
+
+    ``record`` belongs to ``finished``; ``error`` (type, message, traceback, ``fatal`` when no retry can mend it) to
+    ``failed``; ``worker`` to ``worker_joined``.
+    """
+
+    kind: EventKind
+    attempt_id: str = ""
+    worker_id: str = ""
+    record: CommitRecord | None = None
+    error: Mapping[str, Any] = field(default_factory=dict)
+    worker: Any = None
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRecord:
+    """What one committed sub-task did. It travels in the footer of the file it describes, and lies beside it.
+
+    ``rows_in`` read, ``rows_out`` whose results are in the output, ``rows_written`` rows of the file, ``quarantined``;
+    ``segments`` are (fragment index, rows written) pairs in file order; ``seconds`` wall, ``cpu_seconds``, ``load_seconds``
+    to import and build the program, ``read_seconds`` waiting for input; ``peak_memory_bytes`` resident at the peak;
+    ``started`` and ``finished`` Unix time on the worker; ``digest`` sha256 of the rows written.
+    """
+
+    task_key: str
+    attempt_id: str
+    worker_id: str
+    path: str
+    rows_in: int
+    rows_out: int
+    rows_written: int
+    quarantined: int
+    segments: tuple[tuple[int, int], ...]
+    bytes_read: int
+    seconds: float
+    cpu_seconds: float
+    load_seconds: float
+    read_seconds: float
+    peak_memory_bytes: int
+    started: float
+    finished: float
+    digest: str
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> CommitRecord:
+        """The inverse of ``to_json``; keys that a later version added are ignored."""
+        known = {f.name for f in fields(cls)}
+        kept = {k: v for k, v in values.items() if k in known}
+        kept["segments"] = tuple((int(a), int(b)) for a, b in kept["segments"])
+        return cls(**kept)

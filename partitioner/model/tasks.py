@@ -1,0 +1,154 @@
+"""Sub-tasks: what is placed on workers, with their demands, and the limits they are cut to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from partitioner.model.data import Floats, Fragments, Ints
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the splitter keeps every sub-task within; ``None`` means no such limit.
+
+    ``target_task_seconds`` reference seconds; ``allowed_mem`` bytes of predicted peak; ``max_tasks`` a count;
+    ``min_tasks_per_slot`` sub-tasks per slot at least, where there are that many rows; ``slots`` of all workers.
+    """
+
+    target_task_seconds: float | None = None
+    allowed_mem: float | None = None
+    max_tasks: int | None = None
+    min_tasks_per_slot: int | None = None
+    slots: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SubTask:
+    """The row view of a line of ``SubTasks``; ``fragments`` are indices into ``SubTasks.fragments``."""
+
+    task_id: str
+    fragments: tuple[int, ...]
+    seconds: float
+    memory_bytes: float
+    cpus: float
+    gpus: float
+    gpu_memory_bytes: float
+    priority: float
+    deadline: float
+    release: float
+    seconds_by_class: Mapping[str, float]
+    resources: Mapping[str, float]
+    requires: frozenset[str]
+    group: str
+    depends_on: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edges:
+    """Dependencies: ``target`` starts at least ``delay`` seconds after ``source`` finishes. int64 task indices.
+
+    ``bytes`` are what moves along the edge when the two run on different workers.
+    """
+
+    source: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    target: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    delay: Floats = field(default_factory=lambda: np.empty(0, np.float64))
+    bytes: Floats = field(default_factory=lambda: np.empty(0, np.float64))
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+_DEFAULTS = {
+    "memory_bytes": 0.0,
+    "cpus": 1.0,
+    "gpus": 0.0,
+    "gpu_memory_bytes": 0.0,
+    "priority": 0.0,
+    "deadline": np.inf,
+    "release": 0.0,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SubTasks:
+    """Columnar sub-tasks, n of them.
+
+    ``task_id`` Arrow string array; ``seconds`` float64[n] at reference speed; ``seconds_by_class`` float64[n] per worker
+    class, overriding seconds / speed there (NaN: cannot run on that class); demands ``memory_bytes``, ``cpus``, ``gpus``
+    (a fraction shares one device), ``gpu_memory_bytes`` and ``resources``; ``deadline`` seconds (infinity: none);
+    ``release`` earliest start, seconds; ``requires`` label -> bool[n]; ``hard_deadline`` bool[n];
+    ``group`` one string per task or empty. Fragments of task i are
+    ``fragment_index[offsets[i]:offsets[i + 1]]``, indices into ``fragments``, in input order.
+    """
+
+    task_id: pa.Array
+    seconds: Floats
+    memory_bytes: Floats
+    cpus: Floats
+    gpus: Floats
+    gpu_memory_bytes: Floats
+    priority: Floats
+    deadline: Floats
+    release: Floats
+    seconds_by_class: Mapping[str, Floats] = field(default_factory=dict)
+    resources: Mapping[str, Floats] = field(default_factory=dict)
+    requires: Mapping[str, Bools] = field(default_factory=dict)
+    hard_deadline: Bools | None = None
+    group: tuple[str, ...] = ()
+    edges: Edges = field(default_factory=Edges)
+    fragments: Fragments | None = None
+    offsets: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
+    fragment_index: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @classmethod
+    def build(cls, seconds: npt.ArrayLike, task_id: Any = None, **columns: Any) -> SubTasks:
+        """Sub-tasks from columns, with the documented defaults for those not given.
+
+        ``seconds`` float[n]; ``task_id`` n strings, by default ``t000000`` and so on.
+        """
+        sec = np.asarray(seconds, np.float64)
+        n = len(sec)
+        if task_id is None:
+            width = max(6, len(str(max(n - 1, 0))))
+            task_id = np.char.add("t", np.char.zfill(np.arange(n).astype(f"U{width}"), width)) if n else []
+        ids = task_id if isinstance(task_id, pa.Array) else pa.array(task_id, pa.string())
+        plain: dict[str, Any] = {
+            c: np.asarray(columns.pop(c), np.float64) if c in columns else np.full(n, d) for c, d in _DEFAULTS.items()
+        }
+        return cls(task_id=ids, seconds=sec, **plain, **columns)
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+    def fragments_of(self, i: int) -> Ints:
+        """Indices into ``fragments`` of task i, in input order."""
+        return self.fragment_index[self.offsets[i] : self.offsets[i + 1]]
+
+    def __getitem__(self, i: int) -> SubTask:
+        parents = np.flatnonzero(self.edges.target == i)
+        return SubTask(
+            task_id=self.task_id[int(i)].as_py(),
+            fragments=tuple(int(f) for f in self.fragments_of(i)) if self.fragments is not None else (),
+            seconds=float(self.seconds[i]),
+            **{c: float(getattr(self, c)[i]) for c in _DEFAULTS},
+            seconds_by_class={k: float(v[i]) for k, v in self.seconds_by_class.items()},
+            resources={k: float(v[i]) for k, v in self.resources.items()},
+            requires=frozenset(k for k, v in self.requires.items() if v[i]),
+            group=self.group[i] if self.group else "",
+            depends_on=tuple(
+                (self.task_id[int(self.edges.source[e])].as_py(), float(self.edges.delay[e])) for e in parents
+            ),
+        )
+
+    def with_columns(self, **columns: Any) -> SubTasks:
+        """A copy with some columns replaced."""
+        return replace(self, **columns)

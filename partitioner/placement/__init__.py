@@ -1,0 +1,1 @@
+"""Placement: sub-tasks onto workers, with a lower bound. One algorithm per file."""

@@ -1,0 +1,1 @@
+"""Reducers: how partial results become one result."""

@@ -1,0 +1,139 @@
+"""What exists, by kind and name: lazy, sorted, read-only. Adding one is a line here and a file of its own.
+
+A target is ``module:attribute``; the module is imported when the name is first loaded, so a registered solver costs
+nothing until used. Third parties register the same through entry points of the group ``partitioner.<kind>``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from partitioner.errors import ConfigError, MissingDependency, UnknownName, nearest
+
+DISTRIBUTION = "batch-partitioner"
+
+
+class Entry(NamedTuple):
+    """Where a name is implemented, and the extra that brings what it imports."""
+
+    target: str
+    extra: str = ""
+
+
+def _files(package: str, **classes: str) -> dict[str, Entry]:
+    """One file per name: ``lpt="Lpt"`` is ``<package>.lpt:Lpt``; ``"Class@extra"`` names the extra it needs."""
+    table = {}
+    for name, spec in classes.items():
+        attribute, _, extra = spec.partition("@")
+        table[name] = Entry(f"{package}.{name}:{attribute}", extra)
+    return table
+
+
+_BUILT_IN: dict[str, dict[str, Entry]] = {
+    "placements": _files(
+        "partitioner.placement",
+        round_robin="RoundRobin",
+        least_loaded="LeastLoaded",
+        lpt="Lpt",
+    ),
+    "costs": _files(
+        "partitioner.costs",
+        rows="Rows",
+        bytes="Bytes",
+        declared="Declared",
+        expression="Expression",
+        callable="Callable",
+    ),
+    "splits": _files(
+        "partitioner.splits",
+        ordered="Ordered",
+        packed="Packed",
+    ),
+    "engines": _files(
+        "partitioner.engines",
+        serial="SerialEngine",
+        dask="DaskEngine@dask",
+        simulated="SimulatedEngine",
+    ),
+    "reducers": _files(
+        "partitioner.reducers",
+        concat="Concat",
+        count="Count",
+        mean="Mean",
+        variance="Variance",
+        soft_vote="SoftVote@ml",
+        hard_vote="HardVote@ml",
+        weighted_mean="WeightedMean",
+    ),
+    "connectors": _files(
+        "connectors",
+        parquet="ParquetSource",
+        csv="CsvSource",
+        jsonl="JsonLinesSource",
+        libsvm="LibsvmSource",
+        files="FilesSource",
+        memory="MemorySource",
+    ),
+}
+
+
+def kinds() -> tuple[str, ...]:
+    """The kinds of things that can be registered."""
+    return tuple(_BUILT_IN)
+
+
+def entries(kind: str) -> Mapping[str, Entry]:
+    """Name to entry of one kind, sorted, built-in and third-party."""
+    if kind not in _BUILT_IN:
+        raise UnknownName(f"No kind {kind!r}; the kinds are {', '.join(_BUILT_IN)}.{nearest(kind, list(_BUILT_IN))}")
+    table = dict(_BUILT_IN[kind])
+    for point in entry_points(group=f"partitioner.{kind}"):
+        table.setdefault(point.name, Entry(point.value))
+    return MappingProxyType(dict(sorted(table.items())))
+
+
+def names(kind: str) -> list[str]:
+    """The registered names of one kind, sorted."""
+    return list(entries(kind))
+
+
+def load(kind: str, name: str) -> Any:
+    """The class or function registered as ``name``.
+
+    Raises UnknownName with the list of names, or MissingDependency with the command that installs what is missing.
+    """
+    table = entries(kind)
+    if name not in table:
+        known = list(table)
+        raise UnknownName(f"No {kind.rstrip('s')} named {name!r}; there are {', '.join(known)}.{nearest(name, known)}")
+    entry = table[name]
+    module_name, _, attribute = entry.target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if module_name.startswith(str(error.name)):
+            raise
+        extra = f"[{entry.extra}]" if entry.extra else ""
+        raise MissingDependency(
+            f"{kind.rstrip('s')} {name!r} needs the package {error.name!r}, which is not installed: "
+            f'pip install "{DISTRIBUTION}{extra}"'
+        ) from error
+    _check_ours(module)
+    return getattr(module, attribute)
+
+
+def _check_ours(module: Any) -> None:
+    """``connectors`` is a common name: refuse another package of that name that shadows ours."""
+    root = module.__name__.partition(".")[0]
+    if root != "connectors":
+        return
+    package = importlib.import_module(root)
+    if getattr(package, "DISTRIBUTION", None) != DISTRIBUTION:
+        raise ConfigError(
+            f"The package 'connectors' found at {package.__file__} is not the one of {DISTRIBUTION}; "
+            "remove it from the Python path or put this installation before it."
+        )

@@ -1,0 +1,1 @@
+"""Reports: predicted against actual, for people."""

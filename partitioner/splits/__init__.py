@@ -1,0 +1,1 @@
+"""Splitters: fragments and their costs into sub-tasks within limits."""
