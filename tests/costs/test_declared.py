@@ -1,0 +1,66 @@
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from partitioner.costs.declared import Declared
+from partitioner.errors import ConfigError, CostError, DataError
+from partitioner.testing.costs import TableSource, sample_dataset
+
+
+def test_numbers_in_fragment_order():
+    costs = Declared([4.0, 3.0, 2.0, 1.0], memory_bytes=np.array([1, 2, 3, 4])).estimate(sample_dataset())
+    assert costs.seconds.tolist() == [4.0, 3.0, 2.0, 1.0]
+    assert costs.memory_bytes.tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_one_number_for_all():
+    assert Declared(2).estimate(sample_dataset()).seconds.tolist() == [2.0, 2.0, 2.0, 2.0]
+
+
+def test_a_feature_by_name():
+    assert Declared("pixels").estimate(sample_dataset()).seconds.tolist() == [10.0, 20.0, 30.0, 40.0]
+
+
+def test_a_column_by_name_is_summed():
+    assert Declared("n").estimate(sample_dataset()).seconds.tolist() == [0.0, 3.0, 12.0, 30.0]
+
+
+@pytest.mark.parametrize("kind", [dict, pd.DataFrame, pa.table])
+def test_a_table_by_path_is_shared_by_size(kind):
+    source = TableSource(pa.table({"n": list(range(8))}))
+    dataset = source.dataset([1, 3, 4], paths=["a", "a", "b"])
+    table = kind({"path": ["b", "a"], "seconds": [5.0, 8.0], "memory_bytes": [50.0, 80.0]})
+    costs = Declared(table=table).estimate(dataset)
+    assert costs.seconds.tolist() == [2.0, 6.0, 5.0]
+    assert costs.memory_bytes.tolist() == [20.0, 60.0, 50.0]
+
+
+def test_a_wrong_count_is_refused():
+    with pytest.raises(CostError, match="2 declared seconds for 4 fragments"):
+        Declared([1.0, 2.0]).estimate(sample_dataset())
+
+
+def test_a_negative_number_names_the_fragment():
+    with pytest.raises(CostError, match=r"-1.0 s for fragment 1, part-1"):
+        Declared([1.0, -1.0, 1.0, 1.0]).estimate(sample_dataset())
+
+
+def test_a_path_without_a_row_is_named():
+    with pytest.raises(CostError, match=r"no row for 'part-1' \(3 of 4"):
+        Declared(table={"path": ["part-0"], "seconds": [1.0]}).estimate(sample_dataset())
+
+
+def test_a_table_without_seconds_is_refused():
+    with pytest.raises(ConfigError, match=r"lacks the column 'seconds'.*Did you mean 'second'"):
+        Declared(table={"path": ["a"], "second": [1.0]})
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(DataError, match=r"'pixel'.*Did you mean 'pixels'"):
+        Declared("pixel").estimate(sample_dataset())
+
+
+def test_neither_seconds_nor_table_is_refused():
+    with pytest.raises(ConfigError, match="either seconds"):
+        Declared()
