@@ -13,106 +13,89 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 _SAMPLE_SECONDS = 0.01
 _lock = threading.Lock()
-_active: set[Measure] = set()
+_active: list[Measurement] = []
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Measurement:
-    """What was used between entering and leaving a ``Measure``.
+    """What was used inside ``with measured() as m:``; filled in when left, all zero before.
 
-    ``seconds`` wall; ``cpu_seconds`` of the process, all threads; ``thread_cpu_seconds`` of the entering thread alone;
+    ``wall_seconds``; ``cpu_seconds`` of the process, all threads; ``thread_cpu_seconds`` of the measuring thread alone;
     ``baseline_memory_bytes`` resident on entry and ``peak_memory_bytes`` resident at the peak, of the process;
-    ``gpu_memory_bytes`` allocated at the peak through torch, 0 where it is not loaded; ``started`` and ``finished`` Unix
-    time; ``shared``: another attempt was measured in this process meanwhile; ``exact_peak``: the kernel's figure, no sample.
+    ``gpu_memory_bytes`` allocated at the peak through torch, 0 where it is not loaded; ``started`` Unix time;
+    ``shared``: another attempt was measured in this process meanwhile; ``exact_peak``: the kernel's figure, no sample.
     """
 
-    seconds: float
-    cpu_seconds: float
-    thread_cpu_seconds: float
-    baseline_memory_bytes: int
-    peak_memory_bytes: int
-    gpu_memory_bytes: int
-    started: float
-    finished: float
-    shared: bool
-    exact_peak: bool
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    thread_cpu_seconds: float = 0.0
+    baseline_memory_bytes: int = 0
+    peak_memory_bytes: int = 0
+    gpu_memory_bytes: int = 0
+    started: float = 0.0
+    shared: bool = False
+    exact_peak: bool = False
+
+    def to_measured(self) -> dict[str, float]:
+        """What goes beside the named fields of a commit record, as plain numbers."""
+        return {
+            "thread_cpu_seconds": self.thread_cpu_seconds,
+            "baseline_memory_bytes": float(self.baseline_memory_bytes),
+            "gpu_memory_bytes": float(self.gpu_memory_bytes),
+            "shared": float(self.shared),
+            "exact_peak": float(self.exact_peak),
+        }
 
 
-class Measure:
-    """A context manager; ``result`` is the Measurement once left, also when left by an exception.
-
-    ``with Measure() as measure: work()`` and then ``measure.result``. Enter and leave it on the same thread.
-    """
-
-    def __init__(self) -> None:
-        self.peak = 0
-        self.shared = False
-        self._result: Measurement | None = None
-        self._sampler: _Sampler | None = None
-
-    @property
-    def result(self) -> Measurement:
-        """The measurement; RuntimeError while still inside."""
-        if self._result is None:
-            raise RuntimeError("Measure.result is known only after its with block has been left.")
-        return self._result
-
-    def __enter__(self) -> Self:
+@contextmanager
+def measured() -> Iterator[Measurement]:
+    """Measure the block; the figures are there once it is left, also by an exception. Costs about 50 microseconds."""
+    m = Measurement(started=time.time())
+    with _lock:
+        sampler = _join(m)
+    cuda = _torch_cuda()
+    if cuda is not None:
+        cuda.reset_peak_memory_stats()
+    cpu, thread_cpu, wall = time.process_time(), time.thread_time(), time.perf_counter()
+    try:
+        yield m
+    finally:
+        m.wall_seconds = time.perf_counter() - wall
+        m.thread_cpu_seconds = time.thread_time() - thread_cpu
+        m.cpu_seconds = time.process_time() - cpu
         with _lock:
-            self._enter_peak()
-        self._torch = _torch_cuda()
-        if self._torch is not None:
-            self._torch.reset_peak_memory_stats()
-        self._started = time.time()
-        self._cpu, self._thread_cpu = time.process_time(), time.thread_time()
-        self._wall = time.perf_counter()
-        return self
+            _active.remove(m)
+            _note(m, sampler.stop() if sampler is not None else _resident())
+        if cuda is not None:
+            m.gpu_memory_bytes = int(cuda.max_memory_allocated())
 
-    def _enter_peak(self) -> None:
-        """Note the peak for those already running, reset it, join them."""
-        reading = _resident()
-        if reading is None or not _reset_peak():
-            self._sampler = _Sampler()
-            self._baseline = self.peak = self._sampler.peak
-            self._exact = False
-        else:
-            self._baseline = self.peak = reading[0]
-            self._exact = True
-        for other in _active:
-            other.shared = self.shared = True
-            if reading is not None:
-                other.peak = max(other.peak, reading[1])
-        _active.add(self)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        wall = time.perf_counter() - self._wall
-        thread_cpu = time.thread_time() - self._thread_cpu
-        cpu = time.process_time() - self._cpu
-        with _lock:
-            _active.discard(self)
-            reading = _resident() if self._exact else None
-            last = self._sampler.stop() if self._sampler is not None else 0
-            self.peak = max(self.peak, reading[1] if reading else last)
-        self._result = Measurement(
-            seconds=wall,
-            cpu_seconds=cpu,
-            thread_cpu_seconds=thread_cpu,
-            baseline_memory_bytes=self._baseline,
-            peak_memory_bytes=self.peak,
-            gpu_memory_bytes=int(self._torch.max_memory_allocated()) if self._torch is not None else 0,
-            started=self._started,
-            finished=self._started + wall,
-            shared=self.shared,
-            exact_peak=self._exact,
-        )
+def _join(m: Measurement) -> _Sampler | None:
+    """Note the peak for those already running, reset it, join them; a sampler where the kernel keeps no peak."""
+    reading = _resident()
+    for other in _active:
+        other.shared = m.shared = True
+        _note(other, reading if other.exact_peak else None)
+    _active.append(m)
+    if reading is not None and _reset_peak():
+        m.baseline_memory_bytes = m.peak_memory_bytes = reading[0]
+        m.exact_peak = True
+        return None
+    sampler = _Sampler()
+    m.baseline_memory_bytes = m.peak_memory_bytes = sampler.baseline
+    return sampler
+
+
+def _note(m: Measurement, reading: tuple[int, int] | None) -> None:
+    if reading is not None:
+        m.peak_memory_bytes = max(m.peak_memory_bytes, reading[1])
 
 
 def _resident() -> tuple[int, int] | None:
@@ -163,7 +146,7 @@ class _Sampler:
         import psutil
 
         self._process = psutil.Process()
-        self.peak = int(self._process.memory_info().rss)
+        self.baseline = self.peak = self._rss()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="measure-memory", daemon=True)
         self._thread.start()
@@ -172,12 +155,15 @@ class _Sampler:
         while not self._stop.wait(_SAMPLE_SECONDS):
             self._look()
 
-    def _look(self) -> None:
-        self.peak = max(self.peak, int(self._process.memory_info().rss))
+    def _rss(self) -> int:
+        return int(self._process.memory_info().rss)
 
-    def stop(self) -> int:
-        """The peak, after a last look."""
+    def _look(self) -> None:
+        self.peak = max(self.peak, self._rss())
+
+    def stop(self) -> tuple[int, int]:
+        """Resident bytes now and at the peak, after a last look."""
         self._stop.set()
         self._thread.join()
         self._look()
-        return self.peak
+        return self.peak, self.peak
