@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from partitioner.model import CommitRecord, Dataset, Fragment
+from partitioner.model import Dataset, Fragment
 
 
 @runtime_checkable
 class Source(Protocol):
     """Where a dataset comes from. Small and picklable: workers rebuild it and read by themselves."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Its registered name."""
+        ...
 
     def describe(self) -> Dataset:
         """The dataset as fragments, from metadata where the format has it.
@@ -41,16 +44,24 @@ class Sink(Protocol):
 
     name: str
 
-    def write(self, attempt_id: str, batches: Iterator[pa.RecordBatch], metadata: Mapping[str, str]) -> Any:
-        """Stage the rows of one attempt; invisible to readers until committed."""
+    def write(self, key: str, batches: Iterator[pa.RecordBatch], facts: Callable[[], Mapping[str, Any]]) -> Any:
+        """Stage the rows of one attempt at sub-task ``key``; invisible to readers until committed.
+
+        ``facts`` is called once, after the last batch: what the file shall say of itself (rows in, segments), the same
+        for every attempt at the same sub-task, so that equal runs give equal bytes.
+        """
         ...
 
-    def commit(self, staged: Any) -> CommitRecord:
-        """Make it appear, whole and once. When another attempt was first, return the winner's record."""
+    def commit(self, staged: Any) -> dict[str, Any]:
+        """Make it appear, whole and once. Returns the facts of the output that counts: the winner's, if not ours."""
         ...
 
     def abort(self, staged: Any) -> None:
         """Drop what was staged."""
+        ...
+
+    def committed(self, key: str) -> dict[str, Any] | None:
+        """The facts of the committed output of ``key``, or None."""
         ...
 
     def finish(self, manifest: Mapping[str, Any]) -> None:

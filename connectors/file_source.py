@@ -1,0 +1,95 @@
+"""What all sources of files have in common: paths, projection, storage options and fingerprints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from connectors.listing import Paths, as_paths, expand
+from connectors.location import FileInfo, reading, system
+from partitioner.errors import DataError, nearest
+from partitioner.model import Fragment
+
+BATCH_ROWS = 65_536
+"""Rows of a record batch at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """Files by path, directory, glob or a list of those; a value that any worker can rebuild.
+
+    ``path`` as given, kept absolute; ``columns`` the dataset is limited to, None for all; ``storage_options`` as in
+    ``connectors.location``, never shown.
+    """
+
+    path: Paths
+    columns: Sequence[str] | None = None
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    name: ClassVar[str] = ""
+    extensions: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", as_paths(self.path))
+        if self.columns is not None:
+            object.__setattr__(self, "columns", tuple(self.columns))
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The absolute paths, directories, globs and URLs given."""
+        return self.path  # type: ignore[return-value]
+
+    @property
+    def remote(self) -> bool:
+        """Whether any path is a URL."""
+        return any("://" in path for path in self.paths)
+
+    def files(self) -> list[FileInfo]:
+        """The files meant, in input order. Raises DataError where there are none."""
+        return expand(self.paths, self.extensions, self.storage_options)
+
+    def stat(self, path: str) -> FileInfo:
+        """One file, now. Raises DataError where it is gone."""
+        with reading(path):
+            return system(path, self.storage_options).stat(path)
+
+    def fingerprint(self, fragment: Fragment) -> str:
+        """Size and modification time, or ETag, of the file behind ``fragment``."""
+        return self.stat(fragment.path).tag
+
+    def fingerprints(self) -> dict[str, str]:
+        """Path to fingerprint of every file of the dataset, from one listing."""
+        return {info.path: info.tag for info in self.files()}
+
+
+def projected(schema: pa.Schema, columns: Sequence[str] | None, path: str) -> pa.Schema:
+    """``schema`` limited to ``columns``, in their order. Raises DataError naming what is missing and what is near."""
+    if columns is None:
+        return schema
+    for column in columns:
+        if column not in schema.names:
+            known = schema.names
+            shown = ", ".join(known[:20]) + (f", ... ({len(known)} in all)" if len(known) > 20 else "")
+            raise DataError(f"No column {column!r} in {path}; there are {shown}.{nearest(column, known)}")
+    return pa.schema([schema.field(column) for column in columns])
+
+
+def narrowed(wanted: Sequence[str] | None, allowed: Sequence[str] | None, path: str) -> Sequence[str] | None:
+    """The columns of one read: ``wanted``, which must lie within the source's own ``columns`` where it has any."""
+    if wanted is not None and allowed is not None:
+        for column in wanted:
+            if column not in allowed:
+                raise DataError(
+                    f"No column {column!r} in {path} as limited to columns={list(allowed)}."
+                    f"{nearest(column, list(allowed))}"
+                )
+    return allowed if wanted is None else wanted
+
+
+def int64(values: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """``values`` as int64[n]."""
+    return np.asarray(values, np.int64)

@@ -1,0 +1,119 @@
+"""From what a user wrote (file, directory, glob, or a list of them) to the files it means, in input order."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from connectors.location import FileInfo, Options, absolute, hidden, reading, system
+from partitioner.errors import DataError
+
+PathLike = str | os.PathLike[str]
+Paths = PathLike | Sequence[PathLike]
+T = TypeVar("T")
+R = TypeVar("R")
+
+_MAGIC = re.compile(r"[*?[]")
+
+
+def as_paths(paths: Paths) -> tuple[str, ...]:
+    """One path or several, as absolute paths and URLs. Raises DataError for an empty list."""
+    several = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    if not several:
+        raise DataError("An empty list of input paths was given; give at least one file, directory or glob.")
+    return tuple(absolute(p) for p in several)
+
+
+def expand(paths: Sequence[str], extensions: Sequence[str], options: Options | None = None) -> list[FileInfo]:
+    """The files meant by ``paths``: as given, directories and globs sorted by name, no file twice.
+
+    A directory means its files, at any depth, whose names end in one of ``extensions`` (empty: all); names that
+    begin with ``_`` or ``.`` are ignored there and in globs. Raises DataError for a path that does not exist and
+    for a glob or directory that matches nothing.
+    """
+    found: dict[str, FileInfo] = {}
+    for path in paths:
+        found.update((info.path, info) for info in _expand_one(path, tuple(extensions), options))
+    return list(found.values())
+
+
+def _expand_one(path: str, extensions: tuple[str, ...], options: Options | None) -> list[FileInfo]:
+    at = system(path, options)
+    if "://" not in path and os.path.isfile(path):
+        return [at.stat(path)]
+    if _MAGIC.search(path) and not os.path.exists(path):
+        return _glob(path, options)
+    if "://" in path and not path.endswith("/"):
+        try:
+            return [at.stat(path)]
+        except (FileNotFoundError, IsADirectoryError):
+            pass  # a directory of an object store has no object of its own
+    return _directory(path.rstrip("/"), extensions, options)
+
+
+def _directory(path: str, extensions: tuple[str, ...], options: Options | None) -> list[FileInfo]:
+    with reading(path):
+        try:
+            below = list(system(path, options).walk(path, deep=True))
+        except FileNotFoundError as error:
+            raise DataError(
+                f"Nothing at {path}: no such file or directory. Check the spelling; a relative path is looked up "
+                f"from the working directory ({os.getcwd()})."
+            ) from error
+    kept = [f for f in below if f.path.endswith(extensions or "") and not _ignored(f.path[len(path) :])]
+    if not kept:
+        wanted = " or ".join(extensions) or "any name"
+        raise DataError(
+            f"No input at {path}: it does not exist or holds no file ending in {wanted} (of {len(below)} files; "
+            "names that begin with _ or . are ignored). Correct the path, or name the files by a glob."
+        )
+    return sorted(kept)
+
+
+def _glob(pattern: str, options: Options | None) -> list[FileInfo]:
+    head = pattern[: _MAGIC.search(pattern).start()]  # type: ignore[union-attr]
+    base = head.rpartition("/")[0]
+    rest = pattern[len(base) + 1 :]
+    matches = _glob_regex(rest).fullmatch
+    try:
+        below = system(base or "/", options).walk(base or "/", deep="/" in rest or "**" in rest)
+        kept = [f for f in below if matches(f.path[len(base) :].lstrip("/"))]
+    except FileNotFoundError as error:
+        raise DataError(f"The glob {pattern} matches nothing: there is no directory {base}. Check it.") from error
+    if not kept:
+        raise DataError(f"The glob {pattern} matches no file below {base or '/'}. Check the pattern and the extension.")
+    return sorted(kept)
+
+
+def _glob_regex(pattern: str) -> re.Pattern[str]:
+    """``*``, ``?`` and ``[..]`` within a path part, ``**`` over any number of parts; hidden names only when written."""
+    parts = []
+    for part in pattern.split("/"):
+        if part == "**":
+            parts.append(r"(?:(?![_.])[^/]+/)*")
+            continue
+        body = ""
+        for piece in re.findall(r"\[!?[^]]+\]|\*+|\?|[^*?[]+|\[", part):
+            if piece.startswith("["):
+                body += re.escape(piece) if piece == "[" else piece.replace("[!", "[^")
+            else:
+                body += "[^/]*" if piece[0] == "*" else "[^/]" if piece == "?" else re.escape(piece)
+        parts.append(("" if hidden(part) else "(?![_.])") + body + "/")
+    expression = "".join(parts)
+    # A pattern ends in a file name; one that ends in ``**`` means every file below.
+    return re.compile(expression[:-1] if expression.endswith("/") else expression + r"(?![_.])[^/]+")
+
+
+def _ignored(relative: str) -> bool:
+    return any(hidden(part) for part in relative.split("/") if part)
+
+
+def in_threads(function: Callable[[T], R], items: Sequence[T], remote: bool) -> list[R]:
+    """``[function(i) for i in items]`` with overlapping input and output; the first error is raised."""
+    if len(items) < 4:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(32 if remote else 8, "partitioner-listing") as pool:
+        return list(pool.map(function, items))

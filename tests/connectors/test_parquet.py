@@ -1,0 +1,163 @@
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from connectors.parquet import ParquetSource
+from partitioner.errors import DataError
+
+
+def write(path, group=3, **columns):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path, row_group_size=group)
+    return path
+
+
+def rows(source, fragments, columns=None):
+    batches = [b for i in range(len(fragments)) for b in source.read(fragments[i], columns)]
+    return pa.Table.from_batches(batches).to_pylist() if batches else []
+
+
+def test_fragments_are_row_groups_in_file_order(tmp_path):
+    write(tmp_path / "b.parquet", a=[7, 8])
+    write(tmp_path / "a.parquet", a=[1, 2, 3, 4])
+    fragments = ParquetSource(tmp_path).describe().fragments
+    assert [(fragments[i].path[-9:], fragments[i].unit, fragments[i].rows) for i in range(len(fragments))] == [
+        ("a.parquet", 0, 3),
+        ("a.parquet", 1, 1),
+        ("b.parquet", 0, 2),
+    ]
+
+
+def test_bytes_are_those_of_the_selected_columns(tmp_path):
+    write(tmp_path / "x.parquet", a=[1, 2, 3], b=["long " * 50, "text " * 40, "here " * 60])
+    whole = ParquetSource(tmp_path).describe().fragments[0]
+    narrow = ParquetSource(tmp_path, columns=["a"]).describe().fragments[0]
+    assert narrow.bytes == whole.features["bytes:a"] < whole.features["bytes:b"]
+    assert whole.bytes == sum(whole.features.values())
+    assert list(narrow.features) == ["bytes:a"]
+
+
+def test_nested_column_bytes_sum_their_leaves(tmp_path):
+    write(tmp_path / "x.parquet", s=[{"p": 1, "q": "one"}], dotted=[1])
+    group = pq.read_metadata(tmp_path / "x.parquet").row_group(0)
+    leaves = sum(group.column(j).total_uncompressed_size for j in (0, 1))
+    assert ParquetSource(tmp_path).describe().fragments[0].features["bytes:s"] == leaves
+
+
+def test_columns_come_in_the_order_asked(tmp_path):
+    write(tmp_path / "x.parquet", a=[1], b=[2], c=[3])
+    source = ParquetSource(tmp_path)
+    (batch,) = source.read(source.describe().fragments[0], ["c", "a"])
+    assert batch.to_pydict() == {"c": [3], "a": [1]}
+
+
+def test_no_columns_still_count_rows(tmp_path):
+    write(tmp_path / "x.parquet", a=[1, 2])
+    source = ParquetSource(tmp_path)
+    assert [b.num_rows for b in source.read(source.describe().fragments[0], [])] == [2]
+
+
+def test_a_row_group_is_cut_by_rows(tmp_path):
+    write(tmp_path / "x.parquet", group=10, a=list(range(10)))
+    dataset = ParquetSource(tmp_path).describe()
+    finer, _ = dataset.fragments.cut(np.array([4]))
+    pieces = [[r["a"] for r in rows(dataset.source, finer.take([i]))] for i in range(4)]
+    assert pieces == [[0, 1], [2, 3, 4], [5, 6], [7, 8, 9]]
+
+
+def test_row_groups_without_rows_are_left_out(tmp_path):
+    write(tmp_path / "a.parquet", a=pa.array([], pa.int64()))
+    dataset = ParquetSource(tmp_path).describe()
+    assert (len(dataset.fragments), dataset.rows, dataset.schema.names) == (0, 0, ["a"])
+
+
+def test_files_with_columns_in_another_order_read_alike(tmp_path):
+    write(tmp_path / "1.parquet", a=[1], b=["x"])
+    write(tmp_path / "2.parquet", b=["y"], a=[2])
+    dataset = ParquetSource(tmp_path).describe()
+    assert rows(dataset.source, dataset.fragments) == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"a": [1]}, "2.parquet has no column 'b'"),
+        ({"a": [1], "b": [2]}, "2.parquet has column 'b' as int64, the first file of the dataset as string"),
+        ({"a": [1], "b": ["x"], "c": [1]}, "2.parquet has column 'c', which the first file of the dataset lacks"),
+    ],
+)
+def test_a_file_of_another_schema_is_named(tmp_path, columns, message):
+    write(tmp_path / "1.parquet", a=[1], b=["x"])
+    write(tmp_path / "2.parquet", **columns)
+    with pytest.raises(DataError, match=message):
+        ParquetSource(tmp_path).describe()
+
+
+def test_a_common_projection_mends_another_schema(tmp_path):
+    write(tmp_path / "1.parquet", a=[1], b=["x"])
+    write(tmp_path / "2.parquet", c=[3], a=[2])
+    dataset = ParquetSource(tmp_path, columns=["a"]).describe()
+    assert rows(dataset.source, dataset.fragments) == [{"a": 1}, {"a": 2}]
+
+
+def test_a_corrupt_file_among_good_ones_is_named(tmp_path):
+    for i in range(6):
+        write(tmp_path / f"{i}.parquet", a=[i])
+    (tmp_path / "4.parquet").write_bytes(b"PAR1 this is not Parquet")
+    with pytest.raises(DataError, match=r"Cannot read .*/4\.parquet as Parquet"):
+        ParquetSource(tmp_path).describe()
+
+
+def test_pages_corrupted_after_planning_are_named(tmp_path):
+    path = write(tmp_path / "x.parquet", group=5000, a=list(range(5000)))
+    source = ParquetSource(path)
+    fragment = source.describe().fragments[0]
+    content = bytearray(path.read_bytes())
+    content[4:60] = b"\xff" * 56
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"Cannot read .*x\.parquet as Parquet"):
+        list(source.read(fragment))
+
+
+def test_a_file_removed_after_planning_is_named(tmp_path):
+    path = write(tmp_path / "x.parquet", a=[1])
+    source = ParquetSource(path)
+    fragment = source.describe().fragments[0]
+    path.unlink()
+    with pytest.raises(DataError, match=r"No file at .*x\.parquet"):
+        list(source.read(fragment))
+
+
+def test_a_rewritten_file_is_read_as_it_is_now(tmp_path):
+    path = write(tmp_path / "x.parquet", a=[1, 2])
+    source = ParquetSource(path)
+    fragment = source.describe().fragments[0]
+    assert rows(source, source.describe().fragments) == [{"a": 1}, {"a": 2}]
+    before = source.fingerprint(fragment)
+    write(path, a=[30, 40, 50])
+    assert source.fingerprint(fragment) != before
+    assert rows(source, source.describe().fragments) == [{"a": 30}, {"a": 40}, {"a": 50}]
+
+
+def test_batches_are_bounded(tmp_path):
+    write(tmp_path / "x.parquet", group=200_000, a=np.arange(150_000))
+    source = ParquetSource(tmp_path)
+    sizes = [b.num_rows for b in source.read(source.describe().fragments[0])]
+    assert sizes == [65_536, 65_536, 18_928]
+
+
+def test_many_columns_are_one_total(tmp_path):
+    write(tmp_path / "x.parquet", **{f"c{j}": [j] for j in range(80)})
+    whole = ParquetSource(tmp_path).describe().fragments[0]
+    narrow = ParquetSource(tmp_path, columns=[f"c{j}" for j in range(70)]).describe().fragments[0]
+    assert whole.features == narrow.features == {}
+    assert 0 < narrow.bytes < whole.bytes
+
+
+def test_storage_options_are_not_shown_and_travel(tmp_path):
+    source = ParquetSource("s3://bucket/x", storage_options={"secret_access_key": "hush"})
+    assert "hush" not in repr(source)
+    assert pickle.loads(pickle.dumps(source)) == source
