@@ -194,6 +194,7 @@ class Costs:
     A sub-task costs ``fixed_seconds`` plus the sum of its fragments; its memory is ``fixed_memory_bytes`` plus the sum
     of its fragments' (``memory_combines="sum"``, the rows are held at once) or their largest (``"max"``).
     ``unit`` is ``"seconds"`` when seconds are real, or the name of the stand-in they are proportional to.
+    ``record_seconds`` float64[rows] in input order where the model looked at every row (sums to ``seconds``).
     ``details`` is what ``plan.explain()`` shows: source, coefficients with units, quantiles.
     """
 
@@ -208,6 +209,7 @@ class Costs:
     unit: str = "seconds"
     source: str = "declared"
     details: Mapping[str, Any] = field(default_factory=dict)
+    record_seconds: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.seconds)

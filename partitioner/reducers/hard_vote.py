@@ -1,0 +1,13 @@
+"""``hard_vote``: an ensemble in which each member has one vote."""
+
+from __future__ import annotations
+
+from partitioner.reducers.ensemble import HardVoting, Vote
+
+
+class HardVote(Vote):
+    """Each sub-task trains one classifier; the result is a fitted ``HardVoting``, ties to the first class."""
+
+    name = "hard_vote"
+    needs = ("classes_", "predict")
+    ensemble = HardVoting

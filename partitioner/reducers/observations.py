@@ -1,0 +1,86 @@
+"""What a program returned, read as observations: rows of numbers with, for tables, named columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from partitioner.errors import ProgramError
+from partitioner.model.data import Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observations:
+    """n observations of d numbers: ``values`` float64[n, d], ``known`` bool[n, d] (False for a null).
+
+    ``shape`` is that of one observation, ``()`` for plain numbers; ``names`` the d columns of a table.
+    """
+
+    values: Floats
+    known: npt.NDArray[np.bool_]
+    shape: tuple[int, ...]
+    names: tuple[str, ...] | None = None
+
+
+def count_of(value: Any) -> int:
+    """How many observations ``value`` holds: the rows of a table, array or list; anything else is one."""
+    if isinstance(value, pa.Table | pa.RecordBatch):
+        return int(value.num_rows)
+    if isinstance(value, np.ndarray):
+        return len(value) if value.ndim else 1
+    if isinstance(value, list | tuple | pd.DataFrame | pd.Series | pd.Index | pa.Array | pa.ChunkedArray):
+        return len(value)
+    return 1
+
+
+def observations(value: Any) -> Observations:
+    """``value`` as observations: a table by column, an array by its first axis, a number as one.
+
+    Nulls of Arrow and pandas columns are left out of their column; NaN in arrays counts as the number it is.
+    Raises ProgramError for what is no number.
+    """
+    if isinstance(value, pa.RecordBatch):
+        value = pa.Table.from_batches([value])
+    if isinstance(value, pd.DataFrame):
+        value = pa.Table.from_pandas(value, preserve_index=False)
+    if isinstance(value, pd.Series):
+        value = pa.Array.from_pandas(value)
+    if isinstance(value, pa.Table):
+        columns = [_column(column, name) for name, column in zip(value.column_names, value.columns, strict=True)]
+        both = [np.column_stack(part) if part else np.empty((value.num_rows, 0)) for part in zip(*columns, strict=True)]
+        values, known = both if columns else (np.empty((value.num_rows, 0)), np.empty((value.num_rows, 0), bool))
+        return Observations(values, known, (len(columns),), tuple(value.column_names))
+    if isinstance(value, pa.Array | pa.ChunkedArray):
+        values, known = _column(value, "")
+        return Observations(values[:, None], known[:, None], ())
+    array = _numbers(value)
+    flat = array.reshape(len(array), -1) if array.ndim > 1 else array.reshape(-1, 1)
+    return Observations(flat, np.ones(flat.shape, bool), array.shape[1:])
+
+
+def _column(column: Any, name: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    try:
+        numbers = column.cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ProgramError(
+            f"Column {name!r} of the program's output is {column.type}; the reducer needs numbers. "
+            "Return only numeric columns, or another reducer."
+        ) from error
+    known = numbers.is_valid().to_numpy(**({"zero_copy_only": False} if isinstance(numbers, pa.Array) else {}))
+    return numbers.fill_null(0.0).to_numpy(), known
+
+
+def _numbers(value: Any) -> Floats:
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ProgramError(
+            f"The program returned {type(value).__name__}; the reducer needs numbers: a number, an array, "
+            "a table or a data frame."
+        ) from error
+    return array if array.ndim else array.reshape(1)

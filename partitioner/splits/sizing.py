@@ -1,0 +1,180 @@
+"""What limits ask for: how many sub-tasks, how large each may be, which fragments to cut, and when to refuse.
+
+``allowed_mem`` is never exceeded. ``max_tasks`` comes next: where it forces sub-tasks longer than
+``target_task_seconds``, the target yields. Then the target, an upper limit on seconds, and ``min_tasks_per_slot``.
+With neither of these two there are about ``TASKS_PER_SLOT`` sub-tasks per slot. A target in seconds cannot be applied
+to a stand-in cost (rows, bytes): there the count comes from the other limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import ceil, inf
+
+import numpy as np
+
+from partitioner.errors import ConfigError, InfeasiblePlan
+from partitioner.model import Costs, Dataset, Limits, SubTasks
+from partitioner.model.data import Ints
+from partitioner.splits.pieces import Packing, Pieces, no_sub_tasks, sub_tasks
+
+TASKS_PER_SLOT = 4
+"""Sub-tasks per slot where the limits do not say."""
+
+TOLERANCE = 0.05
+"""Whole fragments are kept while the largest sub-task is at most this much above the even share: a cut row group is
+read twice."""
+
+GRANULARITY = 64
+"""Where fragments are cut, a piece is at most this part of an even share."""
+
+_ROUNDING = 1 + 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """``tasks`` wanted; ``seconds`` and ``memory_bytes`` that the pieces of one may add up to; ``max_tasks`` at most."""
+
+    tasks: int
+    seconds: float
+    memory_bytes: float
+    max_tasks: float
+
+
+def most_pieces(dataset: Dataset) -> Ints:
+    """Into how many pieces each fragment can be cut, int64[n]: rows, or bytes where rows are unknown, or 1."""
+    fragments = dataset.fragments
+    if dataset.divisible_by is None:
+        return np.ones(len(fragments), np.int64)
+    length = fragments.stop - fragments.start
+    return np.maximum(np.where(fragments.rows >= 0, np.minimum(fragments.rows, length), length), 1)
+
+
+def size_of(dataset: Dataset, costs: Costs, limits: Limits) -> Size:
+    """The size that ``limits`` ask for. Raises ConfigError, or InfeasiblePlan where fixed costs alone break a limit."""
+    _check(limits)
+    target = limits.target_task_seconds if costs.unit == "seconds" else None
+    seconds = _room("seconds", "target_task_seconds", target, costs.fixed_seconds)
+    memory = _room("bytes", "allowed_mem", limits.allowed_mem, costs.fixed_memory_bytes)
+    for_seconds = ceil(float(costs.seconds.sum()) / (seconds * _ROUNDING))
+    for_memory = ceil(float(costs.memory_bytes.sum()) / (memory * _ROUNDING)) if costs.memory_combines == "sum" else 1
+    per_slot = limits.min_tasks_per_slot
+    if per_slot is None:
+        per_slot = TASKS_PER_SLOT if target is None else 0
+    most = inf if limits.max_tasks is None else limits.max_tasks
+    if for_memory > most:
+        raise _too_many(for_memory, limits)
+    if for_seconds > most:
+        seconds = inf
+    tasks = max(1, for_memory, min(max(for_seconds, per_slot * limits.slots), most))
+    return Size(min(int(tasks), int(most_pieces(dataset).sum())), seconds, memory, most)
+
+
+def split_whole_or_cut(
+    dataset: Dataset,
+    costs: Costs,
+    limits: Limits,
+    pack_whole: Callable[[Pieces, Size], Packing],
+    pack_cut: Callable[[Pieces, Size], Packing],
+) -> SubTasks:
+    """Sub-tasks of whole fragments where that is within limits and nearly even, else of fragments cut where needed."""
+    if len(dataset.fragments) == 0:
+        return no_sub_tasks(dataset)
+    size = size_of(dataset, costs, limits)
+    most = most_pieces(dataset)
+    whole = Pieces.whole(dataset, costs)
+    packing = None
+    if int(most.max()) == 1 or len(_oversized(whole, size)[0]) == 0:
+        refuse_oversized(whole, size, limits, dataset)
+        packing = pack_whole(whole, size)
+        even = float(whole.weights.sum()) / size.tasks
+        if int(most.max()) == 1 or float(packing.sums(whole.weights).max()) <= even * (1 + TOLERANCE):
+            return sub_tasks(whole, packing)
+    finer = Pieces.cut(dataset, costs, _cuts(whole, size, most))
+    refuse_oversized(finer, size, limits, dataset)
+    cut_packing = pack_cut(finer, size)
+    if packing is not None and packing.sums(costs.seconds).max() <= cut_packing.sums(finer.seconds).max():
+        return sub_tasks(whole, packing)
+    return sub_tasks(finer, cut_packing)
+
+
+def count_within(size: Size, needed: Callable[[float], int], limits: Limits) -> tuple[int, Size]:
+    """How many parts to make when ``needed(seconds)`` parts hold everything; the target yields to ``max_tasks``."""
+    count = needed(size.seconds)
+    if count > size.max_tasks:
+        size = replace(size, seconds=inf)
+        count = needed(inf)
+    if count > size.max_tasks:
+        raise _too_many(count, limits)
+    return max(count, size.tasks), size
+
+
+def refuse_oversized(pieces: Pieces, size: Size, limits: Limits, dataset: Dataset) -> None:
+    """InfeasiblePlan for the first piece that alone breaks a limit and can be cut no further."""
+    bad, by_memory = _oversized(pieces, size)
+    if len(bad) == 0:
+        return
+    i = int(bad[0])
+    fixed = pieces.costs.fixed_memory_bytes if by_memory else pieces.costs.fixed_seconds
+    value, name, limit, unit = (
+        (fixed + pieces.memory_bytes[i], "allowed_mem", limits.allowed_mem, "bytes")
+        if by_memory
+        else (fixed + pieces.seconds[i], "target_task_seconds", limits.target_task_seconds, "s")
+    )
+    why = (
+        "its connector reads fragments whole"
+        if dataset.divisible_by is None
+        else f"it is cut by {dataset.divisible_by} as far as that goes"
+    )
+    more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+    raise InfeasiblePlan(
+        f"Fragment {int(pieces.origin[i])}, {pieces.fragments[i].name}{more}, alone needs {value:.6g} {unit}, above "
+        f"{name} = {limit:.6g} {unit}, and cannot be cut: {why}. "
+        f"Raise {name} to at least {value:.6g} or write the data in smaller pieces."
+    )
+
+
+def _cuts(whole: Pieces, size: Size, most: Ints) -> Ints:
+    """How many pieces to cut each fragment into: fine enough for even parts, all rows where each row's cost is known."""
+    share = min(float(whole.weights.sum()) / size.tasks, size.seconds) / GRANULARITY
+    counts = np.ceil(whole.weights / share) if share > 0 else np.ones(len(whole))
+    if size.memory_bytes < inf:
+        counts = np.maximum(counts, np.ceil(whole.memory_bytes / (size.memory_bytes / GRANULARITY)))
+    if whole.costs.record_seconds is not None:
+        counts = np.where(counts > 1, most, 1)
+    return np.minimum(np.maximum(counts, 1), most).astype(np.int64)
+
+
+def _oversized(pieces: Pieces, size: Size) -> tuple[Ints, bool]:
+    """Pieces that alone break a limit, and whether the limit is memory."""
+    over = np.flatnonzero(pieces.memory_bytes > size.memory_bytes * _ROUNDING)
+    if len(over):
+        return over, True
+    return np.flatnonzero(pieces.seconds > size.seconds * _ROUNDING), False
+
+
+def _room(unit: str, name: str, limit: float | None, fixed: float) -> float:
+    """What a limit leaves for fragments once the fixed cost of a sub-task is paid."""
+    if limit is None:
+        return inf
+    if fixed >= limit:
+        raise InfeasiblePlan(
+            f"Every sub-task costs {fixed:.6g} {unit} before its first row (the fixed cost), and {name} = {limit:.6g} "
+            f"leaves nothing for rows; raise {name} above {fixed:.6g}."
+        )
+    return limit - fixed
+
+
+def _too_many(needed: int, limits: Limits) -> InfeasiblePlan:
+    return InfeasiblePlan(
+        f"allowed_mem = {limits.allowed_mem:.6g} bytes needs {needed} sub-tasks, and max_tasks = {limits.max_tasks}; "
+        f"raise max_tasks to at least {needed} or allow more memory per sub-task."
+    )
+
+
+def _check(limits: Limits) -> None:
+    for name in ("target_task_seconds", "allowed_mem", "max_tasks", "min_tasks_per_slot", "slots"):
+        value = getattr(limits, name)
+        if value is not None and not value > 0:
+            raise ConfigError(f"{name} = {value}; it is a number above 0, or left out for no such limit.")

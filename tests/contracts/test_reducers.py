@@ -1,0 +1,56 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from partitioner import registry
+from partitioner.reducers.ensemble import Ensemble
+from partitioner.testing.models import Says
+from partitioner.testing.reducers import ReducerContract
+
+CHUNKS = [np.array([1.0, 2.5]), np.array([4.0]), np.array([-1.5, 0.25, 8.0]), np.array([3.0])]
+MODELS = [Says.of(cat=0.9, dog=0.1), Says.of(dog=1.0), Says.of(ant=0.2, dog=0.8), Says.of(ant=0.6, cat=0.4)]
+TABLES = [pa.table({"x": [i, i + 1]}) for i in range(4)]
+PARAMETERS = [({"w": np.array([float(i), 1.0]), "b": [i * 0.1]}, i + 1.0) for i in range(4)]
+
+# For every registered reducer: outputs of a program, and what it makes of them.
+EXAMPLES = {
+    "concat": (TABLES, pa.table({"x": [0, 1, 1, 2, 2, 3, 3, 4]})),
+    "count": (CHUNKS, 7),
+    "hard_vote": (MODELS, [0.25, 0.25, 0.5]),
+    "mean": (CHUNKS, float(np.concatenate(CHUNKS).mean())),
+    "soft_vote": (MODELS, [0.2, 0.325, 0.475]),
+    "variance": (CHUNKS, float(np.concatenate(CHUNKS).var(ddof=1))),
+    "weighted_mean": (PARAMETERS, {"w": np.array([2.0, 1.0]), "b": [0.2]}),
+}
+
+
+def flat(result):
+    """Numbers of a result, in a fixed order, and whatever else tells results apart."""
+    if isinstance(result, Ensemble):
+        return list(result.predict_proba([0])[0]), [m.classes_.tolist() for m in result.members]
+    if isinstance(result, pa.Table):
+        return result["x"].to_pylist(), []
+    if isinstance(result, dict):
+        return [*result["w"], *result["b"]], list(result)
+    return list(np.atleast_1d(result)), []
+
+
+@pytest.mark.parametrize("name", registry.names("reducers"))
+class TestEveryReducer(ReducerContract):
+    @pytest.fixture
+    def reducer(self, name):
+        return registry.load("reducers", name)()
+
+    @pytest.fixture
+    def values(self, name):
+        return EXAMPLES[name][0]
+
+    @pytest.fixture
+    def expected(self, name):
+        return EXAMPLES[name][1]
+
+    def same(self, left, right, exact):
+        (a, other_a), (b, other_b) = flat(left), flat(right)
+        if other_a and other_b and other_a != other_b:
+            return False
+        return a == b if exact else len(a) == len(b) and np.allclose(a, b, rtol=1e-12)

@@ -1,0 +1,111 @@
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from partitioner.errors import ConfigError, ProgramError
+from partitioner.reducers.count import Count
+from partitioner.reducers.mean import Mean
+from partitioner.reducers.tree import merge_tree
+from partitioner.reducers.variance import Variance
+
+
+def reduced(reducer, *values):
+    return reducer.extract_output(
+        merge_tree(reducer, [reducer.add_input(reducer.create_accumulator(), v) for v in values])
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "rows"),
+    [
+        (pa.table({"a": [1, 2, 3]}), 3),
+        (pa.record_batch({"a": [1, 2]}), 2),
+        (pa.array([1, None]), 2),
+        (pd.DataFrame({"a": [1, 2]}), 2),
+        (np.zeros((4, 2)), 4),
+        ([1, 2, 3], 3),
+        (5, 1),
+        ("abc", 1),
+        (None, 1),
+    ],
+)
+def test_count_counts_rows(value, rows):
+    assert reduced(Count(), value) == rows
+
+
+def test_mean_of_numbers():
+    assert reduced(Mean(), 1, 2.0, np.float32(6)) == 3.0
+
+
+def test_mean_of_arrays_is_over_their_first_axis():
+    assert reduced(Mean(), np.array([[1.0, 10.0], [3.0, 30.0]]), np.array([[5.0, 50.0]])).tolist() == [3.0, 30.0]
+
+
+def test_mean_of_tables_is_by_column_and_leaves_nulls_out():
+    first, second = pa.table({"a": [1, None], "b": [1, 2]}), pa.table({"a": [5, 6], "b": [3, 6]})
+    assert reduced(Mean(), first, second) == {"a": 4.0, "b": 3.0}
+
+
+def test_mean_of_data_frames_is_by_column():
+    assert reduced(Mean(), pd.DataFrame({"a": [1.0, 2.0]}), pd.DataFrame({"a": [6.0]})) == {"a": 3.0}
+
+
+def test_mean_of_a_series_leaves_missing_values_out():
+    assert reduced(Mean(), pd.Series([1.0, np.nan, 2.0])) == 1.5
+
+
+def test_mean_of_nothing_is_nan():
+    assert np.isnan(Mean().extract_output(Mean().create_accumulator()))
+    assert np.isnan(reduced(Mean(), np.array([])))
+
+
+def test_mean_of_an_all_null_column_is_nan():
+    assert np.isnan(reduced(Mean(), pa.table({"a": pa.array([None, None], pa.float64())}))["a"])
+
+
+def test_variance_is_that_of_the_sample_unless_told_otherwise():
+    assert reduced(Variance(), [1.0, 2.0], [6.0]) == 7.0
+    assert reduced(Variance(ddof=0), [1.0, 2.0], [6.0]) == pytest.approx(14 / 3)
+
+
+def test_variance_of_one_observation_is_nan():
+    assert np.isnan(reduced(Variance(), 3.0))
+
+
+def test_variance_does_not_cancel_around_a_large_mean():
+    # The textbook sum of squares minus square of sums loses every digit here.
+    chunks = [1e9 + np.array([4.0, 7.0]), 1e9 + np.array([13.0, 16.0])]
+    assert reduced(Variance(), *chunks) == 30.0
+
+
+def test_a_negative_ddof_is_refused():
+    with pytest.raises(ConfigError, match="ddof = -1"):
+        Variance(ddof=-1)
+
+
+def test_text_is_refused():
+    with pytest.raises(ProgramError, match="returned str; the reducer needs numbers"):
+        reduced(Mean(), "three")
+
+
+def test_a_text_column_is_refused_by_name():
+    with pytest.raises(ProgramError, match="Column 'b' of the program's output is string"):
+        reduced(Mean(), pa.table({"a": [1], "b": ["x"]}))
+
+
+def test_outputs_with_other_columns_are_refused():
+    with pytest.raises(ProgramError, match="columns a first and columns b later"):
+        reduced(Mean(), pa.table({"a": [1]}), pa.table({"b": [1]}))
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.lists(st.floats(-1e6, 1e6), max_size=8), min_size=1, max_size=12))
+def test_mean_and_variance_are_those_of_numpy(chunks):
+    arrays = [np.array(chunk, float) for chunk in chunks]
+    everything = np.concatenate(arrays)
+    if len(everything) > 1:
+        assert reduced(Mean(), *arrays) == pytest.approx(everything.mean(), rel=1e-9, abs=1e-6)
+        assert reduced(Variance(), *arrays) == pytest.approx(everything.var(ddof=1), rel=1e-9, abs=1e-6)
