@@ -19,10 +19,11 @@ from partitioner.model.data import Floats, Ints
 class Chain:
     """A sequence of n weights as prefix sums, float64[n + 1], and the same of a bounded second weight if there is one.
 
-    ``slack`` is what rounding in the prefix sums can amount to.
+    ``heaviest`` is the largest weight, ``slack`` what rounding in the prefix sums can amount to.
     """
 
     prefix: Floats
+    heaviest: float
     slack: float
     second: Floats | None = None
     second_limit: float = inf
@@ -33,7 +34,10 @@ class Chain:
         prefix = _prefix_sums(weights)
         bounded = second is not None and second_limit < inf
         slack = 4 * float(np.finfo(np.float64).eps) * float(prefix[-1])
-        return cls(prefix, slack, _prefix_sums(second) if second is not None and bounded else None, second_limit)
+        heaviest = float(weights.max(initial=0.0))
+        return cls(
+            prefix, heaviest, slack, _prefix_sums(second) if second is not None and bounded else None, second_limit
+        )
 
     def __len__(self) -> int:
         return len(self.prefix) - 1
@@ -76,15 +80,22 @@ def _probe(chain: Chain, parts: int, capacity: float) -> tuple[float | None, flo
 
     That next capacity is the least that lets any of the greedy parts take one more element.
     """
-    prefix, start, largest, grown = chain.prefix, 0, 0.0, inf
+    # The inner loop of everything here: plain floats through a memoryview are several times faster than array items.
+    n, sums, search = len(chain), memoryview(chain.prefix), chain.prefix.searchsorted
+    start, reached, largest, grown = 0, 0.0, 0.0, inf
     for _ in range(parts):
-        end, by_capacity = chain.reach(start, capacity)
-        largest = max(largest, float(prefix[end] - prefix[start]))
-        if end == len(chain):
+        if chain.second is None:
+            end = int(search(reached + capacity + chain.slack, "right")) - 1
+            end, by_capacity = end if end > start else start + 1, True
+        else:
+            end, by_capacity = chain.reach(start, capacity)
+        value = sums[end]
+        largest = largest if largest > value - reached else value - reached
+        if end == n:
             return largest, grown
-        if by_capacity:
-            grown = min(grown, float(prefix[end + 1] - prefix[start]))
-        start = end
+        if by_capacity and sums[end + 1] - reached < grown:
+            grown = sums[end + 1] - reached
+        start, reached = end, value
     return None, grown
 
 
@@ -93,8 +104,7 @@ def smallest_capacity(chain: Chain, parts: int) -> float:
 
     The second weight must allow ``parts`` parts (see ``fewest_parts``).
     """
-    steps = np.diff(chain.prefix)
-    low = max(float(chain.prefix[-1]) / parts, float(steps.max()))
+    low = max(float(chain.prefix[-1]) / parts, chain.heaviest)
     largest, _ = _probe(chain, parts, low)
     if largest is not None:
         return largest

@@ -68,7 +68,9 @@ def size_of(dataset: Dataset, costs: Costs, limits: Limits) -> Size:
     if for_seconds > most:
         seconds = inf
     tasks = max(1, for_memory, min(max(for_seconds, per_slot * limits.slots), most))
-    return Size(min(int(tasks), int(most_pieces(dataset).sum())), seconds, memory, most)
+    if tasks > len(dataset.fragments):
+        tasks = min(tasks, int(most_pieces(dataset).sum()))
+    return Size(int(tasks), seconds, memory, most)
 
 
 def split_whole_or_cut(
@@ -82,16 +84,15 @@ def split_whole_or_cut(
     if len(dataset.fragments) == 0:
         return no_sub_tasks(dataset)
     size = size_of(dataset, costs, limits)
-    most = most_pieces(dataset)
     whole = Pieces.whole(dataset, costs)
     packing = None
-    if int(most.max()) == 1 or len(_oversized(whole, size)[0]) == 0:
+    if dataset.divisible_by is None or len(_oversized(whole, size)[0]) == 0:
         refuse_oversized(whole, size, limits, dataset)
         packing = pack_whole(whole, size)
         even = float(whole.weights.sum()) / size.tasks
-        if int(most.max()) == 1 or float(packing.sums(whole.weights).max()) <= even * (1 + TOLERANCE):
+        if dataset.divisible_by is None or float(packing.sums(whole.weights).max()) <= even * (1 + TOLERANCE):
             return sub_tasks(whole, packing)
-    finer = Pieces.cut(dataset, costs, _cuts(whole, size, most))
+    finer = Pieces.cut(dataset, costs, _cuts(whole, size, most_pieces(dataset)))
     refuse_oversized(finer, size, limits, dataset)
     cut_packing = pack_cut(finer, size)
     if packing is not None and packing.sums(costs.seconds).max() <= cut_packing.sums(finer.seconds).max():
