@@ -1,0 +1,122 @@
+"""libsvm (svmlight) text: a label and sparse features per line, byte ranges cut at line ends."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from connectors.line_source import LineSource, Opening
+from connectors.lines import compression, file_lines, range_lines
+from connectors.listing import in_threads
+from connectors.location import FileInfo, reading
+from partitioner.errors import ConfigError
+
+_COMMENT = re.compile(rb"#[^\n]*")
+_QUERY = re.compile(rb"\bqid:(\d+)")
+_LABEL = pa.field("label", pa.float64())
+_SPARSE = (pa.field("indices", pa.list_(pa.int32())), pa.field("values", pa.list_(pa.float64())))
+
+
+@dataclass(frozen=True, slots=True)
+class LibsvmSource(LineSource):
+    """``label index:value ...`` per line, ``#`` comments allowed.
+
+    Columns ``label`` (double), ``indices`` (list of int32, from 0, as a CSR matrix has them) and ``values`` (list of
+    double); with ``dense=True`` ``label`` and ``features``, a fixed-size list of ``n_features`` doubles. Indices in the
+    file begin at 1, at 0 where ``zero_based``. Where ``n_features`` is not given, ``dense`` reads the input once, while
+    it is described, to find the largest index. Query ids (``qid:``) and several labels per line are refused.
+    """
+
+    dense: bool = False
+    n_features: int | None = None
+    zero_based: bool = False
+
+    name: ClassVar[str] = "libsvm"
+    extensions: ClassVar[tuple[str, ...]] = tuple(
+        kind + codec for kind in (".libsvm", ".svm", ".svmlight", ".txt", ".t") for codec in ("", ".gz", ".bz2")
+    )
+
+    def __post_init__(self) -> None:
+        LineSource.__post_init__(self)
+        if self.n_features is not None and self.n_features < 1:
+            raise ConfigError(f"n_features is {self.n_features}; it is at least 1.")
+        if self.types or (self.schema is not None and self.schema.names[0] != "label"):
+            raise ConfigError("libsvm columns have fixed types; types= and schema= do not apply.")
+
+    def _settled(self, files: list[FileInfo], openings: list[Opening], whole: bool) -> Self:
+        if self.schema is not None:
+            return self
+        if not self.dense:
+            return replace(self, schema=pa.schema([_LABEL, *_SPARSE]))
+        width = self.n_features or max(in_threads(self._width, files, self.remote), default=0) or 1
+        features = pa.field("features", pa.list_(pa.float64(), width))
+        return replace(self, schema=pa.schema([_LABEL, features]), n_features=width)
+
+    def _width(self, info: FileInfo) -> int:
+        """The number of features that the largest index of a file means."""
+        plain = compression(info.path) is None
+        options = self.storage_options
+        with reading(info.path):
+            blocks = range_lines(info, 0, info.size, options) if plain else file_lines(info, 0, options)
+            indices = (_parse_block(block, self.zero_based).indices for block in blocks)
+            return max((int(i.max(initial=-1)) + 1 for i in indices), default=0)
+
+    def _parse(self, block: bytes, schema: pa.Schema) -> pa.Table:
+        rows = _parse_block(block, self.zero_based)
+        largest = int(rows.indices.max(initial=-1))
+        if self.n_features is not None and largest >= self.n_features:
+            shown = largest if self.zero_based else largest + 1
+            raise ValueError(f"index {shown} lies beyond n_features={self.n_features}; give a larger n_features.")
+        columns: dict[str, pa.Array] = {"label": pa.array(rows.label)}
+        if "features" in schema.names:
+            columns["features"] = _densify(rows, self.n_features or 1)
+        if "indices" in schema.names:
+            columns["indices"] = pa.ListArray.from_arrays(pa.array(rows.offsets), pa.array(rows.indices))
+        if "values" in schema.names:
+            columns["values"] = pa.ListArray.from_arrays(pa.array(rows.offsets), pa.array(rows.values))
+        return pa.table(columns).select(schema.names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """n rows in CSR form: ``label`` float64[n], ``offsets`` int32[n + 1], ``indices`` int32, ``values`` float64."""
+
+    label: npt.NDArray[np.float64]
+    offsets: npt.NDArray[np.int32]
+    indices: npt.NDArray[np.int32]
+    values: npt.NDArray[np.float64]
+
+
+def _parse_block(block: bytes, zero_based: bool) -> _Rows:
+    """Whole lines as CSR rows. Raises ValueError saying which part is wrong."""
+    if b"#" in block:
+        block = _COMMENT.sub(b"", block)
+    if b"qid:" in block and _QUERY.search(block):
+        raise ValueError("query ids (qid:) are not supported; remove them or read the file as csv.")
+    lines = [line for line in block.split(b"\n") if line.strip()]
+    counts = np.fromiter((line.count(b":") for line in lines), np.int64, len(lines))
+    tokens = b" ".join(lines).replace(b":", b" ").split()
+    if len(tokens) != len(lines) + 2 * int(counts.sum()):
+        raise ValueError("a line is not 'label index:value index:value ...'.")
+    numbers = np.fromiter(map(float, tokens), np.float64, len(tokens))
+    at = np.cumsum(1 + 2 * counts) - (1 + 2 * counts)
+    rest = np.ones(len(tokens), bool)
+    rest[at] = False
+    pairs = numbers[rest].reshape(-1, 2)
+    indices = pairs[:, 0].astype(np.int32) - (0 if zero_based else 1)
+    if (indices < 0).any() or (pairs[:, 0] != np.floor(pairs[:, 0])).any():
+        first = "0, the smallest there is" if zero_based else "1; say zero_based=True where they begin at 0"
+        raise ValueError(f"indices are whole numbers from {first}.")
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    return _Rows(numbers[at], offsets, indices, np.ascontiguousarray(pairs[:, 1]))
+
+
+def _densify(rows: _Rows, width: int) -> Any:
+    matrix = np.zeros((len(rows.label), width))
+    matrix[np.repeat(np.arange(len(rows.label)), np.diff(rows.offsets)), rows.indices] = rows.values
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), width)

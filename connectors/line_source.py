@@ -1,0 +1,166 @@
+"""What the sources of line-oriented text have in common: byte ranges, samples for the schema, blocks of lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+
+from connectors.file_source import BATCH_ROWS, FileSource, narrowed, projected
+from connectors.lines import byte_ranges, compression, file_lines, open_stream, range_lines
+from connectors.listing import in_threads
+from connectors.location import FileInfo, reading
+from connectors.schemas import Types, parse_types, with_types
+from partitioner.errors import ConfigError, DataError
+from partitioner.model import Dataset, Fragment
+
+SAMPLES = 8
+SAMPLE_BYTES = 256 << 10
+
+
+class Opening(NamedTuple):
+    """What precedes the first record of a file: how many (uncompressed) bytes, and the column names they hold."""
+
+    start: int = 0
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LineSource(FileSource):
+    """Text files of one record per line, cut into byte ranges at line ends.
+
+    ``types`` fixes the type of some columns (Arrow types or their names); ``schema`` fixes all of them, and nothing is
+    inferred. Otherwise types are inferred once, by ``describe``, from samples spread over the input; the dataset's
+    ``source`` carries them to the workers. ``fragment_bytes`` is the size of a described fragment; splitters cut further.
+    Compressed files (.gz, .bz2, .zst, .lz4) are one fragment each.
+    """
+
+    types: Types | None = None
+    schema: pa.Schema | None = None
+    fragment_bytes: int = 16 << 20
+
+    def __post_init__(self) -> None:
+        FileSource.__post_init__(self)
+        if self.fragment_bytes < 1:
+            raise ConfigError(f"fragment_bytes is {self.fragment_bytes}; it is at least 1.")
+        object.__setattr__(self, "types", parse_types(self.types))
+        if self.schema is not None:
+            object.__setattr__(self, "schema", pa.schema(list(parse_types(self.schema).items())))
+
+    def describe(self) -> Dataset:
+        """Byte ranges of about ``fragment_bytes``, with one schema for all. Raises DataError naming path and remedy."""
+        files = self.files()
+        whole = self._indivisible or any(compression(f.path) for f in files)
+        openings = in_threads(self._opening, files, self.remote)
+        # The records of a whole file begin where its reader finds them; a compressed size says nothing about that.
+        starts = [0 if whole else opening.start for opening in openings]
+        fragments = byte_ranges(files, starts, None if whole else self.fragment_bytes)
+        source = self._settled(files, openings, whole)
+        schema = projected(source._all_columns(), self.columns, files[0].path)
+        return Dataset(source, fragments, schema, None if whole else "bytes")
+
+    def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The lines that begin in the fragment's byte range, as rows.
+
+        A source that was not described yet infers its schema first. Raises DataError for a missing column, and for a
+        line that does not fit the schema, naming the file.
+        """
+        wanted = narrowed(columns, self.columns, fragment.path)
+        source = self if self.schema is not None else self.describe().source
+        assert isinstance(source, LineSource)
+        schema = projected(source._all_columns(), wanted, fragment.path)
+        info = self.stat(fragment.path)
+        with reading(info.path):
+            for block in source._blocks(info, fragment):
+                table = source._rows(block, schema, fragment)
+                yield from (b for b in table.to_batches(max_chunksize=BATCH_ROWS) if b.num_rows)
+
+    @property
+    def _indivisible(self) -> bool:
+        """Whether a record may span lines, so that files cannot be cut."""
+        return False
+
+    def _all_columns(self) -> pa.Schema:
+        """The schema before projection; known once described."""
+        return self.schema or pa.schema([])
+
+    def _opening(self, info: FileInfo) -> Opening:
+        """What precedes the first record."""
+        return Opening()
+
+    def _infer(self, samples: list[bytes], openings: list[Opening]) -> pa.Schema:
+        """The schema that samples of whole lines show."""
+        raise NotImplementedError
+
+    def _parse(self, block: bytes, schema: pa.Schema) -> pa.Table:
+        """Lines as rows with exactly ``schema``. Raises ArrowInvalid or ValueError."""
+        raise NotImplementedError
+
+    def _rows(self, block: bytes, schema: pa.Schema, fragment: Fragment) -> pa.Table:
+        try:
+            return self._parse(block, schema)
+        except (pa.ArrowException, ValueError) as error:
+            raise self._unfit(error, fragment) from error
+
+    def _unfit(self, error: Exception, fragment: Fragment) -> DataError:
+        return DataError(
+            f"Cannot read {fragment.name} as {self.name}: {str(error).strip()} Where the type is wrong, give it with "
+            "types={column: type}; where the line is, mend it."
+        )
+
+    def _blocks(self, info: FileInfo, fragment: Fragment) -> Iterator[bytes]:
+        """The fragment's lines without the file's header, in blocks of whole lines."""
+        skip = self._opening(info).start if fragment.start == 0 else 0
+        if compression(info.path) is None:
+            return range_lines(info, max(fragment.start, skip), fragment.stop, self.storage_options)
+        self._check_whole(info, fragment)
+        return file_lines(info, skip, self.storage_options)
+
+    def _check_whole(self, info: FileInfo, fragment: Fragment) -> None:
+        if (fragment.start, fragment.stop) != (0, info.size):
+            raise DataError(
+                f"{fragment.name} is a part of a file of {info.size} bytes that can only be read whole: it has changed "
+                "since it was planned, or its fragment was cut. Plan again, without cutting."
+            )
+
+    def _head(self, info: FileInfo) -> bytes:
+        """The first bytes of a file, uncompressed."""
+        with reading(info.path), open_stream(info, self.storage_options) as stream:
+            return bytes(stream.read(SAMPLE_BYTES))
+
+    def _settled(self, files: list[FileInfo], openings: list[Opening], whole: bool) -> Self:
+        """This source with its schema fixed."""
+        if self.schema is not None:
+            return self
+        samples = self._whole_samples(files, openings) if whole else self._samples(files, openings)
+        found = self._infer(samples, openings)
+        return replace(self, schema=with_types(found, parse_types(self.types)))
+
+    def _samples(self, files: list[FileInfo], openings: list[Opening]) -> list[bytes]:
+        """Blocks of whole lines from places spread over the input, first and last included."""
+        pieces = byte_ranges(files, [opening.start for opening in openings], SAMPLE_BYTES)
+        by_path = {info.path: info for info in files}
+        chosen = [pieces[i] for i in _spread(len(pieces))]
+        return [b"".join(range_lines(by_path[f.path], f.start, f.stop, self.storage_options)) for f in chosen]
+
+    def _whole_samples(self, files: list[FileInfo], openings: list[Opening]) -> list[bytes]:
+        """The first whole lines of files spread over the input."""
+        heads = [(self._head(files[i]), openings[i].start) for i in _spread(len(files))]
+        return [h[start:] if len(h) < SAMPLE_BYTES else h[start : h.rfind(b"\n") + 1] for h, start in heads]
+
+
+def _spread(n: int) -> list[int]:
+    return sorted({int(i) for i in np.linspace(0, n - 1, min(n, SAMPLES)).round()}) if n else []
+
+
+def blank(block: bytes) -> bool:
+    """Whether there is nothing but line ends in it."""
+    return not block.strip(b"\r\n")
+
+
+def types_of(schema: pa.Schema) -> dict[str, Any]:
+    """Column name to type."""
+    return dict(zip(schema.names, schema.types, strict=True))
