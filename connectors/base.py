@@ -64,6 +64,10 @@ class Sink(Protocol):
         """The facts of the committed output of ``key``, or None."""
         ...
 
+    def keys(self) -> set[str]:
+        """The sub-tasks whose output is committed."""
+        ...
+
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, then ``_SUCCESS``, after the last commit."""
         ...

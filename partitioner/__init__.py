@@ -1,1 +1,30 @@
 """Cost-based partitioning for batch training and inference on Dask and Spark."""
+
+from partitioner.attempt.surroundings import TaskContext, task_context
+from partitioner.config import RunConfig
+from partitioner.errors import PartitionerError
+from partitioner.model import Plan, SubTasks, Worker, Workers
+from partitioner.output import Output
+from partitioner.pipeline import plan, run
+
+# PLACE
+from partitioner.run import Run
+from partitioner.simulation import simulate
+
+__all__ = [
+    "Output",
+    "PartitionerError",
+    "Plan",
+    "Run",
+    "RunConfig",
+    "SubTasks",
+    "TaskContext",
+    "Worker",
+    "Workers",
+    "compare",
+    "place",
+    "plan",
+    "run",
+    "simulate",
+    "task_context",
+]

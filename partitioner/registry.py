@@ -7,6 +7,7 @@ nothing until used. Third parties register the same through entry points of the 
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from types import MappingProxyType
@@ -124,6 +125,24 @@ def load(kind: str, name: str) -> Any:
         ) from error
     _check_ours(module)
     return getattr(module, attribute)
+
+
+def build(kind: str, name: str, options: Mapping[str, Any]) -> Any:
+    """An instance of what is registered as ``name``. ConfigError names an option it does not have, and the nearest."""
+    factory = load(kind, name)
+    known = [p for p in inspect.signature(factory).parameters]
+    for option in options:
+        if option not in known:
+            has = f"its options are {', '.join(known)}" if known else "it has no options"
+            raise ConfigError(f"{kind.rstrip('s')} {name!r} has no option {option!r}; {has}.{nearest(option, known)}")
+    return factory(**options)
+
+
+def import_ours(module_name: str) -> Any:
+    """A module of ``connectors``, checked to be ours: ``partitioner`` never imports that package directly."""
+    module = importlib.import_module(module_name)
+    _check_ours(module)
+    return module
 
 
 def _check_ours(module: Any) -> None:

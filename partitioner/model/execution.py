@@ -12,13 +12,13 @@ from typing import Any
 class Attempt:
     """One try at one sub-task on one worker: the only thing an engine is handed. Small and picklable.
 
-    ``task_key`` names the sub-task, ``12`` or, for a part left by bisection, ``12.0`` and ``12.01``; ``number`` counts the
-    tries from 0; ``worker_id`` is where the plan wants it; ``run_url`` is the run directory, from which the worker
+    ``task_key`` is the sub-task's id and ``task`` its index; ``number`` counts the tries from 0; ``worker_id`` is where the plan wants it; ``run_url`` is the run directory, from which the worker
     loads everything else (program, source, sub-task table) once per process. ``cpus`` bounds numeric threads.
     Demands are as in ``SubTasks``.
     """
 
     task_key: str
+    task: int
     number: int
     worker_id: str
     run_url: str
@@ -31,7 +31,7 @@ class Attempt:
 
     @property
     def attempt_id(self) -> str:
-        """Unique within a run: ``12.0-a1`` is the second try at part 0 of sub-task 12."""
+        """Unique within a run: ``t000012-a1`` is the second try at that sub-task."""
         return f"{self.task_key}-a{self.number}"
 
 
@@ -70,7 +70,7 @@ class CommitRecord:
     """What one committed sub-task did. It travels in the footer of the file it describes, and lies beside it.
 
     ``rows_in`` read, ``rows_out`` whose results are in the output, ``rows_written`` rows of the file, ``quarantined``;
-    ``segments`` are (fragment index, rows written) pairs in file order; ``seconds`` wall, ``cpu_seconds``, ``load_seconds``
+    ``segments`` are (first fragment, rows written) per contiguous run of fragments, in file order; ``seconds`` wall, ``cpu_seconds``, ``load_seconds``
     to import and build the program, ``read_seconds`` waiting for input; ``peak_memory_bytes`` resident at the peak;
     ``started`` and ``finished`` Unix time on the worker; ``digest`` sha256 of the rows written.
     """

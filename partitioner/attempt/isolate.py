@@ -1,0 +1,66 @@
+"""The last rungs of the failure ladder: bisect the rows of a batch until the poison rows are alone, and keep them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from partitioner.attempt.formats import table_to_batch
+from partitioner.errors import ConfigError, DataError, ProgramError
+from partitioner.model import Attempt
+from partitioner.run_directory import RunDirectory
+
+
+def call_isolating(
+    program: Callable[[pa.RecordBatch], Any], batch: pa.RecordBatch
+) -> tuple[Any, pa.RecordBatch, pa.RecordBatch, list[str]]:
+    """The program's value on all rows it can bear, those rows, the poison rows and the error of each.
+
+    A batch of n rows with k poison rows takes about 2 k log2(n / k) + 1 calls. Errors that are not about rows (a missing
+    column, a wrong return type) are raised at once.
+    """
+    try:
+        return program(batch), batch, batch.slice(0, 0), []
+    except (ConfigError, DataError, ProgramError):
+        raise
+    except Exception:
+        reasons: dict[int, str] = {}
+        _bisect(program, batch, 0, reasons)
+    good = [i for i in range(batch.num_rows) if i not in reasons]
+    kept = batch.take(pa.array(good, pa.int64()))
+    poison = batch.take(pa.array(sorted(reasons), pa.int64()))
+    value = program(kept) if good else None
+    return value, kept, poison, [reasons[i] for i in sorted(reasons)]
+
+
+def _bisect(
+    program: Callable[[pa.RecordBatch], Any], batch: pa.RecordBatch, offset: int, reasons: dict[int, str]
+) -> None:
+    """Find the rows of a failing batch that fail on their own."""
+    if batch.num_rows == 1:
+        try:
+            program(batch)
+        except Exception as error:
+            reasons[offset] = f"{type(error).__name__}: {error}"
+        return
+    half = batch.num_rows // 2
+    for start, part in ((0, batch.slice(0, half)), (half, batch.slice(half))):
+        try:
+            program(part)
+        except Exception:
+            _bisect(program, part, offset + start, reasons)
+
+
+def store_quarantined(run: RunDirectory, attempt: Attempt, poison: list[tuple[pa.RecordBatch, list[str]]]) -> None:
+    """Keep poison rows with their errors in ``quarantine/<task>.parquet``."""
+    tables = []
+    for rows, reasons in poison:
+        table = pa.Table.from_batches([rows])
+        tables.append(table.append_column("_error", pa.array(reasons, pa.string())))
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_batches([table_to_batch(pa.concat_tables(tables))]), buffer)
+    run.files.put(f"quarantine/{attempt.task_key}.parquet", buffer.getvalue())

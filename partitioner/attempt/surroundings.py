@@ -1,0 +1,121 @@
+"""An attempt is a good guest: threads limited, seed set, prints kept, and nothing of it left afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import random
+import sys
+import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from partitioner.errors import ConfigError
+from partitioner.model import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class TaskContext:
+    """What a program may ask about the attempt it runs in; see ``partitioner.task_context``."""
+
+    task_key: str
+    number: int
+    worker_id: str
+    cpus: float
+    seed: int
+
+
+_current: ContextVar[TaskContext | None] = ContextVar("partitioner_task", default=None)
+
+
+def task_context() -> TaskContext:
+    """The running attempt: sub-task, number of the try, worker, cores and seed. Raises ConfigError outside of one."""
+    context = _current.get()
+    if context is None:
+        raise ConfigError("task_context() is known only inside a program while a sub-task runs.")
+    return context
+
+
+def seed_of(run_seed: int, task_key: str) -> int:
+    """A 32-bit seed that depends on the run's seed and the sub-task only, not on worker, engine or try."""
+    return int.from_bytes(hashlib.sha256(f"{run_seed}:{task_key}".encode()).digest()[:4], "big")
+
+
+class _PerThread(io.TextIOBase):
+    """A stream that goes to the buffer of the attempt running in this thread, and else to the original stream."""
+
+    def __init__(self, original: Any) -> None:
+        self.original = original
+        self.local = threading.local()
+
+    def write(self, text: str) -> int:
+        target = getattr(self.local, "target", None)
+        (target or self.original).write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        if getattr(self.local, "target", None) is None:
+            self.original.flush()
+
+    def fileno(self) -> int:
+        return int(self.original.fileno())
+
+    def isatty(self) -> bool:
+        return False
+
+
+def _stream(name: str) -> _PerThread:
+    current = getattr(sys, name)
+    if not isinstance(current, _PerThread):
+        current = _PerThread(current)
+        setattr(sys, name, current)
+    return current
+
+
+@contextlib.contextmanager
+def kept_prints() -> Iterator[io.StringIO]:
+    """Standard output and errors of this thread go to the buffer that is given."""
+    kept = io.StringIO()
+    streams = [_stream("stdout"), _stream("stderr")]
+    for stream in streams:
+        stream.local.target = kept
+    try:
+        yield kept
+    finally:
+        for stream in streams:
+            stream.local.target = None
+
+
+_threads: dict[int, Any] = {}
+
+
+def _controller() -> Any:
+    """Numeric libraries loaded so far; looked up again only after new modules came in, since that takes milliseconds."""
+    from threadpoolctl import ThreadpoolController
+
+    key = len(sys.modules)
+    if key not in _threads:
+        _threads.clear()
+        _threads[key] = ThreadpoolController()
+    return _threads[key]
+
+
+@contextlib.contextmanager
+def guest(attempt: Attempt, run_seed: int) -> Iterator[None]:
+    """Limit numeric threads to the attempt's cores, seed ``random`` and numpy, and make ``task_context`` known."""
+    seed = seed_of(run_seed, attempt.task_key)
+    token = _current.set(TaskContext(attempt.task_key, attempt.number, attempt.worker_id, attempt.cpus, seed))
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+    try:
+        with _controller().limit(limits=max(1, int(attempt.cpus))):
+            yield
+    finally:
+        _current.reset(token)

@@ -1,0 +1,75 @@
+"""What an attempt reads, and in which portions the program gets it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from partitioner.attempt.formats import table_to_batch
+from partitioner.attempt.job import Loaded
+from partitioner.model import Fragment, SubTasks
+
+if TYPE_CHECKING:
+    from partitioner.attempt.execute import Tally
+
+
+def runs_of(tasks: SubTasks, task: int, together: bool) -> list[list[Fragment]]:
+    """The sub-task's fragments as contiguous runs of the input, or all together where order does not matter.
+
+    Output rows of a run stay together, so that input order can be restored when sub-tasks are packed out of order.
+    """
+    assert tasks.fragments is not None
+    indices = tasks.fragments_of(task)
+    if not len(indices):
+        return []
+    breaks = [] if together else (np.flatnonzero(np.diff(indices) != 1) + 1).tolist()
+    table = tasks.fragments
+    return [[table[int(i)] for i in part] for part in np.split(indices, breaks)]
+
+
+def read(loaded: Loaded, fragments: list[Fragment], tally: Tally) -> Iterator[pa.RecordBatch]:
+    """All rows of some fragments in order, with the time spent waiting for them counted."""
+    job = loaded.job
+    for fragment in fragments:
+        batches = job.source.read(fragment, job.columns)
+        while True:
+            begin = time.perf_counter()
+            batch = next(batches, None)
+            tally.read_seconds += time.perf_counter() - begin
+            if batch is None:
+                break
+            tally.bytes_read += batch.nbytes
+            yield batch
+
+
+def calls_of(loaded: Loaded, fragments: list[Fragment], tally: Tally) -> Iterator[pa.RecordBatch]:
+    """The record batches the program is called with: all rows at once, or batches of ``batch_size`` rows."""
+    batches = read(loaded, fragments, tally)
+    size = loaded.job.batching.get("batch_size")
+    if size is None or loaded.job.reducer.whole_task:
+        held = [b for b in batches if b.num_rows]
+        if held:
+            yield table_to_batch(pa.Table.from_batches(held))
+        return
+    yield from of_size(batches, int(size))
+
+
+def of_size(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of exactly ``size`` rows, the last one smaller."""
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        while batch.num_rows:
+            part = batch.slice(0, size - rows)
+            batch = batch.slice(part.num_rows)
+            held.append(part)
+            rows += part.num_rows
+            if rows == size:
+                yield table_to_batch(pa.Table.from_batches(held))
+                held, rows = [], 0
+    if held:
+        yield table_to_batch(pa.Table.from_batches(held))

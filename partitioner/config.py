@@ -1,0 +1,189 @@
+"""One frozen, validated configuration from YAML, environment and ``--set``; its JSON Schema can be exported.
+
+Later sources win: defaults, the YAML file, ``PARTITIONER_<KEY>`` environment variables, ``--set key=value``. Values of the
+last two are read as YAML; ``.`` reaches into a mapping (``engine.workers=4``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from partitioner.errors import ConfigError, nearest
+
+ENVIRONMENT = "PARTITIONER_"
+_UNITS = {
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
+
+
+def parse_bytes(value: Any) -> float:
+    """Bytes from a number or from text such as ``"4GB"`` (10^9) or ``"512MiB"`` (2^20). Raises ConfigError."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    text = str(value).strip().lower().replace(" ", "")
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    try:
+        return float(digits) * _UNITS[text[len(digits) :] or "b"]
+    except (ValueError, KeyError):
+        raise ConfigError(f"{value!r} is no size in bytes; write a number or for example '4GB' or '512MiB'.") from None
+
+
+class RunConfig(BaseModel):
+    """Everything a run is asked to do. Names are those of ``partitioner.run``'s parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    dataset: Any = Field(
+        None, description="Path, glob, URL, list of those, {connector: ..., path: ...}, or data in memory."
+    )
+    program: Any = Field(None, description="Function or class, or 'package.module:name'.")
+    arguments: dict[str, Any] = Field({}, description="Arguments of the class's __init__ or of the function.")
+    columns: list[str] | None = Field(None, description="Columns to read; all by default.")
+    batch_format: Literal["pandas", "numpy", "arrow"] = Field("pandas", description="What the program is given.")
+    batch_size: int | Literal["auto"] | None = Field(
+        None, description="Rows per call; by default all rows of a sub-task at once."
+    )
+    max_batch_weight: float | None = Field(None, gt=0, description="Bound on the summed weight of a batch.")
+    weight: Any = Field(None, description="Weight of a row: a column, an expression such as len(text), or a function.")
+    sort_by_weight: bool = Field(False, description="Rows of like weight share a batch; output order is restored.")
+    cost: Any = Field(
+        "bytes", description="rows, bytes, calibrate, learned, an expression, numbers, or {model: ..., ...}."
+    )
+    split: Any = Field("ordered", description="ordered, packed, or {split: grouped, key: ...}.")
+    target_task_seconds: float | None = Field(None, gt=0, description="Seconds a sub-task should take.")
+    allowed_mem: Any = Field(None, description="Predicted peak bytes a sub-task may have, as a number or '4GB'.")
+    max_tasks: int | None = Field(None, ge=1, description="Sub-tasks at most.")
+    min_tasks_per_slot: int | None = Field(None, ge=1, description="Sub-tasks per slot at least.")
+    task_cpus: float = Field(1.0, gt=0, description="Cores one sub-task uses.")
+    task_gpus: float = Field(0.0, ge=0, description="GPUs one sub-task uses; a fraction shares a device.")
+    placement: str = Field("lpt", description="Placement algorithm.")
+    objective: Any = Field("makespan", description="What the placement minimises.")
+    time_limit: float | None = Field(None, gt=0, description="Seconds the placement may search.")
+    engine: Any = Field(
+        "dask", description="serial, dask, spark, a Client, a SparkSession, or {engine: dask, workers: 4}."
+    )
+    reducer: Any = Field("concat", description="How partial results merge: a name or {reducer: mean, columns: [...]}.")
+    output: str | None = Field(None, description="Directory of the output rows; in the run directory by default.")
+    checkpoint: str = Field("runs", description="Directory that holds the run directories; workers must see it.")
+    preserve_order: bool = Field(True, description="Output order equals input order.")
+    on_error: Literal["raise", "quarantine"] = Field("raise", description="What becomes of rows that keep failing.")
+    max_retries: int = Field(2, ge=0, description="Further tries after the program raised.")
+    allow_row_change: bool = Field(False, description="The program may return fewer or more rows than it got.")
+    seed: int = Field(0, description="Seed of everything random, together with the sub-task's id.")
+    report: bool = Field(True, description="Write report.html at the end.")
+    progress: bool = Field(True, description="Show the live progress line.")
+
+    @field_validator("allowed_mem")
+    @classmethod
+    def _bytes(cls, value: Any) -> float | None:
+        return None if value is None else parse_bytes(value)
+
+
+def make(values: Mapping[str, Any]) -> RunConfig:
+    """A RunConfig; ConfigError names every wrong key or value, with the nearest valid key."""
+    try:
+        return RunConfig(**values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentence(e) for e in error.errors())) from None
+
+
+def _sentence(error: Any) -> str:
+    key = ".".join(str(p) for p in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"unknown setting {key!r}.{nearest(key, list(RunConfig.model_fields))}"
+    return f"setting {key!r} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}."
+
+
+def load(path: str | Path, settings: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> RunConfig:
+    """The configuration of a YAML file, with environment and ``key=value`` settings on top."""
+    return make(layered(path, settings, environment))
+
+
+def layered(
+    path: str | Path, settings: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The merged plain values behind ``load``, before validation."""
+    values = _read(Path(path))
+    env = os.environ if environment is None else environment
+    for name, text in sorted(env.items()):
+        if name.startswith(ENVIRONMENT) and name.removeprefix(ENVIRONMENT).lower() in RunConfig.model_fields:
+            _put(values, name.removeprefix(ENVIRONMENT).lower(), text)
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting!r}: write key=value, for example --set engine.workers=4.")
+        _put(values, key.strip(), text)
+    return values
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"no configuration at {path.absolute()}; give the path of a YAML file.") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds {type(values).__name__}; a configuration is a mapping of settings.")
+    return values
+
+
+def _put(values: dict[str, Any], key: str, text: str) -> None:
+    """Set a dotted key to a YAML value; a plain name on the way becomes ``{<kind>: name}`` (engine: dask)."""
+    *path, last = key.split(".")
+    at = values
+    for part in path:
+        inner = at.get(part)
+        if not isinstance(inner, dict):
+            inner = {} if inner is None else {part: inner}
+        at[part] = dict(inner)
+        at = at[part]
+    at[last] = yaml.safe_load(text)
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of the configuration, for editors."""
+    return RunConfig.model_json_schema()
+
+
+def plain(config: RunConfig) -> dict[str, Any]:
+    """The configuration as JSON can hold it; live objects become a description of their type."""
+    return {name: _plain(getattr(config, name)) for name in RunConfig.model_fields}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"<{value.__module__}:{value.__qualname__}>"
+    return f"<{type(value).__name__}>"
+
+
+def named(spec: Any, key: str) -> tuple[str, dict[str, Any]]:
+    """Name and options of ``"dask"`` or ``{<key>: dask, workers: 4}`` (``name:`` is taken too)."""
+    if isinstance(spec, str):
+        return spec, {}
+    if isinstance(spec, Mapping):
+        options = dict(spec)
+        name = options.pop(key, None) or options.pop("name", None)
+        if isinstance(name, str):
+            return name, options
+    raise ConfigError(f"{key} is {spec!r}; write a name, or {{{key}: <name>, <option>: <value>}}.")

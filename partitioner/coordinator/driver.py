@@ -1,0 +1,82 @@
+"""The driver loop: poll the engine, step the machine, apply the actions, tell the observers."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from partitioner.coordinator.machine import step
+from partitioner.coordinator.state import Action, Cancel, State, Stop, Submit
+from partitioner.engines.base import Engine
+from partitioner.errors import Interrupted
+from partitioner.model import Event
+
+POLL_SECONDS = 0.2
+
+
+class Observer(Protocol):
+    """Something that watches a run: ledger, progress line, collector of records."""
+
+    def observe(self, state: State, events: Sequence[Event], actions: Sequence[Action]) -> None:
+        """Called after every step."""
+        ...
+
+
+def drive(engine: Engine, state: State, observers: Sequence[Observer], clock: Callable[[], float]) -> State:
+    """Run until nothing is left.
+
+    Raises RunFailed or EngineLost where the machine stops, Interrupted after Ctrl-C; live attempts are cancelled then.
+    """
+    events: list[Event] = []
+    with _interrupts() as interrupted:
+        while True:
+            state, actions = step(state, events, clock())
+            _apply(engine, actions)
+            for observer in observers:
+                observer.observe(state, events, actions)
+            _raise_stop(actions)
+            if state.finished:
+                return state
+            if interrupted.is_set():
+                engine.cancel(list(state.attempts))
+                raise Interrupted("stopped by Ctrl-C")
+            events = engine.poll(POLL_SECONDS)
+
+
+def _apply(engine: Engine, actions: Sequence[Action]) -> None:
+    submits = [a.attempt for a in actions if isinstance(a, Submit)]
+    cancels = [a.attempt_id for a in actions if isinstance(a, Cancel)]
+    if submits:
+        engine.submit(submits)
+    if cancels:
+        engine.cancel(cancels)
+
+
+def _raise_stop(actions: Sequence[Action]) -> None:
+    for action in actions:
+        if isinstance(action, Stop):
+            raise action.error
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM set an event, so that the loop stops between two steps; a second Ctrl-C interrupts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event  # only the main thread gets signals
+        return
+
+    def on_signal(number: int, frame: Any) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,87 @@
+"""Stage 5: preflight, then the driver loop over the machine, watched by ledger, progress and collector."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from partitioner.config import RunConfig
+from partitioner.coordinator import ledger as ledgers
+from partitioner.coordinator.driver import Observer, drive
+from partitioner.coordinator.preflight import preflight
+from partitioner.coordinator.state import Action, Policy, State, Submit, initial
+from partitioner.engines.base import Engine
+from partitioner.model import CommitRecord, Event, EventKind, Plan
+from partitioner.run_directory import RunDirectory
+
+
+class Collector:
+    """Keeps the record of every sub-task and counts submissions."""
+
+    def __init__(self, committed: Mapping[str, CommitRecord]) -> None:
+        self.records = dict(committed)
+        self.attempted = 0
+
+    def observe(self, state: State, events: Sequence[Event], actions: Sequence[Action]) -> None:
+        """The first record of a sub-task is the one that counts."""
+        self.attempted += sum(isinstance(action, Submit) for action in actions)
+        for event in events:
+            if event.kind is EventKind.FINISHED and event.record is not None:
+                self.records.setdefault(event.record.task_key, event.record)
+
+
+def execute(
+    config: RunConfig,
+    engine: Engine,
+    planned: Plan,
+    run: RunDirectory,
+    committed: Mapping[str, CommitRecord],
+    seconds_known: bool,
+) -> tuple[tuple[CommitRecord, ...], int]:
+    """Run what is not committed; the records of all sub-tasks in order, and how many attempts this session made."""
+    preflight(engine, run, planned.tasks)
+    keys = planned.tasks.task_id.to_pylist()
+    numbers = ledgers.next_numbers(run) if committed or run.files.names("ledger") else {}
+    state = initial(
+        planned,
+        run.url,
+        Policy(max_retries=config.max_retries),
+        committed=[i for i, key in enumerate(keys) if key in committed],
+        seconds_known=seconds_known,
+        first_numbers={i: numbers[key] for i, key in enumerate(keys) if key in numbers},
+    )
+    ledger, collector = ledgers.Ledger(run), Collector(committed)
+    write_plan(run, planned)
+    ledger.note("session", engine=engine.name, workers=list(planned.workers.worker_id), committed=len(committed))
+    observers: list[Observer] = [ledger, collector]
+    from partitioner.report.progress import Progress
+
+    with Progress(planned, enabled=config.progress) as progress:
+        try:
+            drive(engine, state, [*observers, progress], getattr(engine, "clock", time.monotonic))
+            ledger.note("end")
+        finally:
+            ledger.flush()
+    return tuple(collector.records[key] for key in keys), collector.attempted
+
+
+def write_plan(run: RunDirectory, planned: Plan) -> None:
+    """``plan.json`` and ``plan.parquet``: what the report compares the run with."""
+    import pyarrow as pa
+
+    figures: dict[str, Any] = {
+        name: getattr(planned, name)
+        for name in ("makespan", "lower_bound", "gap", "utilization", "objective", "algorithm", "planning_seconds")
+    }
+    figures["reasons"] = dict(planned.reasons)
+    figures["workers"] = [
+        {"worker_id": w.worker_id, "cpus": w.cpus, "memory_bytes": w.memory_bytes, "speed": w.speed, "host": w.host}
+        for w in (planned.workers[j] for j in range(len(planned.workers)))
+    ]
+    run.files.put("plan.json", json.dumps(figures, default=str).encode())
+    ids = pa.DictionaryArray.from_arrays(pa.array(planned.worker), pa.array(planned.workers.worker_id, pa.string()))
+    columns = {"task_id": planned.tasks.task_id, "worker_id": ids, "start": planned.start, "finish": planned.finish}
+    columns |= {"seconds": planned.tasks.seconds, "memory_bytes": planned.tasks.memory_bytes}
+    run.write_table("plan", pa.table(columns))

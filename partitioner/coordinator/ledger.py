@@ -1,0 +1,68 @@
+"""The ledger: every event and submission of a run, in order, for people and the report. Never needed to resume."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from partitioner.coordinator.state import Action, State, Submit
+from partitioner.model import Event, EventKind
+from partitioner.run_directory import RunDirectory
+
+FLUSH_SECONDS = 1.0
+
+
+class Ledger:
+    """Collects lines and writes them as segments of JSON lines, one per second at most (object stores cannot append)."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._session = f"{time.time_ns() // 1_000_000:015d}"
+        self._lines: list[str] = []
+        self._segments = 0
+        self._flushed = time.monotonic()
+
+    def note(self, what: str, **facts: Any) -> None:
+        """One line with the Unix time."""
+        self._lines.append(json.dumps({"what": what, "time": time.time(), **facts}, default=str))
+
+    def observe(self, state: State, events: Sequence[Event], actions: Sequence[Action]) -> None:
+        """What came in and what went out of one step."""
+        for event in events:
+            error = {k: v for k, v in event.error.items() if k != "traceback"}
+            self.note(
+                event.kind, attempt=event.attempt_id, worker=event.worker_id, **({"error": error} if error else {})
+            )
+        for action in actions:
+            if isinstance(action, Submit):
+                self.note("submitted", attempt=action.attempt.attempt_id, worker=action.attempt.worker_id)
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has gathered."""
+        if self._lines:
+            name = f"ledger/{self._session}-{self._segments:06d}.jsonl"
+            self._run.files.put(name, ("\n".join(self._lines) + "\n").encode())
+            self._lines.clear()
+            self._segments += 1
+        self._flushed = time.monotonic()
+
+
+def read(run: RunDirectory) -> Iterable[dict[str, Any]]:
+    """All lines of all sessions, in order."""
+    for name in run.files.names("ledger"):
+        for line in run.files.get(name).decode().splitlines():
+            yield json.loads(line)
+
+
+def next_numbers(run: RunDirectory) -> dict[str, int]:
+    """Task key to the number its next attempt should have, after the sessions so far."""
+    numbers: dict[str, int] = {}
+    for line in read(run):
+        if line["what"] in ("submitted", EventKind.STARTED):
+            key, _, number = line["attempt"].rpartition("-a")
+            numbers[key] = max(numbers.get(key, 0), int(number) + 1)
+    return numbers

@@ -1,0 +1,168 @@
+"""What the coordinator knows: tasks, workers, live attempts, and the policy it follows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from partitioner.errors import PartitionerError
+from partitioner.model import Attempt, Plan, SubTask, SubTasks, Worker
+
+WAITING, LIVE, DONE = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Limits of the failure ladder and of dispatch.
+
+    ``max_retries`` further tries after the program raised; ``max_deaths`` attempts of one sub-task that may be running
+    when a worker dies, before the sub-task is held to be the cause; ``memory_growth`` factor on its memory demand after
+    each; ``ahead_seconds`` and ``ahead_tasks``: predicted work that may wait on a worker besides what runs there, so that
+    short sub-tasks do not wait for the driver; ``no_worker_seconds``: how long to wait for a worker that can hold the rest.
+    """
+
+    max_retries: int = 2
+    max_deaths: int = 3
+    memory_growth: float = 2.0
+    ahead_seconds: float = 0.25
+    ahead_tasks: int = 32
+    no_worker_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Action: hand this attempt to the engine."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Action: stop this attempt where the engine can."""
+
+    attempt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Action: end the run with this error; what is committed stays."""
+
+    error: PartitionerError
+
+
+Action = Submit | Cancel | Stop
+
+
+@dataclass(slots=True)
+class Live:
+    """An attempt that was submitted and has not ended; ``started`` is None until the engine says so."""
+
+    attempt: Attempt
+    started: float | None = None
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """A worker, what waits for it (task indices in plan order) and what it holds."""
+
+    worker: Worker
+    queue: deque[int] = field(default_factory=deque)
+    backlog: float = 0.0  # predicted reference seconds in the queue
+    live: dict[str, Live] = field(default_factory=dict)
+    used_cpus: float = 0.0
+    used_memory: float = 0.0
+    used_gpus: float = 0.0
+    used_gpu_memory: float = 0.0
+    used: dict[str, float] = field(default_factory=dict)
+    ahead: float = 0.0  # predicted reference seconds submitted and not started
+    exclusive: bool = False  # a suspect runs here alone
+
+
+@dataclass(slots=True)
+class State:
+    """The whole state of one run. ``step`` is the only code that changes it."""
+
+    tasks: SubTasks
+    run_url: str
+    policy: Policy
+    status: bytearray
+    seconds: list[float]
+    workers: dict[str, WorkerState] = field(default_factory=dict)
+    pool: deque[int] = field(default_factory=deque)  # waiting for no worker in particular: first come, first served
+    attempts: dict[str, Live] = field(default_factory=dict)
+    numbers: dict[int, int] = field(default_factory=dict)  # next attempt number
+    failures: dict[int, int] = field(default_factory=dict)
+    deaths: dict[int, int] = field(default_factory=dict)
+    memory: dict[int, float] = field(default_factory=dict)  # demands grown after deaths
+    remaining: int = 0
+    predicted_done: float = 0.0
+    actual_done: float = 0.0
+    scale_known: bool = True
+    stuck_since: float | None = None
+    hungry: set[str] = field(default_factory=set)
+    richest: list[tuple[float, str]] = field(default_factory=list)  # lazy max-heap of backlogs
+    stopped: bool = False
+
+    @property
+    def scale(self) -> float:
+        """Observed over predicted seconds so far; 1 before the first completion."""
+        return self.actual_done / self.predicted_done if self.predicted_done > 0 and self.actual_done > 0 else 1.0
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left to run."""
+        return self.remaining == 0
+
+    def task(self, i: int) -> SubTask:
+        """Row view of task i, with its grown memory demand."""
+        row = self.tasks[i]
+        if i not in self.memory:
+            return row
+        from dataclasses import replace
+
+        return replace(row, memory_bytes=self.memory[i])
+
+
+def initial(
+    plan: Plan,
+    run_url: str,
+    policy: Policy,
+    committed: Iterable[int] = (),
+    seconds_known: bool = True,
+    first_numbers: dict[int, int] | None = None,
+) -> State:
+    """The state before the first step: every worker of the plan with its sub-tasks in plan order.
+
+    ``committed`` are indices of sub-tasks that are done already. ``seconds_known`` is False where costs are weights
+    (rows, bytes) and not seconds: then nothing is sent ahead until a completion has shown the scale.
+    """
+    n = len(plan)
+    state = State(
+        tasks=plan.tasks,
+        run_url=run_url,
+        policy=policy,
+        status=bytearray(n),
+        seconds=plan.tasks.seconds.tolist(),
+        scale_known=seconds_known,
+        numbers=dict(first_numbers or {}),
+    )
+    for i in committed:
+        state.status[i] = DONE
+    for j in range(len(plan.workers)):
+        worker = plan.workers[j]
+        state.workers[worker.worker_id] = WorkerState(worker)
+    ids = plan.workers.worker_id
+    for i in np.lexsort((np.arange(n), plan.start)).tolist():
+        if state.status[i] == DONE:
+            continue
+        holder = state.workers[ids[plan.worker[i]]]
+        holder.queue.append(i)
+        holder.backlog += state.seconds[i]
+    state.remaining = n - sum(1 for s in state.status if s == DONE)
+    state.hungry = set(state.workers)
+    state.richest = [(-w.backlog, name) for name, w in state.workers.items()]
+    state.richest.sort()
+    return state

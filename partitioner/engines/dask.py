@@ -1,0 +1,210 @@
+"""Dask: attempts are futures pinned to workers by name; a cluster is started here, or an address or Client is given."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import dask
+from distributed import Client, Future, KilledWorker, LocalCluster, get_worker
+
+from partitioner.attempt.execute import describe_error, run_attempt
+from partitioner.engines.base import Capabilities
+from partitioner.errors import ConfigError, EngineLost
+from partitioner.model import Attempt, Event, EventKind, Worker, Workers
+
+TOPIC = "partitioner-started"
+# A dead worker must be reported at once: the coordinator, not the scheduler, decides what is tried again.
+_SETTINGS = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.low-level-log-length": 0}
+LOOK_SECONDS = 1.0  # between looks at which workers there are
+GRACE_SECONDS = 10.0  # a nanny may restart a worker under its name for so long before it counts as gone
+
+
+def _attempt(attempt: Attempt) -> Event:
+    get_worker().log_event(TOPIC, attempt.attempt_id)
+    return run_attempt(attempt)
+
+
+class DaskEngine:
+    """Runs attempts on Dask workers.
+
+    Parameters
+    ----------
+    workers
+        Worker processes of the cluster to start; by default one per core, at least 2. Ignored with an address or client.
+    threads_per_worker, memory_limit
+        Of the cluster to start; ``memory_limit`` per worker, as Dask takes it (``"auto"``, ``"2GB"``, bytes).
+    address
+        Scheduler of a running cluster; EngineLost within ``timeout`` seconds where it cannot be reached.
+    client
+        A ``distributed.Client`` of the caller's, left open.
+    speeds
+        Worker name to relative speed, where declared.
+    """
+
+    name = "dask"
+    capabilities = Capabilities(placement="exact", cancel=True, memory_limit=True)
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        threads_per_worker: int = 1,
+        memory_limit: str | int = "auto",
+        address: str | None = None,
+        client: Client | None = None,
+        speeds: Mapping[str, float] | None = None,
+        timeout: float = 20.0,
+    ) -> None:
+        if workers is not None and workers < 1:
+            raise ConfigError(f"engine option workers is {workers}; a Dask cluster needs at least 1.")
+        self._speeds = {str(k): float(v) for k, v in (speeds or {}).items()}
+        self._events: queue.SimpleQueue[Event | Future] = queue.SimpleQueue()
+        self._futures: dict[str, tuple[Attempt, Future]] = {}
+        self._cluster: LocalCluster | None = None
+        self._own_client = client is None
+        if client is None and address is None:
+            client = self._start(workers or max(2, os.cpu_count() or 1), threads_per_worker, memory_limit)
+        self._client = client if client is not None else _connect(str(address), timeout)
+        self._known = {w.worker_id: 0.0 for w in self._workers()}
+        self._looked = time.monotonic()
+        self._client.subscribe_topic(TOPIC, self._on_started)
+
+    def _start(self, workers: int, threads: int, memory_limit: str | int) -> Client:
+        with dask.config.set(_SETTINGS):
+            self._cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=threads,
+                memory_limit=memory_limit,
+                processes=True,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+            return Client(self._cluster)
+
+    def _on_started(self, event: tuple[float, Any]) -> None:
+        attempt_id = str(event[1])
+        if attempt_id in self._futures:
+            worker_id = self._futures[attempt_id][0].worker_id
+            self._events.put(Event(EventKind.STARTED, attempt_id, worker_id, at=time.monotonic()))
+
+    def _workers(self) -> Iterator[Worker]:
+        for info in self._client.scheduler_info(n_workers=-1)["workers"].values():
+            name, resources = str(info["name"]), dict(info.get("resources") or {})
+            yield Worker(
+                worker_id=name,
+                cpus=float(info["nthreads"]),
+                memory_bytes=float(info["memory_limit"] or float("inf")),
+                gpus=float(resources.pop("GPU", 0.0)),
+                resources=resources,
+                speed=self._speeds.get(name, 1.0),
+                host=str(info["host"]),
+            )
+
+    def workers(self) -> Workers:
+        """The workers the scheduler knows now, by name."""
+        return Workers.of(sorted(self._workers(), key=lambda w: (len(w.worker_id), w.worker_id)))
+
+    def submit(self, attempts: Sequence[Attempt]) -> None:
+        """One pinned future per attempt."""
+        for attempt in attempts:
+            future = self._client.submit(
+                _attempt,
+                attempt,
+                key=f"{attempt.run_url.rsplit('/', 1)[-1]}/{attempt.attempt_id}",
+                workers=[_as_named(attempt.worker_id)],
+                allow_other_workers=False,
+                pure=False,
+                retries=0,
+            )
+            self._futures[attempt.attempt_id] = (attempt, future)
+            future.add_done_callback(self._events.put)
+
+    def poll(self, timeout: float) -> list[Event]:
+        """Starts as workers report them, ends as futures finish, and workers that came or went."""
+        events: list[Event] = []
+        done: list[Future] = []
+        with contextlib.suppress(queue.Empty):
+            item = self._events.get(timeout=timeout)
+            while True:
+                (done if isinstance(item, Future) else events).append(item)  # type: ignore[arg-type]
+                item = self._events.get_nowait()
+        events += self._ends(done)
+        if time.monotonic() - self._looked > LOOK_SECONDS:
+            events += self._look()
+        return events
+
+    def _ends(self, done: list[Future]) -> list[Event]:
+        by_key = {future.key: attempt_id for attempt_id, (_, future) in self._futures.items()} if done else {}
+        ours = [(by_key[f.key], f) for f in done if f.key in by_key]
+        good = [(name, f) for name, f in ours if f.status == "finished"]
+        events = list(self._client.gather([f for _, f in good])) if good else []
+        events += [self._bad_end(name, f) for name, f in ours if f.status != "finished"]
+        for name, _ in ours:
+            self._futures.pop(name, None)
+        return events
+
+    def _bad_end(self, attempt_id: str, future: Future) -> Event:
+        worker_id = self._futures[attempt_id][0].worker_id
+        if future.status == "cancelled":
+            return Event(EventKind.CANCELLED, attempt_id, worker_id)
+        error = future.exception()
+        if future.status == "lost" or isinstance(error, KilledWorker):
+            return Event(EventKind.LOST, attempt_id, worker_id)
+        return Event(EventKind.FAILED, attempt_id, worker_id, error=describe_error(error))
+
+    def _look(self) -> list[Event]:
+        """Which workers came or went since the last look, and whether the scheduler still answers."""
+        now = self._looked = time.monotonic()
+        if self._client.status not in ("running", "connecting"):
+            return [Event(EventKind.ENGINE_LOST, error={"message": f"the Dask client is {self._client.status}"})]
+        seen = {w.worker_id: w for w in self._workers()}
+        joined = [Event(EventKind.WORKER_JOINED, worker=w) for name, w in seen.items() if name not in self._known]
+        self._known |= dict.fromkeys(seen, now)
+        gone = [name for name, last in self._known.items() if now - (last or now) > GRACE_SECONDS]
+        for name in gone:
+            del self._known[name]
+            self.cancel([a for a, (attempt, _) in self._futures.items() if attempt.worker_id == name])
+        return joined + [Event(EventKind.WORKER_LOST, worker_id=name) for name in gone]
+
+    def cancel(self, attempt_ids: Sequence[str]) -> None:
+        """Cancel futures; one that is running goes on until its program returns, and its commit is refused or kept."""
+        futures = [self._futures[a][1] for a in attempt_ids if a in self._futures]
+        if futures:
+            self._client.cancel(futures, force=True)
+
+    def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+        """Run on every worker at once."""
+        names = {
+            address: str(info["name"]) for address, info in self._client.scheduler_info(n_workers=-1)["workers"].items()
+        }
+        results = self._client.run(function, *args, on_error="return")
+        return {names[address]: result for address, result in results.items() if address in names}
+
+    def close(self) -> None:
+        """Close the client and the cluster that were started here."""
+        with contextlib.suppress(ValueError):
+            self._client.unsubscribe_topic(TOPIC)
+        if self._own_client:
+            self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+def _as_named(worker_id: str) -> str | int:
+    """Dask names of a LocalCluster are numbers, and pins by exact name."""
+    return int(worker_id) if worker_id.isdigit() else worker_id
+
+
+def _connect(address: str, timeout: float) -> Client:
+    try:
+        return Client(address, timeout=timeout)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise EngineLost(
+            f"no Dask scheduler answers at {address!r} within {timeout:g} s ({error}). "
+            "Check the address, or leave it out to start a local cluster."
+        ) from error

@@ -1,0 +1,69 @@
+"""The rows a run wrote: read only when asked, in input order, whatever order the sub-tasks were packed in."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from partitioner.model import CommitRecord
+from partitioner.storage import Directory
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Output:
+    """The committed output files of one run.
+
+    ``url`` their directory; ``records`` one per sub-task in sub-task order; ``rows`` their number.
+    """
+
+    def __init__(self, url: str, records: Sequence[CommitRecord]) -> None:
+        self.url = url
+        self.records = tuple(records)
+        self.rows = sum(r.rows_written for r in records)
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __repr__(self) -> str:
+        return f"Output({self.rows} rows in {len(self.records)} files at {self.url!r})"
+
+    @property
+    def paths(self) -> list[str]:
+        """The files, in sub-task order."""
+        return [f"{self.url}/{r.path}" for r in self.records]
+
+    def _pieces(self) -> list[tuple[int, int, int, int]]:
+        """(first fragment, file, offset, rows) of every contiguous run of the input, in input order."""
+        pieces = []
+        for file, record in enumerate(self.records):
+            offset = 0
+            for fragment, rows in record.segments:
+                pieces.append((fragment, file, offset, rows))
+                offset += rows
+        return sorted(pieces)
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows in input order, a table per contiguous run of the input."""
+        directory = Directory(self.url)
+        held: tuple[int, pa.Table] | None = None
+        for _, file, offset, rows in self._pieces():
+            if not rows:
+                continue
+            if held is None or held[0] != file:
+                held = (file, pq.read_table(io.BytesIO(directory.get(self.records[file].path))))
+            yield held[1].slice(offset, rows)
+
+    def to_table(self) -> pa.Table:
+        """All rows in input order, as an Arrow table; in memory."""
+        tables = [t.replace_schema_metadata(None) for t in self.tables()]
+        return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+
+    def to_pandas(self) -> pd.DataFrame:
+        """All rows in input order, as a DataFrame; in memory."""
+        return self.to_table().to_pandas()

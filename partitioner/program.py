@@ -1,0 +1,114 @@
+"""The user's program: found by name, pickled so that workers need not have its file, fingerprinted by its code."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import inspect
+import os
+import sys
+import sysconfig
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from partitioner.errors import ProgramError, nearest
+
+
+def resolve(program: Any) -> Callable[..., Any]:
+    """A function or class from itself or from ``package.module:name`` (the working directory is searched too)."""
+    if callable(program):
+        return program  # type: ignore[no-any-return]
+    if not isinstance(program, str) or ":" not in program:
+        raise ProgramError(f"program is {program!r}; give a function, a class, or 'package.module:name'.")
+    module_name, _, attribute = program.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ProgramError(f"program {program!r}: {error}; run from the directory that holds it.") from error
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise ProgramError(f"program {program!r}: {module_name} has no such name.{nearest(attribute, known)}")
+    return found  # type: ignore[no-any-return]
+
+
+def name_of(program: Callable[..., Any]) -> str:
+    """``module:name`` for messages and profiles."""
+    target = program if hasattr(program, "__qualname__") else type(program)
+    return f"{target.__module__}:{target.__qualname__}"
+
+
+def dumps(value: Any, program: Callable[..., Any]) -> bytes:
+    """Pickle a job. Modules of the user's own (not installed packages) travel by value, so workers need no copy.
+
+    Raises ProgramError naming what cannot be pickled.
+    """
+    module = inspect.getmodule(program)
+    own = module is not None and module.__name__ != "__main__" and not _installed(module)
+    try:
+        if own:
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            return bytes(cloudpickle.dumps(value))
+        finally:
+            if own:
+                cloudpickle.unregister_pickle_by_value(module)
+    except Exception as error:
+        raise ProgramError(
+            f"{name_of(program)} cannot be sent to workers: {type(error).__name__}: {error}. "
+            "Open locks, files and connections inside the function or in the class's __init__, not around it."
+        ) from error
+
+
+def _installed(module: Any) -> bool:
+    file = getattr(module, "__file__", None)
+    if file is None or module.__name__.partition(".")[0] in {"partitioner", "connectors"}:
+        return True
+    homes = {sysconfig.get_path(k) for k in ("stdlib", "purelib", "platlib")}
+    return any(Path(file).resolve().is_relative_to(Path(h).resolve()) for h in homes)
+
+
+def fingerprint(program: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
+    """sha256 of the program's code and arguments; comments, formatting and docstrings do not count.
+
+    The whole module counts where the program is in a file of the user's own, so that a changed helper is noticed; for
+    notebooks and installed packages the object's own source, or its bytecode where there is no source.
+    """
+    module = inspect.getmodule(program)
+    own_file = module is not None and module.__name__ != "__main__" and not _installed(module)
+    try:
+        source = inspect.getsource(module if own_file and module is not None else program)
+        code = ast.dump(_without_docstrings(ast.parse(inspect.cleandoc("\n" + source) if not own_file else source)))
+    except (OSError, TypeError, SyntaxError):
+        target = getattr(program, "__code__", None)
+        code = repr(_code_facts(target)) if target else name_of(program)
+    state = sorted((k, repr(v)) for k, v in {**arguments, **_plain_state(program)}.items())
+    return hashlib.sha256(f"{name_of(program)}\n{code}\n{state}".encode()).hexdigest()
+
+
+def _plain_state(program: Callable[..., Any]) -> dict[str, Any]:
+    """Numbers and strings that the program closes over or carries; other objects have no stable representation."""
+    held = dict(getattr(program, "__dict__", {})) if not inspect.isclass(program) else {}
+    if inspect.isfunction(program):
+        held |= inspect.getclosurevars(program).nonlocals
+    return {k: v for k, v in held.items() if isinstance(v, int | float | str | bool | bytes | tuple | None)}
+
+
+def _without_docstrings(tree: ast.AST) -> ast.AST:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def _code_facts(code: Any) -> tuple[Any, ...]:
+    constants = tuple(_code_facts(c) if hasattr(c, "co_code") else repr(c) for c in code.co_consts)
+    return (code.co_code, code.co_names, constants)

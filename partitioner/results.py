@@ -1,0 +1,78 @@
+"""After the last commit: rows are counted, partial results merged, and the manifest written."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cloudpickle
+import pyarrow.parquet as pq
+
+from partitioner.attempt.execute import ACCUMULATOR
+from partitioner.attempt.job import Job
+from partitioner.config import RunConfig
+from partitioner.errors import RunFailed
+from partitioner.model import CommitRecord, SubTasks
+from partitioner.output import Output
+from partitioner.reducers.tree import merge_tree
+from partitioner.run_directory import RunDirectory
+from partitioner.storage import Directory
+
+
+def check_rows(tasks: SubTasks, records: Sequence[CommitRecord]) -> dict[str, int]:
+    """Rows in = rows out + quarantined, over all and against the input's own count. RunFailed names what does not add up."""
+    counts = {
+        name: sum(getattr(r, name) for r in records) for name in ("rows_in", "rows_out", "rows_written", "quarantined")
+    }
+    if counts["rows_in"] != counts["rows_out"] + counts["quarantined"]:
+        bad = next(r for r in records if r.rows_in != r.rows_out + r.quarantined)
+        raise RunFailed(
+            f"rows do not add up: sub-task {bad.task_key} read {bad.rows_in} rows, but {bad.rows_out} are in the output and "
+            f"{bad.quarantined} in quarantine. Nothing is marked as done; please report this."
+        )
+    expected = _expected_rows(tasks)
+    for i, record in enumerate(records):
+        if expected[i] not in (-1, record.rows_in):
+            raise RunFailed(
+                f"sub-task {record.task_key} read {record.rows_in} rows of {expected[i]} that the input described; "
+                "the input changed while the run went on. Start a new run."
+            )
+    return counts
+
+
+def _expected_rows(tasks: SubTasks) -> list[int]:
+    """Rows of each sub-task, -1 where only reading tells."""
+    assert tasks.fragments is not None
+    rows = tasks.fragments.rows[tasks.fragment_index]
+    parts = [rows[tasks.offsets[i] : tasks.offsets[i + 1]] for i in range(len(tasks))]
+    return [int(p.sum()) if (p >= 0).all() else -1 for p in parts]
+
+
+def reduce(
+    config: RunConfig, directory: RunDirectory, job: Job, records: Sequence[CommitRecord], counts: Mapping[str, int]
+) -> Any:
+    """Stage 6. The result, with the manifest and ``_SUCCESS`` written last."""
+    if job.reducer.name == "concat":
+        output = Output(job.sink.url, records)
+        job.sink.finish(manifest(records, counts))
+        return output
+    partials = Directory(job.sink.url)
+    merged = merge_tree(job.reducer, [_accumulator(partials.get(r.path)) for r in records])
+    result = job.reducer.extract_output(merged)
+    job.sink.finish(manifest(records, counts))
+    if config.output is not None:
+        Directory(config.output).put("result.pkl", cloudpickle.dumps(result))
+        Directory(config.output).put("_SUCCESS", b"")
+    return result
+
+
+def _accumulator(file: bytes) -> Any:
+    return pickle.loads(pq.read_table(io.BytesIO(file))[ACCUMULATOR][0].as_py())
+
+
+def manifest(records: Sequence[CommitRecord], counts: Mapping[str, int]) -> dict[str, Any]:
+    """Files in sub-task order with rows and digests; the same for equal runs on any engine."""
+    files = [{"path": r.path, "rows": r.rows_written, "sha256": r.digest} for r in records]
+    return {"files": files, "counts": dict(counts)}

@@ -1,0 +1,100 @@
+"""Resuming: everything comes from the run directory; what changed since is shown and refused."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from partitioner import config as configuration
+from partitioner.attempt.execute import Tally, record_of
+from partitioner.attempt.job import Job
+from partitioner.config import RunConfig
+from partitioner.errors import ConfigError, ResumeRefused
+from partitioner.measure import Measurement
+from partitioner.model import Attempt, CommitRecord, SubTasks
+from partitioner.run_directory import RunDirectory
+from partitioner.stages import fingerprints
+from partitioner.storage import Directory
+
+
+def find_run(config: RunConfig, resume: str) -> RunDirectory:
+    """The run directory of an id below ``checkpoint``, or of a directory. ConfigError lists the ids there are."""
+    if "/" in resume:
+        directory = RunDirectory(resume)
+    else:
+        directory = RunDirectory(f"{config.checkpoint}/{resume}")
+    if not directory.files.exists("run.json"):
+        known = sorted({n.split("/")[0] for n in Directory(config.checkpoint).names() if n.endswith("/run.json")})
+        there = f"there are {', '.join(known[-10:])}" if known else "there is none"
+        raise ConfigError(f"no run {resume!r} below {Directory(config.checkpoint).url}; {there}.")
+    return directory
+
+
+def from_directory(directory: RunDirectory, changes: Mapping[str, Any]) -> RunConfig:
+    """The configuration of a run from its directory alone; what was a live object then comes from ``job.pkl``.
+
+    ``changes`` are settings that may differ on a resume, such as the engine.
+    """
+    values = dict(directory.description()["config"])
+    job: Job = pickle.loads(directory.files.get("job.pkl"))
+    live = {k for k, v in values.items() if isinstance(v, str) and v.startswith("<")}
+    values |= {"dataset": job.source, "program": job.program} if "program" in live else {"dataset": job.source}
+    values |= {k: v for k, v in job.batching.items() if k in live}
+    values |= {"engine": "dask"} if "engine" in live else {}
+    values |= {"cost": "bytes"} if "cost" in live else {}
+    return configuration.make({**values, "checkpoint": directory.url.rsplit("/", 1)[0], **changes})
+
+
+def check_unchanged(config: RunConfig, directory: RunDirectory, job: Job) -> None:
+    """ResumeRefused with every difference of input, settings or code."""
+    before = directory.description()["fingerprints"]
+    now = fingerprints(config, job)
+    # What the run was given as a live object has no value to compare: its data and code are compared instead.
+    held = {k for k, v in before["config"].items() if isinstance(v, str) and v.startswith("<")}
+    settings = [{k: v for k, v in facts["config"].items() if k not in held | {"dataset"}} for facts in (before, now)]
+    found = _differences("input", before["input"], now["input"]) + _differences("setting", *settings)
+    if before["code"] != now["code"]:
+        found.append(f"code of the program: was {before['code'][:12]}, is {now['code'][:12]}")
+    if found:
+        shown = found[:10] + ([f"and {len(found) - 10} more"] if len(found) > 10 else [])
+        raise ResumeRefused(
+            f"run {directory.run_id} cannot be resumed, for its parts would not fit together:\n- "
+            + "\n- ".join(shown)
+            + "\nUndo the change, or start a new run."
+        )
+
+
+def _differences(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    keys = sorted(before.keys() | now.keys())
+    return [
+        f"{what} {key}: was {before.get(key, 'absent')!r}, is {now.get(key, 'absent')!r}"
+        for key in keys
+        if before.get(key) != now.get(key)
+    ]
+
+
+def reconcile(directory: RunDirectory, job: Job) -> dict[str, CommitRecord]:
+    """Records of all committed sub-tasks; one whose record was not written any more is rebuilt from its output file."""
+    records = directory.commits()
+    for key in sorted(job.sink.keys() - records.keys()):
+        facts = job.sink.committed(key)
+        if facts is not None:
+            attempt = Attempt(key, -1, 0, "unknown", directory.url)
+            records[key] = record_of(attempt, facts, Tally(), Measurement(), 0.0, 0.0)
+            directory.commit(records[key])
+    return records
+
+
+def without_done(tasks: SubTasks, committed: Mapping[str, Any]) -> SubTasks:
+    """The same sub-tasks, those committed costing nothing, so that only the rest is placed."""
+    done = np.array([key in committed for key in tasks.task_id.to_pylist()], bool)
+    by_class = {k: np.where(done & ~np.isnan(v), 0.0, v) for k, v in tasks.seconds_by_class.items()}
+    return tasks.with_columns(seconds=np.where(done, 0.0, tasks.seconds), seconds_by_class=by_class)
+
+
+def resume_command(directory: RunDirectory) -> str:
+    """What a person types to go on."""
+    return f"partitioner resume {directory.url}"

@@ -1,0 +1,134 @@
+"""The run directory: the only state that outlives the driver.
+
+<checkpoint>/<run id>/
+  run.json                 what was asked: config, fingerprints of input, config and code, versions
+  job.pkl                  program, source, sink and options, loaded once per worker process
+  fragments.parquet        the fragments, and tasks.parquet + task_fragments.parquet the sub-tasks they form
+  input/                   in-memory input, written once so that only references travel
+  commits/<task>.json      one record per committed sub-task: the truth a resume starts from
+  partials/                accumulators of reducers other than concat, one file per sub-task
+  output/                  rows, where the user named no other place
+  quarantine/              rows the program failed on, with the error
+  attempts/<attempt>.log   what each attempt printed
+  ledger/<n>.jsonl         every event and action, in batches
+  report.json, report.html
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from partitioner.errors import ConfigError
+from partitioner.model import CommitRecord, Fragments, SubTasks
+from partitioner.storage import Directory
+
+
+def new_run_id() -> str:
+    """Sortable by time and unique: ``20261120-101500-3f2a``."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)
+
+
+class RunDirectory:
+    """Named access to the files of one run; see the module for the layout."""
+
+    def __init__(self, url: str) -> None:
+        self.files = Directory(url)
+
+    @property
+    def url(self) -> str:
+        """Where it is, absolute."""
+        return self.files.url
+
+    @property
+    def run_id(self) -> str:
+        """The last part of the URL."""
+        return self.url.rsplit("/", 1)[-1]
+
+    def create(self, description: Mapping[str, Any]) -> bool:
+        """Claim the directory by creating ``run.json``; False where another run has it."""
+        return self.files.put_new("run.json", json.dumps(description, indent=2, default=str).encode())
+
+    @contextmanager
+    def discarded_unless_claimed(self) -> Iterator[None]:
+        """Remove what was written here (input from memory) where an error keeps the run from being created."""
+        try:
+            yield
+        except BaseException:
+            if not self.files.exists("run.json"):
+                self.files.remove()
+            raise
+
+    def description(self) -> dict[str, Any]:
+        """``run.json``. Raises ConfigError where this is no run directory."""
+        try:
+            return dict(json.loads(self.files.get("run.json")))
+        except FileNotFoundError as error:
+            raise ConfigError(f"{self.url} holds no run (there is no run.json); name an existing run.") from error
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write ``<name>.parquet``."""
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        self.files.put(f"{name}.parquet", buffer.getvalue())
+
+    def read_table(self, name: str) -> pa.Table:
+        """Read ``<name>.parquet``."""
+        return pq.read_table(io.BytesIO(self.files.get(f"{name}.parquet")))
+
+    def write_tasks(self, tasks: SubTasks) -> None:
+        """Persist the split, so that every later resume works on the same sub-tasks."""
+        assert tasks.fragments is not None
+        self.write_table("fragments", tasks.fragments.to_arrow())
+        self.write_table("tasks", _task_columns(tasks))
+        self.write_table("task_fragments", pa.table({"fragment": tasks.fragment_index}))
+
+    def read_tasks(self) -> SubTasks:
+        """The split as ``write_tasks`` left it."""
+        table = self.read_table("tasks")
+        named = {c: table[c].to_numpy() for c in table.column_names if c != "task_id" and ":" not in c}
+        by_class = {c[8:]: table[c].to_numpy() for c in table.column_names if c.startswith("seconds:")}
+        resources = {c[9:]: table[c].to_numpy() for c in table.column_names if c.startswith("resource:")}
+        ends = named.pop("offset_end").astype("int64")
+        return SubTasks.build(
+            named.pop("seconds"),
+            table["task_id"].combine_chunks(),
+            **named,
+            seconds_by_class=by_class,
+            resources=resources,
+            fragments=Fragments.from_arrow(self.read_table("fragments")),
+            offsets=_with_zero(ends),
+            fragment_index=self.read_table("task_fragments")["fragment"].to_numpy(),
+        )
+
+    def commit(self, record: CommitRecord) -> None:
+        """Lay the commit record beside the output; the first one stays."""
+        self.files.put_new(f"commits/{record.task_key}.json", json.dumps(record.to_json()).encode())
+
+    def commits(self) -> dict[str, CommitRecord]:
+        """Task key to record, of every committed sub-task."""
+        names = [n for n in self.files.names("commits") if n.endswith(".json")]
+        records = (CommitRecord.from_json(json.loads(self.files.get(n))) for n in names)
+        return {r.task_key: r for r in records}
+
+
+def _task_columns(tasks: SubTasks) -> pa.Table:
+    plain = ("seconds", "memory_bytes", "cpus", "gpus", "gpu_memory_bytes", "priority", "deadline", "release")
+    columns: dict[str, Any] = {"task_id": tasks.task_id} | {c: getattr(tasks, c) for c in plain}
+    columns |= {f"seconds:{k}": v for k, v in tasks.seconds_by_class.items()}
+    columns |= {f"resource:{k}": v for k, v in tasks.resources.items()}
+    return pa.table(columns | {"offset_end": tasks.offsets[1:]})
+
+
+def _with_zero(ends: Any) -> Any:
+    import numpy as np
+
+    return np.concatenate([np.zeros(1, np.int64), ends])

@@ -1,0 +1,178 @@
+"""The planning stages, one function each, and the job that workers will load."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from partitioner import program as programs
+from partitioner import registry
+from partitioner.attempt.job import Job
+from partitioner.config import RunConfig, named, plain
+from partitioner.coordinator.preflight import versions
+from partitioner.costs.base import checked
+from partitioner.costs.resolve import resolve as resolve_cost
+from partitioner.errors import ConfigError, OutputExists
+from partitioner.model import Costs, Dataset, Limits, Plan, SubTasks, Worker, Workers
+from partitioner.run_directory import RunDirectory
+from partitioner.storage import Directory
+
+
+def source_of(config: RunConfig) -> Any:
+    """The source of the configured dataset, through the registry since connectors are a package of their own."""
+    resolve = registry.import_ours("connectors.resolve").resolve
+    return resolve(config.dataset)
+
+
+def describe(config: RunConfig, directory: RunDirectory | None = None) -> Dataset:
+    """Stage 1. The dataset as fragments; data in memory is first written to the run directory, so that workers can read it."""
+    source = source_of(config)
+    if directory is not None and hasattr(source, "materialise"):
+        source = source.materialise(f"{directory.url}/input")
+    described: Dataset = source.describe()
+    if config.columns is not None and described.schema is not None:
+        _check_columns(config.columns, list(described.schema.names))
+    return described
+
+
+def _check_columns(wanted: list[str], known: list[str]) -> None:
+    from partitioner.errors import DataError, nearest
+
+    for name in wanted:
+        if name not in known:
+            raise DataError(f"the dataset has no column {name!r}; it has {', '.join(known)}.{nearest(name, known)}")
+
+
+def cost(config: RunConfig, described: Dataset) -> Costs:
+    """Stage 2. Seconds (or a stand-in) and bytes of every fragment."""
+    return checked(resolve_cost(config.cost).estimate(described), described)
+
+
+def split(config: RunConfig, described: Dataset, costs: Costs, workers: Workers) -> SubTasks:
+    """Stage 3. Sub-tasks within the limits, with the demands of the configuration."""
+    name, options = named(config.split, "split")
+    slots = max(1, int(np.floor(workers.cpus / config.task_cpus).sum()))
+    limits = Limits(
+        target_task_seconds=config.target_task_seconds,
+        allowed_mem=config.allowed_mem,
+        max_tasks=config.max_tasks,
+        min_tasks_per_slot=config.min_tasks_per_slot,
+        slots=slots,
+    )
+    tasks: SubTasks = registry.build("splits", name, options).split(described, costs, limits)
+    n = len(tasks)
+    return tasks.with_columns(cpus=np.full(n, config.task_cpus), gpus=np.full(n, config.task_gpus))
+
+
+def place(config: RunConfig, tasks: SubTasks, workers: Workers) -> Plan:
+    """Stage 4. Sub-tasks onto workers, with bound and gap."""
+    algorithm = registry.load("placements", config.placement)()
+    planned: Plan = algorithm.place(tasks, workers, config.objective, config.seed, config.time_limit)
+    return planned
+
+
+def explained(planned: Plan, costs: Costs) -> Plan:
+    """The plan with the source of its costs among its reasons."""
+    about: dict[str, Any] = {"cost source": costs.source, "cost unit": costs.unit}
+    about |= {str(k): v for k, v in costs.details.items()}
+    return replace(planned, reasons={**about, **planned.reasons})
+
+
+def workers_of(workers: Any) -> Workers:
+    """Workers from a count, values, or None for one per core of this machine."""
+    if workers is None:
+        return Workers.identical(os.cpu_count() or 1)
+    if isinstance(workers, Workers):
+        return workers
+    if isinstance(workers, int) and not isinstance(workers, bool):
+        if workers < 1:
+            raise ConfigError(f"workers is {workers}; a plan needs at least 1.")
+        return Workers.identical(workers)
+    if isinstance(workers, list | tuple) and all(isinstance(w, Worker) for w in workers):
+        return Workers.of(workers)
+    from partitioner.placement.tables import workers_from
+
+    return workers_from(workers)
+
+
+def make_job(config: RunConfig, described: Dataset, directory: RunDirectory) -> Job:
+    """What workers load. Raises ProgramError where the program cannot be found or pickled, before anything starts."""
+    program = programs.resolve(config.program)
+    name, options = named(config.reducer, "reducer")
+    reducer = registry.build("reducers", name, options)
+    rows = name == "concat"
+    place_of_rows = (config.output or f"{directory.url}/output") if rows else f"{directory.url}/partials"
+    job = Job(
+        program=program,
+        arguments=config.arguments,
+        source=described.source,
+        sink=registry.import_ours("connectors.parquet_sink").ParquetSink(place_of_rows),
+        reducer=reducer,
+        columns=None if config.columns is None else tuple(config.columns),
+        batch_format=config.batch_format,
+        batching=batching_of(config),
+        seed=config.seed,
+        on_error=config.on_error,
+        allow_row_change=config.allow_row_change,
+    )
+    programs.dumps(job, program)
+    return job
+
+
+def batching_of(config: RunConfig) -> Mapping[str, Any]:
+    """The settings of batches within a sub-task."""
+    names = ("batch_size", "max_batch_weight", "weight", "sort_by_weight")
+    return {n: getattr(config, n) for n in names if getattr(config, n)}
+
+
+def claim(config: RunConfig, directory: RunDirectory, job: Job, planned: Plan) -> None:
+    """Take the output and the run directory, and write down all that a resume needs. Raises OutputExists."""
+    if config.output is not None:
+        claim_output(Directory(config.output), directory.run_id)
+    write_job(directory, job)
+    directory.write_tasks(planned.tasks)
+    directory.create(
+        {
+            "run_id": directory.run_id,
+            "config": plain(config),
+            "fingerprints": fingerprints(config, job),
+            "versions": versions(),
+        }
+    )
+
+
+def write_job(directory: RunDirectory, job: Job) -> None:
+    """``job.pkl``."""
+    directory.files.put("job.pkl", programs.dumps(job, job.program))
+
+
+def claim_output(output: Directory, run_id: str) -> None:
+    """The output directory belongs to the run that creates ``_run.json`` in it, and must be empty before."""
+    present = output.names()
+    if present or not output.put_new("_run.json", f'{{"run_id": "{run_id}"}}'.encode()):
+        raise OutputExists(
+            f"output {output.url} is not empty (it holds {present[0] if present else '_run.json'}"
+            f"{f' and {len(present) - 1} more' if len(present) > 1 else ''}); "
+            "name a new directory, remove it, or resume the run it belongs to."
+        )
+
+
+def fingerprints(config: RunConfig, job: Job) -> dict[str, Any]:
+    """What must be the same for a resume: input files, the settings that shape the result, and the program's code."""
+    shaping = {k: v for k, v in plain(config).items() if k in SHAPING}
+    return {
+        "input": dict(job.source.fingerprints()),
+        "config": shaping,
+        "code": programs.fingerprint(job.program, job.arguments),
+    }
+
+
+SHAPING = frozenset(
+    "dataset columns batch_format batch_size max_batch_weight weight sort_by_weight cost split target_task_seconds "
+    "allowed_mem max_tasks min_tasks_per_slot reducer output allow_row_change seed".split()
+)
+"""Settings that a resume must not change; engine, placement, on_error, max_retries and the like may differ."""
