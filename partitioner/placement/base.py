@@ -1,0 +1,224 @@
+"""The contract of a placement algorithm: what it declares, what it returns, and how a plan is made of that."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from partitioner.errors import ConfigError
+from partitioner.model import Plan, SubTasks, Workers
+from partitioner.model.data import Codes, Floats
+from partitioner.placement.objectives import Objective, objective_of, utilization
+from partitioner.placement.problem import Problem
+
+NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Supports:
+    """What an algorithm can handle beyond independent tasks on identical one-task workers.
+
+    ``uniform``: workers differ in speed; ``unrelated``: times by class, or tasks that only some workers may run;
+    ``several``: tasks with unequal demands share a worker (capacity per resource at every instant);
+    ``fractions``: tasks share a GPU; ``dependencies`` with delays; ``releases``; ``hard_deadlines``;
+    ``max_tasks``: more than that are refused.
+    """
+
+    uniform: bool = False
+    unrelated: bool = False
+    several: bool = False
+    fractions: bool = False
+    dependencies: bool = False
+    releases: bool = False
+    hard_deadlines: bool = False
+    max_tasks: int | None = None
+
+
+EVERYTHING = Supports(True, True, True, True, True, True, True)
+INDEPENDENT = Supports(True, True, True, True, False, True, True)
+
+_MEANING = {
+    "uniform": "workers of different speeds",
+    "unrelated": "times that depend on the worker class or tasks that only some workers can run",
+    "several": "tasks of unequal demands sharing a worker",
+    "fractions": "fractions of a GPU",
+    "dependencies": "dependencies",
+    "releases": "release times",
+    "hard_deadlines": "hard deadlines",
+}
+
+
+def needs_of(problem: Problem) -> Supports:
+    """What an algorithm must support to solve ``problem``."""
+    alike = problem.identical
+    related = problem.related and problem.eligible_everywhere
+    return Supports(
+        uniform=not alike and related,
+        unrelated=not alike and not related,
+        several=problem.slots is None,
+        fractions=problem.has_fractions,
+        dependencies=problem.has_edges,
+        releases=problem.has_releases,
+        hard_deadlines=bool(problem.hard.any()),
+        max_tasks=problem.n,
+    )
+
+
+def refusals(supports: Supports, problem: Problem) -> list[str]:
+    """What ``problem`` needs and ``supports`` lacks, in words; empty where it can be solved."""
+    needs = needs_of(problem)
+    lacking = [text for name, text in _MEANING.items() if getattr(needs, name) and not getattr(supports, name)]
+    if supports.max_tasks is not None and problem.n > supports.max_tasks:
+        lacking.append(f"{problem.n} tasks (its limit is {supports.max_tasks})")
+    return lacking
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schedule:
+    """Where and when: ``worker`` int32[n], ``start`` and ``finish`` float64[n] seconds.
+
+    ``bound``: a lower bound on the makespan that the algorithm proved on its way, 0 for none; ``notes`` go into
+    ``plan.reasons``; ``devices``: GPU devices of the tasks that use some, where the algorithm chose them.
+    """
+
+    worker: Codes
+    start: Floats
+    finish: Floats
+    bound: float = 0.0
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    devices: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def makespan(self) -> float:
+        """The last finish, seconds."""
+        return float(self.finish.max()) if len(self.finish) else 0.0
+
+
+class Algorithm(ABC):
+    """One placement algorithm. Subclasses declare and ``solve``; ``place`` is the contract that everything calls.
+
+    ``guarantee`` and ``complexity`` are sentences for the documentation, ``source`` the paper. ``anytime``: it can use
+    all the time it is given, and stops at the deadline.
+    """
+
+    name: ClassVar[str]
+    supports: ClassVar[Supports]
+    guarantee: ClassVar[str]
+    complexity: ClassVar[str]
+    source: ClassVar[str] = ""
+    anytime: ClassVar[bool] = False
+    default_seconds: ClassVar[float] = NEVER
+
+    @abstractmethod
+    def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
+        """A feasible schedule; ``deadline`` is a reading of ``time.monotonic()`` after which to stop (infinity: none)."""
+
+    def refusals(self, problem: Problem) -> list[str]:
+        """Why this algorithm cannot solve ``problem``, in words; empty where it can."""
+        return refusals(self.supports, problem)
+
+    def place(
+        self,
+        tasks: SubTasks,
+        workers: Workers,
+        objective: str | Mapping[str, float] = "makespan",
+        seed: int = 0,
+        time_limit: float | None = None,
+        bandwidth: float = NEVER,
+    ) -> Plan:
+        """Plan ``tasks`` on ``workers``.
+
+        ``objective`` is a name or weights by name; ``time_limit`` seconds; ``bandwidth`` bytes per second between workers.
+        Raises ConfigError for invalid input or an instance the algorithm does not support, InfeasiblePlan where no
+        placement can meet the demands.
+        """
+        from partitioner.placement.feasible import check_feasible, check_time_limit
+
+        begun = time.monotonic()
+        limit = check_time_limit(time_limit, self.default_seconds)
+        goal = objective_of(objective)
+        problem = Problem(tasks, workers, bandwidth)
+        if not problem.n:
+            return _empty_plan(problem, goal, self.name, seed)
+        check_feasible(problem)
+        lacking = self.refusals(problem)
+        if lacking:
+            raise ConfigError(f"placement {self.name!r} does not support {'; '.join(lacking)}. Use 'auto'.")
+        schedule = self.solve(problem, goal, seed, begun + limit)
+        return plan_of(problem, schedule, goal, self.name, seed, begun)
+
+
+def plan_of(problem: Problem, schedule: Schedule, objective: Objective, name: str, seed: int, begun: float) -> Plan:
+    """The plan of a schedule: makespan, bound, gap and utilization; InfeasiblePlan where a hard deadline is missed."""
+    from partitioner.placement.bounds import lower_bound
+    from partitioner.placement.feasible import check_hard_deadlines
+
+    check_hard_deadlines(problem, schedule)
+    makespan = schedule.makespan
+    bound, which = lower_bound(problem)
+    if schedule.bound > bound:
+        bound, which = schedule.bound, str(schedule.notes.get("bound_by", name))
+    if bound > makespan * (1 + 1e-9) + 1e-12:
+        raise AssertionError(
+            f"bound {bound} ({which}) above the makespan {makespan} of {name}: a bug, please report it"
+        )
+    bound = min(bound, makespan)
+    gap = makespan / bound - 1 if bound > 0 else (0.0 if makespan == 0 else float("inf"))
+    shares = utilization(problem, schedule)
+    reasons: dict[str, Any] = {"bound_by": which, "proven_optimal": gap <= 1e-9, "utilization_by_resource": shares}
+    reasons |= {k: v for k, v in schedule.notes.items() if k != "bound_by"}
+    missed = np.flatnonzero(schedule.finish > problem.deadline * (1 + 1e-9))
+    if len(missed):
+        reasons["deadlines_missed"] = len(missed)
+    if schedule.devices:
+        reasons["gpu_devices"] = {
+            str(problem.tasks.task_id[int(i)].as_py()): list(d) for i, d in sorted(schedule.devices.items())
+        }
+    return Plan(
+        tasks=problem.tasks,
+        workers=problem.workers,
+        worker=schedule.worker.astype(np.int32, copy=False),
+        start=schedule.start,
+        finish=schedule.finish,
+        makespan=makespan,
+        lower_bound=bound,
+        gap=gap,
+        utilization=float(np.mean(list(shares.values()))) if shares else 0.0,
+        objective=objective.name,
+        value=objective.value(problem, schedule),
+        algorithm=name,
+        seed=seed,
+        planning_seconds=time.monotonic() - begun,
+        reasons=reasons,
+    )
+
+
+def _empty_plan(problem: Problem, objective: Objective, name: str, seed: int) -> Plan:
+    """The plan of nothing: every figure 0."""
+    none = np.empty(0, np.float64)
+    return Plan(
+        tasks=problem.tasks,
+        workers=problem.workers,
+        worker=np.empty(0, np.int32),
+        start=none,
+        finish=none,
+        makespan=0.0,
+        lower_bound=0.0,
+        gap=0.0,
+        utilization=0.0,
+        objective=objective.name,
+        value=0.0,
+        algorithm=name,
+        seed=seed,
+        reasons={"bound_by": "no tasks", "proven_optimal": True},
+    )
+
+
+def supported_names(supports: Supports) -> list[str]:
+    """The features that are declared, for tables and documentation."""
+    return [f.name for f in fields(supports) if getattr(supports, f.name) is True]

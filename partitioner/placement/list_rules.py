@@ -1,0 +1,38 @@
+"""List scheduling by a key, by the fastest code that is exact for the problem at hand."""
+
+from __future__ import annotations
+
+import numpy.typing as npt
+
+from partitioner.placement.base import Schedule
+from partitioner.placement.partial import Choose, Partial, build, earliest_finish, precedence_order
+from partitioner.placement.problem import Problem
+from partitioner.placement.sequence import run_in_order
+from partitioner.placement.slot_lists import assign
+from partitioner.placement.waiting_pool import LARGE, run_pool
+
+
+def list_schedule(problem: Problem, key: npt.ArrayLike) -> Schedule:
+    """Tasks by ``key`` (float[n], least first), each to where it finishes first."""
+    order = precedence_order(problem, key)
+    if problem.slots is not None and not problem.has_edges:
+        return run_in_order(problem, assign(problem, order), order)
+    if problem.n * problem.m > LARGE and not problem.has_edges and not problem.uses_gpu.any():
+        return run_pool(problem, order)
+    return build(problem, order, earliest_finish)
+
+
+def least_load(partial: Partial, i: int) -> tuple[int, float, float]:
+    """The eligible worker with the fewest assigned seconds, ties to the first."""
+    j = min(partial.eligible(i), key=lambda w: partial.load[w])
+    return j, *partial.earliest(i, j)
+
+
+def by_load(problem: Problem, key: npt.ArrayLike, choose: Choose = least_load) -> Schedule:
+    """Tasks by ``key``, each to the eligible worker with the least load."""
+    order = precedence_order(problem, key)
+    if problem.slots is not None and not problem.has_edges:
+        return run_in_order(problem, assign(problem, order, by_load=True), order)
+    if problem.n * problem.m > LARGE and not problem.has_edges and not problem.uses_gpu.any():
+        return run_pool(problem, order)
+    return build(problem, order, choose)

@@ -1,0 +1,174 @@
+"""What is free on one worker over time, and the earliest moment that a demand fits for its whole duration."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import Protocol
+
+import numpy as np
+
+from partitioner.model.data import Floats
+from partitioner.placement.problem import TOLERANCE, Problem
+
+Devices = tuple[int, ...]
+
+
+class Timeline(Protocol):
+    """Reservations on one worker. Tasks may be inserted into holes between earlier reservations."""
+
+    def earliest(self, i: int, ready: float, duration: float) -> float:
+        """The first start >= ``ready`` at which task i fits for ``duration`` seconds."""
+        ...
+
+    def reserve(self, i: int, start: float, duration: float) -> Devices:
+        """Book task i; returns the GPU devices it got (none where it needs none)."""
+        ...
+
+    def release(self, i: int, start: float, duration: float, devices: Devices = ()) -> None:
+        """Undo a reservation."""
+        ...
+
+
+class Exclusive:
+    """A worker that runs one task at a time: busy intervals in order."""
+
+    __slots__ = ("begins", "ends")
+
+    def __init__(self) -> None:
+        self.begins: list[float] = []
+        self.ends: list[float] = []
+
+    def earliest(self, i: int, ready: float, duration: float) -> float:
+        """First hole of ``duration`` at or after ``ready``."""
+        ends, begins = self.ends, self.begins
+        if not ends or ready >= ends[-1]:
+            return ready
+        at = bisect_right(ends, ready)
+        start = ready
+        while at < len(begins):
+            if start + duration <= begins[at]:
+                return start
+            start = max(start, ends[at])
+            at += 1
+        return start
+
+    def reserve(self, i: int, start: float, duration: float) -> Devices:
+        """Book [start, start + duration)."""
+        if duration > 0:
+            at = bisect_left(self.begins, start)
+            self.begins.insert(at, start)
+            self.ends.insert(at, start + duration)
+        return ()
+
+    def release(self, i: int, start: float, duration: float, devices: Devices = ()) -> None:
+        """Undo a reservation."""
+        if duration > 0:
+            at = bisect_left(self.begins, start)
+            del self.begins[at], self.ends[at]
+
+
+class Capacity:
+    """A worker that runs several at once: free amounts per segment of time, per resource and per GPU device.
+
+    Columns are the K resources, then for each device its free share and its free memory. Segment s lasts from
+    ``times[s]`` to ``times[s + 1]``; the last one for ever.
+    """
+
+    __slots__ = ("demand", "devices", "free", "gpu_memory", "gpus", "kinds", "slack", "times", "uses_gpu")
+
+    def __init__(self, problem: Problem, group: int) -> None:
+        self.kinds = len(problem.resources)
+        self.devices = int(problem.devices[group]) if problem.uses_gpu.any() else 0
+        device = [1.0, float(problem.device_memory[group])] * self.devices
+        total = np.concatenate([problem.capacity[group], np.array(device)])
+        self.slack: Floats = np.where(np.isfinite(total), total * TOLERANCE, 0.0)
+        self.times: list[float] = [0.0]
+        self.free: Floats = total.reshape(1, -1).copy()
+        self.demand = problem.demand
+        self.gpus, self.gpu_memory, self.uses_gpu = problem.gpus, problem.gpu_memory, problem.uses_gpu
+
+    def earliest(self, i: int, ready: float, duration: float) -> float:
+        """First start at which resources and, on the same devices throughout, GPUs suffice."""
+        first = bisect_right(self.times, ready) - 1
+        fits = np.all(self.free[first:, : self.kinds] + self.slack[: self.kinds] >= self.demand[i], axis=1)
+        if not self.uses_gpu[i] and fits.all():
+            return ready
+        bad = (np.flatnonzero(~fits) + first).tolist()
+        edge = 0
+        start, last = ready, len(self.times)
+        for stop in [*bad, last]:
+            end = self.times[stop] if stop < last else np.inf
+            if start < end and (start + duration <= end):
+                found = self._device_start(i, start, duration, end) if self.uses_gpu[i] else start
+                if found is not None:
+                    return found
+            edge = stop + 1
+            if edge < last:
+                start = max(ready, self.times[edge])
+        raise ValueError(f"task {i} does not fit on this worker even when it is empty")
+
+    def _device_start(self, i: int, start: float, duration: float, end: float) -> float | None:
+        """The first start in [start, end - duration] at which devices are free throughout."""
+        at = bisect_right(self.times, start)
+        while start + duration <= end:
+            if self._choose(i, start, duration):
+                return start
+            if at >= len(self.times) or self.times[at] >= end:
+                return None
+            start = self.times[at]
+            at += 1
+        return None
+
+    def _choose(self, i: int, start: float, duration: float) -> Devices:
+        """Devices that task i can have for the whole time: the tightest that fits, or whole free ones."""
+        first = bisect_right(self.times, start) - 1
+        last = max(first + 1, bisect_left(self.times, start + duration))
+        window = self.free[first:last, self.kinds :].min(axis=0)
+        share, memory = window[0::2], window[1::2]
+        want = self.gpus[i] if self.gpus[i] < 1 else 1.0
+        fits = (share + TOLERANCE >= want) & (memory * (1 + TOLERANCE) + TOLERANCE >= self.gpu_memory[i])
+        able = np.flatnonzero(fits)
+        count = max(1, round(float(self.gpus[i])))
+        if len(able) < count:
+            return ()
+        return tuple(int(d) for d in able[np.argsort(share[able], kind="stable")[:count]])
+
+    def reserve(self, i: int, start: float, duration: float) -> Devices:
+        """Book task i over [start, start + duration)."""
+        if duration <= 0:
+            return self._choose(i, start, 0.0) if self.uses_gpu[i] else ()
+        devices = self._choose(i, start, duration) if self.uses_gpu[i] else ()
+        self._add(start, duration, -self._column(i, devices))
+        return devices
+
+    def release(self, i: int, start: float, duration: float, devices: Devices = ()) -> None:
+        """Undo a reservation."""
+        if duration > 0:
+            self._add(start, duration, self._column(i, devices))
+
+    def _column(self, i: int, devices: Devices) -> Floats:
+        amounts = np.zeros(self.free.shape[1])
+        amounts[: self.kinds] = self.demand[i]
+        for d in devices:
+            amounts[self.kinds + 2 * d] = self.gpus[i] if self.gpus[i] < 1 else 1.0
+            amounts[self.kinds + 2 * d + 1] = self.gpu_memory[i]
+        return amounts
+
+    def _add(self, start: float, duration: float, amounts: Floats) -> None:
+        first, last = self._cut(start), self._cut(start + duration)
+        self.free[first:last] += amounts
+
+    def _cut(self, at: float) -> int:
+        """Index of the segment that begins at ``at``, made by splitting one if need be."""
+        s = bisect_left(self.times, at)
+        if s == len(self.times) or self.times[s] != at:
+            self.times.insert(s, at)
+            self.free = np.insert(self.free, s, self.free[s - 1], axis=0)
+        return s
+
+
+def timeline_of(problem: Problem, group: int) -> Timeline:
+    """The cheapest timeline that is exact for a worker of ``group``."""
+    slots = problem.slots
+    exclusive = slots is not None and slots.per_group[group] == 1
+    return Exclusive() if exclusive else Capacity(problem, group)
