@@ -98,7 +98,7 @@ class CsvSource(LineSource):
             return Opening(bom)
         if len(line) == len(head) < info.size and not head.endswith(b"\n"):
             raise DataError(f"{info.path}: no line end in the first {len(head)} bytes; this is not CSV with a header.")
-        text = pa.py_buffer(line[bom:].decode(self.encoding).encode())
+        text = pa.py_buffer(line[bom:].rstrip(b"\r\n").decode(self.encoding).encode() + b"\n")
         if self.header:
             names = tuple(pv.read_csv(text, parse_options=self._parse_options).column_names)
             self._check_names(names, info.path)

@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from connectors.location import FileInfo, Options, absolute, hidden, reading, system
+from connectors.location import FileInfo, Options, absolute, hidden, planning, reading, system
 from partitioner.errors import DataError
 
 PathLike = str | os.PathLike[str]
 Paths = PathLike | Sequence[PathLike]
-T = TypeVar("T")
 R = TypeVar("R")
 
 _MAGIC = re.compile(r"[*?[]")
@@ -36,7 +35,8 @@ def expand(paths: Sequence[str], extensions: Sequence[str], options: Options | N
     """
     found: dict[str, FileInfo] = {}
     for path in paths:
-        found.update((info.path, info) for info in _expand_one(path, tuple(extensions), options))
+        with planning(path):
+            found.update((info.path, info) for info in _expand_one(path, tuple(extensions), options))
     return list(found.values())
 
 
@@ -111,9 +111,14 @@ def _ignored(relative: str) -> bool:
     return any(hidden(part) for part in relative.split("/") if part)
 
 
-def in_threads(function: Callable[[T], R], items: Sequence[T], remote: bool) -> list[R]:
-    """``[function(i) for i in items]`` with overlapping input and output; the first error is raised."""
-    if len(items) < 4:
-        return [function(item) for item in items]
+def in_threads(function: Callable[[FileInfo], R], files: Sequence[FileInfo], remote: bool) -> list[R]:
+    """``[function(f) for f in files]`` with overlapping input and output; the first error is raised, naming its file."""
+
+    def one(info: FileInfo) -> R:
+        with planning(info.path):
+            return function(info)
+
+    if len(files) < 4:
+        return [one(info) for info in files]
     with ThreadPoolExecutor(32 if remote else 8, "partitioner-listing") as pool:
-        return list(pool.map(function, items))
+        return list(pool.map(one, files))

@@ -29,6 +29,9 @@ _OBSTORE_SCHEMES = frozenset(
 )
 
 
+_RETRY = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
+
+
 class FileInfo(NamedTuple):
     """One file: absolute path or URL, size in bytes, and a tag that changes when its content does."""
 
@@ -88,6 +91,19 @@ def reading(path: str) -> Iterator[None]:
         raise DataError(f"Not allowed to read {path}. Grant the process read access.") from error
 
 
+@contextmanager
+def planning(path: str) -> Iterator[None]:
+    """While input is listed and described, a storage system that cannot be reached is an error of the input."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        raise DataError(
+            f"Cannot reach {path}: {str(error).partition(chr(10))[0]}. Check the path, endpoint and credentials."
+        ) from error
+
+
 class _Frozen:
     """Options as a cache key that never shows their values (they may hold keys)."""
 
@@ -142,10 +158,12 @@ class _Obstore:
         from obstore.store import from_url
 
         given = dict(options)
-        client = {"connect_timeout": "5s"} | given.pop("client_options", {})
-        retry = given.pop("retry_config", {"max_retries": 4, "retry_timeout": timedelta(seconds=20)})
-        scheme = root.partition("://")[0]
-        keywords = {} if scheme == "memory" else {"config": given, "client_options": client, "retry_config": retry}
+        keywords: dict[str, Any] = {}
+        if not root.startswith("memory://"):
+            # Client options given here replace those of the environment, so none are made up.
+            keywords |= {"client_options": given.pop("client_options")} if "client_options" in given else {}
+            keywords["retry_config"] = given.pop("retry_config", _RETRY)
+            keywords["config"] = given
         with _translated(root):
             self._store = from_url(f"{root}/", **keywords)
         self._root = root
@@ -194,24 +212,28 @@ class _Fsspec:
             raise MissingDependency(
                 f"{root} is not served by obstore; fsspec may reach it: pip install 'batch-partitioner[fsspec]'"
             ) from error
-        scheme = root.partition("://")[0]
+        self._root, self._scheme = root, root.partition("://")[0]
         try:
             self._fs, _ = fsspec.core.url_to_fs(f"{root}/", **options)
         except (ValueError, ImportError) as error:
-            raise DataError(f"No storage system serves {scheme}:// paths ({root}): {error}.") from error
+            raise DataError(f"No storage system serves {self._scheme}:// paths ({root}): {error}.") from error
 
     def walk(self, base: str, deep: bool) -> Iterator[FileInfo]:
         found = self._fs.find(base, maxdepth=None if deep else 1, detail=True)
         yield from (self._info(name, meta) for name, meta in found.items())
 
     def stat(self, path: str) -> FileInfo:
-        return self._info(path, self._fs.info(path))
+        meta = self._fs.info(path)
+        if meta["type"] == "directory":
+            raise IsADirectoryError(path)
+        return self._info(path, meta)
 
     def read(self, path: str, start: int, stop: int) -> bytes:
         return bytes(self._fs.cat_file(path, start=start, end=stop))
 
     def _info(self, name: str, meta: Mapping[str, Any]) -> FileInfo:
-        path = name if "://" in name else self._fs.unstrip_protocol(name)
+        bare = self._fs._strip_protocol(name)
+        path = f"{self._root}{bare}" if bare.startswith("/") else f"{self._scheme}://{bare}"
         size = int(meta["size"] or 0)
         changed = next((meta[k] for k in ("ETag", "etag", "mtime", "LastModified", "created") if meta.get(k)), "")
         return FileInfo(path, size, f"{size}-{changed}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from connectors.arrays import is_tabular
 from connectors.base import Source
 from connectors.listing import Paths, as_paths, expand
 from partitioner import registry
-from partitioner.errors import ConfigError, DataError
+from partitioner.errors import ConfigError, DataError, nearest
 
 BY_EXTENSION = {
     ".parquet": "parquet",
@@ -70,14 +71,14 @@ def _in_memory(spec: Any, connector: str | None, options: Mapping[str, Any]) -> 
 
 def _build(name: str, spec: Any, options: Mapping[str, Any]) -> Source:
     factory = registry.load("connectors", name)
-    try:
-        source: Source = factory(spec, **options)
-    except TypeError as error:
-        if "unexpected keyword" not in str(error):
-            raise
-        raise ConfigError(
-            f"Connector {name!r} refuses an option: {error}. Its options are in docs/connectors.md."
-        ) from error
+    known = inspect.signature(factory).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        for option in options:
+            if option not in known:
+                raise ConfigError(
+                    f"Connector {name!r} has no option {option!r}; it has {', '.join(known)}.{nearest(option, list(known))}"
+                )
+    source: Source = factory(spec, **options)
     return source
 
 

@@ -1,0 +1,103 @@
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from connectors.base import Source
+from connectors.csv import CsvSource
+from connectors.files import FilesSource
+from connectors.jsonl import JsonLinesSource
+from connectors.libsvm import LibsvmSource
+from connectors.memory import MemorySource
+from connectors.parquet import ParquetSource
+from connectors.resolve import resolve
+from partitioner.errors import ConfigError, DataError, UnknownName
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("x.parquet", ParquetSource),
+        ("data/*.pq", ParquetSource),
+        ("s3://bucket/a.b/*.parquet", ParquetSource),
+        ("x.csv", CsvSource),
+        ("x.CSV.gz", CsvSource),
+        ("x.tsv", CsvSource),
+        ("x.jsonl", JsonLinesSource),
+        (["a.ndjson", "b.ndjson.gz"], JsonLinesSource),
+        ("x.svm", LibsvmSource),
+        ("sklearn://iris", MemorySource),
+    ],
+)
+def test_the_extension_tells_the_connector(path, kind):
+    assert type(resolve(path)) is kind
+
+
+def test_a_directory_is_told_by_what_it_holds(tmp_path):
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "part-0.parquet")
+    (tmp_path / "_SUCCESS").touch()
+    assert type(resolve(tmp_path)) is ParquetSource
+
+
+def test_a_directory_of_several_formats_is_refused(tmp_path):
+    for name in ("a.csv", "b.jsonl"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match="files of several formats"):
+        resolve(tmp_path)
+
+
+def test_an_unknown_extension_lists_the_connectors(tmp_path):
+    (tmp_path / "a.docx").touch()
+    with pytest.raises(
+        DataError, match=r"No connector for .*/a\.docx.*one of csv, files, jsonl, libsvm, memory, parquet"
+    ):
+        resolve(tmp_path)
+    assert type(resolve(tmp_path, connector="files")) is FilesSource
+
+
+def test_a_mapping_gives_connector_and_options(tmp_path):
+    (tmp_path / "x.txt").write_text("a;b\n1;2\n")
+    spec = {"connector": "csv", "path": str(tmp_path / "x.txt"), "delimiter": ";", "columns": ["b"]}
+    dataset = resolve(spec).describe()
+    (batch,) = dataset.source.read(dataset.fragments[0])
+    assert batch.to_pydict() == {"b": [2]}
+
+
+def test_a_mapping_without_connector_goes_by_extension():
+    assert resolve({"path": "x.csv", "delimiter": ";"}) == CsvSource("x.csv", delimiter=";")
+
+
+def test_a_table_may_have_a_column_named_path():
+    assert resolve({"path": ["a", "b"], "data": [1, 2]}).describe().rows == 2
+
+
+@pytest.mark.parametrize("data", [pd.DataFrame({"a": [1]}), [{"a": 1}], {"a": [1]}, pa.table({"a": [1]})])
+def test_tables_are_taken_from_memory(data):
+    assert resolve(data).describe().rows == 1
+
+
+def test_a_source_is_itself():
+    source = ParquetSource("x.parquet")
+    assert resolve(source) is source
+    assert isinstance(source, Source)
+
+
+def test_options_beside_a_source_are_refused():
+    with pytest.raises(ConfigError, match=r"Options \['columns'\] were given beside a ParquetSource"):
+        resolve(ParquetSource("x.parquet"), columns=["a"])
+
+
+def test_an_unknown_connector_lists_those_there_are():
+    with pytest.raises(UnknownName, match=r"No connector named 'parqet'; there are csv.*Did you mean 'parquet'"):
+        resolve("x.parquet", connector="parqet")
+
+
+def test_an_unknown_option_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"'csv' has no option 'delimeter'.*Did you mean 'delimiter'"):
+        resolve("x.csv", delimeter=";")
+
+
+@pytest.mark.parametrize("spec", [3, None, [], object()])
+def test_what_is_no_input_is_refused(spec):
+    with pytest.raises(DataError, match=r"of type|empty list"):
+        resolve(spec)
