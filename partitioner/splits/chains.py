@@ -81,7 +81,7 @@ def _probe(chain: Chain, parts: int, capacity: float) -> tuple[float | None, flo
     That next capacity is the least that lets any of the greedy parts take one more element.
     """
     # The inner loop of everything here: plain floats through a memoryview are several times faster than array items.
-    n, sums, search = len(chain), memoryview(chain.prefix), chain.prefix.searchsorted
+    n, sums, search = len(chain), memoryview(chain.prefix.data), chain.prefix.searchsorted
     start, reached, largest, grown = 0, 0.0, 0.0, inf
     for _ in range(parts):
         if chain.second is None:
