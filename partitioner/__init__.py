@@ -6,8 +6,7 @@ from partitioner.errors import PartitionerError
 from partitioner.model import Plan, SubTasks, Worker, Workers
 from partitioner.output import Output
 from partitioner.pipeline import plan, run
-
-# PLACE
+from partitioner.placement.api import compare, place
 from partitioner.run import Run
 from partitioner.simulation import simulate
 

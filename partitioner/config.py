@@ -7,6 +7,8 @@ last two are read as YAML; ``.`` reaches into a mapping (``engine.workers=4``).
 from __future__ import annotations
 
 import os
+import re
+import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from partitioner.errors import ConfigError, nearest
 
 ENVIRONMENT = "PARTITIONER_"
+_BUILT_IN_VARIABLES = {"PYTHON_STDLIB": sysconfig.get_path("stdlib")}
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _UNITS = {
     "b": 1,
     "kb": 10**3,
@@ -117,8 +121,8 @@ def layered(
     path: str | Path, settings: Sequence[str] = (), environment: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """The merged plain values behind ``load``, before validation."""
-    values = _read(Path(path))
     env = os.environ if environment is None else environment
+    values: dict[str, Any] = _expanded(_read(Path(path)), {**_BUILT_IN_VARIABLES, **env})
     for name, text in sorted(env.items()):
         if name.startswith(ENVIRONMENT) and name.removeprefix(ENVIRONMENT).lower() in RunConfig.model_fields:
             _put(values, name.removeprefix(ENVIRONMENT).lower(), text)
@@ -140,6 +144,20 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds {type(values).__name__}; a configuration is a mapping of settings.")
     return values
+
+
+def _expanded(value: Any, variables: Mapping[str, str]) -> Any:
+    """``${NAME}`` in strings becomes the environment variable, or ``PYTHON_STDLIB``; ConfigError for an unknown one."""
+    if isinstance(value, Mapping):
+        return {k: _expanded(v, variables) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_expanded(v, variables) for v in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        return _VARIABLE.sub(lambda match: variables[match[1]], value)
+    except KeyError as error:
+        raise ConfigError(f"{value!r} uses the environment variable {error.args[0]}, which is not set.") from None
 
 
 def _put(values: dict[str, Any], key: str, text: str) -> None:

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from partitioner import config as configuration
-from partitioner import resume as resuming
 from partitioner import results, stages
+from partitioner import resume as resuming
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
 from partitioner.coordinator.execute import execute
@@ -48,7 +48,7 @@ def run(dataset: Any = None, program: Any = None, *, resume: str | None = None, 
     Parameters
     ----------
     dataset
-        Path, glob, URL, list of those, DataFrame, Arrow table, arrays, ``sklearn://digits``, or a mapping with ``connector``.
+        Path, glob, URL, list of those, DataFrame, Arrow table, arrays, ``sklearn://digits``, or {connector: ...}.
     program
         A function of one batch, or a class: ``__init__`` once per worker process, ``__call__`` per batch.
     resume
@@ -61,8 +61,10 @@ def run(dataset: Any = None, program: Any = None, *, resume: str | None = None, 
     return run_config(configuration.make({"dataset": dataset, "program": program, **options}), resume)
 
 
-def run_config(config: RunConfig, resume: str | None = None) -> Run:
-    """``run`` for a configuration that is made already."""
+def run_config(
+    config: RunConfig, resume: str | None = None, on_plan: Callable[[Plan, RunDirectory], None] | None = None
+) -> Run:
+    """``run`` for a configuration that is made already; ``on_plan`` sees the plan before anything runs."""
     if config.dataset is None or config.program is None:
         raise ConfigError("a run needs a dataset and a program; give both (settings 'dataset' and 'program').")
     if resume is not None:
@@ -76,6 +78,8 @@ def run_config(config: RunConfig, resume: str | None = None) -> Run:
             tasks = stages.split(config, dataset, costs, engine.workers())
             planned = stages.explained(stages.place(config, tasks, engine.workers()), costs)
             stages.claim(config, directory, job, planned)
+            if on_plan is not None:
+                on_plan(planned, directory)
             return _finish(config, engine, planned, directory, job, {}, costs.unit == "seconds")
 
 

@@ -16,6 +16,7 @@ from partitioner.config import RunConfig, named, plain
 from partitioner.coordinator.preflight import versions
 from partitioner.costs.base import checked
 from partitioner.costs.resolve import resolve as resolve_cost
+from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import ConfigError, OutputExists
 from partitioner.model import Costs, Dataset, Limits, Plan, SubTasks, Worker, Workers
 from partitioner.run_directory import RunDirectory
@@ -29,7 +30,7 @@ def source_of(config: RunConfig) -> Any:
 
 
 def describe(config: RunConfig, directory: RunDirectory | None = None) -> Dataset:
-    """Stage 1. The dataset as fragments; data in memory is first written to the run directory, so that workers can read it."""
+    """Stage 1. The dataset as fragments; data in memory is first written to the run directory, where workers read it."""
     source = source_of(config)
     if directory is not None and hasattr(source, "materialise"):
         source = source.materialise(f"{directory.url}/input")
@@ -97,6 +98,24 @@ def workers_of(workers: Any) -> Workers:
     from partitioner.placement.tables import workers_from
 
     return workers_from(workers)
+
+
+def planned_workers(config: RunConfig) -> Workers:
+    """The workers that the configured engine would start here, without starting it; a running cluster is asked."""
+    if not isinstance(config.engine, str | Mapping):
+        engine, ours = resolve_engine(config.engine)
+        return engine.workers()
+    name, options = named(config.engine, "engine")
+    if name == "serial":
+        return Workers.identical(1)
+    if "address" in options or "://" in name:
+        engine, ours = resolve_engine(config.engine)
+        try:
+            return engine.workers()
+        finally:
+            if ours:
+                engine.close()
+    return Workers.identical(int(options.get("workers") or max(2, os.cpu_count() or 1)))
 
 
 def make_job(config: RunConfig, described: Dataset, directory: RunDirectory) -> Job:
@@ -172,7 +191,10 @@ def fingerprints(config: RunConfig, job: Job) -> dict[str, Any]:
 
 
 SHAPING = frozenset(
-    "dataset columns batch_format batch_size max_batch_weight weight sort_by_weight cost split target_task_seconds "
-    "allowed_mem max_tasks min_tasks_per_slot reducer output allow_row_change seed".split()
+    {
+        *("dataset", "columns", "batch_format", "batch_size", "max_batch_weight", "weight", "sort_by_weight"),
+        *("cost", "split", "target_task_seconds", "allowed_mem", "max_tasks", "min_tasks_per_slot"),
+        *("reducer", "output", "allow_row_change", "seed"),
+    }
 )
 """Settings that a resume must not change; engine, placement, on_error, max_retries and the like may differ."""

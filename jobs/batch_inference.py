@@ -1,0 +1,71 @@
+"""Apply a fitted model to every row, in batches; one output row per input row, in input order.
+
+    python -m jobs.batch_inference conf/batch_inference.yaml [--set key=value]...
+
+The model is an object with ``predict`` (and, if it has it, ``predict_proba``), or the path of its pickle; it is loaded
+once per worker process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.session import job_main, print_plan
+from partitioner.config import load
+from partitioner.pipeline import run_config
+from partitioner.storage import Directory
+
+
+def matrix(batch: pa.RecordBatch, column: str) -> np.ndarray:
+    """n x f floats of a fixed-size-list column, a list column, or a binary column of equal lengths (pixels)."""
+    values = batch.column(column)
+    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+        flat = np.frombuffer(b"".join(values.to_pylist()), np.uint8)
+    else:
+        flat = values.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(values), -1).astype(np.float64) if len(values) else np.empty((0, 0))
+
+
+class Predict:
+    """Adds ``prediction`` and, where the model knows it, ``confidence`` to the columns named in ``keep``."""
+
+    def __init__(self, model: Any, features: str, keep: Sequence[str] = ()) -> None:
+        self.model = _unpickled(model) if isinstance(model, str) else model
+        self.features, self.keep = features, list(keep)
+
+    def __call__(self, batch: pa.RecordBatch) -> dict[str, Any]:
+        """Columns of n values."""
+        x = matrix(batch, self.features)
+        columns: dict[str, Any] = {name: batch[name] for name in self.keep}
+        columns["prediction"] = np.asarray(self.model.predict(x))
+        if hasattr(self.model, "predict_proba"):
+            columns["confidence"] = np.asarray(self.model.predict_proba(x)).max(axis=1)
+        return columns
+
+
+def _unpickled(path: str) -> Any:
+    folder, _, name = path.rpartition("/")
+    return pickle.loads(Directory(folder or ".").get(name))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the configured inference and print plan and report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("conf")
+    parser.add_argument("--resume", help="id or directory of the run to go on with")
+    parser.add_argument("--set", action="append", default=[], metavar="key=value")
+    given = parser.parse_args(arguments)
+    finished = run_config(load(given.conf, given.set), given.resume, on_plan=print_plan("inference"))
+    print(finished.report)
+    print(f"\nresult  {finished.result!r}\nreport  {finished.url}/report.html")
+    return finished.exit_code
+
+
+if __name__ == "__main__":
+    job_main(main)

@@ -1,0 +1,136 @@
+"""Train one partial classifier per cost-sized sub-task, combine them by vote, and predict what was held back.
+
+    python -m jobs.train_ensemble conf/quickstart.yaml [--set key=value]...
+
+Two mapped passes: the first trains (``TrainPartial``, reduced to an ensemble), the second predicts with the ensemble
+(``jobs.batch_inference.Predict``). In a notebook: ``from jobs.train_ensemble import TrainPartial`` and ``pt.run``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+import partitioner as pt
+from jobs.batch_inference import Predict, matrix
+from jobs.session import job_main, print_plan
+from partitioner.config import RunConfig, load, make
+from partitioner.pipeline import run_config
+from partitioner.stages import source_of
+
+
+def held_back(pixels: np.ndarray, one_in: int) -> np.ndarray:
+    """bool[n]: which rows are kept for testing, by a checksum of their content, so the same on every engine."""
+    if one_in < 1:
+        return np.zeros(len(pixels), bool)
+    return np.array([zlib.crc32(row.tobytes()) % one_in == 0 for row in np.ascontiguousarray(pixels)])
+
+
+class TrainPartial:
+    """Fits ``model`` (``"package.module:Class"``) to the rows of one sub-task, without those held back.
+
+    ``features`` and ``label`` name the columns; ``one_in`` holds back one row in so many (0: none); the model's
+    ``random_state`` comes from the sub-task's seed.
+    """
+
+    def __init__(
+        self, features: str, label: str, model: str, options: dict[str, Any] | None = None, one_in: int = 0
+    ) -> None:
+        module, _, name = model.partition(":")
+        self.make = getattr(importlib.import_module(module), name)
+        self.features, self.label, self.options, self.one_in = features, label, options or {}, one_in
+
+    def __call__(self, batch: pa.RecordBatch) -> Any:
+        """A fitted model."""
+        x, y = matrix(batch, self.features), np.asarray(batch[self.label])
+        keep = ~held_back(x, self.one_in)
+        return self.fit(x[keep], y[keep], pt.task_context().seed)
+
+    def fit(self, x: np.ndarray, y: np.ndarray, seed: int) -> Any:
+        """The model on n x f features and n labels."""
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        return make_pipeline(StandardScaler(), self.make(random_state=seed, **self.options)).fit(x, y)
+
+
+def test_rows(config: RunConfig, test: str | None) -> pa.Table:
+    """The rows to predict: another dataset if one is named, else those held back of the training set."""
+    source = source_of(config if test is None else config.model_copy(update={"dataset": test}))
+    dataset = source.describe()
+    batches = [b for i in range(len(dataset.fragments)) for b in source.read(dataset.fragments[i], config.columns)]
+    table = pa.Table.from_batches(batches)
+    if test is not None:
+        return table
+    x = np.concatenate([matrix(batch, config.arguments["features"]) for batch in batches])
+    return table.filter(pa.array(held_back(x, config.arguments["one_in"])))
+
+
+def predict(config: RunConfig, ensemble: Any, rows: pa.Table) -> pt.Run:
+    """The second pass: every row through the whole ensemble, on the same engine."""
+    arguments = {"model": ensemble, "features": config.arguments["features"], "keep": [config.arguments["label"]]}
+    return run_config(
+        make(
+            {
+                "dataset": rows,
+                "program": Predict,
+                "arguments": arguments,
+                "batch_format": "arrow",
+                "engine": config.engine,
+                "checkpoint": config.checkpoint,
+                "max_tasks": config.max_tasks,
+                "seed": config.seed,
+                "progress": config.progress,
+            }
+        )
+    )
+
+
+def accuracy(model: Any, x: np.ndarray, y: np.ndarray) -> float:
+    """Share of the n rows whose label is predicted."""
+    return float(np.mean(np.asarray(model.predict(x)) == y))
+
+
+def score(config: RunConfig, ensemble: Any, rows: pa.Table, predicted: pd.DataFrame) -> pd.Series:
+    """Accuracy on the test rows of each partial model, of the ensemble, and of one model trained on everything."""
+    label, features = config.arguments["label"], config.arguments["features"]
+    x = np.concatenate([matrix(b, features) for b in rows.to_batches()])
+    scores = {f"partial model {i}": accuracy(m, x, rows[label].to_numpy()) for i, m in enumerate(ensemble.members)}
+    scores["ensemble"] = float(np.mean(predicted["prediction"] == predicted[label]))
+    everything = test_rows(config, str(config.dataset))
+    x_all, y_all = np.concatenate([matrix(b, features) for b in everything.to_batches()]), everything[label].to_numpy()
+    keep = ~held_back(x_all, config.arguments.get("one_in", 0))
+    whole = TrainPartial(**config.arguments).fit(x_all[keep], y_all[keep], config.seed)
+    scores["one model on everything"] = accuracy(whole, x, rows[label].to_numpy())
+    return pd.Series(scores, name="accuracy")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train, predict, and print plan, accuracies and where everything is."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("conf")
+    parser.add_argument("--test", help="dataset to predict instead of held-back rows")
+    parser.add_argument("--set", action="append", default=[], metavar="key=value")
+    given = parser.parse_args(arguments)
+    config = load(given.conf, given.set)
+    trained = run_config(config, on_plan=print_plan("training"))
+    rows = test_rows(config, given.test)
+    predicted = predict(config, trained.result, rows)
+    print(trained.report)
+    print(f"\naccuracy on {rows.num_rows} rows held back:")
+    for name, value in score(config, trained.result, rows, predicted.result.to_pandas()).items():
+        print(f"  {name:26} {value:.4f}")
+    print(f"\npredictions  {predicted.result.url}")
+    print(f"report       {trained.url}/report.html (training), {predicted.url}/report.html (prediction)")
+    return max(trained.exit_code, predicted.exit_code)
+
+
+if __name__ == "__main__":
+    job_main(main)

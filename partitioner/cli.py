@@ -1,0 +1,179 @@
+"""The ``partitioner`` command.
+
+Exit codes: 0 done, 2 usage or invalid config, 3 infeasible plan, 4 run failed, 5 done with quarantined rows,
+130 interrupted (resumable). With ``--json`` standard output holds JSON and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from partitioner import config as configuration
+from partitioner import registry
+from partitioner.costs.commands import calibrate, profile_app
+from partitioner.errors import PartitionerError
+from partitioner.model import Plan
+from partitioner.pipeline import plan_config, run_config
+from partitioner.placement.commands import compare, place
+from partitioner.quarantine import quarantine_app
+from partitioner.report.commands import report
+from partitioner.resume import from_directory
+from partitioner.run import Run
+from partitioner.run_directory import RunDirectory
+from partitioner.simulation import simulate as simulated
+from partitioner.stages import planned_workers
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Cost-based partitioning for batch training and inference on Dask and Spark.",
+)
+app.command()(place)
+app.command()(compare)
+app.command()(calibrate)
+app.command()(report)
+app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(profile_app, name="profile")
+
+Conf = Annotated[Path, typer.Argument(help="YAML configuration.", metavar="CONF")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value on top of the file; may be repeated.")]
+EngineName = Annotated[str | None, typer.Option("--engine", help="serial, dask, spark, or an address.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
+
+
+def _config(path: Path, settings: list[str] | None, engine: str | None, quiet: bool = False) -> configuration.RunConfig:
+    extra = [f"engine={engine}"] if engine else []
+    return configuration.load(path, [*(settings or []), *extra, *(["progress=false"] if quiet else [])])
+
+
+@app.command()
+def run(
+    conf: Conf,
+    engine: EngineName = None,
+    settings: Settings = None,
+    resume: Annotated[str | None, typer.Option(help="Id or directory of the run to go on with.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a configuration: plan, execute, reduce, report."""
+    config = _config(conf, settings, engine, as_json)
+    _done(run_config(config, resume, on_plan=None if as_json else _show_plan), as_json)
+
+
+@app.command()
+def resume(
+    run_dir: Annotated[str, typer.Argument(help="Run directory.")],
+    engine: EngineName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with an interrupted or failed run, from its directory alone; committed sub-tasks do not run again."""
+    changes = ({"engine": engine} if engine else {}) | ({"progress": False} if as_json else {})
+    config = from_directory(RunDirectory(run_dir), changes)
+    _done(run_config(config, str(Path(run_dir).absolute()) if "://" not in run_dir else run_dir), as_json)
+
+
+def _show_plan(plan: Plan, directory: RunDirectory) -> None:
+    typer.echo(plan.explain(limit=0))
+    typer.echo(f"run {directory.run_id} in {directory.url}")
+
+
+def _done(finished: Run, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(_facts(finished), default=str))
+    else:
+        typer.echo(str(finished.report))
+        typer.echo(f"result: {finished.result!r}")
+        typer.echo(f"report: {finished.url}/report.html")
+    if finished.exit_code:
+        raise typer.Exit(finished.exit_code)
+
+
+def _facts(finished: Run) -> dict[str, Any]:
+    return {
+        "run_id": finished.run_id,
+        "run_directory": finished.url,
+        "counts": dict(finished.counts),
+        "attempted": finished.attempted,
+        "result": repr(finished.result),
+        "exit_code": finished.exit_code,
+        "report": finished.report.to_json(),
+    }
+
+
+@app.command()
+def plan(
+    conf: Conf,
+    settings: Settings = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Reasons and the first assignments.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the plan of a configuration and run nothing."""
+    config = _config(conf, settings, None)
+    planned = plan_config(config, planned_workers(config))
+    if as_json:
+        typer.echo(json.dumps(planned.to_json(), default=str))
+    else:
+        typer.echo(planned.explain(limit=20 if explain else 0))
+
+
+@app.command()
+def simulate(
+    conf: Annotated[Path | None, typer.Argument(help="YAML configuration.", metavar="[CONF]")] = None,
+    tasks: Annotated[Path | None, typer.Option(help="Table of sub-tasks, as for place.")] = None,
+    workers: Annotated[Path | None, typer.Option(help="Table of workers, as for place.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of noise and faults.")] = 0,
+    faults: Annotated[Path | None, typer.Option(help="YAML: noise, failure_rate, deaths, restart_seconds.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a plan under a fake clock with injected faults; no user code runs."""
+    import yaml
+
+    from partitioner.placement.api import place as place_tables
+
+    if (conf is None) == (tasks is None or workers is None):
+        raise typer.BadParameter("give a configuration, or both --tasks and --workers")
+    if conf is not None:
+        config = _config(conf, None, None)
+        planned = plan_config(config, planned_workers(config))
+    else:
+        planned = place_tables(tasks, workers, seed=seed)
+    outcome = simulated(planned, yaml.safe_load(faults.read_text()) if faults else None, seed)
+    if as_json:
+        typer.echo(json.dumps(outcome.to_json()))
+        return
+    for name, value in outcome.to_json().items():
+        if name != "timeline":
+            typer.echo(f"{name}: {value}")
+
+
+@app.command("list")
+def list_names(kind: Annotated[str, typer.Argument(help="|".join(registry.kinds()))]) -> None:
+    """Names registered for a kind, with where they are implemented."""
+    for name, entry in registry.entries(kind).items():
+        typer.echo(f"{name:22} {entry.target}" + (f"  [{entry.extra}]" if entry.extra else ""))
+
+
+@app.command()
+def schema() -> None:
+    """JSON Schema of the configuration, for editors."""
+    typer.echo(json.dumps(configuration.schema(), indent=2))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: errors of ours become one message and their exit code; anything else keeps its traceback."""
+    try:
+        app(args=arguments, prog_name="partitioner", standalone_mode=True)
+    except PartitionerError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

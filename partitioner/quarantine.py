@@ -1,0 +1,67 @@
+"""Quarantined rows: what they are, and another try once the program or the rows are mended."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Annotated
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import typer
+
+from partitioner.errors import ConfigError
+from partitioner.run import Run
+from partitioner.run_directory import RunDirectory
+
+ERROR_COLUMN = "_error"
+quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were set aside with their errors.")
+
+
+def rows_of(directory: RunDirectory) -> pa.Table:
+    """All quarantined rows of a run with the column ``_error``; ConfigError where it is no run."""
+    directory.description()
+    tables = [pq.read_table(io.BytesIO(directory.files.get(n))) for n in directory.files.names("quarantine")]
+    return (
+        pa.concat_tables(tables, promote_options="permissive")
+        if tables
+        else pa.table({ERROR_COLUMN: pa.array([], pa.string())})
+    )
+
+
+def retry(directory: RunDirectory, **changes: object) -> Run:
+    """A new run of the same program (imported afresh where it has a name) over the quarantined rows alone."""
+    from partitioner.pipeline import run_config
+    from partitioner.resume import from_directory
+
+    rows = rows_of(directory).drop_columns([ERROR_COLUMN])
+    if not rows.num_rows:
+        raise ConfigError(f"run {directory.run_id} has no quarantined rows; there is nothing to try again.")
+    return run_config(from_directory(directory, {"dataset": rows, "columns": None, "output": None, **changes}))
+
+
+@quarantine_app.command("list")
+def list_rows(
+    run_dir: Annotated[str, typer.Argument(help="Run directory.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per row.")] = False,
+) -> None:
+    """Show the quarantined rows of a run, with the error of each."""
+    table = rows_of(RunDirectory(run_dir))
+    for row in table.to_pylist():
+        if as_json:
+            typer.echo(json.dumps(row, default=str))
+        else:
+            error = row.pop(ERROR_COLUMN)
+            typer.echo(f"{error}\n    {str(row)[:200]}")
+    if not as_json:
+        typer.echo(f"{table.num_rows} quarantined rows")
+
+
+@quarantine_app.command("retry")
+def retry_rows(run_dir: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
+    """Run the program again over the quarantined rows alone, as a new run."""
+    finished = retry(RunDirectory(run_dir))
+    typer.echo(str(finished.report))
+    typer.echo(f"result: {finished.result!r}")
+    if finished.exit_code:
+        raise typer.Exit(finished.exit_code)
