@@ -13,8 +13,9 @@ import pyarrow.csv as pv
 from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.line_source import LineSource, Opening, blank, types_of
 from connectors.lines import BLOCK_BYTES, line_count, open_stream
-from connectors.location import FileInfo, reading
+from connectors.location import reading
 from connectors.schemas import unify
+from connectors.systems import FileInfo
 from partitioner.errors import ConfigError, DataError
 from partitioner.model import Fragment
 

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.listing import Paths, as_paths, expand
-from connectors.location import FileInfo, reading, system
+from connectors.location import reading, system
+from connectors.systems import FileInfo
 from partitioner.errors import DataError, nearest
 from partitioner.model import Fragment
 

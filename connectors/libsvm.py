@@ -13,7 +13,8 @@ import pyarrow as pa
 from connectors.line_source import LineSource, Opening
 from connectors.lines import compression, file_lines, range_lines
 from connectors.listing import in_threads
-from connectors.location import FileInfo, reading
+from connectors.location import reading
+from connectors.systems import FileInfo
 from partitioner.errors import ConfigError
 
 _COMMENT = re.compile(rb"#[^\n]*")

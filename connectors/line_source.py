@@ -12,8 +12,9 @@ import pyarrow as pa
 from connectors.file_source import BATCH_ROWS, FileSource, narrowed, projected
 from connectors.lines import byte_ranges, compression, file_lines, open_stream, range_lines
 from connectors.listing import in_threads
-from connectors.location import FileInfo, reading
+from connectors.location import reading
 from connectors.schemas import Types, parse_types, with_types
+from connectors.systems import FileInfo
 from partitioner.errors import ConfigError, DataError
 from partitioner.model import Dataset, Fragment
 

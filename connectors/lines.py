@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from connectors.location import FileInfo, Options, open_file, system
+from connectors.location import Options, open_file, system
+from connectors.systems import FileInfo
 from partitioner.model import Fragments
 
 BLOCK_BYTES = 4 << 20

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from connectors.location import FileInfo, Options, absolute, hidden, planning, reading, system
+from connectors.location import Options, absolute, planning, reading, system
+from connectors.systems import FileInfo, hidden
 from partitioner.errors import DataError
 
 PathLike = str | os.PathLike[str]

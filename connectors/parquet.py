@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from connectors.file_source import BATCH_ROWS, FileSource, narrowed, projected
 from connectors.listing import in_threads
-from connectors.location import FileInfo, Options, open_file, reading
+from connectors.location import Options, open_file, reading
+from connectors.systems import FileInfo
 from partitioner.errors import DataError
 from partitioner.model import Dataset, Fragment, Fragments
 
@@ -86,11 +87,21 @@ class ParquetSource(FileSource):
         schema = projected(metadata.schema.to_arrow_schema(), wanted, info.path)
         with reading(info.path), _corrupt(info.path), open_file(info, self.storage_options) as file:
             parquet = pq.ParquetFile(file, metadata=metadata, pre_buffer=True)
-            group = metadata.row_group(fragment.unit)
-            row_bytes = max(group.total_byte_size // max(group.num_rows, 1), 1)
-            size = max(min(BATCH_ROWS, BATCH_BYTES // row_bytes), 1)
+            size = _batch_rows(metadata, fragment)
             batches = parquet.iter_batches(size, [fragment.unit], schema.names, use_threads=False)
             yield from _between(batches, fragment.start, fragment.stop, schema.names)
+
+
+def _batch_rows(metadata: pq.FileMetaData, fragment: Fragment) -> int:
+    """Rows to decode at a time: bounded in rows and bytes, and not far beyond a small piece of a row group.
+
+    Raises DataError where the file no longer has the fragment's rows.
+    """
+    group = metadata.row_group(fragment.unit) if fragment.unit < metadata.num_row_groups else None
+    if group is None or fragment.stop > group.num_rows:
+        raise DataError(f"{fragment.name} is no longer there: the file has changed since it was planned. Plan again.")
+    by_bytes: int = BATCH_BYTES // max(group.total_byte_size // group.num_rows, 1)
+    return max(min(BATCH_ROWS, by_bytes, max(fragment.stop - fragment.start, 1024)), 1)
 
 
 def _between(batches: Iterator[pa.RecordBatch], start: int, stop: int, names: list[str]) -> Iterator[pa.RecordBatch]:

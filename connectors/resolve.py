@@ -27,6 +27,7 @@ BY_EXTENSION = {
     ".svm": "libsvm",
     ".svmlight": "libsvm",
 }
+_COMMON_OPTIONS = {"path", "columns", "storage_options"}
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 
 
@@ -38,13 +39,20 @@ def resolve(spec: Any, *, connector: str | None = None, **options: Any) -> Sourc
     connector: ``columns``, ``storage_options`` and its own. Raises DataError where nothing tells the format,
     ConfigError for an option the connector does not have, UnknownName for an unregistered connector.
     """
-    if isinstance(spec, Mapping) and "path" in spec and _is_reference(spec["path"]) and "data" not in spec:
+    if _is_specification(spec):
         given = dict(spec)
         return resolve(given.pop("path"), **({"connector": connector} | options | given))
     if not _is_reference(spec):
         return _in_memory(spec, connector, options)
     name = connector or _connector_of(spec, options.get("storage_options"))
     return _build(name, spec, options)
+
+
+def _is_specification(spec: Any) -> bool:
+    """Whether a mapping is a path with options rather than a table that has a column ``path``."""
+    if not isinstance(spec, Mapping) or not _is_reference(spec.get("path")):
+        return False
+    return isinstance(spec["path"], str | os.PathLike) or "connector" in spec or set(spec) <= _COMMON_OPTIONS
 
 
 def _is_reference(spec: Any) -> bool:

@@ -154,6 +154,15 @@ def fingerprints_follow_the_content(case: SourceCase, directory: Path) -> None:
     assert changed.fingerprint(changed.describe().fragments[0]) != before
 
 
+def one_listing_gives_every_fingerprint(case: SourceCase, directory: Path) -> None:
+    """``fingerprints`` says for every path what ``fingerprint`` says for its fragments."""
+    source = case.make(directory)
+    fragments = source.describe().fragments
+    single = {fragments[i].path: source.fingerprint(fragments[i]) for i in range(len(fragments))}
+    together = source.fingerprints()
+    assert {path: together[path] for path in single} == single
+
+
 def batches_are_bounded(case: SourceCase, directory: Path) -> None:
     """No record batch is empty or longer than 65,536 rows."""
     dataset = case.make(directory).describe()
@@ -179,5 +188,6 @@ SOURCE_LAWS: tuple[Law, ...] = (
     a_pickled_source_reads_alike,
     describing_twice_gives_the_same,
     fingerprints_follow_the_content,
+    one_listing_gives_every_fingerprint,
     batches_are_bounded,
 )

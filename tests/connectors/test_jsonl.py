@@ -73,3 +73,8 @@ def test_an_empty_file_is_an_empty_dataset(tmp_path):
     (tmp_path / "x.jsonl").write_text("")
     dataset = JsonLinesSource(tmp_path).describe()
     assert (len(dataset.fragments), dataset.rows) == (0, 0)
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"a": 1}\n', "utf-8-sig")
+    assert rows(JsonLinesSource(tmp_path).describe()) == [{"a": 1}]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from connectors import lines
 from connectors.csv import CsvSource
 from connectors.jsonl import JsonLinesSource
-from connectors.location import FileInfo
+from connectors.systems import FileInfo
 from partitioner.errors import DataError
 
 LAW = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

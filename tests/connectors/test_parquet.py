@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -140,6 +141,23 @@ def test_a_rewritten_file_is_read_as_it_is_now(tmp_path):
     write(path, a=[30, 40, 50])
     assert source.fingerprint(fragment) != before
     assert rows(source, source.describe().fragments) == [{"a": 30}, {"a": 40}, {"a": 50}]
+
+
+def test_a_row_group_lost_since_planning_is_named(tmp_path):
+    path = write(tmp_path / "x.parquet", a=[1, 2, 3, 4])
+    source = ParquetSource(path)
+    fragments = source.describe().fragments
+    write(path, a=[1])
+    for i in range(2):
+        with pytest.raises(DataError, match=r"x\.parquet row group \d .* the file has changed since it was planned"):
+            list(source.read(fragments[i]))
+
+
+def test_a_small_piece_decodes_little_beyond_it(tmp_path):
+    write(tmp_path / "x.parquet", group=200_000, a=np.arange(150_000))
+    source = ParquetSource(tmp_path)
+    piece = replace(source.describe().fragments[0], start=3000, stop=3010)
+    assert [b["a"].to_pylist() for b in source.read(piece)] == [list(range(3000, 3010))]
 
 
 def test_batches_are_bounded(tmp_path):

@@ -68,7 +68,12 @@ def test_a_mapping_without_connector_goes_by_extension():
 
 
 def test_a_table_may_have_a_column_named_path():
-    assert resolve({"path": ["a", "b"], "data": [1, 2]}).describe().rows == 2
+    assert resolve({"path": ["a", "b"], "size": [1, 2]}).describe().rows == 2
+
+
+@pytest.mark.parametrize("options", [{"columns": ["a"]}, {"connector": "csv", "delimiter": ";"}])
+def test_a_mapping_may_give_several_paths(options):
+    assert len(resolve({"path": ["a.csv", "b.csv"], **options}).paths) == 2
 
 
 @pytest.mark.parametrize("data", [pd.DataFrame({"a": [1]}), [{"a": 1}], {"a": [1]}, pa.table({"a": [1]})])
