@@ -1,0 +1,50 @@
+# Every target does its own set-up; `make` alone prints this list.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup system run test lint types bench docs dist clean
+
+help:  ## print the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(VENV)/ready-for-development  ## virtual environment with everything for development
+
+run: $(VENV)/ready-to-run  ## the main job: train an ensemble on cost-sized sub-tasks, predict, report
+	$(BIN)/python -m jobs.train_ensemble conf/quickstart.yaml
+
+test: $(VENV)/ready-for-development system  ## all tests: real Dask processes, real Spark executors, a real browser
+	$(BIN)/pytest
+
+lint: $(VENV)/ready-for-development  ## ruff: style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/ready-for-development  ## mypy --strict on the packages
+	$(BIN)/mypy
+
+bench: $(VENV)/ready-for-development  ## list the benchmarks; each prints its own table
+	@for file in benchmarks/*.py; do echo "$(BIN)/python $$file"; done
+
+docs: $(VENV)/ready-for-development  ## the configuration's JSON Schema and the names there are
+	$(BIN)/partitioner schema > docs/config.schema.json
+
+dist: $(VENV)/ready-for-development  ## wheel, and the zip for spark-submit --py-files
+	$(BIN)/python -m build --wheel --outdir dist
+	$(BIN)/python scripts/build_pyfiles.py
+
+system:  ## Java 17 and Chromium, which only tests need (installed where they are missing and apt is there)
+	@sh scripts/system_packages.sh
+
+clean:  ## remove what was built or run here
+	rm -rf $(VENV) build dist out runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/ready-to-run: pyproject.toml scripts/environment.sh
+	sh scripts/environment.sh $(PYTHON) $(VENV) '.[ml,report]'
+	@touch $@
+
+$(VENV)/ready-for-development: pyproject.toml scripts/environment.sh
+	sh scripts/environment.sh $(PYTHON) $(VENV) '.[dev]'
+	@touch $@ $(VENV)/ready-to-run
