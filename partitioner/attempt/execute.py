@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle
+import numpy as np
 import pyarrow as pa
 
 from partitioner.attempt.formats import FORMATS, to_record_batch
@@ -19,6 +20,7 @@ from partitioner.attempt.work import calls_of, runs_of
 from partitioner.errors import ConfigError, DataError, ProgramError
 from partitioner.measure import Measurement, measured
 from partitioner.model import Attempt, CommitRecord, Event, EventKind
+from partitioner.splits.batching import Places, restored
 
 ACCUMULATOR = "accumulator"  # the column of partial results in the files of reducers other than concat
 
@@ -136,8 +138,8 @@ def _output(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.Recor
     reducer = loaded.job.reducer
     accumulator = reducer.create_accumulator()
     for run in runs_of(loaded.tasks, attempt.task, together=True):
-        for batch in calls_of(loaded, run, tally):
-            for value in _call(loaded, batch, tally):
+        for batch, _ in calls_of(loaded, run, tally):
+            for value, _ in _call(loaded, batch, None, tally):
                 accumulator = reducer.add_input(accumulator, value)
     tally.rows_written = 1
     yield pa.RecordBatch.from_arrays([pa.array([cloudpickle.dumps(accumulator)], pa.large_binary())], [ACCUMULATOR])
@@ -147,16 +149,15 @@ def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordB
     """Rows in input order; segments say how many came from each contiguous run of fragments."""
     for run in runs_of(loaded.tasks, attempt.task, together=False):
         before = tally.rows_written
-        for batch in calls_of(loaded, run, tally):
-            for value in _call(loaded, batch, tally):
-                output = to_record_batch(value)
-                tally.rows_written += output.num_rows
-                yield output
+        calls = (pair for batch, places in calls_of(loaded, run, tally) for pair in _call(loaded, batch, places, tally))
+        for output in restored((to_record_batch(value), places) for value, places in calls):
+            tally.rows_written += output.num_rows
+            yield output
         tally.segments.append((run[0].index, tally.rows_written - before))
 
 
-def _call(loaded: Loaded, batch: pa.RecordBatch, tally: Tally) -> Iterator[Any]:
-    """The program's output for one batch; with ``on_error="quarantine"`` without the rows it fails on."""
+def _call(loaded: Loaded, batch: pa.RecordBatch, places: Places, tally: Tally) -> Iterator[tuple[Any, Places]]:
+    """The program's output for one batch and its rows' places; with ``on_error="quarantine"`` without failing rows."""
     job = loaded.job
     convert = FORMATS[job.batch_format]
 
@@ -173,13 +174,15 @@ def _call(loaded: Loaded, batch: pa.RecordBatch, tally: Tally) -> Iterator[Any]:
 
     tally.rows_in += batch.num_rows
     if job.on_error != "quarantine":
-        kept: pa.RecordBatch | None = batch
+        bad: dict[int, str] = {}
         value = program(batch)
     else:
-        value, kept, poison, reasons = call_isolating(program, batch)
-        if poison.num_rows:
-            tally.poison.append((poison, reasons))
-            tally.quarantined += poison.num_rows
-    if kept is not None and (kept.num_rows or not batch.num_rows):
-        tally.rows_out += kept.num_rows
-        yield value
+        value, bad = call_isolating(program, batch)
+    if bad:
+        poison = sorted(bad)
+        tally.poison.append((batch.take(pa.array(poison)), [bad[i] for i in poison]))
+        places = None if places is None else np.delete(places, poison)
+    tally.quarantined += len(bad)
+    tally.rows_out += batch.num_rows - len(bad)
+    if len(bad) < batch.num_rows:
+        yield value, places

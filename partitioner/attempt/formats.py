@@ -16,7 +16,8 @@ RESULT = "result"  # the column of outputs that have no name
 
 def to_pandas(batch: pa.RecordBatch) -> pd.DataFrame:
     """A DataFrame with a fresh 0..n-1 index."""
-    return batch.to_pandas()
+    frame: pd.DataFrame = batch.to_pandas()
+    return frame
 
 
 def to_numpy(batch: pa.RecordBatch) -> dict[str, np.ndarray[Any, Any]]:

@@ -15,26 +15,21 @@ from partitioner.model import Attempt
 from partitioner.run_directory import RunDirectory
 
 
-def call_isolating(
-    program: Callable[[pa.RecordBatch], Any], batch: pa.RecordBatch
-) -> tuple[Any, pa.RecordBatch, pa.RecordBatch, list[str]]:
-    """The program's value on all rows it can bear, those rows, the poison rows and the error of each.
+def call_isolating(program: Callable[[pa.RecordBatch], Any], batch: pa.RecordBatch) -> tuple[Any, dict[int, str]]:
+    """The program's value on all rows it can bear (None for none), and row index to error of the others.
 
     A batch of n rows with k poison rows takes about 2 k log2(n / k) + 1 calls. Errors that are not about rows (a missing
     column, a wrong return type) are raised at once.
     """
     try:
-        return program(batch), batch, batch.slice(0, 0), []
+        return program(batch), {}
     except (ConfigError, DataError, ProgramError):
         raise
     except Exception:
-        reasons: dict[int, str] = {}
-        _bisect(program, batch, 0, reasons)
-    good = [i for i in range(batch.num_rows) if i not in reasons]
-    kept = batch.take(pa.array(good, pa.int64()))
-    poison = batch.take(pa.array(sorted(reasons), pa.int64()))
-    value = program(kept) if good else None
-    return value, kept, poison, [reasons[i] for i in sorted(reasons)]
+        poison: dict[int, str] = {}
+        _bisect(program, batch, 0, poison)
+    good = [i for i in range(batch.num_rows) if i not in poison]
+    return program(batch.take(pa.array(good, pa.int64()))) if good else None, poison
 
 
 def _bisect(

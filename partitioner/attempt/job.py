@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from partitioner.errors import ProgramError
 from partitioner.model import SubTasks
 from partitioner.run_directory import RunDirectory
+from partitioner.splits.batching import Batcher
 
 if TYPE_CHECKING:
     from connectors.base import Sink, Source
@@ -52,6 +53,7 @@ class Loaded:
     run: RunDirectory
     tasks: SubTasks
     call: Callable[[Any], Any]
+    batcher: Batcher | None
     load_seconds: float
 
 
@@ -68,12 +70,17 @@ def load(run_url: str) -> Loaded:
         begin = time.perf_counter()
         run = RunDirectory(run_url)
         job: Job = pickle.loads(run.files.get("job.pkl"))
-        loaded = Loaded(job, run, run.read_tasks(), build(job.program, job.arguments), 0.0)
+        loaded = Loaded(job, run, run.read_tasks(), build(job.program, job.arguments), _batcher(job), 0.0)
         loaded.load_seconds = time.perf_counter() - begin
         _jobs[run_url] = loaded
         while len(_jobs) > KEPT_JOBS:
             _jobs.popitem(last=False)
         return loaded
+
+
+def _batcher(job: Job) -> Batcher | None:
+    """One per process, so that sizes learned on one sub-task serve the next."""
+    return Batcher(**job.batching) if job.batching else None
 
 
 def forget(run_url: str) -> None:
@@ -91,7 +98,7 @@ def build(program: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable
             raise ProgramError(f"{program.__qualname__}(**{dict(arguments)!r}) failed: {error!r}") from error
         if not callable(built):
             raise ProgramError(f"{program.__qualname__} has no __call__; give it one that takes a batch.")
-        return built  # type: ignore[no-any-return]
+        return built
     if arguments:
         return lambda batch: program(batch, **arguments)
     return program

@@ -12,6 +12,7 @@ import pyarrow as pa
 from partitioner.attempt.formats import table_to_batch
 from partitioner.attempt.job import Loaded
 from partitioner.model import Fragment, SubTasks
+from partitioner.splits.batching import Places
 
 if TYPE_CHECKING:
     from partitioner.attempt.execute import Tally
@@ -46,30 +47,15 @@ def read(loaded: Loaded, fragments: list[Fragment], tally: Tally) -> Iterator[pa
             yield batch
 
 
-def calls_of(loaded: Loaded, fragments: list[Fragment], tally: Tally) -> Iterator[pa.RecordBatch]:
-    """The record batches the program is called with: all rows at once, or batches of ``batch_size`` rows."""
+def calls_of(loaded: Loaded, fragments: list[Fragment], tally: Tally) -> Iterator[tuple[pa.RecordBatch, Places]]:
+    """The record batches the program is called with, each with the places of its rows where they are out of order.
+
+    All rows at once, unless the job has batch settings; training reducers always get the whole sub-task.
+    """
     batches = read(loaded, fragments, tally)
-    size = loaded.job.batching.get("batch_size")
-    if size is None or loaded.job.reducer.whole_task:
-        held = [b for b in batches if b.num_rows]
-        if held:
-            yield table_to_batch(pa.Table.from_batches(held))
+    if loaded.batcher is not None and not loaded.job.reducer.whole_task:
+        yield from loaded.batcher.batches(batches)
         return
-    yield from of_size(batches, int(size))
-
-
-def of_size(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of exactly ``size`` rows, the last one smaller."""
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        while batch.num_rows:
-            part = batch.slice(0, size - rows)
-            batch = batch.slice(part.num_rows)
-            held.append(part)
-            rows += part.num_rows
-            if rows == size:
-                yield table_to_batch(pa.Table.from_batches(held))
-                held, rows = [], 0
+    held = [b for b in batches if b.num_rows]
     if held:
-        yield table_to_batch(pa.Table.from_batches(held))
+        yield table_to_batch(pa.Table.from_batches(held)), None
