@@ -74,9 +74,14 @@ def _directory(path: str, extensions: tuple[str, ...], options: Options | None) 
     return sorted(kept)
 
 
+def glob_base(path: str) -> str:
+    """The directory before the first part of a glob that has ``*``, ``?`` or ``[``; a plain path itself."""
+    magic = _MAGIC.search(path)
+    return path[: magic.start()].rpartition("/")[0] if magic else path.rstrip("/")
+
+
 def _glob(pattern: str, options: Options | None) -> list[FileInfo]:
-    head = pattern[: _MAGIC.search(pattern).start()]  # type: ignore[union-attr]
-    base = head.rpartition("/")[0]
+    base = glob_base(pattern)
     rest = pattern[len(base) + 1 :]
     matches = _glob_regex(rest).fullmatch
     try:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -31,7 +32,7 @@ def absolute(path: str | os.PathLike[str]) -> str:
     """The same path wherever the process runs: URLs unchanged, local paths absolute without ``file://``."""
     text = os.fspath(path)
     if text.startswith("file://"):
-        text = text.removeprefix("file://")
+        text = unquote(text.removeprefix("file://"))
     return text if "://" in text else str(Path(os.path.abspath(os.path.expanduser(text))))
 
 

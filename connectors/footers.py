@@ -1,0 +1,124 @@
+"""Footers of Parquet files: schema, rows and column bytes of every row group, checked against the dataset's."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from connectors.location import Options, open_file, reading
+from connectors.systems import FileInfo
+from partitioner.errors import DataError
+
+MAX_FEATURES = 64
+"""Datasets with more columns than this get no feature per column; a projection brings them back."""
+
+
+class Footer(NamedTuple):
+    """One file: its schema, rows int64[groups], and uncompressed bytes int64[groups, columns],
+    summed over the columns where there are more than ``MAX_FEATURES``."""
+
+    schema: pa.Schema
+    rows: npt.NDArray[np.int64]
+    bytes: npt.NDArray[np.int64]
+
+
+class corrupt:
+    """Turn pyarrow's complaints about content into DataError naming the file."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, FileNotFoundError | PermissionError):
+            return
+        if isinstance(error, pa.ArrowException | OSError):
+            raise DataError(
+                f"Cannot read {self.path} as Parquet: {str(error).partition(chr(10))[0]} "
+                "Restore or remove that file, or name the good ones by a glob."
+            ) from error
+
+
+class _Unhashed:
+    """Options beside a cache key: equal to any other, because the path and tag already tell files apart."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Unhashed)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def metadata_of(info: FileInfo, options: Options) -> pq.FileMetaData:
+    """The footer of a file; the last ones are kept, so that many row groups of one file parse it once."""
+    return _metadata(info, _Unhashed(options))
+
+
+@lru_cache(maxsize=16)
+def _metadata(info: FileInfo, options: _Unhashed) -> pq.FileMetaData:
+    with reading(info.path), corrupt(info.path), open_file(info, options.options) as file:
+        return pq.read_metadata(file)
+
+
+def read_footer(info: FileInfo, schema: pa.Schema, whole: bool, options: Options) -> Footer:
+    """Rows and selected column bytes of every row group, checked against the dataset's ``schema``."""
+    with reading(info.path), corrupt(info.path), open_file(info, options) as file:
+        metadata = pq.read_metadata(file)
+    own = metadata.schema.to_arrow_schema()
+    _check_schema(own, schema, whole, info.path)
+    count = metadata.num_row_groups
+    groups = [metadata.row_group(i) for i in range(count)]
+    rows = np.fromiter((g.num_rows for g in groups), np.int64, count)
+    if len(schema.names) <= MAX_FEATURES:
+        return Footer(own, rows, _column_bytes(metadata, groups, schema.names))
+    if len(schema) == len(own):
+        return Footer(own, rows, np.fromiter((g.total_byte_size for g in groups), np.int64, count)[:, None])
+    return Footer(own, rows, _column_bytes(metadata, groups, schema.names).sum(axis=1, keepdims=True))
+
+
+def _column_bytes(metadata: pq.FileMetaData, groups: list[Any], names: list[str]) -> npt.NDArray[np.int64]:
+    """int64[groups, names]: uncompressed bytes, leaves of nested columns summed."""
+    place = {name: j for j, name in enumerate(names)}
+    leaves = []
+    for leaf in range(metadata.num_columns):
+        path = metadata.schema.column(leaf).path
+        top = path if path in place else path.partition(".")[0]
+        if top in place:
+            leaves.append((leaf, place[top]))
+    sizes = np.zeros((len(groups), len(names)), np.int64)
+    for i, group in enumerate(groups):
+        for leaf, j in leaves:
+            sizes[i, j] += group.column(leaf).total_uncompressed_size
+    return sizes
+
+
+def _check_schema(own: pa.Schema, schema: pa.Schema, whole: bool, path: str) -> None:
+    """``own`` has every field of ``schema`` with its type, and, where the ``whole`` schema is asked, no more."""
+    extra = [name for name in own.names if name not in schema.names]
+    if whole and extra:
+        raise DataError(
+            f"{path} has column {extra[0]!r}, which the first file of the dataset lacks. Files of one dataset need the "
+            "same columns: select common ones with columns=, or give the files that match."
+        )
+    for field in schema:
+        if field.name not in own.names:
+            raise DataError(
+                f"{path} has no column {field.name!r}, which the first file of the dataset has. Files of one dataset "
+                "need the same columns: select common ones with columns=, or give the files that match."
+            )
+        found = own.field(field.name).type
+        if found != field.type:
+            raise DataError(
+                f"{path} has column {field.name!r} as {found}, the first file of the dataset as {field.type}. "
+                "Rewrite one of them, or leave the column out with columns=."
+            )
