@@ -88,7 +88,7 @@ class CsvSource(LineSource):
                     yield from (self._cut(b, schema) for b in pa.Table.from_batches([batch]).to_batches(BATCH_ROWS))
             except pa.ArrowInvalid as error:
                 if "Empty CSV file" not in str(error):
-                    raise self._unfit(error, fragment) from error
+                    raise self._unfit(error, fragment.name) from error
 
     def _opening(self, info: FileInfo) -> Opening:
         """The header line; names numbered by the first line where there is none."""

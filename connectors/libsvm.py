@@ -42,6 +42,8 @@ class LibsvmSource(LineSource):
         kind + codec for kind in (".libsvm", ".svm", ".svmlight", ".txt", ".t") for codec in ("", ".gz", ".bz2")
     )
 
+    remedy: ClassVar[str] = "Mend that line, or give another connector if this is not libsvm."
+
     def __post_init__(self) -> None:
         LineSource.__post_init__(self)
         if self.n_features is not None and self.n_features < 1:
@@ -64,8 +66,11 @@ class LibsvmSource(LineSource):
         options = self.storage_options
         with reading(info.path):
             blocks = range_lines(info, 0, info.size, options) if plain else file_lines(info, 0, options)
-            indices = (_parse_block(block, self.zero_based).indices for block in blocks)
-            return max((int(i.max(initial=-1)) + 1 for i in indices), default=0)
+            try:
+                largest = (int(_parse_block(block, self.zero_based).indices.max(initial=-1)) for block in blocks)
+                return max(largest, default=-1) + 1
+            except ValueError as error:
+                raise self._unfit(error, info.path) from error
 
     def _parse(self, block: bytes, schema: pa.Schema) -> pa.Table:
         rows = _parse_block(block, self.zero_based)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +42,10 @@ class LineSource(FileSource):
     types: Types | None = None
     schema: pa.Schema | None = None
     fragment_bytes: int = 16 << 20
+
+    remedy: ClassVar[str] = (
+        "Where the type is wrong, give it with types={column: type}; where the line is, mend it or leave it out."
+    )
 
     def __post_init__(self) -> None:
         FileSource.__post_init__(self)
@@ -104,13 +108,10 @@ class LineSource(FileSource):
         try:
             return self._parse(block, schema)
         except (pa.ArrowException, ValueError) as error:
-            raise self._unfit(error, fragment) from error
+            raise self._unfit(error, fragment.name) from error
 
-    def _unfit(self, error: Exception, fragment: Fragment) -> DataError:
-        return DataError(
-            f"Cannot read {fragment.name} as {self.name}: {str(error).strip()} Where the type is wrong, give it with "
-            "types={column: type}; where the line is, mend it."
-        )
+    def _unfit(self, error: Exception, name: str) -> DataError:
+        return DataError(f"Cannot read {name} as {self.name}: {str(error).strip()} {self.remedy}")
 
     def _blocks(self, info: FileInfo, fragment: Fragment) -> Iterator[bytes]:
         """The fragment's lines without the file's header, in blocks of whole lines."""

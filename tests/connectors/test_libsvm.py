@@ -57,8 +57,9 @@ def test_zero_based_input(tmp_path):
 )
 def test_bad_lines_name_the_file(tmp_path, text, options, message):
     path = write(tmp_path / "x.svm", text)
-    with pytest.raises(DataError, match=rf"x\.svm.*{message}"):
-        rows(LibsvmSource(path, **options).describe())
+    for dense in (False, True):
+        with pytest.raises(DataError, match=rf"x\.svm.*{message}"):
+            rows(LibsvmSource(path, dense=dense, **options).describe())
 
 
 def test_a_width_of_zero_is_refused():
