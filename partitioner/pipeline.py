@@ -37,7 +37,8 @@ def plan_config(config: RunConfig, workers: Any = None) -> Plan:
     """``plan`` for a configuration that is made already."""
     table = stages.workers_of(workers)
     dataset = stages.describe(config)
-    costs = stages.cost(config, dataset)
+    job = None if config.program is None else stages.make_job(config, dataset, RunDirectory(config.checkpoint))
+    costs = stages.cost(config, dataset, job)
     tasks = stages.split(config, dataset, costs, table)
     return stages.explained(stages.place(config, tasks, table), costs)
 
@@ -72,8 +73,8 @@ def run_config(
     directory = RunDirectory(f"{config.checkpoint}/{new_run_id()}")
     with directory.discarded_unless_claimed():
         dataset = stages.describe(config, directory)
-        costs = stages.cost(config, dataset)
         job = stages.make_job(config, dataset, directory)
+        costs = stages.cost(config, dataset, job)
         with _engine(config) as engine:
             tasks = stages.split(config, dataset, costs, engine.workers())
             planned = stages.explained(stages.place(config, tasks, engine.workers()), costs)

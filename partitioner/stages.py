@@ -12,6 +12,7 @@ import numpy as np
 from partitioner import program as programs
 from partitioner import registry
 from partitioner.attempt.job import Job
+from partitioner.attempt.pilot import pilot_program
 from partitioner.config import RunConfig, named, plain
 from partitioner.coordinator.preflight import versions
 from partitioner.costs.base import checked
@@ -48,9 +49,13 @@ def _check_columns(wanted: list[str], known: list[str]) -> None:
             raise DataError(f"the dataset has no column {name!r}; it has {', '.join(known)}.{nearest(name, known)}")
 
 
-def cost(config: RunConfig, described: Dataset) -> Costs:
-    """Stage 2. Seconds (or a stand-in) and bytes of every fragment."""
-    return checked(resolve_cost(config.cost).estimate(described), described)
+def cost(config: RunConfig, described: Dataset, job: Job | None = None) -> Costs:
+    """Stage 2. Seconds (or a stand-in) and bytes of every fragment; a model that measures is given the program."""
+    model: Any = resolve_cost(config.cost)
+    if job is not None and hasattr(model, "bind"):
+        columns = None if job.columns is None else list(job.columns)
+        model = model.bind(build=pilot_program(job), columns=columns)
+    return checked(model.estimate(described), described)
 
 
 def split(config: RunConfig, described: Dataset, costs: Costs, workers: Workers) -> SubTasks:
@@ -59,7 +64,7 @@ def split(config: RunConfig, described: Dataset, costs: Costs, workers: Workers)
     slots = max(1, int(np.floor(workers.cpus / config.task_cpus).sum()))
     limits = Limits(
         target_task_seconds=config.target_task_seconds,
-        allowed_mem=config.allowed_mem,
+        allowed_mem=config.allowed_mem or _memory_of_a_slot(config, workers),
         max_tasks=config.max_tasks,
         min_tasks_per_slot=config.min_tasks_per_slot,
         slots=slots,
@@ -67,6 +72,13 @@ def split(config: RunConfig, described: Dataset, costs: Costs, workers: Workers)
     tasks: SubTasks = registry.build("splits", name, options).split(described, costs, limits)
     n = len(tasks)
     return tasks.with_columns(cpus=np.full(n, config.task_cpus), gpus=np.full(n, config.task_gpus))
+
+
+def _memory_of_a_slot(config: RunConfig, workers: Workers) -> float | None:
+    """The memory one sub-task can count on anywhere: none is made that would only run on hope."""
+    at_once = np.maximum(1.0, np.floor(workers.cpus / config.task_cpus))
+    least = float((workers.memory_bytes / at_once).min()) if len(workers) else np.inf
+    return least if np.isfinite(least) else None
 
 
 def place(config: RunConfig, tasks: SubTasks, workers: Workers) -> Plan:
