@@ -38,11 +38,16 @@ class Source(Protocol):
         """Changes when the file behind the fragment does (size and modification time or ETag)."""
         ...
 
+    def fingerprints(self) -> dict[str, str]:
+        """Path to fingerprint of every file, from one listing."""
+        ...
+
 
 class Sink(Protocol):
     """Where output goes. An attempt stages, then one atomic create decides whose output counts."""
 
     name: str
+    url: str
 
     def write(self, key: str, batches: Iterator[pa.RecordBatch], facts: Callable[[], Mapping[str, Any]]) -> Any:
         """Stage the rows of one attempt at sub-task ``key``; invisible to readers until committed.

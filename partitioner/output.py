@@ -66,4 +66,5 @@ class Output:
 
     def to_pandas(self) -> pd.DataFrame:
         """All rows in input order, as a DataFrame; in memory."""
-        return self.to_table().to_pandas()
+        frame: pd.DataFrame = self.to_table().to_pandas()
+        return frame

@@ -22,10 +22,7 @@ from partitioner.storage import Directory
 
 def find_run(config: RunConfig, resume: str) -> RunDirectory:
     """The run directory of an id below ``checkpoint``, or of a directory. ConfigError lists the ids there are."""
-    if "/" in resume:
-        directory = RunDirectory(resume)
-    else:
-        directory = RunDirectory(f"{config.checkpoint}/{resume}")
+    directory = RunDirectory(resume if "/" in resume else f"{config.checkpoint}/{resume}")
     if not directory.files.exists("run.json"):
         known = sorted({n.split("/")[0] for n in Directory(config.checkpoint).names() if n.endswith("/run.json")})
         there = f"there are {', '.join(known[-10:])}" if known else "there is none"

@@ -90,9 +90,10 @@ def _take_from(state: State, victim: WorkerState, thief: WorkerState) -> int | N
     for task in victim.queue:
         seconds = state.seconds[task]
         sooner = seconds / thief.worker.speed < owner_done or (busy and thief.worker.speed >= victim.worker.speed)
-        if state.status[task] == WAITING and sooner and (best is None or seconds > state.seconds[best]):
-            if fits(state, thief, task) and can_hold(thief.worker, state.task(task)):
-                best = task
+        longest = best is None or seconds > state.seconds[best]
+        able = state.status[task] == WAITING and sooner and longest and fits(state, thief, task)
+        if able and can_hold(thief.worker, state.task(task)):
+            best = task
     if best is not None:
         victim.queue.remove(best)
         victim.backlog -= state.seconds[best]

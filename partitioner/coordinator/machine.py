@@ -72,7 +72,8 @@ def _failure_message(state: State, live: Live, event: Event) -> str:
     why = "no retry can mend it" if event.error.get("fatal") else f"tries allowed: {state.policy.max_retries + 1}"
     remedy = "" if event.error.get("fatal") else " To set failing rows aside instead, use on_error='quarantine'."
     return (
-        f"sub-task {live.attempt.task_key} failed {tries} time{'s' * (tries > 1)} ({why}), last on {live.attempt.worker_id}: "
+        f"sub-task {live.attempt.task_key} failed {tries} time{'s' * (tries > 1)} ({why}), "
+        f"last on {live.attempt.worker_id}: "
         f"{event.error.get('type')}: {event.error.get('message')}.{remedy} "
         f"Its prints and traceback are in {state.run_url}/attempts/{live.attempt.attempt_id}.log"
     )

@@ -63,8 +63,8 @@ class DaskEngine:
         if workers is not None and workers < 1:
             raise ConfigError(f"engine option workers is {workers}; a Dask cluster needs at least 1.")
         self._speeds = {str(k): float(v) for k, v in (speeds or {}).items()}
-        self._events: queue.SimpleQueue[Event | Future] = queue.SimpleQueue()
-        self._futures: dict[str, tuple[Attempt, Future]] = {}
+        self._events: queue.SimpleQueue[Event | Future[Any]] = queue.SimpleQueue()
+        self._futures: dict[str, tuple[Attempt, Future[Any]]] = {}
         self._cluster: LocalCluster | None = None
         self._own_client = client is None
         if client is None and address is None:
@@ -127,7 +127,7 @@ class DaskEngine:
     def poll(self, timeout: float) -> list[Event]:
         """Starts as workers report them, ends as futures finish, and workers that came or went."""
         events: list[Event] = []
-        done: list[Future] = []
+        done: list[Future[Any]] = []
         with contextlib.suppress(queue.Empty):
             item = self._events.get(timeout=timeout)
             while True:
@@ -138,7 +138,7 @@ class DaskEngine:
             events += self._look()
         return events
 
-    def _ends(self, done: list[Future]) -> list[Event]:
+    def _ends(self, done: list[Future[Any]]) -> list[Event]:
         by_key = {future.key: attempt_id for attempt_id, (_, future) in self._futures.items()} if done else {}
         ours = [(by_key[f.key], f) for f in done if f.key in by_key]
         good = [(name, f) for name, f in ours if f.status == "finished"]
@@ -148,7 +148,7 @@ class DaskEngine:
             self._futures.pop(name, None)
         return events
 
-    def _bad_end(self, attempt_id: str, future: Future) -> Event:
+    def _bad_end(self, attempt_id: str, future: Future[Any]) -> Event:
         worker_id = self._futures[attempt_id][0].worker_id
         if future.status == "cancelled":
             return Event(EventKind.CANCELLED, attempt_id, worker_id)

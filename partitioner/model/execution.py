@@ -12,8 +12,9 @@ from typing import Any
 class Attempt:
     """One try at one sub-task on one worker: the only thing an engine is handed. Small and picklable.
 
-    ``task_key`` is the sub-task's id and ``task`` its index; ``number`` counts the tries from 0; ``worker_id`` is where the plan wants it; ``run_url`` is the run directory, from which the worker
-    loads everything else (program, source, sub-task table) once per process. ``cpus`` bounds numeric threads.
+    ``task_key`` is the sub-task's id and ``task`` its index; ``number`` counts the tries from 0; ``worker_id`` is where the
+    plan wants it; ``run_url`` is the run directory, from which the worker loads everything else (program, source,
+    sub-task table) once per process. ``cpus`` bounds numeric threads.
     Demands are as in ``SubTasks``.
     """
 
@@ -70,9 +71,10 @@ class CommitRecord:
     """What one committed sub-task did. It travels in the footer of the file it describes, and lies beside it.
 
     ``rows_in`` read, ``rows_out`` whose results are in the output, ``rows_written`` rows of the file, ``quarantined``;
-    ``segments`` are (first fragment, rows written) per contiguous run of fragments, in file order; ``seconds`` wall, ``cpu_seconds``, ``load_seconds``
-    to import and build the program, ``read_seconds`` waiting for input; ``peak_memory_bytes`` resident at the peak;
-    ``started`` and ``finished`` Unix time on the worker; ``digest`` sha256 of the rows written.
+    ``segments`` are (first fragment, rows written) per contiguous run of fragments, in file order; ``seconds`` wall,
+    ``cpu_seconds``, ``load_seconds`` to import and build the program, ``read_seconds`` waiting for input;
+    ``peak_memory_bytes`` resident at the peak; ``started`` and ``finished`` Unix time on the worker; ``digest`` sha256
+    of the rows written; ``measured`` further figures of the attempt.
     """
 
     task_key: str
