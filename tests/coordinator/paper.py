@@ -1,0 +1,50 @@
+"""Plans on paper and an engine that finishes attempts without running anything, for tests of the machine alone."""
+
+from __future__ import annotations
+
+from partitioner.coordinator.state import Policy, State, initial
+from partitioner.engines.serial import SerialEngine
+from partitioner.engines.simulated import _record
+from partitioner.model import Event, EventKind, Plan, SubTasks, Worker, Workers
+from partitioner.placement.lpt import Lpt
+
+
+def plan_of(seconds: list[float], workers: Workers | int = 2, **columns: object) -> Plan:
+    """An LPT plan of sub-tasks of these seconds."""
+    table = Workers.identical(workers) if isinstance(workers, int) else workers
+    return Lpt().place(SubTasks.build(seconds, **columns), table, "makespan", 0, None)
+
+
+def state_of(plan: Plan, **policy: float) -> State:
+    """The state before the first step."""
+    return initial(plan, "memory://run", Policy(**policy))  # type: ignore[arg-type]
+
+
+def started(attempt_id: str, worker_id: str = "") -> Event:
+    return Event(EventKind.STARTED, attempt_id, worker_id)
+
+
+def failed(attempt_id: str, **error: object) -> Event:
+    return Event(EventKind.FAILED, attempt_id, error={"type": "ValueError", "message": "no", **error})
+
+
+def lost(attempt_id: str) -> Event:
+    return Event(EventKind.LOST, attempt_id)
+
+
+def big_and_small() -> Workers:
+    return Workers.of([Worker("big", cpus=4, memory_bytes=100), Worker("small", cpus=1, memory_bytes=10)])
+
+
+class PaperEngine(SerialEngine):
+    """Every attempt finishes at once and has run nothing."""
+
+    def poll(self, timeout: float) -> list[Event]:
+        if not self._waiting:
+            return []
+        attempt = self._waiting.popleft()
+        record = _record(attempt, 0.0, attempt.seconds)
+        return [
+            Event(EventKind.STARTED, attempt.attempt_id, attempt.worker_id),
+            Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=record),
+        ]
