@@ -1,0 +1,144 @@
+"""A fitted cost: seconds and memory of fragments from coefficients, with intervals. A plain value, stored as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from partitioner.costs.base import checked
+from partitioner.costs.terms import Term, columns
+from partitioner.model import Costs, Dataset
+from partitioner.model.data import Floats
+
+Z = 1.645
+"""Half-width in standard deviations of a 90 % interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """seconds = fixed + sum of coefficient x term, memory likewise.
+
+    ``covariance`` float[p+1][p+1] of the fixed seconds and the coefficients (bootstrap); ``noise`` relative residual
+    standard deviation of a piece and ``piece_seconds`` its typical duration, since noise of many pieces averages out;
+    ``held_out_error`` mean relative error in cross-validation, whose standard error widens the intervals;
+    ``process_seconds`` once per worker process (imports, model load, warming up); ``memory_*`` already hold the
+    ``quantile``; ``measurements`` how many were fitted; ``considered`` held-out error by term; ``notes`` in words.
+    """
+
+    terms: tuple[Term, ...]
+    coefficients: tuple[float, ...]
+    fixed_seconds: float
+    covariance: tuple[tuple[float, ...], ...]
+    noise: float
+    piece_seconds: float
+    process_seconds: float
+    memory_terms: tuple[Term, ...]
+    memory_coefficients: tuple[float, ...]
+    memory_fixed: float
+    quantile: float
+    measurements: int
+    held_out_error: float
+    fixed_per_call: bool = False
+    considered: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def predict(self, values: Mapping[str, Floats]) -> tuple[Floats, Floats]:
+        """Seconds without the fixed part, and their standard deviation, float64[n] each, from term columns by name."""
+        n = len(next(iter(values.values()))) if values else 0
+        x = np.stack([values[t.name] for t in self.terms], axis=1) if self.terms else np.zeros((n, 0))
+        seconds = x @ np.array(self.coefficients)
+        sigma = np.array(self.covariance)[1:, 1:]
+        variance = np.einsum("ij,jk,ik->i", x, sigma, x) if self.terms else np.zeros(n)
+        variance = variance + self.noise**2 * seconds * self.piece_seconds
+        variance = variance + (self.held_out_error * seconds) ** 2 / max(self.measurements, 1)
+        return seconds, np.sqrt(np.maximum(variance, 0.0))
+
+    def estimate(self, dataset: Dataset, source: str, extra: Mapping[str, Any] | None = None) -> Costs:
+        """Costs of n fragments; reads data columns where per-row terms need them."""
+        needed = list(dict.fromkeys((*self.terms, *self.memory_terms)))
+        values = columns(dataset, needed)
+        n = len(dataset.fragments)
+        seconds, deviation = self.predict(values) if self.terms else (np.zeros(n), np.zeros(n))
+        memory = np.zeros(n)
+        for term, coefficient in zip(self.memory_terms, self.memory_coefficients, strict=True):
+            memory += coefficient * values[term.name]
+        costs = Costs(
+            seconds,
+            memory,
+            seconds_low=np.maximum(seconds - Z * deviation, 0.0),
+            seconds_high=seconds + Z * deviation,
+            fixed_seconds=self.fixed_seconds,
+            fixed_memory_bytes=self.memory_fixed,
+            source=source,
+            details={**self.details(), **_least_sure(dataset, seconds, deviation), **(extra or {})},
+        )
+        return checked(costs, dataset)
+
+    def details(self) -> dict[str, Any]:
+        """What ``plan.explain()`` shows: coefficients with units and 90 % intervals, what was considered, notes."""
+        spread = np.sqrt(np.maximum(np.diag(np.array(self.covariance)), 0.0))
+        rows = zip(
+            ("fixed", *(t.name for t in self.terms)),
+            ("s/sub-task", *(t.unit for t in self.terms)),
+            (self.fixed_seconds, *self.coefficients),
+            spread,
+            strict=True,
+        )
+        return {
+            "coefficients": {
+                name: {
+                    "value": value,
+                    "unit": unit,
+                    "low": max(value - Z * float(sd), 0.0),
+                    "high": value + Z * float(sd),
+                }
+                for name, unit, value, sd in rows
+            },
+            "process_seconds": self.process_seconds,
+            "memory": {
+                "fixed": self.memory_fixed,
+                **{t.name: c for t, c in zip(self.memory_terms, self.memory_coefficients, strict=True)},
+                "quantile": self.quantile,
+            },
+            "measurements": self.measurements,
+            "held_out_error": self.held_out_error,
+            "features_considered": dict(self.considered),
+            "notes": list(self.notes),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Fitted:
+        """The inverse of ``to_json``."""
+        kept = dict(values)
+        for name in ("terms", "memory_terms"):
+            kept[name] = tuple(Term(**t) for t in kept[name])
+        for name in ("coefficients", "memory_coefficients", "notes"):
+            kept[name] = tuple(kept[name])
+        kept["covariance"] = tuple(tuple(row) for row in kept["covariance"])
+        return cls(**kept)
+
+
+def _least_sure(dataset: Dataset, seconds: Floats, deviation: Floats, most: int = 3) -> dict[str, Any]:
+    """The fragments whose seconds are known worst, relative to what they cost."""
+    if not len(seconds):
+        return {"least_sure": []}
+    # Relative uncertainty of a fragment that costs next to nothing is of no interest: weigh by the mean cost.
+    relative = deviation / np.maximum(seconds, max(float(seconds.mean()), 1e-12))
+    worst = np.argsort(-relative, kind="stable")[:most]
+    return {
+        "least_sure": [
+            {
+                "fragment": dataset.fragments[int(i)].name,
+                "seconds": float(seconds[i]),
+                "plus_minus": Z * float(deviation[i]),
+            }
+            for i in worst
+        ]
+    }

@@ -1,0 +1,46 @@
+"""Non-negative least squares on a small Gram matrix.
+
+Active-set method of Lawson and Hanson (Solving Least Squares Problems, 1974, chapter 23) in the form of Bro and de Jong
+(J. Chemometrics 11, 1997), which needs only X'X and X'y. For a handful of columns this is faster than a library call and
+keeps scipy out of the core.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from partitioner.model.data import Floats
+
+
+def nnls(gram: Floats, moment: Floats, tolerance: float = 1e-10) -> Floats:
+    """The x >= 0 that minimises x'Gx/2 - m'x; ``gram`` float64[p, p] positive semi-definite, ``moment`` float64[p]."""
+    p = len(moment)
+    x = np.zeros(p)
+    active = np.zeros(p, np.bool_)
+    scale = float(np.abs(moment).max(initial=0.0)) or 1.0
+    for _ in range(10 * p + 10):
+        gradient = moment - gram @ x
+        gradient[active] = -np.inf
+        if active.all() or gradient.max() <= tolerance * scale:
+            break
+        active[int(np.argmax(gradient))] = True
+        x, active = _inner(gram, moment, x, active)
+    return x
+
+
+def _inner(gram: Floats, moment: Floats, x: Floats, active: np.ndarray) -> tuple[Floats, np.ndarray]:
+    """Solve on the active columns; step back to the boundary and drop columns until the solution is not negative."""
+    active = active.copy()
+    while active.any():
+        at = np.flatnonzero(active)
+        trial = np.zeros_like(x)
+        trial[at] = np.linalg.lstsq(gram[np.ix_(at, at)], moment[at], rcond=1e-12)[0]
+        negative = active & (trial <= 0)
+        if not negative.any():
+            return trial, active
+        step = float(np.min(x[negative] / (x[negative] - trial[negative] + 1e-300)))
+        x = x + step * (trial - x)
+        active &= x > 1e-15 * max(float(x.max(initial=0.0)), 1e-300)
+        active &= ~(negative & (x <= 0))
+        x = np.where(active, x, 0.0)
+    return np.zeros_like(x), active
