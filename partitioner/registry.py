@@ -40,6 +40,14 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         round_robin="RoundRobin",
         least_loaded="LeastLoaded",
         lpt="Lpt",
+        heft="Heft",
+        cpop="Cpop",
+        peft="Peft",
+        hbmct="Hbmct",
+        min_min="MinMin",
+        max_min="MaxMin",
+        duplex="Duplex",
+        sufferage="Sufferage",
     ),
     "costs": _files(
         "partitioner.costs",
@@ -53,6 +61,8 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         "partitioner.splits",
         ordered="Ordered",
         packed="Packed",
+        grouped="Grouped",
+        stratified="Stratified",
     ),
     "engines": _files(
         "partitioner.engines",
@@ -130,7 +140,7 @@ def load(kind: str, name: str) -> Any:
 def build(kind: str, name: str, options: Mapping[str, Any]) -> Any:
     """An instance of what is registered as ``name``. ConfigError names an option it does not have, and the nearest."""
     factory = load(kind, name)
-    known = [p for p in inspect.signature(factory).parameters]
+    known = list(inspect.signature(factory).parameters)
     for option in options:
         if option not in known:
             has = f"its options are {', '.join(known)}" if known else "it has no options"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from partitioner.model.data import Floats
 from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
 from partitioner.placement.insertion import Insertion
 from partitioner.placement.objectives import Objective
@@ -31,13 +32,13 @@ class Cpop(Algorithm):
         built = Insertion(problem)
         for i in ReadyQueue(problem, up + down):
             if i in on_path and built.seconds(i, chosen) < np.inf:
-                built.place(i, chosen)
+                built.put(i, chosen, built.ready_times(i)[chosen])
             else:
-                built.place_earliest(i)
+                built.put_earliest(i)
         return built.schedule()
 
 
-def _critical_path(problem: Problem, up: np.ndarray, down: np.ndarray) -> list[int]:  # type: ignore[type-arg]
+def _critical_path(problem: Problem, up: Floats, down: Floats) -> list[int]:
     """One longest path: from an entry task along successors of equal up + down rank."""
     total = up + down
     longest = float(total.max())

@@ -10,12 +10,14 @@ from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
 from partitioner.placement.ranks import by_rank, upward_rank
 
+_MOST_COMPARED = 32
+
 
 class Hbmct(Algorithm):
     """Groups of independent tasks in order of upward rank; each starts on its fastest worker, then the last are moved.
 
     While some task of the worker that finishes the group last would finish earlier than that elsewhere, the one that
-    gains most moves there. Past the time limit groups keep their first placement.
+    gains most moves there (of at most 32 compared). Past the time limit groups keep their first placement.
     """
 
     name = "hbmct"
@@ -50,22 +52,22 @@ def _place_fastest(built: Insertion, group: list[int]) -> None:
     """Each task on the worker with the least processing time, the earliest finish among equally fast ones."""
     workers = range(built.problem.m)
     for i in group:
-        ready = built.ready(i)
+        ready = built.ready_times(i)
         finishes = built.finishes(i, ready)
         j = min(workers, key=lambda w: (built.seconds(i, w), finishes[w]))
-        built.place(i, j, ready[j])
+        built.put(i, j, ready[j])
 
 
 def _balance(built: Insertion, group: list[int], deadline: float) -> None:
     """Move tasks off the worker that finishes the group last while the moved one finishes earlier than that."""
-    ready = {i: built.ready(i) for i in group}
+    ready = {i: built.ready_times(i) for i in group}
     for _ in range(len(group) * 2):
         if time.monotonic() > deadline:
             return
         last = max(group, key=lambda i: built.finish[i])
         crowded, latest = built.worker[last], built.finish[last]
         best, target, moved = latest, -1, -1
-        for i in (i for i in group if built.worker[i] == crowded):
+        for i in _candidates([i for i in group if built.worker[i] == crowded]):
             for j in range(built.problem.m):
                 finish = built.finish_on(i, j, ready[i][j]) if j != crowded else INFINITY
                 if finish < best * (1 - 1e-12):
@@ -73,8 +75,14 @@ def _balance(built: Insertion, group: list[int], deadline: float) -> None:
         if target < 0:
             return
         built.remove(moved)
-        built.place(moved, target, ready[moved][target])
+        built.put(moved, target, ready[moved][target])
         _repack(built, [i for i in group if built.worker[i] == crowded], crowded, ready)
+
+
+def _candidates(tasks: list[int]) -> list[int]:
+    """At most ``_MOST_COMPARED`` of ``tasks``, spread evenly over their ranks, so that wide groups stay affordable."""
+    step = -(-len(tasks) // _MOST_COMPARED)
+    return tasks[::step]
 
 
 def _repack(built: Insertion, tasks: list[int], j: int, ready: dict[int, list[float]]) -> None:
@@ -82,4 +90,4 @@ def _repack(built: Insertion, tasks: list[int], j: int, ready: dict[int, list[fl
     for i in tasks:
         built.remove(i)
     for i in tasks:
-        built.place(i, j, ready[i][j])
+        built.put(i, j, ready[i][j])

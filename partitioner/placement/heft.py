@@ -21,5 +21,5 @@ class Heft(Algorithm):
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """The HEFT schedule; it does not depend on the objective, the seed or the deadline."""
         built = Insertion(problem)
-        built.place_all(by_rank(problem, upward_rank(problem)))
+        built.put_all(by_rank(problem, upward_rank(problem)))
         return built.schedule()

@@ -25,8 +25,8 @@ class Peft(Algorithm):
         rank = table @ problem.size / problem.m
         built = Insertion(problem)
         for i in ReadyQueue(problem, rank):
-            ready = built.ready(i)
+            ready = built.ready_times(i)
             cost = [finish + left for finish, left in zip(built.finishes(i, ready), ahead[i], strict=True)]
             j = cost.index(min(cost))
-            built.place(i, j, ready[j])
+            built.put(i, j, ready[j])
         return built.schedule()

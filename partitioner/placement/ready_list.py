@@ -51,13 +51,13 @@ def batch_schedule(problem: Problem, rule: Rule, deadline: float) -> Schedule:
     children = [problem.children.of(i).tolist() for i in range(problem.n)]
     missing: list[int] = np.diff(problem.parents.offset).tolist()
     waiting = [i for i in range(problem.n) if not missing[i]]
-    ready = {i: built.ready(i) for i in waiting}
+    ready = {i: built.ready_times(i) for i in waiting}
     table = np.array([built.finishes(i, ready[i]) for i in waiting]).reshape(len(waiting), problem.m)
     while waiting and time.monotonic() <= deadline:
         row = rule(table)
         i, j = waiting.pop(row), int(np.argmin(table[row]))
         table = np.delete(table, row, axis=0)
-        built.place(i, j, ready.pop(i)[j])
+        built.put(i, j, ready.pop(i)[j])
         if waiting:
             table[:, j] = [built.finish_on(k, j, ready[k][j]) for k in waiting]
         fresh = []
@@ -66,9 +66,9 @@ def batch_schedule(problem: Problem, rule: Rule, deadline: float) -> Schedule:
             if not missing[child]:
                 fresh.append(child)
         for k in fresh:
-            ready[k] = built.ready(k)
+            ready[k] = built.ready_times(k)
         if fresh:
             table = np.vstack([table, [built.finishes(k, ready[k]) for k in fresh]])
             waiting += fresh
-    built.place_all(problem.topological.tolist())
+    built.put_all(problem.topological.tolist())
     return built.schedule()
