@@ -1,0 +1,152 @@
+"""Everything a report needs, read once from the run directory."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from partitioner.coordinator import ledger
+from partitioner.model import CommitRecord
+from partitioner.report.history import FAILED, History, history
+from partitioner.run_directory import RunDirectory
+
+Floats = npt.NDArray[np.float64]
+QUARANTINE_FILES = 500  # errors are tallied over this many files at most
+LOGS, LOG_CHARACTERS = 40, 6000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts:
+    """One run as its directory tells it. Columns have one entry per sub-task, in sub-task order; NaN where unknown.
+
+    ``predicted`` in the unit of the cost model at reference speed, ``unit`` its name (empty: not written down);
+    ``seconds`` measured by the attempt that committed; ``predicted_memory`` and ``peak_memory`` bytes;
+    ``planned_worker`` and ``worker`` ids, empty where unknown; ``plan`` the figures of the last session's plan;
+    ``errors`` of quarantined rows with how often each came; ``logs`` of failed attempts, their last characters.
+    """
+
+    run_id: str
+    url: str
+    description: Mapping[str, Any]
+    plan: Mapping[str, Any]
+    keys: tuple[str, ...]
+    predicted: Floats
+    predicted_memory: Floats
+    planned_worker: tuple[str, ...]
+    planned_start: Floats
+    planned_finish: Floats
+    seconds: Floats
+    peak_memory: Floats
+    baseline_memory: Floats
+    worker: tuple[str, ...]
+    commits: Mapping[str, CommitRecord]
+    history: History
+    errors: tuple[tuple[str, int], ...]
+    error_files: tuple[int, int]
+    logs: Mapping[str, str]
+
+    @property
+    def unit(self) -> str:
+        """``seconds``, or the name of what the cost model counted instead."""
+        return str(self.plan.get("reasons", {}).get("cost unit", ""))
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The settings of the run."""
+        return dict(self.description.get("config", {}))
+
+
+def read(run: RunDirectory) -> Facts:
+    """Read a run that is done, failed, or still going on. Raises ConfigError where the directory holds no run."""
+    description = run.description()
+    tasks = run.read_table("tasks").select(["task_id", "seconds", "memory_bytes"])
+    keys = tuple(tasks["task_id"].to_pylist())
+    commits = _commits(run)
+    told = history(ledger.read(run), commits)
+    nothing = np.full(len(keys), np.nan)
+    plan, workers, start, finish = _plan(run, len(keys))
+    failed = [t.attempt_id for t in told.tries if t.outcome == FAILED]
+    errors, files = _errors(run)
+    return Facts(
+        run_id=run.run_id,
+        url=run.url,
+        description=description,
+        plan=plan,
+        keys=keys,
+        predicted=tasks["seconds"].to_numpy().astype(np.float64),
+        predicted_memory=tasks["memory_bytes"].to_numpy().astype(np.float64),
+        planned_worker=workers,
+        planned_start=start,
+        planned_finish=finish,
+        seconds=_column(keys, commits, lambda r: r.seconds, nothing),
+        peak_memory=_column(keys, commits, lambda r: r.peak_memory_bytes, nothing),
+        baseline_memory=_column(keys, commits, lambda r: r.measured.get("baseline_memory_bytes", 0.0), nothing),
+        worker=tuple(commits[k].worker_id if k in commits and commits[k].started else "" for k in keys),
+        commits=commits,
+        history=told,
+        errors=errors,
+        error_files=files,
+        logs=_logs(run, failed),
+    )
+
+
+def _commits(run: RunDirectory) -> dict[str, CommitRecord]:
+    """Commit records, many at a time: an object store takes milliseconds for each."""
+    import json
+
+    names = [n for n in run.files.names("commits") if n.endswith(".json")]
+    with ThreadPoolExecutor(16) as pool:
+        records = [CommitRecord.from_json(json.loads(data)) for data in pool.map(run.files.get, names)]
+    return {r.task_key: r for r in records}
+
+
+def _column(
+    keys: tuple[str, ...], commits: Mapping[str, CommitRecord], value: Callable[[CommitRecord], float], empty: Floats
+) -> Floats:
+    """One measured figure per sub-task; NaN where it did not commit or only its output, not its attempt, is known."""
+    column = empty.copy()
+    for i, key in enumerate(keys):
+        record = commits.get(key)
+        if record is not None and record.seconds > 0:
+            column[i] = value(record)
+    return column
+
+
+def _plan(run: RunDirectory, n: int) -> tuple[dict[str, Any], tuple[str, ...], Floats, Floats]:
+    """Figures and assignments of the last plan; empty where the run stopped before it had one."""
+    import json
+
+    try:
+        plan, table = dict(json.loads(run.files.get("plan.json"))), run.read_table("plan")
+    except FileNotFoundError:
+        return {}, ("",) * n, np.full(n, np.nan), np.full(n, np.nan)
+    return plan, tuple(table["worker_id"].to_pylist()), table["start"].to_numpy(), table["finish"].to_numpy()
+
+
+def _errors(run: RunDirectory) -> tuple[tuple[tuple[str, int], ...], tuple[int, int]]:
+    """Errors of quarantined rows, the most frequent first, and how many files of how many were read for it."""
+    names = [n for n in run.files.names("quarantine") if n.endswith(".parquet")]
+    tally: Counter[str] = Counter()
+    for name in names[:QUARANTINE_FILES]:
+        table = pq.read_table(io.BytesIO(run.files.get(name)), columns=["_error"])
+        tally.update(str(e) for e in table["_error"].to_pylist())
+    return tuple(tally.most_common()), (min(len(names), QUARANTINE_FILES), len(names))
+
+
+def _logs(run: RunDirectory, attempts: list[str]) -> dict[str, str]:
+    """The end of what the first failed attempts printed, their traceback included."""
+    logs = {}
+    for attempt in attempts[:LOGS]:
+        try:
+            logs[attempt] = run.files.get(f"attempts/{attempt}.log").decode(errors="replace")[-LOG_CHARACTERS:]
+        except FileNotFoundError:
+            continue
+    return logs

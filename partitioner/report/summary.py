@@ -1,0 +1,263 @@
+"""The figures of a run: what was planned beside what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from partitioner.report.facts import Facts, Floats
+from partitioner.report.history import CANCELLED, COMMITTED, FAILED, LOST, Try
+
+STRAGGLERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLoad:
+    """What one worker did: ``useful`` seconds of attempts that committed, ``wasted`` of those that did not.
+
+    ``available`` slot seconds over all sessions in which it took part; ``speed`` relative to the reference worker.
+    """
+
+    worker_id: str
+    slots: float
+    speed: float
+    sub_tasks: int
+    useful: float
+    wasted: float
+    available: float
+
+
+@dataclass(frozen=True, slots=True)
+class Straggler:
+    """A sub-task that took longer than predicted; seconds."""
+
+    task_key: str
+    worker_id: str
+    predicted: float
+    actual: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Figures of a run; times in seconds, memory in bytes, None where unknown.
+
+    ``status`` is complete, failed, interrupted, or unfinished (killed, or still running). ``scale`` is measured seconds per
+    predicted unit on committed sub-tasks; predicted times are multiplied by it where the cost model does not give seconds
+    (``scaled``). ``makespan``, ``predicted_makespan``, ``lower_bound`` and ``gap`` are of the last session, ``total_seconds`` of
+    all. ``hindsight_bound``: no schedule of the measured durations over all slots could have been shorter.
+    ``busy`` and ``wasted`` are shares of slot time; ``error`` is the absolute relative error of predictions per sub-task;
+    ``obeyed`` the share of attempts that ran where asked, ``moved`` of sub-tasks re-placed since the plan.
+    """
+
+    run_id: str
+    status: str
+    reason: str
+    engine: str
+    algorithm: str
+    sessions: int
+    sub_tasks: int
+    committed: int
+    workers: int
+    slots: float
+    unit: str
+    scaled: bool
+    scale: float | None
+    makespan: float | None
+    total_seconds: float
+    predicted_makespan: float | None
+    lower_bound: float | None
+    gap: float | None
+    hindsight_bound: float | None
+    busy: float | None
+    wasted: float | None
+    planned_busy: float | None
+    attempts: int
+    retries: int
+    failed: int
+    lost: int
+    cancelled: int
+    rows_in: int
+    rows_out: int
+    quarantined: int
+    error_median: float | None
+    error_p90: float | None
+    peak_memory: float | None
+    predicted_memory: float | None
+    obeyed: float | None
+    moved: float | None
+    loads: tuple[WorkerLoad, ...]
+    stragglers: tuple[Straggler, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; loads and stragglers as lists of mappings."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in ("loads", "stragglers"):
+            plain[name] = [{f.name: getattr(row, f.name) for f in fields(row)} for row in plain[name]]
+        return plain
+
+
+def summarise(facts: Facts) -> Summary:
+    """All figures of a run."""
+    told, plan = facts.history, facts.plan
+    records = facts.commits.values()
+    loads = worker_loads(facts)
+    available = sum(w.available for w in loads)
+    scale, predicted = scaled_predictions(facts)
+    factor = 1.0 if facts.unit == "seconds" else scale
+    status, reason = _status(facts)
+    last = told.sessions[-1] if told.sessions else None
+    outcomes = [t.outcome for t in told.tries]
+    median, p90 = _errors(predicted, facts.seconds)
+    return Summary(
+        run_id=facts.run_id,
+        status=status,
+        reason=reason,
+        engine=last.engine if last else "",
+        algorithm=str(plan.get("algorithm", "")),
+        sessions=len(told.sessions),
+        sub_tasks=len(facts.keys),
+        committed=len(facts.commits),
+        workers=len(last.workers) if last else 0,
+        slots=sum(_slots(facts).get(w, 1.0) for w in last.workers) if last else 0.0,
+        unit=facts.unit,
+        scaled=facts.unit != "seconds",
+        scale=scale,
+        makespan=last.seconds if last else None,
+        total_seconds=told.seconds,
+        predicted_makespan=_times(plan.get("makespan"), factor),
+        lower_bound=_times(plan.get("lower_bound"), factor),
+        gap=plan.get("gap"),
+        hindsight_bound=_hindsight(facts, loads),
+        busy=sum(w.useful for w in loads) / available if available else None,
+        wasted=sum(w.wasted for w in loads) / available if available else None,
+        planned_busy=plan.get("reasons", {}).get("utilization_by_resource", {}).get("cpus", plan.get("utilization")),
+        attempts=len(told.tries),
+        retries=len(told.tries) - len({t.task_key for t in told.tries}),
+        failed=outcomes.count(FAILED),
+        lost=outcomes.count(LOST),
+        cancelled=outcomes.count(CANCELLED),
+        rows_in=sum(r.rows_in for r in records),
+        rows_out=sum(r.rows_out for r in records),
+        quarantined=sum(r.quarantined for r in records),
+        error_median=median,
+        error_p90=p90,
+        peak_memory=_largest(facts.peak_memory),
+        predicted_memory=_largest(facts.predicted_memory),
+        obeyed=_obeyed(told.tries),
+        moved=_moved(facts),
+        loads=loads,
+        stragglers=_stragglers(facts, predicted),
+    )
+
+
+def _status(facts: Facts) -> tuple[str, str]:
+    last = facts.history.sessions[-1] if facts.history.sessions else None
+    if len(facts.commits) == len(facts.keys) and (last is None or not last.stopped):
+        return "complete", ""
+    if last is None:
+        return "unfinished", "No sub-task was started: the run stopped before, or is about to begin."
+    if last.stopped.get("type") == "Interrupted":
+        return "interrupted", str(last.stopped.get("message", ""))
+    if last.stopped:
+        return "failed", f"{last.stopped.get('type', 'error')}: {last.stopped.get('message', '')}"
+    return "unfinished", "The ledger has no end: the driver was stopped early, or the run still goes on."
+
+
+def scaled_predictions(facts: Facts) -> tuple[float | None, Floats]:
+    """Measured seconds per predicted unit, and predicted seconds per sub-task on the worker that ran it.
+
+    Real seconds are taken as they are; stand-ins (rows, bytes) are scaled so that their sum equals what was measured.
+    """
+    speeds = {str(w["worker_id"]): float(w.get("speed", 1.0)) for w in facts.plan.get("workers", [])}
+    where = (a or b for a, b in zip(facts.worker, facts.planned_worker, strict=True))
+    predicted = facts.predicted / np.array([speeds.get(w, 1.0) for w in where], np.float64)
+    known = np.isfinite(facts.seconds) & (predicted > 0)
+    if not known.any():
+        return None, predicted if facts.unit == "seconds" else np.full(len(predicted), np.nan)
+    scale = float(facts.seconds[known].sum() / predicted[known].sum())
+    return scale, predicted if facts.unit == "seconds" else predicted * scale
+
+
+def _slots(facts: Facts) -> dict[str, float]:
+    """Sub-tasks of the configured size that a worker runs at once."""
+    cpus = float(facts.config.get("task_cpus", 1.0))
+    return {str(w["worker_id"]): max(1.0, float(w["cpus"]) // cpus) for w in facts.plan.get("workers", [])}
+
+
+def worker_loads(facts: Facts) -> tuple[WorkerLoad, ...]:
+    """One entry per worker that was there, in the order in which they appeared."""
+    slots = _slots(facts)
+    speeds = {str(w["worker_id"]): float(w.get("speed", 1.0)) for w in facts.plan.get("workers", [])}
+    useful: dict[str, float] = {}
+    wasted: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    present: dict[str, dict[int, None]] = {w: {} for s in facts.history.sessions for w in s.workers}
+    for k, session in enumerate(facts.history.sessions):
+        for worker in session.workers:
+            present[worker][k] = None
+    for attempt in facts.history.tries:
+        if attempt.seconds and attempt.worker:
+            present.setdefault(attempt.worker, {})[attempt.session] = None
+            book = useful if attempt.outcome == COMMITTED else wasted
+            book[attempt.worker] = book.get(attempt.worker, 0.0) + attempt.seconds
+            counts[attempt.worker] = counts.get(attempt.worker, 0) + (attempt.outcome == COMMITTED)
+    seconds = [s.seconds for s in facts.history.sessions]
+    return tuple(
+        WorkerLoad(
+            worker_id=w,
+            slots=slots.get(w, 1.0),
+            speed=speeds.get(w, 1.0),
+            sub_tasks=counts.get(w, 0),
+            useful=useful.get(w, 0.0),
+            wasted=wasted.get(w, 0.0),
+            available=slots.get(w, 1.0) * sum(seconds[k] for k in ks if k < len(seconds)),
+        )
+        for w, ks in present.items()
+    )
+
+
+def _hindsight(facts: Facts, loads: Iterable[WorkerLoad]) -> float | None:
+    """max(work / capacity, longest sub-task on the fastest worker), from what the committing attempts took."""
+    speeds = {w.worker_id: w.speed for w in loads}
+    took = [t.seconds * speeds.get(t.worker, 1.0) for t in facts.history.tries if t.outcome == COMMITTED]
+    capacity = sum(w.slots * w.speed for w in loads)
+    if not took or not capacity:
+        return None
+    return max(sum(took) / capacity, max(took) / max(speeds.values()))
+
+
+def _errors(predicted: Floats, actual: Floats) -> tuple[float | None, float | None]:
+    known = np.isfinite(predicted) & np.isfinite(actual) & (actual > 0) & (predicted > 0)
+    if not known.any():
+        return None, None
+    error = np.abs(predicted[known] - actual[known]) / actual[known]
+    return float(np.median(error)), float(np.quantile(error, 0.9))
+
+
+def _stragglers(facts: Facts, predicted: Floats) -> tuple[Straggler, ...]:
+    excess = np.nan_to_num(facts.seconds - predicted, nan=-np.inf)
+    worst = [int(i) for i in np.argsort(-excess, kind="stable")[:STRAGGLERS] if excess[i] > 0]
+    return tuple(Straggler(facts.keys[i], facts.worker[i], float(predicted[i]), float(facts.seconds[i])) for i in worst)
+
+
+def _obeyed(tries: Iterable[Try]) -> float | None:
+    asked = [t.requested == t.worker for t in tries if t.requested and t.worker]
+    return sum(asked) / len(asked) if asked else None
+
+
+def _moved(facts: Facts) -> float | None:
+    known = [a != b for a, b in zip(facts.planned_worker, facts.worker, strict=True) if a and b]
+    return sum(known) / len(known) if known else None
+
+
+def _times(value: float | None, factor: float | None) -> float | None:
+    return value * factor if value is not None and factor is not None and isfinite(value) else None
+
+
+def _largest(column: Floats) -> float | None:
+    known = column[np.isfinite(column)]
+    return float(known.max()) if len(known) else None

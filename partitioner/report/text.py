@@ -1,0 +1,79 @@
+"""The summary as a table for the terminal: what was predicted beside what was measured."""
+
+from __future__ import annotations
+
+from partitioner.report.summary import Summary
+from partitioner.report.words import change, count, seconds, share, size
+
+Row = tuple[str, str, str, str]
+SHOWN_STRAGGLERS = 3
+
+
+def table(summary: Summary) -> str:
+    """Lines of four columns: what, predicted, actual, remark."""
+    s = summary
+    rows: list[Row] = [("", "predicted", "actual", ""), *_time(s), *_work(s), *_trouble(s), *_stragglers(s)]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    head = [f"run {s.run_id}: {s.status}, {count(s.committed)} of {count(s.sub_tasks)} sub-tasks committed"]
+    head += [s.reason] if s.reason else []
+    body = [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
+    return "\n".join(head + body + [f"  {note}" for note in notes(s)])
+
+
+def notes(s: Summary) -> list[str]:
+    """Sentences without which a figure would be misread."""
+    found = []
+    if s.scaled and s.scale is not None:
+        unit = s.unit or "units the plan does not name"
+        found.append(
+            f"Costs are {unit}, not seconds: predicted times are scaled by {s.scale:.3g} s per unit, so that their sum equals "
+            "what was measured."
+        )
+    if s.sessions > 1:
+        found.append(
+            f"{s.sessions} sessions, {seconds(s.total_seconds)} in all; makespan, bound and gap are of the last one."
+        )
+    return found
+
+
+def _time(s: Summary) -> list[Row]:
+    compared = change(s.makespan, s.predicted_makespan) if s.status == "complete" else "so far"
+    return [
+        ("makespan", seconds(s.predicted_makespan), seconds(s.makespan), compared),
+        ("lower bound", seconds(s.lower_bound), seconds(s.hindsight_bound), f"plan's gap {share(s.gap, 2)}"),
+        ("busy share of slots", share(s.planned_busy), share(s.busy), f"{share(s.wasted)} on failed or lost attempts"),
+        (
+            "seconds per sub-task",
+            "",
+            "",
+            f"median error {share(s.error_median)}, nine in ten within {share(s.error_p90)}",
+        ),
+        ("largest peak memory", size(s.predicted_memory), size(s.peak_memory), "actual includes the process itself"),
+    ]
+
+
+def _work(s: Summary) -> list[Row]:
+    where = f"{s.algorithm} on {s.engine}" if s.engine else s.algorithm
+    ran = f"{share(s.obeyed)} of attempts ran where asked, {share(s.moved)} of sub-tasks re-placed while running"
+    return [
+        ("workers", "", count(s.workers), f"{s.slots:g} slots; {where}"),
+        ("attempts", count(s.sub_tasks), count(s.attempts), ran),
+        ("rows", "", count(s.rows_in), f"{count(s.rows_out)} in the output, {count(s.quarantined)} quarantined"),
+    ]
+
+
+def _trouble(s: Summary) -> list[Row]:
+    detail = f"{count(s.failed)} failed, {count(s.lost)} lost with their worker, {count(s.cancelled)} cancelled"
+    return [("retries", "0", count(s.retries), detail)]
+
+
+def _stragglers(s: Summary) -> list[Row]:
+    return [
+        (
+            f"straggler {w.task_key}",
+            seconds(w.predicted),
+            seconds(w.actual),
+            f"{change(w.actual, w.predicted)} on worker {w.worker_id}",
+        )
+        for w in s.stragglers[:SHOWN_STRAGGLERS]
+    ]
