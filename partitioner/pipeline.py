@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from partitioner import config as configuration
@@ -38,9 +39,9 @@ def plan_config(config: RunConfig, workers: Any = None) -> Plan:
     table = stages.workers_of(workers)
     dataset = stages.describe(config)
     job = None if config.program is None else stages.make_job(config, dataset, RunDirectory(config.checkpoint))
-    costs = stages.cost(config, dataset, job)
+    dataset, costs = stages.regroup(config, dataset, stages.cost(config, dataset, job))
     tasks = stages.split(config, dataset, costs, table)
-    return stages.explained(stages.place(config, tasks, table), costs)
+    return stages.explained(config, stages.place(config, tasks, table), dataset, costs)
 
 
 def run(dataset: Any = None, program: Any = None, *, resume: str | None = None, **options: Any) -> Run:
@@ -75,9 +76,11 @@ def run_config(
         dataset = stages.describe(config, directory)
         job = stages.make_job(config, dataset, directory)
         costs = stages.cost(config, dataset, job)
+        dataset, costs = stages.regroup(config, dataset, costs)
+        job = replace(job, source=dataset.source)
         with _engine(config) as engine:
             tasks = stages.split(config, dataset, costs, engine.workers())
-            planned = stages.explained(stages.place(config, tasks, engine.workers()), costs)
+            planned = stages.explained(config, stages.place(config, tasks, engine.workers()), dataset, costs)
             stages.claim(config, directory, job, planned)
             if on_plan is not None:
                 on_plan(planned, directory)
@@ -86,7 +89,7 @@ def run_config(
 
 def _run_rest(config: RunConfig, directory: RunDirectory) -> Run:
     """Refuse what changed, keep what is committed, place and run the rest on the workers there are now."""
-    dataset = stages.describe(config, directory)
+    dataset, _ = stages.regroup(config, stages.describe(config, directory), None)
     job = stages.make_job(config, dataset, directory)
     resuming.check_unchanged(config, directory, job)
     committed = resuming.reconcile(directory, job)

@@ -58,20 +58,45 @@ def cost(config: RunConfig, described: Dataset, job: Job | None = None) -> Costs
     return checked(model.estimate(described), described)
 
 
+def regroup(config: RunConfig, described: Dataset, costs: Any) -> tuple[Dataset, Any]:
+    """The dataset as the splitter wants to see it: by key or by class, where it splits by a column's values."""
+    splitter = splitter_of(config)
+    if not hasattr(splitter, "prepare"):
+        return described, costs
+    dataset, shared = splitter.prepare(described, costs)
+    return dataset, shared
+
+
+def splitter_of(config: RunConfig) -> Any:
+    """The configured splitter."""
+    name, options = named(config.split, "split")
+    return registry.build("splits", name, options)
+
+
 def split(config: RunConfig, described: Dataset, costs: Costs, workers: Workers) -> SubTasks:
     """Stage 3. Sub-tasks within the limits, with the demands of the configuration."""
-    name, options = named(config.split, "split")
+    tasks: SubTasks = splitter_of(config).split(described, costs, limits_of(config, workers))
+    n = len(tasks)
+    return tasks.with_columns(cpus=np.full(n, config.task_cpus), gpus=np.full(n, config.task_gpus))
+
+
+def limits_of(config: RunConfig, workers: Workers) -> Limits:
+    """The limits of the configuration for these workers."""
     slots = max(1, int(np.floor(workers.cpus / config.task_cpus).sum()))
-    limits = Limits(
+    return Limits(
         target_task_seconds=config.target_task_seconds,
         allowed_mem=config.allowed_mem or _memory_of_a_slot(config, workers),
         max_tasks=config.max_tasks,
         min_tasks_per_slot=config.min_tasks_per_slot,
         slots=slots,
+        mergeable=bool(reducer_of(config).mergeable),
     )
-    tasks: SubTasks = registry.build("splits", name, options).split(described, costs, limits)
-    n = len(tasks)
-    return tasks.with_columns(cpus=np.full(n, config.task_cpus), gpus=np.full(n, config.task_gpus))
+
+
+def reducer_of(config: RunConfig) -> Any:
+    """The configured reducer."""
+    name, options = named(config.reducer, "reducer")
+    return registry.build("reducers", name, options)
 
 
 def _memory_of_a_slot(config: RunConfig, workers: Workers) -> float | None:
@@ -88,10 +113,14 @@ def place(config: RunConfig, tasks: SubTasks, workers: Workers) -> Plan:
     return planned
 
 
-def explained(planned: Plan, costs: Costs) -> Plan:
-    """The plan with the source of its costs among its reasons."""
+def explained(config: RunConfig, planned: Plan, dataset: Dataset, costs: Costs) -> Plan:
+    """The plan with the source of its costs, and the groups that are larger than a sub-task, among its reasons."""
     about: dict[str, Any] = {"cost source": costs.source, "cost unit": costs.unit}
     about |= {str(k): v for k, v in costs.details.items()}
+    splitter = splitter_of(config)
+    if hasattr(splitter, "hot_groups"):
+        hot = splitter.hot_groups(dataset, costs, limits_of(config, planned.workers))
+        about |= {f"hot group {i}": str(group) for i, group in enumerate(hot[:10])}
     return replace(planned, reasons={**about, **planned.reasons})
 
 
@@ -133,9 +162,8 @@ def planned_workers(config: RunConfig) -> Workers:
 def make_job(config: RunConfig, described: Dataset, directory: RunDirectory) -> Job:
     """What workers load. Raises ProgramError where the program cannot be found or pickled, before anything starts."""
     program = programs.resolve(config.program)
-    name, options = named(config.reducer, "reducer")
-    reducer = registry.build("reducers", name, options)
-    rows = name == "concat"
+    reducer = reducer_of(config)
+    rows = reducer.name == "concat"
     place_of_rows = (config.output or f"{directory.url}/output") if rows else f"{directory.url}/partials"
     job = Job(
         program=program,

@@ -81,7 +81,7 @@ class DaskEngine:
                 threads_per_worker=threads,
                 memory_limit=memory_limit,
                 processes=True,
-                dashboard_address=None,
+                dashboard_address=":0",
                 silence_logs=logging.CRITICAL,
             )
             return Client(self._cluster)
