@@ -24,7 +24,7 @@ class Hostility:
     """How bad it is: probabilities per event or poll, and how many losses there are at most.
 
     ``drop_start`` a start is never reported; ``repeat`` an event comes twice; ``delay`` an event waits for a later poll;
-    ``lose_attempt`` an attempt that truly finished is called lost, its result comes later; ``lose_worker`` a worker dies with
+    ``lose_attempt`` an attempt that finished is called lost, its result comes later; ``lose_worker`` a worker dies with
     all it holds and comes back; ``losses`` bounds the last two together, so that a run can end.
     """
 

@@ -50,7 +50,7 @@ def test_an_error_no_retry_can_mend_stops_at_once_and_cancels_the_rest() -> None
     step(state, [], 0.0)
     _, actions = step(state, [failed("t000001-a0", fatal=True)], 1.0)
     assert Cancel("t000000-a0") in actions
-    assert [str(a.error) for a in actions if isinstance(a, Stop)][0].startswith(
+    assert next(str(a.error) for a in actions if isinstance(a, Stop)).startswith(
         "sub-task t000001 failed 1 time (no retry can mend it), last on worker-1: ValueError: no."
     )
 

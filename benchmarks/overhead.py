@@ -1,0 +1,112 @@
+"""Driver overhead per sub-task on Dask: 2,000 empty sub-tasks beside ``client.map`` over as many no-op tasks.
+
+python benchmarks/overhead.py [--tasks 2000] [--workers 2] [--profile]
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import pstats
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+import partitioner as pt
+from benchmarks.versions import versions
+from partitioner.coordinator import execute as stage
+from partitioner.engines.dask import DaskEngine
+
+
+def nothing(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return what came in."""
+    return batch
+
+
+def no_op(i: int) -> int:
+    """The least a Dask task can do."""
+    return i
+
+
+def timed(function: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    function()
+    return time.perf_counter() - begin
+
+
+class Stage:
+    """Time and profile of stage 5 alone."""
+
+    def __init__(self, profile: bool) -> None:
+        self.seconds = 0.0
+        self._profile = cProfile.Profile() if profile else None
+        self._drive = stage.drive
+        stage.drive = self  # type: ignore[assignment]
+
+    def __call__(self, *args: Any) -> Any:
+        begin = time.perf_counter()
+        try:
+            return self._profile.runcall(self._drive, *args) if self._profile else self._drive(*args)
+        finally:
+            self.seconds = time.perf_counter() - begin
+
+    def show(self) -> None:
+        if self._profile:
+            pstats.Stats(self._profile).sort_stats("cumulative").print_stats(35)
+
+
+def ours(tasks: int, engine: DaskEngine, rows: pa.Table) -> float:
+    with tempfile.TemporaryDirectory() as checkpoint:
+        begin = time.perf_counter()
+        run = pt.run(
+            rows,
+            nothing,
+            batch_format="arrow",
+            cost={"model": "rows", "seconds_per_row": 1e-3},
+            target_task_seconds=1e-3,
+            min_tasks_per_slot=1,
+            engine=engine,
+            checkpoint=checkpoint,
+            progress=False,
+            report=False,
+        )
+        seconds = time.perf_counter() - begin
+        assert len(run.records) == tasks, len(run.records)
+        return seconds
+
+
+def main() -> None:
+    """Run both on one cluster and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=2000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    engine = DaskEngine(workers=options.workers)
+    client = engine._client
+    rows = pa.table({"x": range(options.tasks)})
+    try:
+        client.gather(client.map(no_op, range(100), pure=False))
+        ours(100, engine, rows.slice(0, 100))
+        plain = timed(lambda: client.gather(client.map(no_op, range(options.tasks), pure=False)))
+        measured = Stage(options.profile)
+        whole = ours(options.tasks, engine, rows)
+    finally:
+        engine.close()
+    measured.show()
+    print(versions("dask", "distributed", "pyarrow"))
+    print(f"{options.tasks} sub-tasks, {options.workers} Dask workers of one thread, one cluster, one run")
+    print(f"{'':44}{'seconds':>9}{'ms per task':>13}")
+    for what, seconds in (
+        ("client.map of no-ops, gathered", plain),
+        ("execute stage (attempts, commits, ledger)", measured.seconds),
+        ("whole run (plan, preflight, manifest too)", whole),
+    ):
+        print(f"{what:44}{seconds:9.2f}{1000 * seconds / options.tasks:13.2f}")
+
+
+if __name__ == "__main__":
+    main()
