@@ -45,6 +45,14 @@ def hidden(name: str) -> bool:
     return name.startswith(("_", "."))
 
 
+def _loops(entry: os.DirEntry[str]) -> bool:
+    """Whether a link leads back to a directory that it lies in."""
+    if not entry.is_symlink():
+        return False
+    target, home = os.path.realpath(entry.path), os.path.realpath(os.path.dirname(entry.path))
+    return os.path.commonpath([target, home]) == target
+
+
 class Local:
     """Plain files through the operating system."""
 
@@ -53,7 +61,7 @@ class Local:
         with os.scandir(base) as entries:
             for entry in entries:
                 if entry.is_dir():
-                    if deep and not hidden(entry.name):
+                    if deep and not hidden(entry.name) and not _loops(entry):
                         yield from self.walk(entry.path, deep)
                 elif entry.is_file():
                     yield self._info(entry.path, entry.stat())

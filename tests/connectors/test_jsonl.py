@@ -69,6 +69,12 @@ def test_a_schema_given_infers_nothing(tmp_path):
     assert rows(dataset) == [{"a": 1.0, "b": None}]
 
 
+def test_a_schema_may_be_names_of_types(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"a": 1}\n')
+    dataset = JsonLinesSource(tmp_path, schema={"a": "double", "b": "string"}).describe()
+    assert dataset.schema == pa.schema({"a": pa.float64(), "b": pa.string()})
+
+
 def test_an_empty_file_is_an_empty_dataset(tmp_path):
     (tmp_path / "x.jsonl").write_text("")
     dataset = JsonLinesSource(tmp_path).describe()

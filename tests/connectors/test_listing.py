@@ -68,6 +68,14 @@ def test_what_is_not_there_is_named(tree, pattern, message):
         expand(as_paths(tree / pattern), (".jsonl",))
 
 
+def test_links_are_followed_but_not_in_circles(tree):
+    (tree / "elsewhere").mkdir()
+    (tree / "elsewhere" / "z.csv").touch()
+    (tree / "d" / "link").symlink_to(tree / "elsewhere")
+    (tree / "d" / "loop").symlink_to(tree)
+    assert names(tree, "d") == ["d/e.csv", "d/f/g.csv", "d/link/z.csv"]
+
+
 def test_an_empty_list_is_refused():
     with pytest.raises(DataError, match="An empty list of input paths"):
         as_paths([])

@@ -1,6 +1,7 @@
 """Sources over S3 (a local server that speaks its protocol), process memory and fsspec."""
 
 import pickle
+import urllib.request
 
 import numpy as np
 import obstore
@@ -31,8 +32,6 @@ def server():
 
 @pytest.fixture(scope="module")
 def options(server):
-    import urllib.request
-
     urllib.request.urlopen(urllib.request.Request(f"{server}/bucket", method="PUT")).close()
     return {
         "endpoint": server,
@@ -89,6 +88,15 @@ def test_options_come_from_the_environment(bucket, server, monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
     assert read(ParquetSource("s3://bucket/p/1.parquet").describe()).num_rows == 600
+
+
+def test_a_file_over_http(bucket, server):
+    path = f"{server}/bucket/public.parquet"
+    body = bytes(obstore.get(bucket, "p/1.parquet").bytes())
+    public = {"x-amz-acl": "public-read", "content-type": "application/octet-stream"}
+    urllib.request.urlopen(urllib.request.Request(path, body, public, method="PUT")).close()
+    dataset = ParquetSource(path, storage_options={"client_options": {"allow_http": True}}).describe()
+    assert read(dataset, 2).equals(TABLE.slice(0, 600))
 
 
 def test_a_pickled_source_reads_s3(bucket, options):
