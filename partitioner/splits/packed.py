@@ -11,7 +11,7 @@ from partitioner.errors import InfeasiblePlan
 from partitioner.model import Costs, Dataset, Limits, SubTasks
 from partitioner.model.data import Floats, Ints
 from partitioner.splits.ordered import contiguous
-from partitioner.splits.pieces import Packing, Pieces
+from partitioner.splits.pieces import Load, Packing
 from partitioner.splits.sizing import Size, split_whole_or_cut
 
 TRIED_BINS = 8
@@ -33,20 +33,24 @@ class Packed:
             dataset,
             costs,
             limits,
-            lambda pieces, size: _longest_first(pieces, size, limits),
-            lambda pieces, size: contiguous(pieces, size, limits),
+            lambda load, size: longest_first(load, size, limits),
+            lambda load, size: contiguous(load, size, limits),
         )
 
 
-def _longest_first(pieces: Pieces, size: Size, limits: Limits) -> Packing:
-    """LPT into as few sub-tasks as it finds, from ``size.tasks`` on."""
-    bounded = size.memory_bytes < inf and pieces.costs.memory_combines == "sum"
-    count = min(size.tasks, len(pieces))
+def longest_first(load: Load, size: Size, limits: Limits) -> Packing:
+    """LPT into as few sub-tasks as it finds, from ``size.tasks`` on.
+
+    What is longer than ``size.seconds`` by itself gets that long a sub-task: refusing it is the caller's part.
+    """
+    bounded = size.memory_bytes < inf and load.summed
+    allowed = max(size.seconds, float(load.seconds.max())) * (1 + 1e-9)
+    count = min(size.tasks, len(load))
     while True:
         if bounded:
-            labels = _lpt_bounded(pieces.weights, pieces.memory_bytes, count, size.memory_bytes)
+            labels = _lpt_bounded(load.weights, load.memory_bytes, count, size.memory_bytes)
         else:
-            labels = _lpt(pieces.weights, count)
+            labels = _lpt(load.weights, count)
         packing = Packing.of_labels(labels)
         made = len(packing.offsets) - 1
         if made > size.max_tasks:
@@ -54,10 +58,9 @@ def _longest_first(pieces: Pieces, size: Size, limits: Limits) -> Packing:
                 f"Packing under allowed_mem = {limits.allowed_mem} bytes took {made} sub-tasks, and max_tasks = "
                 f"{limits.max_tasks}; raise max_tasks to {made} or allow more memory per sub-task."
             )
-        too_long = float(packing.sums(pieces.seconds).max()) > size.seconds * (1 + 1e-9)
-        if not too_long or count >= min(len(pieces), size.max_tasks):
+        if packing.sums(load.seconds).max() <= allowed or count >= min(len(load), size.max_tasks):
             return packing
-        count = int(min(max(count + 1, count * 1.02), len(pieces), size.max_tasks))
+        count = int(min(max(count + 1, count * 1.02), len(load), size.max_tasks))
 
 
 def _lpt(weights: Floats, count: int) -> Ints:

@@ -12,6 +12,23 @@ from partitioner.model.data import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Load:
+    """What n things to pack weigh: ``seconds`` and ``memory_bytes`` float64[n]; ``summed`` where memory adds up."""
+
+    seconds: Floats
+    memory_bytes: Floats
+    summed: bool
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+    @property
+    def weights(self) -> Floats:
+        """What parts are balanced by: seconds, or, where nothing costs anything, one each."""
+        return self.seconds if self.seconds.any() else np.ones(len(self))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Pieces:
     """n pieces in input order; ``origin`` int64[n] is the dataset's fragment each came from.
 
@@ -52,9 +69,9 @@ class Pieces:
         return len(self.origin)
 
     @property
-    def weights(self) -> Floats:
-        """What parts are balanced by: seconds, or, where nothing costs anything, one per piece."""
-        return self.seconds if self.seconds.any() else np.ones(len(self))
+    def load(self) -> Load:
+        """What the pieces weigh."""
+        return Load(self.seconds, self.memory_bytes, self.costs.memory_combines == "sum")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +93,15 @@ class Packing:
         codes = rank[code]
         offsets = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(used)))])
         return cls(offsets.astype(np.int64), np.argsort(codes, kind="stable"))
+
+    def labels(self) -> Ints:
+        """The task number of every piece."""
+        tasks = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+        if self.order is None:
+            return tasks
+        labels = np.empty(len(tasks), np.int64)
+        labels[self.order] = tasks
+        return labels
 
     def arranged(self, values: Floats) -> Floats:
         """``values`` of the pieces in packing order."""

@@ -17,7 +17,7 @@ import numpy as np
 from partitioner.errors import ConfigError, InfeasiblePlan
 from partitioner.model import Costs, Dataset, Limits, SubTasks
 from partitioner.model.data import Ints
-from partitioner.splits.pieces import Packing, Pieces, no_sub_tasks, sub_tasks
+from partitioner.splits.pieces import Load, Packing, Pieces, no_sub_tasks, sub_tasks
 
 TASKS_PER_SLOT = 4
 """Sub-tasks per slot where the limits do not say."""
@@ -77,8 +77,8 @@ def split_whole_or_cut(
     dataset: Dataset,
     costs: Costs,
     limits: Limits,
-    pack_whole: Callable[[Pieces, Size], Packing],
-    pack_cut: Callable[[Pieces, Size], Packing],
+    pack_whole: Callable[[Load, Size], Packing],
+    pack_cut: Callable[[Load, Size], Packing],
 ) -> SubTasks:
     """Sub-tasks of whole fragments where that is within limits and nearly even, else of fragments cut where needed."""
     if len(dataset.fragments) == 0:
@@ -86,15 +86,15 @@ def split_whole_or_cut(
     size = size_of(dataset, costs, limits)
     whole = Pieces.whole(dataset, costs)
     packing = None
-    if dataset.divisible_by is None or len(_oversized(whole, size)[0]) == 0:
+    if dataset.divisible_by is None or len(oversized(whole, size)[0]) == 0:
         refuse_oversized(whole, size, limits, dataset)
-        packing = pack_whole(whole, size)
-        even = float(whole.weights.sum()) / size.tasks
-        if dataset.divisible_by is None or float(packing.sums(whole.weights).max()) <= even * (1 + TOLERANCE):
+        packing = pack_whole(whole.load, size)
+        even = float(whole.load.weights.sum()) / size.tasks
+        if dataset.divisible_by is None or float(packing.sums(whole.load.weights).max()) <= even * (1 + TOLERANCE):
             return sub_tasks(whole, packing)
-    finer = Pieces.cut(dataset, costs, _cuts(whole, size, most_pieces(dataset)))
+    finer = Pieces.cut(dataset, costs, cuts(whole, size, most_pieces(dataset)))
     refuse_oversized(finer, size, limits, dataset)
-    cut_packing = pack_cut(finer, size)
+    cut_packing = pack_cut(finer.load, size)
     if packing is not None and packing.sums(costs.seconds).max() <= cut_packing.sums(finer.seconds).max():
         return sub_tasks(whole, packing)
     return sub_tasks(finer, cut_packing)
@@ -113,7 +113,7 @@ def count_within(size: Size, needed: Callable[[float], int], limits: Limits) -> 
 
 def refuse_oversized(pieces: Pieces, size: Size, limits: Limits, dataset: Dataset) -> None:
     """InfeasiblePlan for the first piece that alone breaks a limit and can be cut no further."""
-    bad, by_memory = _oversized(pieces, size)
+    bad, by_memory = oversized(pieces, size)
     if len(bad) == 0:
         return
     i = int(bad[0])
@@ -136,10 +136,10 @@ def refuse_oversized(pieces: Pieces, size: Size, limits: Limits, dataset: Datase
     )
 
 
-def _cuts(whole: Pieces, size: Size, most: Ints) -> Ints:
+def cuts(whole: Pieces, size: Size, most: Ints) -> Ints:
     """How many pieces to cut each fragment into: fine enough for even parts, all rows where each row's cost is known."""
-    share = min(float(whole.weights.sum()) / size.tasks, size.seconds) / GRANULARITY
-    counts = np.ceil(whole.weights / share) if share > 0 else np.ones(len(whole))
+    share = min(float(whole.load.weights.sum()) / size.tasks, size.seconds) / GRANULARITY
+    counts = np.ceil(whole.load.weights / share) if share > 0 else np.ones(len(whole))
     if size.memory_bytes < inf:
         counts = np.maximum(counts, np.ceil(whole.memory_bytes / (size.memory_bytes / GRANULARITY)))
     if whole.costs.record_seconds is not None:
@@ -147,7 +147,7 @@ def _cuts(whole: Pieces, size: Size, most: Ints) -> Ints:
     return np.minimum(np.maximum(counts, 1), most).astype(np.int64)
 
 
-def _oversized(pieces: Pieces, size: Size) -> tuple[Ints, bool]:
+def oversized(pieces: Pieces, size: Size) -> tuple[Ints, bool]:
     """Pieces that alone break a limit, and whether the limit is memory."""
     over = np.flatnonzero(pieces.memory_bytes > size.memory_bytes * _ROUNDING)
     if len(over):

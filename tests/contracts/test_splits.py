@@ -4,9 +4,12 @@ from partitioner import registry
 from partitioner.splits.base import Splitter
 from partitioner.testing.splits import SplitterContract
 
+# Options of the splitters that need a column.
+OPTIONS = {"grouped": {"key": "key"}, "stratified": {"label": "label"}}
+
 
 @pytest.mark.parametrize("registered", registry.names("splits"))
 class TestEverySplitter(SplitterContract):
     @pytest.fixture
     def splitter(self, registered: str) -> Splitter:
-        return registry.load("splits", registered)()
+        return registry.build("splits", registered, OPTIONS.get(registered, {}))
