@@ -34,7 +34,8 @@ def _open(url: str) -> Any:
     try:
         return from_url(url)
     except Exception as error:
-        raise ConfigError(f"Cannot open {url!r}: {error}. Use a local path, s3://, gs:// or az:// URL.") from error
+        reason = str(error).partition("\n")[0]  # the rest is its internals
+        raise ConfigError(f"Cannot open {url!r}: {reason}. Use a local path, s3://, gs:// or az:// URL.") from error
 
 
 class Directory:
@@ -54,6 +55,12 @@ class Directory:
     def child(self, name: str) -> Directory:
         """The directory below."""
         return Directory(f"{self.url}/{name}")
+
+    def _to_read(self) -> Any:
+        """The store; FileNotFoundError where there is no such local directory, which looking must not create."""
+        if self.local_path is not None and not self.local_path.exists():
+            raise FileNotFoundError(f"there is no directory {self.url}")
+        return _open(self.url)
 
     def put_new(self, name: str, data: bytes) -> bool:
         """Create an object that must not exist yet, whole or not at all; False where it was there already.
@@ -79,20 +86,20 @@ class Directory:
         """The bytes of an object. Raises FileNotFoundError."""
         import obstore
 
-        return bytes(obstore.get(_open(self.url), name).bytes())
+        return bytes(obstore.get(self._to_read(), name).bytes())
 
     def get_range(self, name: str, start: int, end: int) -> bytes:
         """Bytes ``[start, end)`` of an object. Raises FileNotFoundError."""
         import obstore
 
-        return bytes(obstore.get_range(_open(self.url), name, start=start, end=end))
+        return bytes(obstore.get_range(self._to_read(), name, start=start, end=end))
 
     def exists(self, name: str) -> bool:
         """Whether the object is there."""
         import obstore
 
         try:
-            obstore.head(_open(self.url), name)
+            obstore.head(self._to_read(), name)
         except FileNotFoundError:
             return False
         return True

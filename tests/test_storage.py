@@ -1,0 +1,110 @@
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from connectors.parquet_sink import ParquetSink
+from partitioner.errors import ConfigError
+from partitioner.model import CommitRecord
+from partitioner.run_directory import RunDirectory
+from partitioner.storage import Directory, absolute_url
+
+
+def race(attempts: int, create: object) -> list[object]:
+    """What each of several threads got that were let go at the same moment."""
+    gate, results = threading.Barrier(attempts), [None] * attempts
+
+    def one(i: int) -> None:
+        gate.wait()
+        results[i] = create(i)  # type: ignore[operator]
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(attempts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results  # type: ignore[return-value]
+
+
+@pytest.fixture(params=["local", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "local":
+        return str(tmp_path / "place")
+    return f"{request.getfixturevalue('s3')}/{tmp_path.name}"
+
+
+def test_exactly_one_of_many_writers_creates_the_object(place: str) -> None:
+    directory = Directory(place)
+    for trial in range(20):
+        wins = race(8, lambda i, trial=trial: directory.put_new(f"k{trial}", bytes([i])))
+        assert wins.count(True) == 1
+        assert directory.get(f"k{trial}") == bytes([wins.index(True)])
+
+
+def staged_rows(sink: ParquetSink, rows: list[int]) -> object:
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.RecordBatch.from_pydict({"x": rows})
+
+    return sink.write("t000000", batches(), lambda: {"rows_written": len(rows)})
+
+
+def test_racing_commits_agree_on_the_file_of_one_winner(place: str) -> None:
+    sink = ParquetSink(place)
+    staged = [staged_rows(sink, [i] * (i + 1)) for i in range(8)]
+    facts = race(8, lambda i: sink.commit(staged[i]))  # type: ignore[arg-type]
+    assert all(f == facts[0] for f in facts)
+    assert sink.committed("t000000") == facts[0]
+    assert Directory(place).names() == ["part-t000000.parquet"]
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
+    one, two = (staged_rows(ParquetSink(str(tmp_path / n)), [1, 2, 3]) for n in "ab")
+    assert one.data.to_pybytes() == two.data.to_pybytes()  # type: ignore[attr-defined]
+
+
+def test_a_foreign_file_under_the_name_is_refused(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    sink = ParquetSink(str(tmp_path))
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "part-t000000.parquet")
+    with pytest.raises(FileExistsError, match="was not written by this library; choose another output"):
+        sink.commit(staged_rows(sink, [1]))  # type: ignore[arg-type]
+
+
+def test_the_first_commit_record_stays(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    record = CommitRecord("t0", "t0-a0", "w", "p", 1, 1, 1, 0, ((0, 1),), 0, 1.0, 1.0, 0.0, 0.0, 0, 0.0, 1.0, "d")
+    for attempt in ("t0-a0", "t0-a1"):
+        run.commit(CommitRecord.from_json({**record.to_json(), "attempt_id": attempt}))
+    assert run.commits()["t0"].attempt_id == "t0-a0"
+
+
+def test_looking_leaves_nothing_behind(tmp_path: Path) -> None:
+    directory = Directory(tmp_path / "absent")
+    assert not directory.exists("x")
+    assert directory.names() == []
+    with pytest.raises(FileNotFoundError):
+        directory.get("x")
+    assert not (tmp_path / "absent").exists()
+
+
+def test_local_paths_become_absolute_and_urls_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_url("out/") == str(tmp_path / "out")
+    assert absolute_url(f"file://{tmp_path}/out") == str(tmp_path / "out")
+    assert absolute_url("s3://bucket/out/") == "s3://bucket/out"
+
+
+def test_sweep_removes_what_interrupted_writes_left(tmp_path: Path) -> None:
+    directory = Directory(tmp_path)
+    directory.put("kept.parquet", b"x")
+    (tmp_path / "part-t000001.parquet#1").write_bytes(b"half")
+    assert directory.sweep() == 1
+    assert directory.names() == ["kept.parquet"]
+
+
+def test_an_unknown_scheme_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"Cannot open 'ftpx://host/x'.*Use a local path, s3://"):
+        Directory("ftpx://host/x").put("k", b"")
