@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import nan
 from typing import Any
 
@@ -12,7 +13,10 @@ from partitioner.reducers.observations import observations
 
 
 class Mean:
-    """Numbers, arrays (by their first axis) or tables (by column); nulls are left out. Stable, see ``moments``."""
+    """Numbers, arrays (by their first axis) or tables (by column); nulls are left out. Stable, see ``moments``.
+
+    ``columns`` of tables to look at; all by default.
+    """
 
     name = "mean"
     commutative = True
@@ -20,13 +24,16 @@ class Mean:
     mergeable = True
     whole_task = False
 
+    def __init__(self, columns: Sequence[str] | None = None) -> None:
+        self.columns = None if columns is None else tuple(columns)
+
     def create_accumulator(self) -> Moments | None:
         """Nothing seen."""
         return None
 
     def add_input(self, accumulator: Moments | None, value: Any) -> Moments | None:
         """With the observations of one output."""
-        return self.merge_accumulators(accumulator, Moments.of(observations(value)))
+        return self.merge_accumulators(accumulator, Moments.of(observations(value, self.columns)))
 
     def merge_accumulators(self, left: Moments | None, right: Moments | None) -> Moments | None:
         """Both as one."""

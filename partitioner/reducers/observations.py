@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from partitioner.errors import ProgramError
+from partitioner.errors import ProgramError, nearest
 from partitioner.model.data import Floats
 
 
@@ -38,11 +39,11 @@ def count_of(value: Any) -> int:
     return 1
 
 
-def observations(value: Any) -> Observations:
-    """``value`` as observations: a table by column, an array by its first axis, a number as one.
+def observations(value: Any, columns: Sequence[str] | None = None) -> Observations:
+    """``value`` as observations: a table by column (those in ``columns``), an array by its first axis, a number as one.
 
     Nulls of Arrow and pandas columns are left out of their column; NaN in arrays counts as the number it is.
-    Raises ProgramError for what is no number.
+    Raises ProgramError for what is no number, and for a column that is not there.
     """
     if isinstance(value, pa.RecordBatch):
         value = pa.Table.from_batches([value])
@@ -51,16 +52,26 @@ def observations(value: Any) -> Observations:
     if isinstance(value, pd.Series):
         value = pa.Array.from_pandas(value)
     if isinstance(value, pa.Table):
-        columns = [_column(column, name) for name, column in zip(value.column_names, value.columns, strict=True)]
-        both = [np.column_stack(part) if part else np.empty((value.num_rows, 0)) for part in zip(*columns, strict=True)]
-        values, known = both if columns else (np.empty((value.num_rows, 0)), np.empty((value.num_rows, 0), bool))
-        return Observations(values, known, (len(columns),), tuple(value.column_names))
+        return _of_table(value, value.column_names if columns is None else columns)
     if isinstance(value, pa.Array | pa.ChunkedArray):
         values, known = _column(value, "")
         return Observations(values[:, None], known[:, None], ())
     array = _numbers(value)
     flat = array.reshape(len(array), -1) if array.ndim > 1 else array.reshape(-1, 1)
     return Observations(flat, np.ones(flat.shape, bool), array.shape[1:])
+
+
+def _of_table(table: pa.Table, names: Sequence[str]) -> Observations:
+    for name in names:
+        if name not in table.column_names:
+            known = table.column_names
+            raise ProgramError(
+                f"The program's output has no column {name!r}; it has {', '.join(known)}.{nearest(name, known)}"
+            )
+    values, known = np.empty((table.num_rows, len(names))), np.empty((table.num_rows, len(names)), bool)
+    for i, name in enumerate(names):
+        values[:, i], known[:, i] = _column(table[name], name)
+    return Observations(values, known, (len(names),), tuple(names))
 
 
 def _column(column: Any, name: str) -> tuple[Floats, npt.NDArray[np.bool_]]:

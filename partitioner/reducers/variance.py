@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import nan
 from typing import Any
 
@@ -17,7 +18,8 @@ class Variance(Mean):
 
     name = "variance"
 
-    def __init__(self, ddof: int = 1) -> None:
+    def __init__(self, ddof: int = 1, columns: Sequence[str] | None = None) -> None:
+        super().__init__(columns)
         if ddof < 0:
             raise ConfigError(f"ddof = {ddof}; it is 0 (population) or 1 (sample).")
         self.ddof = ddof

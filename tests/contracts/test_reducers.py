@@ -12,8 +12,13 @@ MODELS = [Says.of(cat=0.9, dog=0.1), Says.of(dog=1.0), Says.of(ant=0.2, dog=0.8)
 TABLES = [pa.table({"x": [i, i + 1]}) for i in range(4)]
 PARAMETERS = [({"w": np.array([float(i), 1.0]), "b": [i * 0.1]}, i + 1.0) for i in range(4)]
 
+KEYED = [
+    pa.table({"key": list(k), "x": x}) for k, x in (("ab", [1.0, 2.5]), ("a", [4.0]), ("bb", [3.0, 7.25]), ("c", [9.0]))
+]
+
 # For every registered reducer: outputs of a program, and what it makes of them.
 EXAMPLES = {
+    "by_key": (KEYED, pa.table({"key": ["a", "b", "c"], "x": [2.5, 4.25, 9.0]})),
     "concat": (TABLES, pa.table({"x": [0, 1, 1, 2, 2, 3, 3, 4]})),
     "count": (CHUNKS, 7),
     "hard_vote": (MODELS, [0.25, 0.25, 0.5]),
@@ -29,7 +34,7 @@ def flat(result):
     if isinstance(result, Ensemble):
         return list(result.predict_proba([0])[0]), [m.classes_.tolist() for m in result.members]
     if isinstance(result, pa.Table):
-        return result["x"].to_pylist(), []
+        return result["x"].to_pylist(), [result.column_names]
     if isinstance(result, dict):
         return [*result["w"], *result["b"]], list(result)
     return list(np.atleast_1d(result)), []

@@ -109,3 +109,12 @@ def test_mean_and_variance_are_those_of_numpy(chunks):
     if len(everything) > 1:
         assert reduced(Mean(), *arrays) == pytest.approx(everything.mean(), rel=1e-9, abs=1e-6)
         assert reduced(Variance(), *arrays) == pytest.approx(everything.var(ddof=1), rel=1e-9, abs=1e-6)
+
+
+def test_only_the_columns_asked_for_are_reduced():
+    assert reduced(Mean(columns=["a"]), pa.table({"a": [1, 3], "note": ["x", "y"]})) == {"a": 2.0}
+
+
+def test_a_column_that_is_not_there_names_the_nearest():
+    with pytest.raises(ProgramError, match=r"no column 'price'; it has prices\. Did you mean 'prices'"):
+        reduced(Mean(columns=["price"]), pa.table({"prices": [1]}))

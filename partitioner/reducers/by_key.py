@@ -1,0 +1,96 @@
+"""``by_key``: another reducer applied to the rows of each key, which is what makes a hot group safe to split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import isnan
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from partitioner import registry
+from partitioner.config import named
+from partitioner.errors import ProgramError, nearest
+
+Accumulators = Mapping[Any, Any]
+
+
+class ByKey:
+    """The program returns tables with the column ``key``; ``inner`` reduces the other columns of each key's rows.
+
+    ``inner`` is a name or ``{"reducer": "variance", "ddof": 0}``. The algebra is that of ``inner``. NaN is the same key as
+    null. The result is a table sorted by key, nulls last.
+    """
+
+    name = "by_key"
+
+    def __init__(self, key: str = "key", inner: Any = "mean") -> None:
+        self.key = key
+        self.inner = registry.build("reducers", *named(inner, "reducer"))
+        self.commutative: bool = self.inner.commutative
+        self.exact: bool = self.inner.exact
+        self.mergeable: bool = self.inner.mergeable
+        self.whole_task: bool = self.inner.whole_task
+
+    def create_accumulator(self) -> Accumulators:
+        """No keys."""
+        return {}
+
+    def add_input(self, accumulator: Accumulators, value: Any) -> Accumulators:
+        """With the rows of one output. Raises ProgramError where it is no table or lacks the key."""
+        grown = dict(accumulator)
+        for key, rows in self._groups(_table(value)):
+            held = grown[key] if key in grown else self.inner.create_accumulator()
+            grown[key] = self.inner.add_input(held, rows)
+        return grown
+
+    def merge_accumulators(self, left: Accumulators, right: Accumulators) -> Accumulators:
+        """Key by key."""
+        merged = dict(left)
+        for key, accumulator in right.items():
+            merged[key] = self.inner.merge_accumulators(merged[key], accumulator) if key in merged else accumulator
+        return merged
+
+    def extract_output(self, accumulator: Accumulators) -> pa.Table:
+        """A row per key: its inner result, in columns of its own where that is a dict."""
+        rows = []
+        for key, held in accumulator.items():
+            result = self.inner.extract_output(held)
+            rows.append({self.key: key, **(result if isinstance(result, dict) else {self.inner.name: result})})
+        table = pa.Table.from_pylist(rows)
+        return table.sort_by(self.key) if rows else table
+
+    def _groups(self, table: pa.Table) -> Iterator[tuple[Any, pa.Table]]:
+        """Each key with its rows, without the key column."""
+        if self.key not in table.column_names:
+            known = table.column_names
+            raise ProgramError(
+                f"The program's output has no column {self.key!r} to reduce by; it has {', '.join(known) or 'none'}."
+                f"{nearest(self.key, known)}"
+            )
+        coded = pc.dictionary_encode(table[self.key].combine_chunks(), null_encoding="encode")
+        coded = pa.concat_arrays(coded.chunks) if isinstance(coded, pa.ChunkedArray) else coded
+        code = coded.indices.to_numpy(zero_copy_only=False)
+        order = np.argsort(code, kind="stable")
+        bounds = np.searchsorted(code[order], np.arange(len(coded.dictionary) + 1))
+        rows = table.drop_columns([self.key]).take(pa.array(order))
+        for i, key in enumerate(coded.dictionary.to_pylist()):
+            missing = isinstance(key, float) and isnan(key)
+            yield None if missing else key, rows.slice(bounds[i], bounds[i + 1] - bounds[i])
+
+
+def _table(value: Any) -> pa.Table:
+    if isinstance(value, pa.RecordBatch):
+        return pa.Table.from_batches([value])
+    if isinstance(value, pd.DataFrame):
+        return pa.Table.from_pandas(value, preserve_index=False)
+    if isinstance(value, dict):
+        return pa.table(value)
+    if isinstance(value, pa.Table):
+        return value
+    raise ProgramError(
+        f"The program returned {type(value).__name__}; by_key needs a table, a data frame or a dict of columns."
+    )

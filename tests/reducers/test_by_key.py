@@ -1,0 +1,69 @@
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from partitioner.errors import ProgramError
+from partitioner.reducers.by_key import ByKey
+from partitioner.reducers.tree import merge_tree
+
+
+def reduced(reducer, *values):
+    return reducer.extract_output(
+        merge_tree(reducer, [reducer.add_input(reducer.create_accumulator(), v) for v in values])
+    )
+
+
+def test_each_key_has_a_row_of_its_own_result():
+    table = reduced(ByKey("k", "mean"), pa.table({"k": ["b", "a"], "x": [1, 2]}), pa.table({"k": ["b"], "x": [5]}))
+    assert table.to_pydict() == {"k": ["a", "b"], "x": [2.0, 3.0]}
+
+
+def test_a_result_that_is_a_number_is_named_after_the_reducer():
+    assert reduced(ByKey("k", "count"), pa.table({"k": [1, 1, 2]})).to_pydict() == {"k": [1, 2], "count": [2, 1]}
+
+
+def test_options_of_the_inner_reducer_are_given_with_it():
+    reducer = ByKey("k", {"reducer": "variance", "ddof": 0, "columns": ["x"]})
+    assert reduced(reducer, {"k": [1, 1], "x": [1, 3], "note": ["p", "q"]}).to_pydict() == {"k": [1], "x": [1.0]}
+
+
+def test_null_and_nan_are_one_key_and_come_last():
+    frame = pd.DataFrame({"k": [np.nan, 1.0], "x": [1, 2]})
+    table = reduced(ByKey("k", "count"), frame, pa.table({"k": [float("nan"), None], "x": [1, 2]}))
+    assert table.to_pydict() == {"k": [1.0, None], "count": [1, 3]}
+
+
+def test_the_algebra_is_that_of_the_inner_reducer():
+    assert (ByKey("k", "count").exact, ByKey("k", "mean").exact) == (True, False)
+    assert (ByKey("k", "count").mergeable, ByKey("k", "concat").mergeable) == (True, False)
+
+
+def test_of_nothing_is_an_empty_table():
+    assert reduced(ByKey("k")).num_rows == 0
+
+
+def test_an_output_without_the_key_names_the_nearest():
+    with pytest.raises(ProgramError, match=r"no column 'user' to reduce by; it has users, x\. Did you mean 'users'"):
+        reduced(ByKey("user"), {"users": [1], "x": [2]})
+
+
+def test_what_is_no_table_is_refused():
+    with pytest.raises(ProgramError, match="returned list; by_key needs a table"):
+        reduced(ByKey("k"), [1, 2])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 4), st.floats(-1e3, 1e3)), min_size=1, max_size=12), min_size=1, max_size=6
+    )
+)
+def test_means_are_those_of_pandas(parts):
+    frames = [pd.DataFrame(part, columns=["k", "x"]) for part in parts]
+    expected = pd.concat(frames).groupby("k")["x"].mean()
+    found = reduced(ByKey("k", "mean"), *frames)
+    assert found["k"].to_pylist() == expected.index.tolist()
+    np.testing.assert_allclose(found["x"].to_numpy(), expected, rtol=1e-9, atol=1e-9)
