@@ -76,9 +76,10 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         count="Count",
         mean="Mean",
         variance="Variance",
-        soft_vote="SoftVote@ml",
-        hard_vote="HardVote@ml",
+        soft_vote="SoftVote",
+        hard_vote="HardVote",
         weighted_mean="WeightedMean",
+        by_key="ByKey",
     ),
     "connectors": _files(
         "connectors",
