@@ -20,6 +20,7 @@ from partitioner.engines.base import Engine
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import ConfigError, Interrupted
 from partitioner.model import CommitRecord, Plan
+from partitioner.report.report import reported_if_stopped
 from partitioner.run import Run
 from partitioner.run_directory import RunDirectory, new_run_id
 
@@ -110,12 +111,13 @@ def _finish(
     seconds_known: bool,
 ) -> Run:
     """Execute, reduce, report."""
-    try:
-        records, attempted = execute(config, engine, planned, directory, committed, seconds_known)
-    except Interrupted as error:
-        raise Interrupted(f"{error}; resume with: {resuming.resume_command(directory)}") from None
-    counts = results.check_rows(planned.tasks, records)
-    result = results.reduce(config, directory, job, records, counts)
+    with reported_if_stopped(directory, html=config.report):
+        try:
+            records, attempted = execute(config, engine, planned, directory, committed, seconds_known)
+        except Interrupted as error:
+            raise Interrupted(f"{error}; resume with: {resuming.resume_command(directory)}") from None
+        counts = results.check_rows(planned.tasks, records)
+        result = results.reduce(config, directory, job, records, counts)
     forget(directory.url)
     finished = Run(directory, planned, result, records, attempted, counts)
     finished.report.write(html=config.report)

@@ -13,6 +13,7 @@ from partitioner.coordinator.driver import Observer, drive
 from partitioner.coordinator.preflight import preflight
 from partitioner.coordinator.state import Action, Policy, State, Submit, initial
 from partitioner.engines.base import Engine
+from partitioner.errors import PartitionerError
 from partitioner.model import CommitRecord, Event, EventKind, Plan
 from partitioner.run_directory import RunDirectory
 
@@ -62,6 +63,9 @@ def execute(
         try:
             drive(engine, state, [*observers, progress], getattr(engine, "clock", time.monotonic))
             ledger.note("end")
+        except PartitionerError as error:
+            ledger.note("stopped", error={"type": type(error).__name__, "message": str(error)})
+            raise
         finally:
             ledger.flush()
     return tuple(collector.records[key] for key in keys), collector.attempted
@@ -75,7 +79,7 @@ def write_plan(run: RunDirectory, planned: Plan) -> None:
         name: getattr(planned, name)
         for name in ("makespan", "lower_bound", "gap", "utilization", "objective", "algorithm", "planning_seconds")
     }
-    figures["reasons"] = dict(planned.reasons)
+    figures["reasons"] = {**_cost_reasons(run), **planned.reasons}
     figures["workers"] = [
         {"worker_id": w.worker_id, "cpus": w.cpus, "memory_bytes": w.memory_bytes, "speed": w.speed, "host": w.host}
         for w in (planned.workers[j] for j in range(len(planned.workers)))
@@ -85,3 +89,12 @@ def write_plan(run: RunDirectory, planned: Plan) -> None:
     columns = {"task_id": planned.tasks.task_id, "worker_id": ids, "start": planned.start, "finish": planned.finish}
     columns |= {"seconds": planned.tasks.seconds, "memory_bytes": planned.tasks.memory_bytes}
     run.write_table("plan", pa.table(columns))
+
+
+def _cost_reasons(run: RunDirectory) -> dict[str, Any]:
+    """What the plan of an earlier session said about its costs: a resume places the rest by the same ones."""
+    try:
+        reasons = json.loads(run.files.get("plan.json"))["reasons"]
+    except FileNotFoundError:
+        return {}
+    return {key: reasons[key] for key in ("cost source", "cost unit") if key in reasons}

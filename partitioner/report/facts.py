@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -100,8 +102,6 @@ def read(run: RunDirectory) -> Facts:
 
 def _commits(run: RunDirectory) -> dict[str, CommitRecord]:
     """Commit records, many at a time: an object store takes milliseconds for each."""
-    import json
-
     names = [n for n in run.files.names("commits") if n.endswith(".json")]
     with ThreadPoolExecutor(16) as pool:
         records = [CommitRecord.from_json(json.loads(data)) for data in pool.map(run.files.get, names)]
@@ -122,8 +122,6 @@ def _column(
 
 def _plan(run: RunDirectory, n: int) -> tuple[dict[str, Any], tuple[str, ...], Floats, Floats]:
     """Figures and assignments of the last plan; empty where the run stopped before it had one."""
-    import json
-
     try:
         plan, table = dict(json.loads(run.files.get("plan.json"))), run.read_table("plan")
     except FileNotFoundError:
@@ -132,13 +130,20 @@ def _plan(run: RunDirectory, n: int) -> tuple[dict[str, Any], tuple[str, ...], F
 
 
 def _errors(run: RunDirectory) -> tuple[tuple[tuple[str, int], ...], tuple[int, int]]:
-    """Errors of quarantined rows, the most frequent first, and how many files of how many were read for it."""
+    """Errors of quarantined rows, the most frequent first, and how many files of how many were read for it.
+
+    Errors that differ in numbers only count as one kind, shown by the first of them.
+    """
     names = [n for n in run.files.names("quarantine") if n.endswith(".parquet")]
     tally: Counter[str] = Counter()
+    first: dict[str, str] = {}
     for name in names[:QUARANTINE_FILES]:
         table = pq.read_table(io.BytesIO(run.files.get(name)), columns=["_error"])
-        tally.update(str(e) for e in table["_error"].to_pylist())
-    return tuple(tally.most_common()), (min(len(names), QUARANTINE_FILES), len(names))
+        for error in table["_error"].to_pylist():
+            kind = re.sub(r"\d+", "#", str(error))
+            tally[kind] += 1
+            first.setdefault(kind, str(error))
+    return tuple((first[kind], n) for kind, n in tally.most_common()), (min(len(names), QUARANTINE_FILES), len(names))
 
 
 def _logs(run: RunDirectory, attempts: list[str]) -> dict[str, str]:

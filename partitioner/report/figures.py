@@ -37,7 +37,15 @@ def styled(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         hoverlabel={"bgcolor": "#ffffff", "bordercolor": GREY, "font": {"color": INK}},
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"color": MUTED}},
+        legend={
+            "orientation": "h",
+            "y": 1.0,
+            "yanchor": "bottom",
+            "x": 0,
+            "font": {"color": MUTED},
+            "traceorder": "normal",
+        },
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": BLUE},
         hovermode="closest",
         **layout,
     )
@@ -45,6 +53,11 @@ def styled(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
     return figure
+
+
+def worker_name(worker_id: str) -> str:
+    """How axes name a worker; Dask's are bare numbers."""
+    return f"worker {worker_id}" if worker_id.isdigit() else words.markup(worker_id)
 
 
 def seconds_scatter(facts: Facts, summary: Summary) -> go.Figure | None:
@@ -130,7 +143,7 @@ def memory_scatter(facts: Facts) -> go.Figure | None:
     top = float(max(x.max(), 1e-9))
     line = {"color": MUTED, "width": 1, "dash": "dot"}
     ends = [0.0, min(top, float(peak.max()) * 1.1)]
-    figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", line=line, hoverinfo="skip", name="predicted = measured"))
+    figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", line=line, hoverinfo="skip", showlegend=False))
     figure.update_xaxes(title={"text": "predicted MB"}, rangemode="tozero")
     figure.update_yaxes(title={"text": "measured MB"}, rangemode="tozero")
     return styled(figure, 340, showlegend=True)
@@ -143,7 +156,7 @@ def worker_bars(summary: Summary) -> go.Figure | None:
         return None
     if len(loads) > WORKERS:
         return _busy_histogram(loads)
-    names = [words.markup(w.worker_id) for w in loads]
+    names = [worker_name(w.worker_id) for w in loads]
     useful = np.array([w.useful / w.available for w in loads])
     wasted = np.array([w.wasted / w.available for w in loads])
     idle = np.clip(1.0 - useful - wasted, 0.0, 1.0)

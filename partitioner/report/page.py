@@ -14,7 +14,7 @@ from partitioner.report.summary import Summary
 from partitioner.report.text import notes
 from partitioner.report.timeline import BARS, LANES, timeline
 
-CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtons": [["toImage", "zoom2d", "pan2d", "resetScale2d"]]}
 
 
 def page(facts: Facts, summary: Summary) -> str:
@@ -107,7 +107,8 @@ def _cards(s: Summary) -> str:
         ),
     ]
     made = (
-        f'<div class="card"><span>{escape(name)}</span><b>{escape(value)}</b><span>{escape(a)}</span><span>{escape(b)}</span></div>'
+        f'<div class="card"><span>{escape(name)}</span><b>{escape(value)}</b>'
+        f"<span>{escape(a)}</span><span>{escape(b)}</span></div>"
         for name, value, a, b in cards
     )
     remarks = "".join(f'<p class="note">{escape(note)}</p>' for note in notes(s))

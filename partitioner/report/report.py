@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from math import isfinite
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from partitioner.errors import MissingDependency
+from partitioner.errors import MissingDependency, PartitionerError
 from partitioner.report import facts as reading
 from partitioner.report.facts import Facts
 from partitioner.report.summary import Summary, scaled_predictions, summarise
@@ -125,6 +127,22 @@ class Report:
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
+
+
+@contextmanager
+def reported_if_stopped(run: RunDirectory, html: bool) -> Iterator[None]:
+    """Write the report of a run that stops with an error of ours, when it is needed most; the error goes on.
+
+    Where the report cannot be written, the error says so in a note rather than being hidden by another.
+    """
+    try:
+        yield
+    except PartitionerError as error:
+        try:
+            Report.of(run).write(html)
+        except Exception as broken:
+            error.add_note(f"The report could not be written: {type(broken).__name__}: {broken}")
+        raise
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """The style sheet of the report page; system fonts only, for nothing may be fetched."""
 
 CSS = """
-:root { --ink: #1c2733; --muted: #66727f; --line: #e3e8ed; --blue: #2b7a9b; --red: #cc3d4a; --amber: #b9770e; --green: #2c7a4b; }
+:root { --ink: #1c2733; --muted: #66727f; --line: #e3e8ed; --blue: #2b7a9b; --red: #cc3d4a; --amber: #b9770e;
+  --green: #2c7a4b; }
 * { box-sizing: border-box; }
 body { margin: 0; background: #f3f5f7; color: var(--ink); line-height: 1.45;
   font: 14px/1.45 Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -10,7 +11,8 @@ header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 14px; m
 h1 { font-size: 22px; font-weight: 650; margin: 0; letter-spacing: -0.01em; }
 h2 { font-size: 15px; font-weight: 650; margin: 0 0 2px; }
 .lead { color: var(--muted); margin: 0 0 18px; overflow-wrap: anywhere; }
-.pill { font-size: 12px; font-weight: 600; padding: 2px 10px; border-radius: 99px; background: #e6f2ea; color: var(--green); }
+.pill { font-size: 12px; font-weight: 600; padding: 2px 10px; border-radius: 99px; background: #e6f2ea;
+  color: var(--green); }
 .pill.failed { background: #fae7e9; color: var(--red); }
 .pill.interrupted, .pill.unfinished { background: #fcf1de; color: var(--amber); }
 .reason { background: #fff; border-left: 4px solid var(--red); padding: 10px 14px; margin: 0 0 16px; border-radius: 4px;
@@ -22,15 +24,17 @@ h2 { font-size: 15px; font-weight: 650; margin: 0 0 2px; }
 .card span { display: block; font-size: 12px; color: var(--muted); }
 section { padding: 16px 18px; margin-bottom: 16px; min-width: 0; }
 .note { color: var(--muted); font-size: 12.5px; margin: 0 0 8px; }
-.two { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 16px; }
+.two { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 16px; margin-bottom: 16px; }
+.two section { margin-bottom: 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-size: 12px; font-weight: 600; color: var(--muted); }
 th, td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 tr:last-child td { border-bottom: 0; }
-td.n, th.n { text-align: right; white-space: nowrap; }
+td.n, th.n { text-align: right; white-space: nowrap; padding-right: 22px; }
 .failed-text { color: var(--red); } .lost-text { color: var(--amber); }
 details { margin-top: 4px; } summary { cursor: pointer; color: var(--blue); }
-pre { background: #f6f8fa; border: 1px solid var(--line); border-radius: 6px; padding: 10px; margin: 6px 0 0; font-size: 12px;
+pre { background: #f6f8fa; border: 1px solid var(--line); border-radius: 6px; padding: 10px; margin: 6px 0 0;
+  font-size: 12px;
   max-height: 320px; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
 @media (max-width: 1000px) { .cards { grid-template-columns: repeat(3, 1fr); } .two { grid-template-columns: 1fr; } }
 @media print { body { background: #fff; } section, .card { break-inside: avoid; } }

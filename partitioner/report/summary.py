@@ -45,10 +45,10 @@ class Straggler:
 class Summary:
     """Figures of a run; times in seconds, memory in bytes, None where unknown.
 
-    ``status`` is complete, failed, interrupted, or unfinished (killed, or still running). ``scale`` is measured seconds per
-    predicted unit on committed sub-tasks; predicted times are multiplied by it where the cost model does not give seconds
-    (``scaled``). ``makespan``, ``predicted_makespan``, ``lower_bound`` and ``gap`` are of the last session, ``total_seconds`` of
-    all. ``hindsight_bound``: no schedule of the measured durations over all slots could have been shorter.
+    ``status`` is complete, failed, interrupted, or unfinished (killed, or still running). ``scale`` is measured seconds
+    per predicted unit on committed sub-tasks; predicted times are multiplied by it where the cost model does not give
+    seconds (``scaled``). ``makespan``, ``predicted_makespan``, ``lower_bound`` and ``gap`` are of the last session,
+    ``total_seconds`` of all. ``hindsight_bound``: no schedule of the measured durations over all slots could be shorter.
     ``busy`` and ``wasted`` are shares of slot time; ``error`` is the absolute relative error of predictions per sub-task;
     ``obeyed`` the share of attempts that ran where asked, ``moved`` of sub-tasks re-placed since the plan.
     """
@@ -156,6 +156,12 @@ def summarise(facts: Facts) -> Summary:
 
 def _status(facts: Facts) -> tuple[str, str]:
     last = facts.history.sessions[-1] if facts.history.sessions else None
+    bad = next((r for r in facts.commits.values() if r.rows_in != r.rows_out + r.quarantined), None)
+    if bad is not None:
+        return (
+            "failed",
+            f"Rows do not add up: {bad.task_key} read {bad.rows_in}, wrote {bad.rows_out}, set aside {bad.quarantined}.",
+        )
     if len(facts.commits) == len(facts.keys) and (last is None or not last.stopped):
         return "complete", ""
     if last is None:

@@ -116,7 +116,7 @@ def quarantine(facts: Facts) -> str:
     shown = [(error[:300], words.count(rows)) for error, rows in facts.errors[:20]]
     rest = sum(rows for _, rows in facts.errors[20:])
     rows = shown + ([(f"{len(facts.errors) - 20} other errors", words.count(rest))] if rest else [])
-    return table(("error", "rows"), rows, (1,))
+    return table(("error (one for each kind)", "rows"), rows, (1,))
 
 
 def plan(facts: Facts) -> str:

@@ -26,8 +26,8 @@ def notes(s: Summary) -> list[str]:
     if s.scaled and s.scale is not None:
         unit = s.unit or "units the plan does not name"
         found.append(
-            f"Costs are {unit}, not seconds: predicted times are scaled by {s.scale:.3g} s per unit, so that their sum equals "
-            "what was measured."
+            f"Costs are {unit}, not seconds: predicted times are scaled by {s.scale:.3g} s per unit, so that their sum "
+            "equals what was measured."
         )
     if s.sessions > 1:
         found.append(

@@ -11,12 +11,13 @@ import plotly.graph_objects as go
 
 from partitioner.report import words
 from partitioner.report.facts import Facts
-from partitioner.report.figures import AMBER, BLUE, GREY, INK, LIGHT, MUTED, RED, styled
+from partitioner.report.figures import AMBER, BLUE, GREY, INK, LIGHT, MUTED, RED, styled, worker_name
 from partitioner.report.history import CANCELLED, COMMITTED, FAILED, LOST, UNFINISHED, History, Try
 from partitioner.report.summary import Summary
 
 BARS = 3000  # attempts drawn one by one; beyond, neighbours of equal outcome are drawn as one
 LANES = 80  # lanes drawn as bars; beyond, a map of busy shares
+MARKED = 2000  # failed or lost attempts marked on that map
 PIXELS = 1200  # width that decides which neighbours are too close to tell apart
 BINS = 300
 COLORS = {COMMITTED: BLUE, FAILED: RED, LOST: AMBER, CANCELLED: LIGHT, UNFINISHED: GREY}
@@ -42,14 +43,12 @@ def timeline(facts: Facts, summary: Summary) -> go.Figure | None:
         return None
     lanes, bands = _lanes(ran, [w.worker_id for w in summary.loads])
     total = sum(width for _, width in bands.values())
-    if total > LANES:
-        figure = _busy_map(told, ran, list(bands))
-    else:
-        figure = _bars(told, merged(told, ran, lanes), bands)
+    few = total <= LANES
+    figure = _bars(told, merged(told, ran, lanes), bands) if few else _busy_map(told, ran, list(bands))
     _marks(figure, told, summary)
-    height = 460 if total > LANES else min(900, 108 + max(14, min(30, 600 // max(total, 1))) * total)
+    height = min(900, 108 + max(14, min(30, 600 // max(total, 1))) * total) if few else 460
     figure.update_xaxes(title={"text": "seconds since the start" + _paused(told)}, range=[0, told.seconds * 1.005])
-    figure = styled(figure, height, barmode="overlay", showlegend=total <= LANES)
+    figure = styled(figure, height, barmode="overlay", showlegend=few)
     figure.update_layout(margin={"t": 30}, legend={"y": 1.02, "yanchor": "bottom"})
     return figure
 
@@ -115,7 +114,7 @@ def _bars(told: History, bars: Sequence[Bar], bands: dict[str, tuple[int, int]])
     middles = [first + (width - 1) / 2 for first, width in bands.values()]
     lanes = sum(width for _, width in bands.values())
     figure.update_yaxes(
-        tickvals=middles, ticktext=[words.markup(w) for w in bands], range=[lanes - 0.5, -0.5], showgrid=False
+        tickvals=middles, ticktext=[worker_name(w) for w in bands], range=[lanes - 0.5, -0.5], showgrid=False
     )
     for first, _ in list(bands.values())[1:]:
         figure.add_hline(y=first - 0.5, line={"color": "#e3e8ed", "width": 1})
@@ -131,7 +130,8 @@ def _hover(bar: Bar) -> str:
     if attempt.requested and attempt.requested != attempt.worker:
         text += f"<br>asked of worker {words.markup(attempt.requested)}"
     if attempt.error:
-        text += f"<br>{words.markup(attempt.error.get('type', ''))}: {words.markup(str(attempt.error.get('message', ''))[:120])}"
+        message = f"{attempt.error.get('type', '')}: {str(attempt.error.get('message', ''))[:120]}"
+        text += f"<br>{words.markup(message)}"
     return text
 
 
@@ -156,7 +156,7 @@ def _busy_map(told: History, ran: Sequence[Try], workers: Sequence[str]) -> go.F
         )
     )
     for outcome in (FAILED, LOST):
-        bad = [t for t in ran if t.outcome == outcome][:POINTS]
+        bad = [t for t in ran if t.outcome == outcome][:MARKED]
         figure.add_trace(
             go.Scatter(
                 x=[told.at(t.finished) for t in bad],
@@ -170,9 +170,6 @@ def _busy_map(told: History, ran: Sequence[Try], workers: Sequence[str]) -> go.F
         )
     figure.update_yaxes(title={"text": f"{len(workers)} workers"}, autorange="reversed", showgrid=False)
     return figure
-
-
-POINTS = 2000  # failed or lost attempts marked on the map
 
 
 def _add_span(row: np.ndarray[tuple[int], np.dtype[np.float64]], start: float, finish: float) -> None:
