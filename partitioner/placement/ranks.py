@@ -60,7 +60,8 @@ def by_rank(problem: Problem, rank: Floats) -> list[int]:
     """Tasks from the highest rank down; equal ranks in topological order, so that parents come first."""
     place: Ints = np.empty(problem.n, np.int64)
     place[problem.topological] = np.arange(problem.n)
-    return np.lexsort((place, -rank)).tolist()
+    order: list[int] = np.lexsort((place, -rank)).tolist()
+    return order
 
 
 class ReadyQueue:
