@@ -3,29 +3,53 @@
 from __future__ import annotations
 
 import heapq
-from math import isnan
 
-from partitioner.coordinator.state import DONE, LIVE, WAITING, Action, Live, State, Submit, WorkerState
-from partitioner.model import Attempt, SubTask, Worker
+from partitioner.coordinator.state import LIVE, WAITING, Action, Live, State, Submit, WorkerState
+from partitioner.model import Attempt
+
+EPSILON = 1e-9
 
 
 def fill(state: State) -> list[Action]:
     """Give every worker that has room its next sub-tasks."""
     actions: list[Action] = []
-    hungry = [name for name in state.workers if name in state.hungry] if len(state.hungry) > 1 else list(state.hungry)
+    hungry, state.hungry = state.hungry, {}
     for name in hungry:
         holder = state.workers.get(name)
-        while holder is not None and (task := _next(state, holder)) is not None:
+        if holder is None:
+            continue
+        while (task := _next(state, holder)) is not None:
             actions.append(_submit(state, holder, task))
-    state.hungry.clear()
+        if holder.used_cpus < holder.worker.cpus:
+            state.idle[name] = None
+        else:
+            state.idle.pop(name, None)
     return actions
 
 
 def _next(state: State, holder: WorkerState) -> int | None:
-    """The task this worker should get now, or None: from the pool, its own queue, or the richest other queue."""
-    if holder.exclusive or (holder.used_cpus >= holder.worker.cpus and not _may_send_ahead(state, holder)):
+    """The task this worker should get now, or None: the one it is reserved for, from the pool, or from a queue."""
+    if holder.exclusive:
         return None
-    return _from_pool(state, holder) if state.pool else _from_queue(state, holder)
+    if holder.reserved is not None:
+        return _reserved(state, holder)
+    if holder.used_cpus >= holder.worker.cpus and not _may_send_ahead(state, holder):
+        return None
+    found = _from_pool(state, holder) if state.pool else None
+    return found if found is not None or holder.reserved is not None else _from_queue(state, holder)
+
+
+def _reserved(state: State, holder: WorkerState) -> int | None:
+    """The reserved sub-task once it fits (a suspect: once the worker is empty), so that smaller ones never starve it."""
+    task = holder.reserved
+    assert task is not None
+    if state.status[task] != WAITING:
+        holder.reserved = None
+        return _next(state, holder)
+    if not (holder.live if task in state.deaths else not fits(state, holder, task)):
+        holder.reserved = None
+        return task
+    return None
 
 
 def _may_send_ahead(state: State, holder: WorkerState, seconds: float = 0.0) -> bool:
@@ -35,15 +59,22 @@ def _may_send_ahead(state: State, holder: WorkerState, seconds: float = 0.0) -> 
 
 
 def _from_pool(state: State, holder: WorkerState) -> int | None:
+    """The first returned sub-task this worker can hold. One that it could hold if it were emptier reserves it."""
     for _ in range(len(state.pool)):
         task = state.pool.popleft()
-        if state.status[task] == DONE:
+        if state.status[task] != WAITING:
+            continue
+        if not can_hold(state, holder, task):
+            state.pool.append(task)
             continue
         alone = task in state.deaths
-        if can_hold(holder.worker, state.task(task)) and (not holder.live if alone else fits(state, holder, task)):
+        if not holder.live if alone else fits(state, holder, task):
             return task
+        if alone or holder.used_cpus < holder.worker.cpus:
+            holder.reserved = task
+            return None
         state.pool.append(task)
-    return _from_queue(state, holder)
+    return None
 
 
 def _from_queue(state: State, holder: WorkerState) -> int | None:
@@ -63,21 +94,19 @@ def _from_richest(state: State, thief: WorkerState) -> int | None:
     """The longest sub-task of the most loaded other worker that the thief would finish sooner than its owner."""
     if thief.used_cpus >= thief.worker.cpus:
         return None  # never take another's work only to let it wait here
-    kept = []
+    kept: list[tuple[float, str]] = []
     found = None
-    while state.richest and found is None:
+    while state.richest and found is None and len(kept) <= 8:
         stored, name = heapq.heappop(state.richest)
         victim = state.workers.get(name)
         if victim is None or not victim.queue:
             continue
-        if -stored > victim.backlog + 1e-12:
+        if -stored > victim.backlog + EPSILON:
             heapq.heappush(state.richest, (-victim.backlog, name))
             continue
         kept.append((stored, name))
         if victim is not thief:
             found = _take_from(state, victim, thief)
-            if found is None and len(kept) > 8:
-                break
     for item in kept:
         heapq.heappush(state.richest, item)
     return found
@@ -91,8 +120,8 @@ def _take_from(state: State, victim: WorkerState, thief: WorkerState) -> int | N
         seconds = state.seconds[task]
         sooner = seconds / thief.worker.speed < owner_done or (busy and thief.worker.speed >= victim.worker.speed)
         longest = best is None or seconds > state.seconds[best]
-        able = state.status[task] == WAITING and sooner and longest and fits(state, thief, task)
-        if able and can_hold(thief.worker, state.task(task)):
+        able = state.status[task] == WAITING and sooner and longest and can_hold(state, thief, task)
+        if able and fits(state, thief, task):
             best = task
     if best is not None:
         victim.queue.remove(best)
@@ -100,33 +129,27 @@ def _take_from(state: State, victim: WorkerState, thief: WorkerState) -> int | N
     return best
 
 
-def can_hold(worker: Worker, task: SubTask) -> bool:
+def can_hold(state: State, holder: WorkerState, i: int) -> bool:
     """Whether the worker, empty, could run the sub-task."""
-    by_class = task.seconds_by_class.get(worker.worker_class)
-    return (
-        task.cpus <= worker.cpus
-        and task.memory_bytes <= worker.memory_bytes
-        and task.gpus <= worker.gpus
-        and (not task.gpus or task.gpu_memory_bytes <= worker.gpu_memory_bytes)
-        and all(worker.resources.get(k, 0.0) >= v for k, v in task.resources.items())
-        and task.requires <= worker.labels
-        and (by_class is None or not isnan(by_class))
-    )
+    kind = state.demands.kind[i]
+    if kind not in holder.able:
+        holder.able[kind] = state.demands.kinds[kind].runs_on(holder.worker)
+    return holder.able[kind] and state.demands.memory[i] <= holder.worker.memory_bytes
 
 
 def fits(state: State, holder: WorkerState, i: int) -> bool:
     """Whether the sub-task fits beside what the worker holds; cores may be over-subscribed by work sent ahead."""
     if not holder.live:
         return True
-    tasks, worker = state.tasks, holder.worker
-    room = holder.worker.cpus - holder.used_cpus
+    worker, demand = holder.worker, state.demands.kinds[state.demands.kind[i]]
+    room = worker.cpus - holder.used_cpus
     ahead = room <= 0 and _may_send_ahead(state, holder, state.seconds[i])
     return (
-        (ahead or tasks.cpus[i] <= room + 1e-9)
-        and holder.used_memory + state.memory.get(i, tasks.memory_bytes[i]) <= worker.memory_bytes
-        and holder.used_gpus + tasks.gpus[i] <= worker.gpus + 1e-9
+        (ahead or demand.cpus <= room + EPSILON)
+        and holder.used_memory + state.demands.memory[i] <= worker.memory_bytes
+        and holder.used_gpus + demand.gpus <= worker.gpus + EPSILON
         and all(
-            holder.used.get(k, 0.0) + v[i] <= worker.resources.get(k, 0.0) + 1e-9 for k, v in tasks.resources.items()
+            holder.used.get(k, 0.0) + v <= worker.resources.get(k, 0.0) + EPSILON for k, v in demand.resources.items()
         )
     )
 
@@ -134,19 +157,19 @@ def fits(state: State, holder: WorkerState, i: int) -> bool:
 def _submit(state: State, holder: WorkerState, i: int) -> Action:
     number = state.numbers.get(i, 0)
     state.numbers[i] = number + 1
-    task = state.tasks
+    demand = state.demands.kinds[state.demands.kind[i]]
     attempt = Attempt(
-        task_key=task.task_id[i].as_py(),
+        task_key=state.tasks.task_id[i].as_py(),
         task=i,
         number=number,
         worker_id=holder.worker.worker_id,
         run_url=state.run_url,
         seconds=state.seconds[i],
-        memory_bytes=float(state.memory.get(i, task.memory_bytes[i])),
-        cpus=float(task.cpus[i]),
-        gpus=float(task.gpus[i]),
-        gpu_memory_bytes=float(task.gpu_memory_bytes[i]),
-        resources={k: float(v[i]) for k, v in task.resources.items()},
+        memory_bytes=state.demands.memory[i],
+        cpus=demand.cpus,
+        gpus=demand.gpus,
+        gpu_memory_bytes=demand.gpu_memory_bytes,
+        resources=demand.resources,
     )
     live = Live(attempt)
     state.status[i] = LIVE
@@ -167,7 +190,7 @@ def release(state: State, live: Live) -> None:
         holder.ahead = max(0.0, holder.ahead - live.attempt.seconds)
     holder.exclusive = False
     _count(holder, live.attempt, -1)
-    state.hungry.add(live.attempt.worker_id)
+    state.hungry[live.attempt.worker_id] = None
 
 
 def _count(holder: WorkerState, attempt: Attempt, sign: int) -> None:

@@ -35,7 +35,7 @@ def _started(state: State, event: Event, now: float, actions: list[Action]) -> N
     holder = state.workers.get(live.attempt.worker_id)
     if holder is not None:
         holder.ahead = max(0.0, holder.ahead - state.seconds[live.attempt.task])
-        state.hungry.add(live.attempt.worker_id)
+        state.hungry[live.attempt.worker_id] = None
 
 
 def _finished(state: State, event: Event, now: float, actions: list[Action]) -> None:
@@ -49,8 +49,6 @@ def _finished(state: State, event: Event, now: float, actions: list[Action]) -> 
         state.predicted_done += state.seconds[task]
         state.actual_done += event.record.seconds
         state.scale_known = True
-    for other in [a for a in state.attempts.values() if a.attempt.task == task] if state.numbers[task] > 1 else []:
-        actions.append(Cancel(other.attempt.attempt_id))
 
 
 def _failed(state: State, event: Event, now: float, actions: list[Action]) -> None:
@@ -92,7 +90,7 @@ def _lost(state: State, event: Event, now: float, actions: list[Action]) -> None
     if state.deaths[task] > state.policy.max_deaths:
         message = (
             f"sub-task {live.attempt.task_key} was running {state.deaths[task]} times when its worker died (limit "
-            f"{state.policy.max_deaths}); it probably needs more memory than {state.task(task).memory_bytes:.3g} bytes "
+            f"{state.policy.max_deaths}); it probably needs more memory than {state.demands.memory[task]:.3g} bytes "
             "or crashes the process. Lower allowed_mem so that sub-tasks are smaller, or give workers more memory."
         )
         _stop(state, actions, RunFailed(message))
@@ -111,7 +109,8 @@ def _worker_joined(state: State, event: Event, now: float, actions: list[Action]
     worker = event.worker
     if worker.worker_id not in state.workers:
         state.workers[worker.worker_id] = WorkerState(worker)
-    state.hungry.update(state.workers)
+    state.hungry[worker.worker_id] = None
+    state.wake()
 
 
 def _worker_lost(state: State, event: Event, now: float, actions: list[Action]) -> None:
@@ -121,9 +120,10 @@ def _worker_lost(state: State, event: Event, now: float, actions: list[Action]) 
     for attempt_id in list(holder.live):
         _lost(state, Event(EventKind.LOST, attempt_id, event.worker_id, at=event.at), now, actions)
     state.workers.pop(event.worker_id)
-    state.hungry.discard(event.worker_id)
-    state.pool.extend(holder.queue)
-    state.hungry.update(state.workers)
+    state.hungry.pop(event.worker_id, None)
+    state.idle.pop(event.worker_id, None)
+    state.pool.extend([*holder.queue, *([] if holder.reserved is None else [holder.reserved])])
+    state.wake()
 
 
 def _engine_lost(state: State, event: Event, now: float, actions: list[Action]) -> None:
@@ -154,14 +154,13 @@ def _end(state: State, attempt_id: str) -> Live | None:
 def _requeue(state: State, task: int) -> None:
     state.status[task] = WAITING
     state.pool.append(task)
-    state.hungry.update(state.workers)
+    state.wake()
 
 
 def _grow_memory(state: State, task: int) -> None:
     """Ask for more memory, at most what the largest worker has, so that the sub-task stays placeable."""
     largest = max((w.worker.memory_bytes for w in state.workers.values()), default=float("inf"))
-    grown = state.task(task).memory_bytes * state.policy.memory_growth
-    state.memory[task] = min(grown, largest)
+    state.demands.memory[task] = min(state.demands.memory[task] * state.policy.memory_growth, largest)
 
 
 def _stop(state: State, actions: list[Action], error: RunFailed | InfeasiblePlan) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from partitioner.coordinator.demands import Demands
 from partitioner.errors import PartitionerError
-from partitioner.model import Attempt, Plan, SubTask, SubTasks, Worker
+from partitioner.model import Attempt, Plan, SubTasks, Worker
 
 WAITING, LIVE, DONE = 0, 1, 2
 
@@ -79,6 +80,8 @@ class WorkerState:
     used: dict[str, float] = field(default_factory=dict)
     ahead: float = 0.0  # predicted reference seconds submitted and not started
     exclusive: bool = False  # a suspect runs here alone
+    reserved: int | None = None  # this sub-task is next, as soon as it fits: nothing else is given meanwhile
+    able: dict[int, bool] = field(default_factory=dict)  # kind of demand -> whether the worker, empty, could hold it
 
 
 @dataclass(slots=True)
@@ -90,19 +93,20 @@ class State:
     policy: Policy
     status: bytearray
     seconds: list[float]
+    demands: Demands
     workers: dict[str, WorkerState] = field(default_factory=dict)
     pool: deque[int] = field(default_factory=deque)  # waiting for no worker in particular: first come, first served
     attempts: dict[str, Live] = field(default_factory=dict)
     numbers: dict[int, int] = field(default_factory=dict)  # next attempt number
     failures: dict[int, int] = field(default_factory=dict)
     deaths: dict[int, int] = field(default_factory=dict)
-    memory: dict[int, float] = field(default_factory=dict)  # demands grown after deaths
     remaining: int = 0
     predicted_done: float = 0.0
     actual_done: float = 0.0
     scale_known: bool = True
     stuck_since: float | None = None
-    hungry: set[str] = field(default_factory=set)
+    hungry: dict[str, None] = field(default_factory=dict)  # workers to look at in the next fill, in order
+    idle: dict[str, None] = field(default_factory=dict)  # workers with room that found nothing
     richest: list[tuple[float, str]] = field(default_factory=list)  # lazy max-heap of backlogs
     stopped: bool = False
 
@@ -116,14 +120,9 @@ class State:
         """Nothing is left to run."""
         return self.remaining == 0
 
-    def task(self, i: int) -> SubTask:
-        """Row view of task i, with its grown memory demand."""
-        row = self.tasks[i]
-        if i not in self.memory:
-            return row
-        from dataclasses import replace
-
-        return replace(row, memory_bytes=self.memory[i])
+    def wake(self) -> None:
+        """Let every worker with room look for work again."""
+        self.hungry |= self.idle
 
 
 def initial(
@@ -146,6 +145,7 @@ def initial(
         policy=policy,
         status=bytearray(n),
         seconds=plan.tasks.seconds.tolist(),
+        demands=Demands.of(plan.tasks),
         scale_known=seconds_known,
         numbers=dict(first_numbers or {}),
     )
@@ -162,7 +162,7 @@ def initial(
         holder.queue.append(i)
         holder.backlog += state.seconds[i]
     state.remaining = n - sum(1 for s in state.status if s == DONE)
-    state.hungry = set(state.workers)
+    state.hungry = dict.fromkeys(state.workers)
     state.richest = [(-w.backlog, name) for name, w in state.workers.items()]
     state.richest.sort()
     return state

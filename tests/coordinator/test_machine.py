@@ -79,7 +79,7 @@ def test_a_suspect_runs_alone_and_asks_for_more_memory() -> None:
     state = state_of(plan_of([2.0, 1.0], workers, memory_bytes=[10.0, 10.0]))
     step(state, [], 0.0)
     step(state, [started("t000000-a0"), lost("t000000-a0")], 0.1)
-    assert state.memory == {0: 20.0}
+    assert state.demands.memory == [20.0, 10.0]
     _, actions = step(state, [finish("t000001-a0")], 1.0)
     assert submitted(actions) == [("t000000-a1", "worker-0")]
     assert [a.attempt.memory_bytes for a in actions if isinstance(a, Submit)] == [20.0]

@@ -1,0 +1,72 @@
+"""What sub-tasks demand of a worker, in a form that is quick to ask one by one.
+
+Few kinds of demand stand behind many sub-tasks, so whether a worker can hold a kind is worked out once. Memory, which
+differs from sub-task to sub-task and grows after deaths, is kept apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from partitioner.model import SubTasks, Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One combination of demands other than memory; ``barred`` worker classes cannot run it."""
+
+    cpus: float
+    gpus: float
+    gpu_memory_bytes: float
+    resources: Mapping[str, float]
+    requires: frozenset[str]
+    barred: frozenset[str]
+
+    def runs_on(self, worker: Worker) -> bool:
+        """Whether the worker, empty and with memory enough, could run it."""
+        return (
+            self.cpus <= worker.cpus
+            and self.gpus <= worker.gpus
+            and (not self.gpus or self.gpu_memory_bytes <= worker.gpu_memory_bytes)
+            and all(worker.resources.get(k, 0.0) >= v for k, v in self.resources.items())
+            and self.requires <= worker.labels
+            and worker.worker_class not in self.barred
+        )
+
+
+@dataclass(slots=True)
+class Demands:
+    """``kind`` of every sub-task, the ``kinds`` there are, and ``memory`` bytes of each sub-task."""
+
+    kind: list[int]
+    kinds: list[Kind]
+    memory: list[float]
+
+    @classmethod
+    def of(cls, tasks: SubTasks) -> Demands:
+        """From the columns of n sub-tasks; O(n log n)."""
+        columns: list[Any] = [tasks.cpus, tasks.gpus, tasks.gpu_memory_bytes, *tasks.resources.values()]
+        columns += list(tasks.requires.values()) + [np.isnan(v) for v in tasks.seconds_by_class.values()]
+        code = np.zeros(len(tasks), np.int64)
+        for values in columns:
+            distinct, inverse = np.unique(values, return_inverse=True)
+            if len(distinct) > 1:
+                code = np.unique(code * len(distinct) + inverse, return_inverse=True)[1]
+        examples = np.unique(code, return_index=True)[1]
+        return cls(code.tolist(), [_kind(tasks, i) for i in examples.tolist()], tasks.memory_bytes.tolist())
+
+
+def _kind(tasks: SubTasks, i: int) -> Kind:
+    return Kind(
+        cpus=float(tasks.cpus[i]),
+        gpus=float(tasks.gpus[i]),
+        gpu_memory_bytes=float(tasks.gpu_memory_bytes[i]),
+        resources={k: float(v[i]) for k, v in tasks.resources.items()},
+        requires=frozenset(k for k, v in tasks.requires.items() if v[i]),
+        barred=frozenset(k for k, v in tasks.seconds_by_class.items() if isnan(v[i])),
+    )
