@@ -103,7 +103,9 @@ class Algorithm(ABC):
     """One placement algorithm. Subclasses declare and ``solve``; ``place`` is the contract that everything calls.
 
     ``guarantee`` and ``complexity`` are sentences for the documentation, ``source`` the paper. ``anytime``: it can use
-    all the time it is given, and stops at the deadline.
+    all the time it is given, and stops at the deadline. ``role`` in the portfolio of ``auto``: ``list`` runs once and fast,
+    ``search`` improves a known schedule while there is time, ``exact`` may prove an optimum and gets what time is left,
+    ``none`` takes no part (baselines, algorithms with parameters of their own).
     """
 
     name: ClassVar[str]
@@ -113,10 +115,15 @@ class Algorithm(ABC):
     source: ClassVar[str] = ""
     anytime: ClassVar[bool] = False
     default_seconds: ClassVar[float] = NEVER
+    role: ClassVar[str] = "list"
 
     @abstractmethod
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """A feasible schedule; ``deadline`` is a reading of ``time.monotonic()`` after which to stop (infinity: none)."""
+
+    def improve(self, problem: Problem, known: Schedule, objective: Objective, seed: int, deadline: float) -> Schedule:
+        """A schedule from a ``known`` feasible one; searches that can start from one override this."""
+        return self.solve(problem, objective, seed, deadline)
 
     def refusals(self, problem: Problem) -> list[str]:
         """Why this algorithm cannot solve ``problem``, in words; empty where it can."""
@@ -155,12 +162,11 @@ class Algorithm(ABC):
 
 def plan_of(problem: Problem, schedule: Schedule, objective: Objective, name: str, seed: int, begun: float) -> Plan:
     """The plan of a schedule: makespan, bound, gap and utilization; InfeasiblePlan where a hard deadline is missed."""
-    from partitioner.placement.bounds import lower_bound
     from partitioner.placement.feasible import check_hard_deadlines
 
     check_hard_deadlines(problem, schedule)
     makespan = schedule.makespan
-    bound, which = lower_bound(problem)
+    bound, which = problem.bound
     if schedule.bound > bound:
         bound, which = schedule.bound, str(schedule.notes.get("bound_by", name))
     if bound > makespan * (1 + 1e-9) + 1e-12:

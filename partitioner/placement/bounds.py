@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from partitioner.model.data import Floats
+from partitioner.placement.lagrangian import priced_bound
 from partitioner.placement.problem import Problem
 
 _SIGNATURE_LIMIT = 64
@@ -26,8 +27,10 @@ def lower_bound(problem: Problem) -> tuple[float, str]:
         found += _uniform_bounds(problem)
         if problem.identical:
             found += _identical_bounds(problem)
+    else:
+        found.append((priced_bound(problem), "capacity prices"))
     value, which = max(found, key=lambda pair: pair[0])
-    if _integral(problem):
+    if integral(problem):
         value = float(np.ceil(value - 1e-6 * max(1.0, value * 1e-3)))
     return value, which
 
@@ -139,7 +142,7 @@ def _identical_bounds(problem: Problem) -> list[tuple[float, str]]:
         last = k * m + 1
         sums = prefix[last] - prefix[last - k - 1]
         found.append((float(sums.max()), "tasks that must share a slot"))
-    if _integral(problem) and n <= 20_000:
+    if integral(problem) and n <= 20_000:
         start = max(float(np.ceil(longest.sum() / m - 1e-9)), longest[0], found[0][0] if found else 0.0)
         found.append((_packing_bound(longest, m, start), "bin packing"))
     return found
@@ -171,7 +174,7 @@ def _bins_needed(longest: Floats, size: float) -> int:
     return int((over_half + np.maximum(0, extra)).max())
 
 
-def _integral(problem: Problem) -> bool:
+def integral(problem: Problem) -> bool:
     """Whether all times, releases and delays are whole, so that the best makespan is a whole number."""
     parts = [problem.release, problem.parents.delay, problem.parents.transfer]
     parts += [problem.times_on(g) for g in range(problem.groups)] if problem.groups <= 64 else [np.array([0.5])]

@@ -14,6 +14,7 @@ class LeastLoaded(Algorithm):
     """Arrival order, least load first; what a queue with monitoring does."""
 
     name = "least_loaded"
+    role = "none"
     supports = EVERYTHING
     guarantee = "2 - 1/m on identical workers"
     complexity = "O(n (G + log S)) for S slots in G groups of equal workers"

@@ -176,3 +176,10 @@ def _weighted(weights: dict[str, float]) -> Objective:
         if not (np.isfinite(weight) and weight >= 0):
             raise ConfigError(f"weight {weight} of objective {name!r}: it must be finite and at least 0")
     return Objective("weighted", tuple(sorted(weights.items())))
+
+
+def ranking(problem: Problem, schedule: Schedule, objective: Objective) -> tuple[float, float, float]:
+    """What schedules of one problem are compared by: hard deadlines missed, the objective, then how much ends late."""
+    late = problem.hard & (schedule.finish > problem.deadline * (1 + 1e-9))
+    over = float((schedule.finish - problem.deadline)[late].sum()) if late.any() else 0.0
+    return over, objective.cost(problem, schedule), float((schedule.finish**2).sum())

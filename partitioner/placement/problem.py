@@ -173,6 +173,13 @@ class Problem:
         first = self.times_on(0)
         return all(bool(np.array_equal(first, self.times_on(g))) for g in range(1, self.groups))
 
+    @cached_property
+    def bound(self) -> tuple[float, str]:
+        """The best cheap lower bound on the makespan, seconds, and its name."""
+        from partitioner.placement.bounds import lower_bound
+
+        return lower_bound(self)
+
     @property
     def has_edges(self) -> bool:
         """Whether anything depends on anything."""

@@ -1,4 +1,4 @@
-"""Tasks already given to workers that run several at once: each worker starts its queue in order as soon as demands fit."""
+"""Tasks already given to workers: when each runs, every worker taking its own in order."""
 
 from __future__ import annotations
 
@@ -8,14 +8,27 @@ import numpy as np
 
 from partitioner.model.data import Ints
 from partitioner.placement.base import Schedule
+from partitioner.placement.partial import Partial
 from partitioner.placement.problem import TOLERANCE, Problem
 
 
-def run_queues(problem: Problem, worker: Ints, order: Ints) -> Schedule:
-    """First in, first out on every worker, no task before the one ahead of it. No dependencies, no GPUs.
+def run_assigned(problem: Problem, worker: Ints, order: Ints) -> Schedule:
+    """The schedule of a given assignment ``worker`` int64[n], tasks taken in ``order`` (parents first).
 
-    ``worker`` int64[n], ``order`` int64[n] task indices. O(n log n).
+    Without dependencies, first in first out on every worker; with them, or with shared GPUs, each task in ``order`` at
+    its earliest start, holes included.
     """
+    if problem.has_edges or (problem.slots is None and problem.uses_gpu.any()):
+        partial = Partial(problem)
+        for i in order.tolist():
+            j = int(worker[i])
+            partial.place(i, j, partial.earliest(i, j)[0])
+        return partial.schedule()
+    return run_queues(problem, worker, order)
+
+
+def run_queues(problem: Problem, worker: Ints, order: Ints) -> Schedule:
+    """First in, first out on every worker, no task before the one ahead of it. No dependencies, O(n log n)."""
     start = np.zeros(problem.n)
     seconds = np.empty(problem.n)
     groups = problem.group_of[worker]
@@ -24,13 +37,13 @@ def run_queues(problem: Problem, worker: Ints, order: Ints) -> Schedule:
         seconds[here] = problem.times_on(g)[here]
     queue = order[np.argsort(worker[order], kind="stable")]
     cuts = np.searchsorted(worker[queue], np.arange(1, problem.m))
-    demand = problem.demand
+    slots = problem.slots
+    demand = problem.demand if slots is None else np.ones((problem.n, 1))
+    capacity = problem.capacity if slots is None else slots.per_group[:, None].astype(np.float64)
     for j, mine in enumerate(np.split(queue, cuts)):
         if len(mine):
-            capacity = (problem.capacity[problem.group_of[j]] * (1 + TOLERANCE)).tolist()
-            start[mine] = _starts(
-                seconds[mine].tolist(), demand[mine].tolist(), problem.release[mine].tolist(), capacity
-            )
+            room = (capacity[problem.group_of[j]] * (1 + TOLERANCE)).tolist()
+            start[mine] = _starts(seconds[mine].tolist(), demand[mine].tolist(), problem.release[mine].tolist(), room)
     return Schedule(worker.astype(np.int32), start, start + seconds)
 
 

@@ -1,0 +1,158 @@
+"""A portfolio: everything applicable within a time budget, local search on the winner, the best plan kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from partitioner import registry
+from partitioner.errors import ConfigError, InfeasiblePlan
+from partitioner.placement.base import EVERYTHING, NEVER, Algorithm, Schedule
+from partitioner.placement.cheapest import cheapest
+from partitioner.placement.objectives import Objective, ranking
+from partitioner.placement.problem import Problem
+
+_TASKS_PER_SECOND = 250_000
+_GOOD_ENOUGH = 1e-4
+_LARGE = 100_000
+
+
+class Auto(Algorithm):
+    """Runs ``lpt`` first, then the other list schedulers, then searches from the best plan, then exact methods.
+
+    Budget: the time limit, or 1 s plus 1 s per 250,000 tasks. A result comes at any limit; what did not get its turn is listed.
+    Members are whatever the registry holds whose declared support covers the problem.
+    """
+
+    name = "auto"
+    role = "none"
+    supports = EVERYTHING
+    guarantee = "never worse than its best member within the budget, hence never worse than lpt"
+    complexity = "the time budget"
+    source = "C. P. Gomes, B. Selman, Algorithm portfolios, Artificial Intelligence 126 (2001)"
+    anytime = True
+
+    def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
+        """See ``Algorithm.solve``."""
+        begun = time.monotonic()
+        if deadline == NEVER:
+            deadline = begun + 1.0 + problem.n / _TASKS_PER_SECOND
+        state = _Portfolio(problem, objective, seed, deadline)
+        state.run_lists()
+        state.run_searches()
+        return state.result()
+
+
+@dataclass(slots=True)
+class _Portfolio:
+    """The best schedule so far and the figures of everyone who took part."""
+
+    problem: Problem
+    objective: Objective
+    seed: int
+    deadline: float
+    best: Schedule | None = None
+    winner: str = ""
+    rank: tuple[float, float, float] = (NEVER, NEVER, NEVER)
+    bound: float = 0.0
+    bound_by: str = ""
+    figures: dict[str, dict[str, float]] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def run_lists(self) -> None:
+        """The fast ones; each is expected to take as long as the slowest so far."""
+        members = self._members("list")
+        members.sort(key=lambda a: (a.name != "lpt", a.name == "lp_rounding", a.name))
+        longest = 0.0
+        for algorithm in members:
+            if self.best is not None and (self._done() or time.monotonic() + longest > self.deadline):
+                self.skipped[algorithm.name] = "plan proven optimal" if self._done() else "time budget"
+                continue
+            longest = max(longest, self._try(algorithm, self.deadline))
+        start = time.monotonic()
+        thrifty = cheapest(self.problem, self.objective) if start < self.deadline else None
+        if thrifty is not None:
+            self._keep("cheapest", thrifty, time.monotonic() - start)
+
+    def run_searches(self) -> None:
+        """Searches share what is left after a part for exact methods; whoever stops early leaves its time to the next."""
+        searches, exact = self._members("search"), self._members("exact")
+        searches.sort(key=lambda a: (a.name != "local_search", a.name != "hybrid", a.name))
+        turns = [*searches, *exact]
+        for k, algorithm in enumerate(turns):
+            now = time.monotonic()
+            if self._done() or now >= self.deadline:
+                self.skipped[algorithm.name] = "plan proven optimal" if self._done() else "time budget"
+                continue
+            parts = sum(3.0 if a.role == "exact" else 1.0 for a in turns[k:])
+            mine = 3.0 if algorithm.role == "exact" else 1.0
+            self._try(algorithm, now + (self.deadline - now) * mine / parts)
+        polish = next((a for a in searches if a.name == "local_search"), None)
+        late = time.monotonic() < self.deadline and self.winner not in ("local_search", "")
+        if polish is not None and late and not self._done():
+            self._try(polish, self.deadline, label="local_search on the winner")
+
+    def _members(self, role: str) -> list[Algorithm]:
+        """Registered algorithms of a role that support the problem; those that do not are left out silently."""
+        members: list[Algorithm] = []
+        for name in registry.names("placements"):
+            if name == Auto.name or (self._tiny_budget() and role == "exact"):
+                continue
+            try:
+                algorithm = registry.load("placements", name)()
+            except (ConfigError, ImportError) as error:
+                self.skipped[name] = str(error)
+                continue
+            if getattr(algorithm, "role", "none") == role and not algorithm.refusals(self.problem):
+                members.append(algorithm)
+        return members
+
+    def _tiny_budget(self) -> bool:
+        """Not even time to load a solver."""
+        return self.deadline - time.monotonic() < 0.05
+
+    def _try(self, algorithm: Algorithm, until: float, label: str = "") -> float:
+        """Run one member; returns the seconds it took."""
+        start = time.monotonic()
+        name = label or algorithm.name
+        try:
+            if self.best is None or algorithm.role == "list":
+                found = algorithm.solve(self.problem, self.objective, self.seed, until)
+            else:
+                found = algorithm.improve(self.problem, self.best, self.objective, self.seed, until)
+        except (ConfigError, InfeasiblePlan) as error:
+            if isinstance(error, InfeasiblePlan) and self.best is None:
+                raise
+            self.skipped[name] = str(error)
+            return time.monotonic() - start
+        taken = time.monotonic() - start
+        self._keep(name, found, taken)
+        return taken
+
+    def _keep(self, name: str, found: Schedule, taken: float) -> None:
+        if found.bound > self.bound:
+            self.bound, self.bound_by = found.bound, str(found.notes.get("bound_by", name))
+        rank = ranking(self.problem, found, self.objective)
+        self.figures[name] = {"makespan": found.makespan, "value": rank[1], "seconds": round(taken, 4)}
+        if self.best is None or rank < self.rank:
+            self.best, self.rank, self.winner = found, rank, name
+
+    def _done(self) -> bool:
+        """Optimal by the bound; or so close on a huge problem that more search is not worth the user's time."""
+        if self.best is None or not self.objective.is_makespan or self.rank[0] > 0:
+            return False
+        bound = max(self.bound, self.problem.bound[0])
+        slack = _GOOD_ENOUGH if self.problem.n >= _LARGE else 1e-12
+        return self.best.makespan <= bound * (1 + slack)
+
+    def result(self) -> Schedule:
+        """The winner with the story of the portfolio."""
+        assert self.best is not None
+        notes: dict[str, Any] = {k: v for k, v in self.best.notes.items() if k != "bound_by"}
+        notes |= {"winner": self.winner, "portfolio": self.figures}
+        if self.bound_by:
+            notes["bound_by"] = self.bound_by
+        if self.skipped:
+            notes["not_run"] = self.skipped
+        return replace(self.best, bound=self.bound, notes=notes)
