@@ -1,13 +1,11 @@
 """Driver overhead per sub-task on Dask: 2,000 empty sub-tasks beside ``client.map`` over as many no-op tasks.
 
-python benchmarks/overhead.py [--tasks 2000] [--workers 2] [--profile]
+python -m benchmarks.overhead [--tasks 2000] [--workers 2] [--profile]
 """
 
 from __future__ import annotations
 
 import argparse
-import cProfile
-import pstats
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 import partitioner as pt
+from benchmarks.stage import Stage
 from benchmarks.versions import versions
-from partitioner.coordinator import execute as stage
 from partitioner.engines.dask import DaskEngine
 
 
@@ -35,27 +33,6 @@ def timed(function: Callable[[], Any]) -> float:
     begin = time.perf_counter()
     function()
     return time.perf_counter() - begin
-
-
-class Stage:
-    """Time and profile of stage 5 alone."""
-
-    def __init__(self, profile: bool) -> None:
-        self.seconds = 0.0
-        self._profile = cProfile.Profile() if profile else None
-        self._drive = stage.drive
-        stage.drive = self  # type: ignore[assignment]
-
-    def __call__(self, *args: Any) -> Any:
-        begin = time.perf_counter()
-        try:
-            return self._profile.runcall(self._drive, *args) if self._profile else self._drive(*args)
-        finally:
-            self.seconds = time.perf_counter() - begin
-
-    def show(self) -> None:
-        if self._profile:
-            pstats.Stats(self._profile).sort_stats("cumulative").print_stats(35)
 
 
 def ours(tasks: int, engine: DaskEngine, rows: pa.Table) -> float:
@@ -92,8 +69,8 @@ def main() -> None:
         client.gather(client.map(no_op, range(100), pure=False))
         ours(100, engine, rows.slice(0, 100))
         plain = timed(lambda: client.gather(client.map(no_op, range(options.tasks), pure=False)))
-        measured = Stage(options.profile)
-        whole = ours(options.tasks, engine, rows)
+        with Stage(options.profile) as measured:
+            whole = ours(options.tasks, engine, rows)
     finally:
         engine.close()
     measured.show()

@@ -1,0 +1,58 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import setuptools
+
+import partitioner
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("pyspark", "distributed", "dask", "ortools", "scipy", "sklearn", "plotly", "deap", "networkx", "torch")
+
+
+def loaded_by(code: str) -> list[str]:
+    """Top-level modules in a fresh process after ``code``."""
+    script = f"{code}\nimport sys, json\nprint(json.dumps(sorted({{m.partition('.')[0] for m in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return list(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_importing_loads_no_engine_and_no_solver() -> None:
+    assert [m for m in loaded_by("import partitioner") if m in HEAVY] == []
+
+
+def test_the_command_line_loads_no_engine_and_no_solver() -> None:
+    assert [m for m in loaded_by("import partitioner.cli") if m in HEAVY] == []
+
+
+def test_planning_loads_no_engine() -> None:
+    code = "import partitioner as pt, pyarrow as pa; pt.plan(pa.table({'x': range(9)}), cost='rows', workers=2)"
+    assert [m for m in loaded_by(code) if m in ("pyspark", "distributed")] == []
+
+
+def test_the_public_names() -> None:
+    assert partitioner.__all__ == sorted(partitioner.__all__)
+    assert {
+        "Output",
+        "PartitionerError",
+        "Plan",
+        "Run",
+        "RunConfig",
+        "SubTasks",
+        "TaskContext",
+        "Worker",
+        "Workers",
+        "compare",
+        "place",
+        "plan",
+        "run",
+        "simulate",
+        "task_context",
+    } <= set(partitioner.__all__)
+    assert all(hasattr(partitioner, name) for name in partitioner.__all__)
+
+
+def test_packages_that_are_installed_are_exactly_two() -> None:
+    found = setuptools.find_packages(str(ROOT), include=["partitioner*", "connectors*"])
+    assert {name.partition(".")[0] for name in found} == {"partitioner", "connectors"}
