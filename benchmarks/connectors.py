@@ -8,6 +8,7 @@ Everything is generated in a temporary directory and removed. One process; readi
 from __future__ import annotations
 
 import os
+import os
 import platform
 import sys
 import tempfile
@@ -94,7 +95,8 @@ def memory(root: Path) -> None:
 
 def main() -> None:
     print(
-        f"Python {platform.python_version()}, pyarrow {pa.__version__}, numpy {np.__version__}, {sys.platform}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n"
+    versions = f"Python {platform.python_version()}, pyarrow {pa.__version__}, numpy {np.__version__}, {sys.platform}"
+    print(f"{versions}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
     )
     print("| what | how many | seconds | |\n|---|---|---|---|")
     for part in (parquet, files, text, memory):
