@@ -53,9 +53,17 @@ def _reserved(state: State, holder: WorkerState) -> int | None:
 
 
 def _may_send_ahead(state: State, holder: WorkerState, seconds: float = 0.0) -> bool:
-    """Whether work of that many predicted seconds may wait on the worker although it cannot start there at once."""
-    ready = state.scale_known and len(holder.live) < state.policy.ahead_tasks + holder.worker.cpus
-    return ready and (holder.ahead + seconds) * state.scale / holder.worker.speed < state.policy.ahead_seconds
+    """Whether work of that many predicted seconds may wait on the worker although it cannot start there at once.
+
+    Short work may, up to a sum, and one longer sub-task while enough is left behind it for idle workers to take.
+    """
+    policy = state.policy
+    if not state.scale_known or len(holder.live) >= policy.ahead_tasks + holder.worker.cpus:
+        return False
+    wait = (holder.ahead + seconds) * state.scale / holder.worker.speed
+    if wait < policy.ahead_seconds:
+        return True
+    return holder.ahead <= 0 and len(holder.queue) > policy.keep_queued and wait < policy.next_seconds
 
 
 def _from_pool(state: State, holder: WorkerState) -> int | None:

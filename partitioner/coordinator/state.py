@@ -22,7 +22,8 @@ class Policy:
     ``max_retries`` further tries after the program raised; ``max_deaths`` attempts of one sub-task that may be running
     when a worker dies, before the sub-task is held to be the cause; ``memory_growth`` factor on its memory demand after
     each; ``ahead_seconds`` and ``ahead_tasks``: predicted work that may wait on a worker besides what runs there, so that
-    short sub-tasks do not wait for the driver; ``no_worker_seconds``: how long to wait for a worker that can hold the rest.
+    short sub-tasks do not wait for the driver; a longer one, up to ``next_seconds``, may wait alone while more than
+    ``keep_queued`` stay in the worker's queue; ``no_worker_seconds``: how long to wait for a worker that can hold the rest.
     """
 
     max_retries: int = 2
@@ -30,6 +31,8 @@ class Policy:
     memory_growth: float = 2.0
     ahead_seconds: float = 0.25
     ahead_tasks: int = 32
+    next_seconds: float = 10.0
+    keep_queued: int = 2
     no_worker_seconds: float = 60.0
 
 

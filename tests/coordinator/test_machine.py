@@ -32,6 +32,20 @@ def test_short_subtasks_are_sent_ahead_within_a_quarter_of_a_second() -> None:
     assert len(submitted(step(state, [started("t000000-a0")], 0.1)[1])) == 1
 
 
+def test_one_longer_subtask_waits_on_the_worker_while_others_queue_behind_it() -> None:
+    state = state_of(plan_of([2.0] * 5, workers=1))
+    assert len(submitted(step(state, [], 0.0)[1])) == 1
+    assert submitted(step(state, [started("t000000-a0")], 0.1)[1]) == [("t000001-a0", "worker-0")]
+    assert submitted(step(state, [finish("t000000-a0"), started("t000001-a0")], 2.0)[1]) == [("t000002-a0", "worker-0")]
+    assert submitted(step(state, [finish("t000001-a0"), started("t000002-a0")], 4.0)[1]) == []
+
+
+def test_a_long_subtask_is_never_sent_ahead() -> None:
+    state = state_of(plan_of([20.0] * 5, workers=1))
+    step(state, [], 0.0)
+    assert submitted(step(state, [started("t000000-a0")], 0.1)[1]) == []
+
+
 def test_nothing_is_sent_ahead_while_costs_are_no_seconds() -> None:
     state = state_of(plan_of([0.1] * 8, workers=1))
     state.scale_known = False
