@@ -2,7 +2,7 @@
 
 ``allowed_mem`` is never exceeded. ``max_tasks`` comes next: where it forces sub-tasks longer than
 ``target_task_seconds``, the target yields. Then the target, an upper limit on seconds, and ``min_tasks_per_slot``.
-With neither of these two there are about ``TASKS_PER_SLOT`` sub-tasks per slot. A target in seconds cannot be applied
+With neither of these two there are ``TASKS_PER_SLOT`` sub-tasks per slot, ``LEAST_TASKS`` at least. A target in seconds cannot be applied
 to a stand-in cost (rows, bytes): there the count comes from the other limits.
 """
 
@@ -21,6 +21,9 @@ from partitioner.splits.pieces import Load, Packing, Pieces, no_sub_tasks, sub_t
 
 TASKS_PER_SLOT = 4
 """Sub-tasks per slot where the limits do not say."""
+
+LEAST_TASKS = 32
+"""Sub-tasks at least where the limits do not say: up to 8 slots then get the same split, whatever the engine."""
 
 TOLERANCE = 0.05
 """Whole fragments are kept while the largest sub-task is at most this much above the even share: a cut row group is
@@ -59,15 +62,15 @@ def size_of(dataset: Dataset, costs: Costs, limits: Limits) -> Size:
     memory = _room("bytes", "allowed_mem", limits.allowed_mem, costs.fixed_memory_bytes)
     for_seconds = ceil(float(costs.seconds.sum()) / (seconds * _ROUNDING))
     for_memory = ceil(float(costs.memory_bytes.sum()) / (memory * _ROUNDING)) if costs.memory_combines == "sum" else 1
-    per_slot = limits.min_tasks_per_slot
-    if per_slot is None:
-        per_slot = TASKS_PER_SLOT if target is None else 0
+    least = (limits.min_tasks_per_slot or 0) * limits.slots
+    if limits.min_tasks_per_slot is None and target is None:
+        least = max(LEAST_TASKS, TASKS_PER_SLOT * limits.slots)
     most = inf if limits.max_tasks is None else limits.max_tasks
     if for_memory > most:
         raise _too_many(for_memory, limits)
     if for_seconds > most:
         seconds = inf
-    tasks = max(1, for_memory, min(max(for_seconds, per_slot * limits.slots), most))
+    tasks = max(1, for_memory, min(max(for_seconds, least), most))
     if tasks > len(dataset.fragments):
         tasks = min(tasks, int(most_pieces(dataset).sum()))
     return Size(int(tasks), seconds, memory, most)

@@ -56,7 +56,12 @@ def test_memory_of_a_sub_task_may_be_the_largest_instead_of_the_sum():
 
 
 def test_with_no_limits_there_are_four_sub_tasks_per_slot():
-    assert len(Ordered().split(dataset_of(np.array([1000])), costs(10), Limits(slots=3))) == 12
+    assert len(Ordered().split(dataset_of(np.array([1000])), costs(10), Limits(slots=10))) == 40
+
+
+def test_with_no_limits_up_to_eight_slots_get_the_same_split():
+    counts = [len(Ordered().split(dataset_of(np.array([1000])), costs(10), Limits(slots=s))) for s in (1, 2, 8)]
+    assert counts == [32, 32, 32]
 
 
 def test_there_are_never_more_sub_tasks_than_rows():

@@ -46,7 +46,7 @@ def test_a_rare_class_goes_to_as_many_sub_tasks_as_it_has_rows():
 
 
 def test_there_are_more_slices_where_memory_asks_for_them():
-    _, tasks, _ = stratify(list("ab" * 8), Limits(allowed_mem=20), memory=16.0)
+    _, tasks, _ = stratify(list("ab" * 8), Limits(allowed_mem=20, min_tasks_per_slot=1), memory=16.0)
     assert tasks.memory_bytes.tolist() == [16.0] * 4
 
 
