@@ -27,7 +27,7 @@ def lower_bound(problem: Problem) -> tuple[float, str]:
         found += _uniform_bounds(problem)
         if problem.identical:
             found += _identical_bounds(problem)
-    else:
+    elif problem.groups > 1 and not (problem.related and problem.eligible_everywhere):
         found.append((priced_bound(problem), "capacity prices"))
     value, which = max(found, key=lambda pair: pair[0])
     if integral(problem):
