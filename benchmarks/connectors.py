@@ -94,10 +94,8 @@ def memory(root: Path) -> None:
 
 
 def main() -> None:
-    print(
     versions = f"Python {platform.python_version()}, pyarrow {pa.__version__}, numpy {np.__version__}, {sys.platform}"
     print(f"{versions}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-    )
     print("| what | how many | seconds | |\n|---|---|---|---|")
     for part in (parquet, files, text, memory):
         with tempfile.TemporaryDirectory() as root:
