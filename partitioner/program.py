@@ -10,6 +10,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,16 @@ def resolve(program: Any) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+def unwrapped(program: Callable[..., Any]) -> Callable[..., Any]:
+    """The function or class inside any number of ``functools.partial``."""
+    while isinstance(program, partial):
+        program = program.func
+    return program
+
+
 def name_of(program: Callable[..., Any]) -> str:
     """``module:name`` for messages and profiles."""
+    program = unwrapped(program)
     target = program if hasattr(program, "__qualname__") else type(program)
     return f"{target.__module__}:{target.__qualname__}"
 
@@ -49,7 +58,7 @@ def dumps(value: Any, program: Callable[..., Any]) -> bytes:
 
     Raises ProgramError naming what cannot be pickled.
     """
-    module = inspect.getmodule(program)
+    module = inspect.getmodule(unwrapped(program))
     own = module is not None and module.__name__ != "__main__" and not _installed(module)
     try:
         if own:
@@ -80,6 +89,9 @@ def fingerprint(program: Callable[..., Any], arguments: Mapping[str, Any]) -> st
     The whole module counts where the program is in a file of the user's own, so that a changed helper is noticed; for
     notebooks and installed packages the object's own source, or its bytecode where there is no source.
     """
+    if isinstance(program, partial):
+        bound = {f"partial {i}": v for i, v in enumerate(program.args)} | program.keywords
+        return fingerprint(program.func, {**bound, **arguments})
     module = inspect.getmodule(program)
     own_file = module is not None and module.__name__ != "__main__" and not _installed(module)
     try:

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import pytest
+
+from partitioner import config
+from partitioner.errors import ConfigError
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "conf.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("4GB", 4e9), ("512MiB", 2**29), ("1.5 kb", 1500.0), (7, 7.0), ("12", 12.0)]
+)
+def test_sizes_in_bytes(text: object, expected: float) -> None:
+    assert config.parse_bytes(text) == expected
+
+
+@pytest.mark.parametrize("text", ["4 GiBs", "lots", "", None, True])
+def test_what_is_no_size_is_refused(text: object) -> None:
+    with pytest.raises(ConfigError, match="is no size in bytes; write a number or for example '4GB'"):
+        config.parse_bytes(text)
+
+
+def test_later_sources_win(tmp_path: Path) -> None:
+    path = write(tmp_path, "seed: 1\nplacement: lpt\nmax_retries: 1\n")
+    made = config.load(path, ["max_retries=3"], {"PARTITIONER_SEED": "2", "PARTITIONER_MAX_RETRIES": "2"})
+    assert (made.seed, made.placement, made.max_retries) == (2, "lpt", 3)
+
+
+def test_a_dotted_setting_reaches_into_a_named_part(tmp_path: Path) -> None:
+    made = config.load(write(tmp_path, "engine: dask\n"), ["engine.workers=4"], {})
+    assert config.named(made.engine, "engine") == ("dask", {"workers": 4})
+
+
+def test_environment_variables_are_expanded(tmp_path: Path) -> None:
+    made = config.load(write(tmp_path, "dataset: ${HERE}/x.csv\n"), [], {"HERE": "/data"})
+    assert made.dataset == "/data/x.csv"
+
+
+def test_an_unset_variable_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="environment variable NOWHERE, which is not set"):
+        config.load(write(tmp_path, "dataset: ${NOWHERE}/x.csv\n"), [], {})
+
+
+def test_a_misspelt_key_comes_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown setting 'target_task_second'. Did you mean 'target_task_seconds'"):
+        config.load(write(tmp_path, "target_task_second: 3\n"), [], {})
+
+
+def test_every_wrong_value_is_named_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.make({"max_tasks": 0, "on_error": "ignore"})
+    assert "setting 'max_tasks' is 0" in str(caught.value)
+    assert "setting 'on_error' is 'ignore'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("- a\n", "holds list; a configuration is a mapping"), ("a: [1\n", "is not valid YAML")],
+)
+def test_a_file_that_is_no_configuration(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config.load(write(tmp_path, text), [], {})
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no configuration at .*none.yaml"):
+        config.load(tmp_path / "none.yaml")
+
+
+def test_a_setting_without_a_value_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--set 'seed': write key=value"):
+        config.load(write(tmp_path, "seed: 1\n"), ["seed"], {})
+
+
+def test_a_configuration_is_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        config.make({}).seed = 3  # type: ignore[misc]
+
+
+def test_the_schema_describes_every_setting() -> None:
+    properties = config.schema()["properties"]
+    assert set(properties) == set(config.RunConfig.model_fields)
+    assert all(properties[name].get("description") for name in properties)
+
+
+def test_live_objects_become_a_description() -> None:
+    made = config.make({"program": test_sizes_in_bytes, "dataset": [1, {"x": object()}], "seed": 4})
+    plain = config.plain(made)
+    assert plain["program"].endswith("test_sizes_in_bytes>")
+    assert plain["dataset"] == [1, {"x": "<object>"}]
+    assert plain["seed"] == 4
+
+
+def test_a_part_without_a_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"write a name, or \{engine: <name>, <option>: <value>\}"):
+        config.named({"workers": 4}, "engine")
