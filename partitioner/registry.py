@@ -76,6 +76,8 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         declared="Declared",
         expression="Expression",
         callable="Callable",
+        calibrated="Calibrated",
+        learned="Learned",
     ),
     "splits": _files(
         "partitioner.splits",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import random
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,23 @@ from partitioner.model import Attempt
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """What a program may ask about the attempt it runs in; see ``partitioner.task_context``."""
+    """What a program may ask about the attempt it runs in; see ``partitioner.task_context``.
+
+    ``devices`` are the addresses the engine assigned by resource name, such as ``{"gpu": ("0",)}``; empty where it assigns
+    none.
+    """
 
     task_key: str
     number: int
     worker_id: str
     cpus: float
     seed: int
+    devices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 _current: ContextVar[TaskContext | None] = ContextVar("partitioner_task", default=None)
+_NO_DEVICES: Mapping[str, tuple[str, ...]] = {}
+_devices: ContextVar[Mapping[str, tuple[str, ...]]] = ContextVar("partitioner_devices", default=_NO_DEVICES)
 
 
 def task_context() -> TaskContext:
@@ -39,6 +47,28 @@ def task_context() -> TaskContext:
     if context is None:
         raise ConfigError("task_context() is known only inside a program while a sub-task runs.")
     return context
+
+
+@contextlib.contextmanager
+def assigned_devices(devices: Mapping[str, tuple[str, ...]]) -> Iterator[None]:
+    """What an engine that assigns devices wraps an attempt in: they are in ``task_context()``, and CUDA sees its GPUs only.
+
+    ``CUDA_VISIBLE_DEVICES`` has no effect once a process has used CUDA; a program that keeps a model on a GPU between
+    sub-tasks should therefore go by ``task_context().devices``.
+    """
+    token = _devices.set(devices)
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if "gpu" in devices:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(devices["gpu"])
+    try:
+        yield
+    finally:
+        _devices.reset(token)
+        if "gpu" in devices:
+            if before is None:
+                del os.environ["CUDA_VISIBLE_DEVICES"]
+            else:
+                os.environ["CUDA_VISIBLE_DEVICES"] = before
 
 
 def seed_of(run_seed: int, task_key: str) -> int:
@@ -109,7 +139,9 @@ def _controller() -> Any:
 def guest(attempt: Attempt, run_seed: int) -> Iterator[None]:
     """Limit numeric threads to the attempt's cores, seed ``random`` and numpy, and make ``task_context`` known."""
     seed = seed_of(run_seed, attempt.task_key)
-    token = _current.set(TaskContext(attempt.task_key, attempt.number, attempt.worker_id, attempt.cpus, seed))
+    token = _current.set(
+        TaskContext(attempt.task_key, attempt.number, attempt.worker_id, attempt.cpus, seed, _devices.get())
+    )
     random.seed(seed)
     np.random.seed(seed)
     if "torch" in sys.modules:

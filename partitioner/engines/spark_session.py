@@ -1,0 +1,167 @@
+"""The Spark session behind the engine: the caller's, the one ``spark-submit`` prepared, or one started here."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+
+import partitioner
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", FutureWarning)  # pyspark warns about pandas 3; only Arrow paths are used here
+    from pyspark import SparkConf, SparkContext
+    from pyspark.sql import SparkSession
+
+from partitioner.errors import ConfigError, EngineLost
+
+LOCALITY_WAIT = "spark.locality.wait"
+CONNECT = (
+    "a Spark Connect session cannot run engine='spark': it has no SparkContext to place tasks on executors with; "
+    "give a classic SparkSession (for example SparkSession.builder.master(...)) or run the job through spark-submit."
+)
+
+
+class Session:
+    """A session with the settings that the engine needs, and what to undo at the end.
+
+    A session that was there before (given, active, or prepared by ``spark-submit``) is never stopped here, for in YARN and
+    Kubernetes cluster mode its end is the end of the application; only its locality wait is changed, and set back.
+    """
+
+    def __init__(
+        self, given: Any, master: str | None, conf: Mapping[str, Any], locality_wait: float | None, app_name: str
+    ) -> None:
+        _refuse_connect(given, master)
+        if locality_wait is not None and not 0 <= locality_wait < float("inf"):
+            raise ConfigError(f"engine option locality_wait is {locality_wait!r}; give seconds of at least 0, or None.")
+        self._directory: str | None = None
+        self._wait_before: str | None = None
+        conf = _as_mapping(given) | dict(conf) if isinstance(given, SparkConf) else dict(conf)
+        found = None if isinstance(given, SparkConf) else _existing(given)
+        self.ours = found is None and "PYSPARK_GATEWAY_PORT" not in os.environ
+        self.spark = found if found is not None else self._start(master, conf, app_name)
+        self.context: SparkContext = self.spark.sparkContext
+        self.jvm_context = self.context._jsc.sc()
+        if locality_wait is not None:
+            settings = self.jvm_context.conf()
+            self._wait_before = settings.get(LOCALITY_WAIT, "3s")
+            settings.set(LOCALITY_WAIT, f"{round(locality_wait * 1000)}ms")  # Spark refuses fractions of a unit
+
+    def _start(self, master: str | None, conf: dict[str, Any], app_name: str) -> SparkSession:
+        builder = SparkSession.builder.appName(str(conf.get("spark.app.name", app_name)))
+        submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+        master = master or conf.get("spark.master") or (None if submitted else "local[*,4]")
+        if master is not None:
+            builder = builder.master(master)
+        if master is not None and master.startswith("local"):
+            self._prepare_local(conf)
+        for name, value in conf.items():
+            builder = builder.config(name, _text(value))
+        if "spark.ui.showConsoleProgress" not in conf:
+            builder = builder.config("spark.ui.showConsoleProgress", "false")
+        try:
+            return builder.getOrCreate()
+        except Exception as error:
+            raise EngineLost(
+                f"no Spark session could be started at {master or 'the submitted master'}: "
+                f"{str(error).strip().splitlines()[0]}. Check the master URL and that Java 17 or later is installed."
+            ) from error
+
+    def _prepare_local(self, conf: dict[str, Any]) -> None:
+        """Executors on this machine must find the driver whatever its name resolves to, our Python and packages."""
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        if "SPARK_WORKER_DIR" not in os.environ:
+            self._directory = tempfile.mkdtemp(prefix="spark-work-")
+            os.environ["SPARK_WORKER_DIR"] = self._directory
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        packages = str(Path(partitioner.__file__).resolve().parents[1])
+        paths = [p for p in (os.environ.get("PYTHONPATH"), packages) if p]
+        conf.setdefault("spark.executorEnv.PYTHONPATH", os.pathsep.join(paths))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the context still runs."""
+        try:
+            return self.context._jsc is not None and not self.jvm_context.isStopped()
+        except (Py4JError, OSError):  # the JVM is gone
+            return False
+
+    def close(self) -> None:
+        """Stop what was started here, and set the locality wait of a caller's session back."""
+        if self.ours:
+            logging.getLogger("py4j").setLevel(logging.CRITICAL)  # the JVM may be gone already
+            self.spark.stop()
+        elif self._wait_before is not None and self.alive:
+            self.jvm_context.conf().set(LOCALITY_WAIT, self._wait_before)
+        if self._directory is not None:
+            os.environ.pop("SPARK_WORKER_DIR", None)
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def wait_for_executors(session: Session, count: Any, timeout: float) -> None:
+    """Until ``count()`` is what was asked for, or stays at one or more; EngineLost after ``timeout`` seconds."""
+    expected = _expected(session.context)
+    begin = grown = time.monotonic()
+    most = 0
+    while session.alive:
+        now, there = time.monotonic(), count()
+        if there > most:
+            most, grown = there, now
+        if there >= expected or (there and now - grown > timeout / 4):
+            return
+        if now - begin > timeout:
+            break
+        time.sleep(0.1)
+    raise EngineLost(
+        f"no Spark executor registered at {session.context.master} within {timeout:g} s. Check the master URL, that the "
+        "cluster has free cores and memory for one executor, and that executors can reach the driver."
+    )
+
+
+def _expected(context: SparkContext) -> int:
+    """Executors that the configuration promises; 1 where it promises none."""
+    master, conf = context.master or "", context.getConf()
+    if master.startswith("local-cluster["):
+        return int(master.partition("[")[2].partition(",")[0])
+    if conf.get("spark.dynamicAllocation.enabled", "false") == "true":
+        least = [conf.get(f"spark.dynamicAllocation.{k}", "0") for k in ("minExecutors", "initialExecutors")]
+        return max(1, *(int(n or 0) for n in least))
+    return max(1, int(conf.get("spark.executor.instances", "1") or 1))
+
+
+def _refuse_connect(given: Any, master: str | None) -> None:
+    if ".connect" in type(given).__module__ or (master or "").startswith("sc://"):
+        raise ConfigError(CONNECT)
+    if given is None and master is None and os.environ.get("SPARK_REMOTE"):
+        raise ConfigError(f"SPARK_REMOTE is {os.environ['SPARK_REMOTE']!r}: {CONNECT}")
+
+
+def _existing(given: Any) -> SparkSession | None:
+    """The session of what the caller gave, or the one that is active in this process."""
+    if isinstance(given, SparkSession):
+        return given
+    if isinstance(given, SparkContext):
+        return SparkSession(given)
+    if given is not None:
+        raise ConfigError(
+            f"engine option session is a {type(given).__name__}; give a SparkSession, SparkContext or SparkConf."
+        )
+    return SparkSession.getActiveSession()
+
+
+def _as_mapping(conf: SparkConf) -> dict[str, Any]:
+    return dict(conf.getAll())
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,99 @@
+"""What Spark runs on an executor: one attempt per partition, its event sent back through an accumulator.
+
+Spark tries a task again by itself when its Python worker or its executor dies, and after it was killed. That next try does
+not run the program: it says that the one before it is gone, and the coordinator decides what comes next. With speculation
+a second try may be a copy beside a healthy first one; then both run and the conditional commit keeps one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from pyspark import Accumulator, AccumulatorParam, TaskContext
+
+from partitioner.attempt.execute import run_attempt
+from partitioner.attempt.surroundings import assigned_devices
+from partitioner.model import Attempt, Event, EventKind
+
+
+class EventsParam(AccumulatorParam[list[Event]]):
+    """Gathers events in a task; on the driver hands them to ``sink`` the moment that Spark merges a finished task."""
+
+    def __init__(self, sink: Callable[[Event], None] | None = None) -> None:
+        self.sink = sink
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EventsParam, ()  # the sink stays on the driver
+
+    def zero(self, value: list[Event]) -> list[Event]:
+        """No events."""
+        return []
+
+    def addInPlace(self, value1: list[Event], value2: list[Event]) -> list[Event]:
+        """All events of both, or to the sink."""
+        if self.sink is None:
+            return value1 + value2
+        for event in value2:
+            self.sink(event)
+        return value1
+
+
+def run_partition(events: Accumulator[list[Event]], speculation: bool, attempts: Iterable[Attempt]) -> Iterator[int]:
+    """Run the attempt of this partition on the executor it reached, which its record will name."""
+    context = TaskContext.get()
+    again = context is not None and context.attemptNumber() > 0 and not speculation
+    for attempt in attempts:
+        if again:
+            detail = {"message": "Spark started the task again: the process that ran it died or the task was killed"}
+            events.add([Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id, error=detail)])
+            continue
+        with assigned_devices(_devices(context)):
+            events.add([run_attempt(replace(attempt, worker_id=executor_id() or attempt.worker_id))])
+    return iter(())
+
+
+def _devices(context: TaskContext | None) -> Mapping[str, tuple[str, ...]]:
+    """Addresses of the devices that Spark gave this task, by resource name."""
+    if context is None:
+        return {}
+    return {name: tuple(info.addresses) for name, info in context.resources().items()}
+
+
+@lru_cache(maxsize=1)
+def executor_id() -> str | None:
+    """The id of the executor that this Python worker belongs to, None in local mode.
+
+    Spark does not tell Python workers; every executor carries the id on its command line.
+    """
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process().parents():
+            words: list[str] = process.cmdline()
+            if "--executor-id" in words[:-1]:
+                return words[words.index("--executor-id") + 1]
+    return None
+
+
+def call_partition(function: Callable[..., Any], args: Sequence[Any], asked: Iterable[str]) -> Iterator[bytes]:
+    """The pickled (executor id, result or exception) of a function called on whichever executor this is."""
+    for wanted in asked:
+        try:
+            answer = function(*args)
+        except Exception as error:
+            answer = error
+        yield _pickled(executor_id() or wanted, answer)
+
+
+def _pickled(executor: str, answer: Any) -> bytes:
+    import cloudpickle
+
+    try:
+        return bytes(cloudpickle.dumps((executor, answer)))
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        return bytes(cloudpickle.dumps((executor, TypeError(f"the answer cannot be pickled: {error}"))))
