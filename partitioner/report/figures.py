@@ -23,6 +23,7 @@ INK, MUTED, LINE, BLUE, LIGHT, RED, AMBER, GREY = (
 )
 POINTS = 4000  # points drawn one by one; beyond, their density and the farthest ones
 OUTLIERS = 200
+SAMPLE = 1500  # sub-tasks in the figure of memory
 WORKERS = 60  # bars drawn one by one; beyond, their distribution
 DECADES = 20.0  # largest over smallest from which an axis is logarithmic
 
@@ -127,8 +128,8 @@ def memory_scatter(facts: Facts) -> go.Figure | None:
     known = np.flatnonzero(np.isfinite(facts.peak_memory) & (facts.peak_memory > 0))
     if not len(known):
         return None
-    if len(known) > POINTS:
-        known = known[np.linspace(0, len(known) - 1, POINTS).astype(np.int64)]
+    if len(known) > SAMPLE:
+        known = known[np.linspace(0, len(known) - 1, SAMPLE).astype(np.int64)]
     x = facts.predicted_memory[known] / 1e6
     peak = facts.peak_memory[known] / 1e6
     growth = np.maximum(peak - facts.baseline_memory[known] / 1e6, 0.0)

@@ -43,7 +43,7 @@ def _parts(facts: Facts, summary: Summary) -> list[str]:
         ),
         _section(
             "Predicted against measured memory",
-            "The peak includes the worker process itself; on the dotted line predicted equals measured.",
+            _memory_note(summary),
             _figure(figures.memory_scatter(facts), "memory"),
         ),
         _section("Workers", _worker_note(summary), _figure(figures.worker_bars(summary), "workers")),
@@ -63,7 +63,7 @@ def _header(facts: Facts, s: Summary) -> str:
         f"dataset {config.get('dataset')}",
         f"{s.engine or 'no engine yet'}, {words.count(s.workers)} workers, {s.slots:g} slots",
         f"placed by {s.algorithm}" if s.algorithm else "not placed yet",
-        f"cost {config.get('cost')}",
+        f"cost {facts.plan.get('reasons', {}).get('cost source', config.get('cost'))}",
     ]
     return (
         f'<header><h1>Run {escape(s.run_id)}</h1><span class="pill {escape(s.status)}">{escape(s.status)}</span></header>'
@@ -130,7 +130,7 @@ def _figure(figure: go.Figure | None, name: str) -> str | None:
 
 
 def _timeline_note(facts: Facts, s: Summary) -> str:
-    drawn = f"{words.count(s.attempts)} attempts on {len(s.loads)} workers"
+    drawn = f"{words.count(s.attempts)} attempts on {words.count(len(s.loads))} workers"
     ran = f"{words.share(s.obeyed)} ran where asked; {words.share(s.moved)} of sub-tasks were re-placed while running"
     note = f"{drawn}; {ran}."
     if len(facts.history.tries) > BARS and len(s.loads) <= LANES:
@@ -146,6 +146,11 @@ def _time_note(s: Summary) -> str:
         f"Median error {words.share(s.error_median)}, nine in ten within {words.share(s.error_p90)}{scaled}. "
         "Above the dotted line a sub-task took longer than predicted; red: half as long again."
     )
+
+
+def _memory_note(s: Summary) -> str:
+    sample = f" A sample of {words.count(figures.SAMPLE)} sub-tasks." if s.committed > figures.SAMPLE else ""
+    return f"The peak includes the worker process itself; on the dotted line predicted equals measured.{sample}"
 
 
 def _worker_note(s: Summary) -> str:

@@ -93,7 +93,8 @@ def merged(told: History, ran: Sequence[Try], lanes: Sequence[int]) -> list[Bar]
 
 def _bars(told: History, bars: Sequence[Bar], bands: dict[str, tuple[int, int]]) -> go.Figure:
     figure = go.Figure()
-    shortest = told.seconds / PIXELS
+    shortest = 2.5 * told.seconds / PIXELS  # a bad attempt must be seen however short it was
+    outline = 0.6 if len(bars) <= BARS // 2 else 0.0
     for outcome, color in COLORS.items():
         chosen = [b for b in bars if b.outcome == outcome]
         if not chosen:
@@ -102,11 +103,14 @@ def _bars(told: History, bars: Sequence[Bar], bands: dict[str, tuple[int, int]])
             go.Bar(
                 orientation="h",
                 base=[b.start for b in chosen],
-                x=[max(b.finish - b.start, shortest) for b in chosen],
+                x=[max(b.finish - b.start, 0.0 if outcome == COMMITTED else shortest) for b in chosen],
                 y=[b.lane for b in chosen],
                 width=0.82,
                 name=outcome,
-                marker={"color": color, "line": {"width": 0.6, "color": "#ffffff"}},
+                marker={
+                    "color": color,
+                    "line": {"width": outline if outcome == COMMITTED else 0.0, "color": "#ffffff"},
+                },
                 hovertext=[_hover(b) for b in chosen],
                 hoverinfo="text",
             )
@@ -168,7 +172,7 @@ def _busy_map(told: History, ran: Sequence[Try], workers: Sequence[str]) -> go.F
                 hoverinfo="text",
             )
         )
-    figure.update_yaxes(title={"text": f"{len(workers)} workers"}, autorange="reversed", showgrid=False)
+    figure.update_yaxes(title={"text": f"{words.count(len(workers))} workers"}, autorange="reversed", showgrid=False)
     return figure
 
 
@@ -186,25 +190,18 @@ def _add_span(row: np.ndarray[tuple[int], np.dtype[np.float64]], start: float, f
 def _marks(figure: go.Figure, told: History, summary: Summary) -> None:
     """Where the plan said the end would be, the bound, and where a new driver took over."""
     for session in told.sessions[1:]:
-        figure.add_vline(
-            x=session.offset,
-            line={"color": INK, "width": 1.5, "dash": "dash"},
-            annotation={"text": "resumed", "yref": "paper", "y": 1.0, "yanchor": "bottom", "font": {"color": INK}},
-        )
+        _mark(figure, told, session.offset, "resumed", INK)
     base = told.sessions[-1].offset
     predicted = summary.predicted_makespan
-    if predicted is not None and base + predicted <= told.seconds * 1.5:
-        figure.add_vline(
-            x=base + predicted,
-            line={"color": MUTED, "width": 1.5, "dash": "dot"},
-            annotation={
-                "text": "planned end",
-                "yref": "paper",
-                "y": 1.0,
-                "yanchor": "bottom",
-                "font": {"color": MUTED},
-            },
-        )
+    if predicted is not None and base + predicted <= told.seconds:
+        _mark(figure, told, base + predicted, "planned end", MUTED)
+
+
+def _mark(figure: go.Figure, told: History, x: float, text: str, color: str) -> None:
+    """A dashed line with its name above the plot, kept inside the figure."""
+    anchor = "right" if x > 0.85 * told.seconds else "left"
+    note = {"text": text, "yref": "paper", "y": 1.0, "yanchor": "bottom", "xanchor": anchor, "font": {"color": color}}
+    figure.add_vline(x=x, line={"color": color, "width": 1.5, "dash": "dash"}, annotation=note)
 
 
 def _paused(told: History) -> str:
