@@ -54,7 +54,7 @@ def cost(config: RunConfig, described: Dataset, job: Job | None = None) -> Costs
     model: Any = resolve_cost(config.cost)
     if job is not None and hasattr(model, "bind"):
         columns = None if job.columns is None else list(job.columns)
-        model = model.bind(build=pilot_program(job), columns=columns)
+        model = model.bind(build=pilot_program(job), columns=columns, program=programs.name_of(job.program))
     return checked(model.estimate(described), described)
 
 

@@ -14,7 +14,7 @@ from partitioner.costs.measurements import Measurements
 from partitioner.costs.memory import positive
 from partitioner.costs.pilot import LEAST_PIECES, Pilot, choose
 from partitioner.costs.runner import InProcess, Program, Runner
-from partitioner.costs.terms import Term, automatic, candidates, columns
+from partitioner.costs.terms import Term, attach, automatic, candidates, columns
 from partitioner.errors import ConfigError
 from partitioner.model import Costs, Dataset
 from partitioner.model.data import Ints
@@ -54,6 +54,7 @@ class Calibrated:
         self.features = None if features is None else list(features)
         self.budget_share, self.budget_seconds = budget_share, budget_seconds
         self.options = FitOptions(quantile=quantile, clock=clock, seed=seed)
+        self.program = ""
         self.runner: Runner | None = None
         self.read_columns: list[str] | None = None
         self.measurements: Measurements | None = None
@@ -62,15 +63,20 @@ class Calibrated:
         self._fitted_for: tuple[Any, ...] = ()
 
     def bind(
-        self, build: Callable[[], Program] | None = None, runner: Runner | None = None, columns: list[str] | None = None
+        self,
+        build: Callable[[], Program] | None = None,
+        runner: Runner | None = None,
+        columns: list[str] | None = None,
+        program: str = "",
     ) -> Calibrated:
         """A copy that runs the program which ``build`` makes, in this process, or whatever ``runner`` does.
 
-        ``columns`` are those the program reads, None for all.
+        ``columns`` are those the program reads, None for all; ``program`` names it in what the model tells.
         """
         if (build is None) == (runner is None):
             raise ConfigError("bind a cost model to either build, which makes the program, or a runner.")
         bound = copy.copy(self)
+        bound.program = program
         bound.runner = runner if build is None else InProcess(build, columns)
         bound.read_columns = columns
         bound.fitted, bound._fitted_for = None, ()
@@ -81,6 +87,10 @@ class Calibrated:
         fitted = self.calibrate(dataset)
         extra = {} if self.pilot is None or self.measurements is None else self._spent(dataset, fitted)
         return fitted.estimate(dataset, self.name, extra)
+
+    def prepare(self, dataset: Dataset) -> Dataset:
+        """The dataset with the per-row terms in use kept as features of its fragments: read once, shared out by cuts."""
+        return attach(dataset, self.calibrate(dataset).terms)
 
     def terms(self, dataset: Dataset) -> list[Term]:
         """The terms considered for ``dataset``."""
@@ -150,6 +160,7 @@ class Calibrated:
         work = float(fitted.predict(values)[0].sum()) + fitted.fixed_seconds * len(dataset.fragments)
         return {
             "model": "calibrated",
+            "program": self.program,
             "pilot": {
                 "pieces": len(self.measurements),
                 "seconds": spent,

@@ -21,8 +21,8 @@ from partitioner.model.data import Floats, Ints
 
 PARENTS = 24
 READ_LIMIT = 256 << 20
-SINGLES = 16
-BLOCKS = 24
+SINGLES = 18
+BLOCKS = 12
 LEAST_PIECES = 6
 LEAST_BYTES = 2048
 TOUCHED = "bytes touched"

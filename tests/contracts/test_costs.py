@@ -8,8 +8,19 @@ import pytest
 
 from partitioner import registry
 from partitioner.costs.base import CostModel
+from partitioner.costs.calibrated import Calibrated
+from partitioner.costs.learned import Learned
+from partitioner.costs.measurements import Timing
 from partitioner.costs.resolve import resolve
+from partitioner.model import Dataset, Fragments
 from partitioner.testing.costs import CostModelContract
+
+
+def timed(dataset: Dataset, pieces: Fragments, seconds_limit: float) -> list[Timing]:
+    """A runner whose clock is a formula."""
+    sizes = pieces.stop - pieces.start
+    return [Timing(0.001 + 0.01 * float(n), peak_memory_bytes=1e8 + 100.0 * float(n)) for n in sizes]
+
 
 CASES: dict[str, Callable[[], CostModel]] = {
     "rows": lambda: resolve("rows"),
@@ -17,6 +28,8 @@ CASES: dict[str, Callable[[], CostModel]] = {
     "declared": lambda: resolve([1.0, 2.0, 3.0, 4.0]),
     "expression": lambda: resolve("2e-6 * len(text) ** 2"),
     "callable": lambda: resolve(lambda fragment: fragment.rows * 0.5),
+    "calibrated": lambda: Calibrated().bind(runner=timed),
+    "learned": lambda: Learned("no-such-profiles.sqlite").bind(runner=timed, program="module:function"),
 }
 
 

@@ -1,0 +1,189 @@
+"""Cost learned from earlier runs of the same program on data of the same shape."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from partitioner.costs.calibrated import Calibrated
+from partitioner.costs.drift import DriftReport, detect
+from partitioner.costs.fit import fit
+from partitioner.costs.fitted import Fitted
+from partitioner.costs.measurements import Measurements
+from partitioner.costs.profile import Profile, ProfileKey, ProfileStore
+from partitioner.costs.runner import Program, Runner
+from partitioner.costs.terms import Term, attach
+from partitioner.errors import ConfigError
+from partitioner.model import Costs, Dataset
+from partitioner.model.data import Floats
+
+LEAST = 8
+"""Measurements a profile needs before it replaces the pilot."""
+
+FITTED_AT_MOST = 600
+
+
+class Learned:
+    """Costs from the profile at ``store``; where there is none yet, from a pilot, whose measurements begin one.
+
+    ``bind`` names the program; ``estimate`` reads the profile; ``observe`` adds a run to it and tells drift. Features,
+    budget and quantile are those of the pilot (see ``Calibrated``). Of several worker classes with a profile the first in
+    alphabetical order, or the one bound, is the reference; the others give ``seconds_by_class``.
+    """
+
+    name = "learned"
+
+    def __init__(
+        self,
+        store: str | Path | None = None,
+        features: Sequence[str] | None = None,
+        budget_share: float = 0.01,
+        budget_seconds: float = 60.0,
+        quantile: float = 0.99,
+        clock: str = "wall",
+        seed: int = 0,
+    ) -> None:
+        self.store = ProfileStore(store)
+        self.pilot = Calibrated(features, budget_share, budget_seconds, quantile, clock, seed)
+        self.program = ""
+        self.worker_class: str | None = None
+        self._fits: dict[tuple[ProfileKey, float], Fitted] = {}
+
+    def bind(
+        self,
+        build: Callable[[], Program] | None = None,
+        runner: Runner | None = None,
+        columns: list[str] | None = None,
+        program: str = "",
+        worker_class: str | None = None,
+    ) -> Learned:
+        """A copy for ``program``, a stable name such as ``module:function``; ``build`` or ``runner`` serve a first pilot."""
+        bound = copy.copy(self)
+        if build is not None or runner is not None:
+            bound.pilot = self.pilot.bind(build, runner, columns)
+        bound.program, bound.worker_class = program, worker_class
+        return bound
+
+    def estimate(self, dataset: Dataset) -> Costs:
+        """Costs of n fragments. ConfigError where there is no profile and no program to run a pilot with."""
+        found = self._profiles(dataset)
+        if not found:
+            costs = self.pilot.estimate(dataset)
+            note = f"no profile of {self.program!r} for this data yet: measured on a pilot, which begins one"
+            return replace(costs, source=self.name, details={**costs.details, "profile": note})
+        reference = self.worker_class if self.worker_class in found else min(found)
+        costs = self._fit(dataset, reference, found).estimate(
+            dataset, self.name, self._about(found[reference], reference)
+        )
+        others = {c: self._fit(dataset, c, found).estimate(dataset, self.name) for c in found if c and c != reference}
+        return replace(costs, seconds_by_class={c: other.seconds for c, other in others.items()})
+
+    def prepare(self, dataset: Dataset) -> Dataset:
+        """The dataset with the per-row terms in use kept as features, so that sub-tasks carry them to ``observe``."""
+        found = self._profiles(dataset)
+        terms = [t for c in found for t in self._fit(dataset, c, found).terms] or list(
+            self.pilot.calibrate(dataset).terms
+        )
+        return attach(dataset, list(dict.fromkeys(terms)))
+
+    def terms(self, dataset: Dataset) -> list[Term]:
+        """The terms that a run's measurements should have where they are known."""
+        return self.pilot.terms(dataset)
+
+    def observe(self, dataset: Dataset, measurements: Measurements, run_id: str = "") -> list[DriftReport]:
+        """Add a run to the profiles, one per worker class, and compare it with what they predicted before.
+
+        A run is added once, whatever is called again after a resume. The pilot's pieces begin a new profile where the run
+        had only few sub-tasks.
+        """
+        run_id = run_id or uuid.uuid4().hex
+        terms = self.terms(dataset)
+        found = self._profiles(dataset)
+        reports = []
+        for worker_class in dict.fromkeys(measurements.worker_class):
+            part = measurements.take(np.array([c == worker_class for c in measurements.worker_class]))
+            key = self._key(dataset, worker_class)
+            drift = None
+            if worker_class in found:
+                drift = self._drift(self._fit(dataset, worker_class, found), part, worker_class)
+                reports.append(drift)
+            elif self.pilot.measurements is not None and len(part) < LEAST:
+                self.store.add(key, _without_reading(self.pilot.measurements), terms, f"pilot of {run_id}")
+            self.store.add(key, part, terms, run_id, drift)
+        self._fits.clear()
+        return reports
+
+    def _drift(self, fitted: Fitted, part: Measurements, worker_class: str) -> DriftReport:
+        steady = part.take(~part.first) if (~part.first).sum() >= 3 else part
+        actual = steady.cpu_seconds if self.pilot.options.clock == "cpu" else steady.seconds
+        on = f" on {worker_class!r} workers" if worker_class else ""
+        missing = [t for t in fitted.terms if t.name not in steady.columns]
+        if missing:
+            return DriftReport(False, 1.0, 0.0, np.inf, 0, f"drift unknown: the run did not record {missing[0].name}.")
+        return detect(_predicted(fitted, steady), actual, f"{self.program}{on}")
+
+    def _profiles(self, dataset: Dataset) -> dict[str, Profile]:
+        """Profiles with enough measurements, by worker class."""
+        if not self.program:
+            raise ConfigError(
+                "cost 'learned' keeps profiles by program, and no program is named here; use partitioner.run or give a "
+                "program to partitioner.plan."
+            )
+        classes = self.store.classes(self.program, shape_of(dataset))
+        loaded = {c: self.store.load(self._key(dataset, c)) for c in classes}
+        return {c: p for c, p in loaded.items() if p is not None and len(p.measurements) >= LEAST}
+
+    def _key(self, dataset: Dataset, worker_class: str) -> ProfileKey:
+        return ProfileKey(self.program, shape_of(dataset), worker_class)
+
+    def _fit(self, dataset: Dataset, worker_class: str, found: dict[str, Profile]) -> Fitted:
+        key = (self._key(dataset, worker_class), found[worker_class].updated)
+        if key not in self._fits:
+            profile = found[worker_class]
+            latest = np.arange(len(profile.measurements))[-FITTED_AT_MOST:]
+            # Only terms that this dataset has: a connector may describe other features than it did.
+            usable = set(self.terms(dataset))
+            self._fits[key] = fit(
+                profile.measurements.take(latest), [t for t in profile.terms if t in usable], self.pilot.options
+            )
+        return self._fits[key]
+
+    def _about(self, profile: Profile, worker_class: str) -> dict[str, Any]:
+        return {
+            "model": "learned",
+            "profile": {
+                "store": self.store.location,
+                "program": self.program,
+                "worker_class": worker_class,
+                "runs": profile.runs,
+                "measurements": len(profile.measurements),
+                "updated": profile.updated,
+            },
+        }
+
+
+def shape_of(dataset: Dataset) -> str:
+    """A hash of the column names and types, or of the features known where there is no schema."""
+    if dataset.schema is not None:
+        text = "\n".join(f"{field.name}: {field.type}" for field in dataset.schema)
+    else:
+        text = "\n".join(sorted(dataset.fragments.features))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _predicted(fitted: Fitted, m: Measurements) -> Floats:
+    if not fitted.terms:
+        return np.full(len(m), fitted.fixed_seconds)
+    return fitted.predict(m.columns)[0] + fitted.fixed_seconds
+
+
+def _without_reading(m: Measurements) -> Measurements:
+    """Pilot pieces beside whole sub-tasks: what a small piece took to read says nothing of its size."""
+    return replace(m, seconds=np.maximum(m.seconds - m.read_seconds, 0.0), read_seconds=np.zeros(len(m)))
