@@ -12,19 +12,45 @@ def explain(plan: Plan, limit: int = 20) -> str:
     """Figures first, then what backs them, then the first assignments and their reasons."""
     from partitioner.placement.decisions import decisions
 
+    proof = ", proven optimal" if plan.reasons.get("proven_optimal") and plan.objective == "makespan" else ""
     lines = [
         f"{len(plan)} sub-tasks on {len(plan.workers)} workers by {plan.algorithm}",
-        f"makespan {plan.makespan:.4g} s, lower bound {plan.lower_bound:.4g} s, gap {plan.gap:.2%}, "
+        f"makespan {plan.makespan:.4g} s, lower bound {plan.lower_bound:.4g} s, gap {plan.gap:.2%}{proof}, "
         f"utilization {plan.utilization:.1%}",
     ]
-    lines += [f"{key}: {value}" for key, value in plan.reasons.items()]
+    if plan.objective != "makespan":
+        lines.append(f"objective {plan.objective}: {plan.value:.6g}")
+    for key, value in plan.reasons.items():
+        if key not in ("gpu_devices", "proven_optimal"):
+            lines += _reason(key, value)
     lines += decisions(plan, limit)
+    if len(plan) > limit:
+        lines.append(f"... and {len(plan) - limit} more sub-tasks")
     return "\n".join(lines)
+
+
+def _reason(key: str, value: Any) -> list[str]:
+    """One line, or one per entry of a table of figures."""
+    name = key.replace("_", " ")
+    if not isinstance(value, dict):
+        return [f"{name}: {_short(value)}"]
+    if value and all(isinstance(v, dict) for v in value.values()):
+        return [
+            f"{name}:",
+            *(f"  {k}: " + ", ".join(f"{a} {_short(b)}" for a, b in v.items()) for k, v in value.items()),
+        ]
+    return [f"{name}: " + ", ".join(f"{k} {_short(v)}" for k, v in value.items())]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
     """Plain values: the figures, and one entry per assignment."""
-    order = plan.order
+    order = plan.order.tolist()
+    start, finish, worker = plan.start.tolist(), plan.finish.tolist(), plan.worker.tolist()
+    names = plan.workers.worker_id
     return {
         "algorithm": plan.algorithm,
         "objective": plan.objective,
@@ -39,10 +65,10 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "assignments": [
             {
                 "task_id": task_id,
-                "worker_id": plan.workers.worker_id[plan.worker[i]],
-                "start": float(plan.start[i]),
-                "finish": float(plan.finish[i]),
-                "order": int(order[i]),
+                "worker_id": names[worker[i]],
+                "start": start[i],
+                "finish": finish[i],
+                "order": order[i],
             }
             for i, task_id in enumerate(plan.tasks.task_id.to_pylist())
         ],
@@ -50,5 +76,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
 
 
 def to_html(plan: Plan) -> str:
-    """The explanation as preformatted HTML, for notebooks."""
-    return f"<pre>{escape(explain(plan))}</pre>"
+    """The explanation and a Gantt picture, for notebooks."""
+    from partitioner.report.gantt import to_svg
+
+    return f"<pre>{escape(explain(plan))}</pre>{to_svg(plan) if len(plan) else ''}"

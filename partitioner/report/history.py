@@ -189,8 +189,8 @@ def _commit(book: _Book, record: CommitRecord, tries: list[Try]) -> None:
 
 def _place_in_time(sessions: list[Session]) -> None:
     clock = 0.0
-    for session, after in zip(sessions, [*sessions[1:], None], strict=True):
-        if after is not None:
-            session.finish = min(session.finish, after.start)
+    for k, session in enumerate(sessions):
+        if k + 1 < len(sessions):
+            session.finish = min(session.finish, sessions[k + 1].start)
         session.offset = clock
         clock += session.seconds

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
+
 from partitioner.model.plan import Plan
+
+STAGES = ("dataset", "cost", "split", "place", "execute", "reduce", "report")
+
+
+def flow_to_mermaid(details: dict[str, str] | None = None) -> str:
+    """The seven stages as a flow chart; ``details`` adds a line to the stages it names."""
+    known = details or {}
+    lines = ["flowchart LR"]
+    for stage in STAGES:
+        text = f"{stage}<br/>{_plain(known[stage])}" if stage in known else stage
+        lines.append(f'    {stage}["{text}"]')
+    lines += [f"    {a} --> {b}" for a, b in zip(STAGES, STAGES[1:], strict=False)]
+    return "\n".join(lines)
 
 
 def plan_to_mermaid(plan: Plan, limit: int = 200) -> str:
-    """A Mermaid gantt chart: one section per worker, one bar per sub-task, at most ``limit`` bars."""
+    """A Mermaid gantt chart: one section per worker, one bar per sub-task, at most ``limit`` bars; a bar is at least 1 ms."""
     lines = [
         "gantt",
-        f"    title {plan.algorithm}: makespan {plan.makespan:.4g} s",
+        f"    title {plan.algorithm}, makespan {plan.makespan:.4g} s",
         "    dateFormat x",
         "    axisFormat %X",
     ]
-    shown = sorted(range(len(plan)), key=lambda i: (int(plan.worker[i]), float(plan.start[i])))[:limit]
     last = -1
-    for i in shown:
+    for i in np.lexsort((plan.start, plan.worker))[:limit].tolist():
         j = int(plan.worker[i])
         if j != last:
-            lines.append(f"    section {plan.workers.worker_id[j]}")
+            lines.append(f"    section {_plain(plan.workers.worker_id[j])}")
             last = j
         begin, end = round(plan.start[i] * 1000), round(plan.finish[i] * 1000)
-        lines.append(f"    {plan.tasks.task_id[i].as_py()} : {begin}, {max(end, begin + 1)}")
+        lines.append(f"    {_plain(str(plan.tasks.task_id[i].as_py()))} : {begin}, {max(end, begin + 1)}")
     if len(plan) > limit:
         lines.append(f"    %% {len(plan) - limit} more sub-tasks not drawn")
     return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Without the characters that end a Mermaid token."""
+    return re.sub(r"[:;,#\"\n\[\]{}]", " ", text).strip() or "-"

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from partitioner.report.facts import read
+from partitioner.report.report import Report
+from partitioner.report.summary import summarise
+
+
+def test_figures_of_a_run_with_a_failed_and_a_lost_attempt(troubled):
+    s = summarise(read(troubled()))
+    assert (s.status, s.sub_tasks, s.committed, s.attempts) == ("complete", 4, 4, 6)
+    assert (s.retries, s.failed, s.lost, s.cancelled) == (2, 1, 1, 0)
+    assert (s.makespan, s.predicted_makespan, s.lower_bound, s.gap) == (12.0, 6.0, 6.0, 0.0)
+    assert (s.busy, s.wasted) == (14 / 24, 2.5 / 24)
+    assert s.hindsight_bound == 7.0  # 14 measured seconds over 2 slots
+    assert (s.obeyed, s.moved) == (5 / 6, 1 / 4)
+
+
+def test_predictions_in_seconds_are_compared_as_they_are(troubled):
+    s = summarise(read(troubled()))
+    assert (s.unit, s.scaled, s.scale) == ("seconds", False, 14 / 12)
+    assert (s.error_median, s.error_p90) == (0.0, pytest.approx(0.35))
+    assert [(w.task_key, w.worker_id, w.predicted, w.actual) for w in s.stragglers] == [("t000003", "w0", 2.0, 4.0)]
+
+
+def test_stand_ins_for_seconds_are_scaled_to_what_was_measured(hands, tmp_path):
+    records = [hands.record(0, "w0", 0.0, 1.0), hands.record(1, "w1", 0.0, 5.0)]
+    lines = [hands.line("session", -0.1, engine="dask", workers=["w0", "w1"]), *hands.ran(records[0])]
+    run = hands.write_run(tmp_path / "r", hands.plan_of([100.0, 200.0], unit="rows"), lines, records)
+    s = summarise(read(run))
+    assert (s.scaled, s.scale) == (True, 6 / 300)
+    assert (s.predicted_makespan, s.lower_bound) == (4.0, 4.0)  # 200 rows at 0.02 s
+    assert s.error_median == pytest.approx((1.0 + 0.2) / 2)  # 2 s for 1 s, 4 s for 5 s
+    assert "Costs are rows, not seconds" in str(Report.of(run))
+
+
+def test_rows_are_counted_from_commit_records(troubled):
+    s = summarise(read(troubled(quarantined=3)))
+    assert (s.rows_in, s.rows_out, s.quarantined) == (40, 37, 3)
+
+
+def test_rows_that_do_not_add_up_are_told(hands, tmp_path):
+    plan = hands.plan_of([1.0], workers=1)
+    lines = [hands.line("session", 0.0, workers=["w0"]), hands.line("end", 2.0)]
+    run = hands.write_run(tmp_path / "r", plan, lines, [hands.record(0, "w0", 0.0, 1.0, rows_out=9)])
+    s = summarise(read(run))
+    assert (s.status, s.reason) == ("failed", "Rows do not add up: t000000 read 10, wrote 9, set aside 0.")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [("Interrupted", "interrupted"), ("RunFailed", "failed"), (None, "unfinished")],
+)
+def test_how_a_partial_run_stopped(hands, tmp_path, error, status):
+    end = [hands.line("stopped", 3.0, error={"type": error, "message": "why"})] if error else []
+    lines = [hands.line("session", -0.1, engine="dask", workers=["w0", "w1"]), *end]
+    run = hands.write_run(tmp_path / "r", hands.plan_of([1.0, 1.0]), lines, [hands.record(0, "w0", 0.0, 1.0)])
+    s = summarise(read(run))
+    assert (s.status, s.committed, s.sub_tasks) == (status, 1, 2)
+    assert "so far" in str(Report.of(run))
+
+
+def test_a_run_that_never_placed_anything_still_has_a_report(hands, tmp_path):
+    s = summarise(read(hands.write_run(tmp_path / "r", None, [], [])))
+    assert (s.status, s.sub_tasks, s.makespan, s.busy, s.workers) == ("unfinished", 3, None, None, 0)
+
+
+def test_of_a_resumed_run_the_last_session_is_compared_with_its_plan(hands, tmp_path):
+    records = [hands.record(0, "w0", 0.0, 4.0), hands.record(1, "w0", 100.0, 104.0)]
+    lines = [
+        hands.line("session", -1.0, engine="dask", workers=["w0"]),
+        *hands.ran(records[0])[1:],
+        hands.line("session", 99.0, engine="serial", workers=["w0"], committed=1),
+        *hands.ran(records[1]),
+        hands.line("end", 105.0),
+    ]
+    run = hands.write_run(tmp_path / "r", hands.plan_of([4.0, 4.0], workers=1), lines, records)
+    s = summarise(read(run))
+    assert (s.sessions, s.engine, s.makespan, s.total_seconds) == (2, "serial", 6.0, 11.0)
+    assert s.busy == 8 / 11
