@@ -16,12 +16,15 @@ from partitioner.placement.problem import Problem
 _TASKS_PER_SECOND = 250_000
 _GOOD_ENOUGH = 1e-4
 _LARGE = 100_000
+_FIRST = "lpt"
+_LOADING = 0.25
+_PARTS = {"search": 1.0, "exact": 3.0}
 
 
 class Auto(Algorithm):
     """Runs ``lpt`` first, then the other list schedulers, then searches from the best plan, then exact methods.
 
-    Budget: the time limit, or 1 s plus 1 s per 250,000 tasks. A result comes at any limit; what did not get its turn is listed.
+    Budget: the time limit, or 1 s plus 1 s per 250,000 tasks. A result comes at any limit; what got no turn is listed.
     Members are whatever the registry holds whose declared support covers the problem.
     """
 
@@ -61,13 +64,10 @@ class _Portfolio:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def run_lists(self) -> None:
-        """The fast ones; each is expected to take as long as the slowest so far."""
-        members = self._members("list")
-        members.sort(key=lambda a: (a.name != "lpt", a.name == "lp_rounding", a.name))
-        longest = 0.0
-        for algorithm in members:
-            if self.best is not None and (self._done() or time.monotonic() + longest > self.deadline):
-                self.skipped[algorithm.name] = "plan proven optimal" if self._done() else "time budget"
+        """The fast ones, ``lpt`` first; each is expected to take as long as the slowest so far."""
+        longest = self._try(registry.load("placements", _FIRST)(), self.deadline)
+        for algorithm in self._members("list"):
+            if self._over(algorithm.name, longest):
                 continue
             longest = max(longest, self._try(algorithm, self.deadline))
         start = time.monotonic()
@@ -77,40 +77,50 @@ class _Portfolio:
 
     def run_searches(self) -> None:
         """Searches share what is left after a part for exact methods; whoever stops early leaves its time to the next."""
-        searches, exact = self._members("search"), self._members("exact")
+        searches = self._members("search")
         searches.sort(key=lambda a: (a.name != "local_search", a.name != "hybrid", a.name))
-        turns = [*searches, *exact]
+        turns = [*searches, *self._members("exact")]
         for k, algorithm in enumerate(turns):
-            now = time.monotonic()
-            if self._done() or now >= self.deadline:
-                self.skipped[algorithm.name] = "plan proven optimal" if self._done() else "time budget"
+            if self._over(algorithm.name, 0.0):
                 continue
-            parts = sum(3.0 if a.role == "exact" else 1.0 for a in turns[k:])
-            mine = 3.0 if algorithm.role == "exact" else 1.0
-            self._try(algorithm, now + (self.deadline - now) * mine / parts)
+            now = time.monotonic()
+            parts = sum(_PARTS[a.role] for a in turns[k:])
+            self._try(algorithm, now + (self.deadline - now) * _PARTS[algorithm.role] / parts)
         polish = next((a for a in searches if a.name == "local_search"), None)
         late = time.monotonic() < self.deadline and self.winner not in ("local_search", "")
         if polish is not None and late and not self._done():
             self._try(polish, self.deadline, label="local_search on the winner")
 
+    def _over(self, name: str, expected: float) -> bool:
+        """Whether ``name`` must do without a turn; notes why."""
+        if self._done():
+            self.skipped[name] = "plan proven optimal"
+        elif time.monotonic() + expected > self.deadline:
+            self.skipped[name] = "time budget"
+        else:
+            return False
+        return True
+
     def _members(self, role: str) -> list[Algorithm]:
-        """Registered algorithms of a role that support the problem; those that do not are left out silently."""
+        """Registered algorithms of a role that support the problem, those that need an extra package last.
+
+        Solvers are not even loaded when there is no time left for them.
+        """
         members: list[Algorithm] = []
-        for name in registry.names("placements"):
-            if name == Auto.name or (self._tiny_budget() and role == "exact"):
+        entries = registry.entries("placements")
+        for name in sorted(entries, key=lambda n: (bool(entries[n].extra), n)):
+            if name in (Auto.name, _FIRST):
+                continue
+            if entries[name].extra and (self._done() or self.deadline - time.monotonic() < _LOADING):
                 continue
             try:
                 algorithm = registry.load("placements", name)()
             except (ConfigError, ImportError) as error:
                 self.skipped[name] = str(error)
                 continue
-            if getattr(algorithm, "role", "none") == role and not algorithm.refusals(self.problem):
+            if algorithm.role == role and not algorithm.refusals(self.problem):
                 members.append(algorithm)
         return members
-
-    def _tiny_budget(self) -> bool:
-        """Not even time to load a solver."""
-        return self.deadline - time.monotonic() < 0.05
 
     def _try(self, algorithm: Algorithm, until: float, label: str = "") -> float:
         """Run one member; returns the seconds it took."""

@@ -101,7 +101,7 @@ def _area_bounds(problem: Problem, heads: Floats, tails: Floats) -> list[tuple[f
     return found
 
 
-def _eligible_sets(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:  # type: ignore[type-arg]
+def _eligible_sets(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
     """Pairs (tasks that can run only within these groups, those groups): all, then each distinct eligible set."""
     everything = (np.arange(problem.n), np.arange(problem.groups))
     if problem.groups == 1 or problem.dense is None or problem.eligible_everywhere:

@@ -111,7 +111,7 @@ def _capacity(plan: Plan, j: int) -> list[str]:
     return found + _gpus(plan, j, alone)
 
 
-def _peak(start: np.ndarray, finish: np.ndarray, amount: np.ndarray) -> float:  # type: ignore[type-arg]
+def _peak(start: np.ndarray, finish: np.ndarray, amount: np.ndarray) -> float:
     """The largest sum of amounts at any instant; a finish frees before a start at the same moment (within rounding)."""
     if not np.any(amount > 0):
         return 0.0
@@ -123,7 +123,7 @@ def _peak(start: np.ndarray, finish: np.ndarray, amount: np.ndarray) -> float:  
     return float(np.cumsum(change[order]).max())
 
 
-def _gpus(plan: Plan, j: int, mine: np.ndarray) -> list[str]:  # type: ignore[type-arg]
+def _gpus(plan: Plan, j: int, mine: np.ndarray) -> list[str]:
     """Whether the tasks of one worker can be given devices, each the same ones from start to finish."""
     tasks, worker = plan.tasks, plan.workers[j]
     using = [int(i) for i in mine if tasks.gpus[i] > 0 or tasks.gpu_memory_bytes[i] > 0]

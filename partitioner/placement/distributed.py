@@ -18,9 +18,9 @@ _SWEEPS = 3
 class Distributed(Algorithm):
     """About sqrt(m) groups, each with every kind of worker. Tasks are dealt in turn, nobody sees all of them.
 
-    Then dimension exchange: in round d group k talks to group k xor 2**d only. Both say how full they are relative to what
-    they can do (one message each), the fuller one sends tasks to meet the mean (one message). ``_SWEEPS`` sweeps over
-    the dimensions, so at most 3 x groups x log2(groups) x 1.5 messages, whatever the number of tasks. Last, each group runs lpt.
+    Then dimension exchange: in round d group k talks to group k xor 2**d only. Both say how full they are relative to
+    what they can do (one message each), the fuller one sends tasks to meet the mean (one message). Three sweeps over the
+    dimensions make at most 4.5 x groups x log2(groups) messages, whatever the number of tasks. Last, each group runs lpt.
     """
 
     name = "distributed"
@@ -28,7 +28,7 @@ class Distributed(Algorithm):
     supports = Supports(True, True, True, True, False, True, True)
     guarantee = "that of lpt within a group; groups level to within one task after the exchange"
     complexity = "O(n log n) in all; O(groups log groups) messages"
-    source = "G. Cybenko, Dynamic load balancing for distributed memory multiprocessors, J. Parallel Distrib. Comput. 7 (1989)"
+    source = "G. Cybenko, Dynamic load balancing for distributed memory multiprocessors, JPDC 7 (1989)"
 
     def __init__(self, groups: int | None = None) -> None:
         self.groups = groups
@@ -66,7 +66,7 @@ def _take_workers(workers: Workers, crew: Ints) -> Workers:
     return workers.take(crew)
 
 
-def _able(problem: Problem, crews: list[Ints]) -> tuple[Floats, np.ndarray]:  # type: ignore[type-arg]
+def _able(problem: Problem, crews: list[Ints]) -> tuple[Floats, np.ndarray]:
     """(strength float64[crews], has bool[crews, G]): work per second of each crew, and which kinds of workers it has."""
     slots = problem.slots
     at_once = problem.capacity[:, 0] if slots is None and len(problem.resources) else np.ones(problem.groups)

@@ -14,7 +14,7 @@ class DotProduct(Packing):
 
     name = "dot_product"
     guarantee = "none proven; no task waits while it fits somewhere"
-    source = "R. Panigrahy et al., Heuristics for vector bin packing, Microsoft Research (2011); R. Grandl et al., SIGCOMM (2014)"
+    source = "R. Panigrahy et al., Heuristics for vector bin packing (2011); R. Grandl et al., SIGCOMM (2014)"
 
     def choose(self, state: ClusterState, i: int, able: Ints) -> int:
         """See ``Packing.choose``."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partitioner.errors import ConfigError, InfeasiblePlan
 from partitioner.model.data import Floats
+from partitioner.model.tasks import Bools
 from partitioner.placement.problem import TOLERANCE, Problem
 
 if TYPE_CHECKING:
@@ -81,8 +82,14 @@ def _check_numbers(problem: Problem) -> None:
 
 
 def _refuse(
-    name: str, column: Floats, wrong: np.ndarray, kind: str, label, limit: str = "finite and at least 0"
-) -> None:  # type: ignore[no-untyped-def,type-arg]
+    name: str,
+    column: Floats,
+    wrong: Bools,
+    kind: str,
+    label: Callable[[int], str],
+    limit: str = "finite and at least 0",
+) -> None:
+    """ConfigError naming the first wrong entry of a column, its row and the limit."""
     bad = np.flatnonzero(wrong)
     if len(bad):
         i = int(bad[0])
@@ -134,7 +141,8 @@ def _check_deadline_bounds(problem: Problem) -> None:
         i = int(bad[0])
         raise InfeasiblePlan(
             f"The hard deadline {problem.deadline[i]:g} s of task {problem.tasks.task_id[i].as_py()!r} cannot be met: "
-            f"release, dependencies and its time on the fastest worker alone take until {earliest[i]:g} s{_and_more(len(bad))}."
+            f"release, dependencies and its time on the fastest worker alone take until {earliest[i]:g} s"
+            f"{_and_more(len(bad))}."
         )
     last = float(problem.deadline[problem.hard].max())
     due = problem.hard & (problem.deadline <= last)
@@ -160,4 +168,3 @@ def check_hard_deadlines(problem: Problem, schedule: Schedule) -> None:
             f"hard deadline {problem.deadline[i]:g} s{_and_more(len(late))}. No plan that meets it was found; this is not "
             "a proof that there is none. Give a longer time limit, algorithm 'cp_sat', or more workers."
         )
-    assert not math.isnan(schedule.makespan)

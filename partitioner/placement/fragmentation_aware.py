@@ -53,7 +53,8 @@ class FragmentationAware(Packing):
         if not share.shape[1]:
             # without GPUs: the expected number of kinds that no longer fit
             room = np.all(free[:, None, :] + TOLERANCE >= self.demand[None, :, :], axis=2)
-            return (~room) @ self.weight
+            missed: Floats = (~room) @ self.weight
+            return missed
         left = share.sum(axis=1)
         want = np.where(self.gpus < 1, self.gpus, 1.0)
         open_share = share[:, None, :] + TOLERANCE >= np.maximum(want, TOLERANCE)[None, :, None]

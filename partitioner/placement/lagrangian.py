@@ -42,7 +42,7 @@ def priced_bound(problem: Problem) -> float:
     return best * (1 - 1e-12)
 
 
-def _use(times: Floats, demand: Floats, chosen: np.ndarray, capacity: Floats) -> Floats:  # type: ignore[type-arg]
+def _use(times: Floats, demand: Floats, chosen: np.ndarray, capacity: Floats) -> Floats:
     """float64[G, K]: seconds that the chosen groups would need for what was sent to them."""
     area = demand * times[np.arange(len(times)), chosen][:, None]
     total = np.zeros(capacity.shape)

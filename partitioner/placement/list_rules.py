@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
+from partitioner.model.data import Ints
 from partitioner.placement.base import Schedule
 from partitioner.placement.partial import Choose, Partial, build, earliest_finish, precedence_order
 from partitioner.placement.problem import Problem
 from partitioner.placement.sequence import run_in_order
 from partitioner.placement.slot_lists import assign
+from partitioner.placement.start_events import run_events
 from partitioner.placement.waiting_pool import LARGE, run_pool
 
 
 def list_schedule(problem: Problem, key: npt.ArrayLike) -> Schedule:
-    """Tasks by ``key`` (float[n], least first), each to where it finishes first."""
+    """Tasks by ``key`` (float[n], least first), each to where it finishes first.
+
+    On large problems with shared workers a worker takes the first task that fits the moment it has room.
+    """
     order = precedence_order(problem, key)
     if problem.slots is not None and not problem.has_edges:
         return run_in_order(problem, assign(problem, order), order)
-    if problem.n * problem.m > LARGE and not problem.has_edges and not problem.uses_gpu.any():
-        return run_pool(problem, order)
-    return build(problem, order, earliest_finish)
+    return _large(problem, order) if is_large(problem) else build(problem, order, earliest_finish)
 
 
 def least_load(partial: Partial, i: int) -> tuple[int, float, float]:
@@ -33,6 +36,13 @@ def by_load(problem: Problem, key: npt.ArrayLike, choose: Choose = least_load) -
     order = precedence_order(problem, key)
     if problem.slots is not None and not problem.has_edges:
         return run_in_order(problem, assign(problem, order, by_load=True), order)
-    if problem.n * problem.m > LARGE and not problem.has_edges and not problem.uses_gpu.any():
-        return run_pool(problem, order)
-    return build(problem, order, choose)
+    return _large(problem, order) if is_large(problem) else build(problem, order, choose)
+
+
+def is_large(problem: Problem) -> bool:
+    """Whether looking at every worker for every task would take too long, and need not be."""
+    return problem.n * problem.m > LARGE and not problem.has_edges
+
+
+def _large(problem: Problem, order: Ints) -> Schedule:
+    return run_events(problem, order) if problem.uses_gpu.any() else run_pool(problem, order)

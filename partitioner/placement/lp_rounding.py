@@ -6,9 +6,6 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from partitioner.model.data import Floats, Ints
 from partitioner.placement.base import Algorithm, Schedule, Supports
@@ -80,6 +77,9 @@ def relaxation(problem: Problem, known: float, deadline: float) -> tuple[float, 
 
 def _least_makespan(times: Floats, room: Ints, longest: float, deadline: float) -> tuple[float, Floats] | None:
     """Minimise T over shares x_ig of pairs with time <= ``longest``; None where some task has no pair left."""
+    from scipy.optimize import linprog
+    from scipy.sparse import coo_matrix, csr_matrix
+
     task, group = np.nonzero(np.isfinite(times) & (times <= longest * (1 + 1e-12)))
     n, groups = times.shape
     if len(np.unique(task)) < n:
@@ -112,13 +112,16 @@ def _least_makespan(times: Floats, room: Ints, longest: float, deadline: float) 
 
 def _round(problem: Problem, shares: Floats) -> Ints:
     """int64[n]: a group per task: whole shares stay, fractional tasks are matched, at most one more per group."""
-    group = shares.argmax(axis=1)
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    group: Ints = shares.argmax(axis=1)
     split = np.flatnonzero(shares.max(axis=1) < 1 - 1e-6)
     if len(split):
         graph = csr_matrix(shares[split] > 1e-6)
         matched = maximum_bipartite_matching(graph, perm_type="column")
         group[split] = np.where(matched >= 0, matched, group[split])
-    return group.astype(np.int64)
+    return group
 
 
 def _slots_of_groups(problem: Problem, group: Ints) -> Ints:

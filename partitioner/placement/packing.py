@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import heapq
+import time
 from abc import abstractmethod
 
 import numpy as np
 
-from partitioner.model.data import Floats, Ints
+from partitioner.model.data import Ints
 from partitioner.placement.base import Algorithm, Schedule, Supports
 from partitioner.placement.cluster_state import ClusterState
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.start_events import run_events
 
 
 class Packing(Algorithm):
@@ -34,13 +35,12 @@ class Packing(Algorithm):
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""
         self.prepare(problem)
-        best: Schedule | None = None
-        for order in (rank_by_area(problem), np.argsort(-problem.fastest, kind="stable")):
-            found = _Run(self, problem, order).run()
-            if best is None or found.makespan < best.makespan:
-                best = found
-        assert best is not None
-        return best
+        begun = time.monotonic()
+        best = run_events(problem, rank_by_area(problem), self.choose)
+        if begun + 2.5 * (time.monotonic() - begun) > deadline:
+            return best
+        other = run_events(problem, np.argsort(-problem.fastest, kind="stable"), self.choose)
+        return min(best, other, key=lambda found: found.makespan)
 
 
 def rank_by_area(problem: Problem) -> Ints:
@@ -50,86 +50,3 @@ def rank_by_area(problem: Problem) -> Ints:
     if problem.uses_gpu.any():
         part = np.maximum(part, problem.gpus / max(1, int(state.devices.max(initial=1))))
     return np.argsort(-(np.maximum(part, 1e-9) * problem.fastest), kind="stable")
-
-
-class _Run:
-    """One simulation from the first start to the last finish."""
-
-    def __init__(self, rule: Packing, problem: Problem, order: Ints) -> None:
-        self.rule, self.problem = rule, problem
-        self.state = ClusterState(problem)
-        released = problem.release[order] <= 0
-        self.waiting: Ints = order[released]
-        late = order[~released]
-        self.late: Ints = late[np.argsort(problem.release[late], kind="stable")]
-        self.arrived = 0
-        self.rank = np.empty(problem.n, np.int64)
-        self.rank[order] = np.arange(problem.n)
-        self.worker = np.full(problem.n, -1, np.int32)
-        self.start: Floats = np.zeros(problem.n)
-        self.finish: Floats = np.zeros(problem.n)
-        self.devices: dict[int, tuple[int, ...]] = {}
-        self.events: list[tuple[float, int]] = []
-
-    def run(self) -> Schedule:
-        """Place everything."""
-        self._offer_all(0.0)
-        while self.events or self.arrived < len(self.late):
-            now = self._next_moment()
-            freed = set()
-            while self.events and self.events[0][0] <= now:
-                i = heapq.heappop(self.events)[1]
-                j = int(self.worker[i])
-                self.state.give_back(i, j, self.devices.get(i, ()))
-                freed.add(j)
-            if self._arrivals(now):
-                self._offer_all(now)
-            else:
-                for j in sorted(freed):
-                    self._fill(j, now)
-        return Schedule(self.worker, self.start, self.finish, devices=self.devices)
-
-    def _next_moment(self) -> float:
-        release = self.problem.release[self.late[self.arrived]] if self.arrived < len(self.late) else np.inf
-        return min(float(release), self.events[0][0] if self.events else np.inf)
-
-    def _arrivals(self, now: float) -> bool:
-        """Move what is released by now among the waiting; True where something was."""
-        before = self.arrived
-        while self.arrived < len(self.late) and self.problem.release[self.late[self.arrived]] <= now:
-            self.arrived += 1
-        fresh = self.late[before : self.arrived]
-        if len(fresh):
-            joined = np.concatenate([self.waiting, fresh])
-            self.waiting = joined[np.argsort(self.rank[joined], kind="stable")]
-        return len(fresh) > 0
-
-    def _offer_all(self, now: float) -> None:
-        """Every waiting task to the worker that the rule chooses, where it fits anywhere."""
-        left = []
-        for i in self.waiting.tolist():
-            able = np.flatnonzero(self.state.fits(i))
-            if len(able):
-                self._begin(i, self.rule.choose(self.state, i, able), now)
-            else:
-                left.append(i)
-        self.waiting = np.array(left, np.int64)
-
-    def _fill(self, j: int, now: float) -> None:
-        """Worker j takes waiting tasks, the first in rank that fits, until none does."""
-        while len(self.waiting):
-            able = self.state.fitting(self.waiting, j)
-            at = int(able.argmax())
-            if not able[at]:
-                return
-            i = int(self.waiting[at])
-            self.waiting = np.delete(self.waiting, at)
-            self._begin(i, j, now)
-
-    def _begin(self, i: int, j: int, now: float) -> None:
-        devices = self.state.take(i, j)
-        if devices:
-            self.devices[i] = devices
-        end = now + float(self.problem.times_of(i)[self.problem.group_of[j]])
-        self.worker[i], self.start[i], self.finish[i] = j, now, end
-        heapq.heappush(self.events, (end, i))

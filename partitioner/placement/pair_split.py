@@ -34,7 +34,7 @@ def split_alike(times: Floats) -> Bools:
 
 
 def split_unlike(first: Floats, second: Floats, limit: float) -> Bools | None:
-    """bool[k]: tasks for the first of two workers with different times, least larger load; None where none is below ``limit``.
+    """bool[k]: tasks for the first of two workers with different times, least larger load; None: none below ``limit``.
 
     f[x] = least load of the second for load x of the first, O(k L). Infinite times mean that it cannot run there.
     """

@@ -121,7 +121,8 @@ class Problem:
     def times_of(self, i: int) -> Floats:
         """float64[G]: seconds of task i on each group; infinity where it cannot run."""
         if self.dense is not None:
-            return self.dense[i]
+            row: Floats = self.dense[i]
+            return row
         if self.related and self.eligible_everywhere:
             return float(self.tasks.seconds[i]) / self.speed
         return np.array([self.times_on(g)[i] for g in range(self.groups)])
@@ -242,8 +243,9 @@ def _collapse(tasks: SubTasks, workers: Workers, resources: tuple[str, ...], gpu
         key = (tuple(row), name if name in tasks.seconds_by_class else "", workers.labels[j] & labels)
         group_of[j] = code.setdefault(key, len(code))
     order = np.argsort(group_of, kind="stable")
-    cuts = np.cumsum(np.bincount(group_of, minlength=len(code)))[:-1] if len(code) else []
-    return group_of, np.split(order, cuts) if len(code) else []
+    if not code:
+        return group_of, []
+    return group_of, np.split(order, np.cumsum(np.bincount(group_of, minlength=len(code)))[:-1])
 
 
 def _slots_of(problem: Problem, group: int) -> int:

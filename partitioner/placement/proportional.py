@@ -18,10 +18,10 @@ from partitioner.placement.worker_queues import run_assigned
 
 
 class Proportional(Algorithm):
-    """Worker j gets the share w_j / sum w of the work: by largest remainder for equal tasks, by least use of its share else.
+    """Worker j gets the share w_j / sum w of the work: by largest remainder for equal tasks.
 
-    Weights are speed x slots unless ``weights`` (worker id to weight) are given; ``adjusted`` returns a copy with new ones, for
-    a run that measures its workers.
+    Unequal tasks go to the worker that has used least of its share. Weights are speed x slots unless ``weights``
+    (worker id to weight) are given; ``adjusted`` returns a copy with new ones, for a run that measures its workers.
     """
 
     name = "proportional"

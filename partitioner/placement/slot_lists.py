@@ -30,7 +30,7 @@ def assign(problem: Problem, order: Ints, by_load: bool = False) -> Ints:
     return _many_heaps(problem, heaps, order, by_load)
 
 
-def _heaps(group: np.ndarray, groups: int) -> list[Heap]:  # type: ignore[type-arg]
+def _heaps(group: np.ndarray, groups: int) -> list[Heap]:
     """Per group the heap of (load, slot), all empty."""
     by_group = np.argsort(group, kind="stable")
     cuts = np.searchsorted(group[by_group], np.arange(1, groups))

@@ -44,7 +44,7 @@ class SlotSearch:
         return float(self.load.max())
 
     def run(self, deadline: float, most_shakes: int) -> None:
-        """Search until the bound is met, ``deadline`` (monotonic seconds) passes or ``most_shakes`` shakes helped nothing."""
+        """Search until the bound is met, ``deadline`` (monotonic) passes or ``most_shakes`` shakes in a row did not help."""
         self._descend(deadline)
         self._remember()
         state, quality = self.slot.copy(), self._quality()

@@ -4,8 +4,8 @@ tasks: ``task_id`` and any of ``seconds``, ``seconds:<worker_class>`` (empty: ca
 (default 1), ``gpus``, ``gpu_memory_bytes``, ``resource:<name>``, ``priority``, ``deadline_seconds``, ``hard_deadline``,
 ``release_seconds``, ``requires`` (labels separated by ``;``, ``,``, ``|`` or blanks), ``group``.
 edges: ``source,target[,delay_seconds][,bytes]``.
-workers: ``worker_id`` and any of ``cpus`` (default 1), ``memory_bytes``, ``gpus``, ``gpu_memory_bytes``, ``resource:<name>``,
-``speed``, ``worker_class``, ``host``, ``labels``, ``price_per_hour``.
+workers: ``worker_id`` and any of ``cpus`` (default 1), ``memory_bytes``, ``gpus``, ``gpu_memory_bytes``,
+``resource:<name>``, ``speed``, ``worker_class``, ``host``, ``labels``, ``price_per_hour``.
 """
 
 from __future__ import annotations
@@ -145,7 +145,8 @@ def frame_of(table: Any, what: str) -> pd.DataFrame:
     if isinstance(table, (list, tuple)):
         return pd.DataFrame(list(table))
     raise ConfigError(
-        f"{what}: cannot read a {type(table).__name__}; give a CSV or Parquet path, a pandas or Arrow table, or a list of dicts."
+        f"{what}: cannot read a {type(table).__name__}; "
+        "give a CSV or Parquet path, a pandas or Arrow table, or a list of dicts."
     )
 
 

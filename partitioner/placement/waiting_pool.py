@@ -1,9 +1,9 @@
 """Large problems where several tasks share a worker: whoever has room takes a waiting task that fits, until none waits.
 
 An event-driven list schedule for a million tasks. The tasks wait in strata of equal demands except for one resource, the
-*scarce* one (usually memory), which is cut into bins. A worker with room takes, of the bins that fit, the one with the largest
-part of its work left, and of that bin the longest task. So all bins run out together: large demands are taken as soon as
-there is room for them, small ones are still there to fill up, and the shortest tasks of every bin level the end.
+*scarce* one (usually memory), which is cut into bins. A worker with room takes, of the bins that fit, the one with the
+largest part of its work left, and of that bin the longest task. So all bins run out together: large demands are taken as
+soon as there is room for them, small ones are still there to fill up, and the shortest tasks of every bin level the end.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _scarce_resource(problem: Problem) -> int:
     return max(varies, key=lambda k: float(use[k])) if varies else -1
 
 
-def _strata(problem: Problem, scarce: int) -> tuple[Floats, Ints, np.ndarray] | None:  # type: ignore[type-arg]
+def _strata(problem: Problem, scarce: int) -> tuple[Floats, Ints, np.ndarray] | None:
     """(demands float64[s, K], stratum of each task int64[n], may run bool[s, G]), or None where there are too many."""
     rest = problem.demand.copy()
     if scarce >= 0:
@@ -107,7 +107,7 @@ class _Pool:
         scarce: int,
         demands: Floats,
         code: Ints,
-        may: np.ndarray,  # type: ignore[type-arg]
+        may: np.ndarray,
     ) -> None:
         self.problem, self.scarce = problem, scarce
         self.demands: list[list[float]] = demands.tolist()

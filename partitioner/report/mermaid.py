@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,12 +19,12 @@ def flow_to_mermaid(details: dict[str, str] | None = None) -> str:
     for stage in STAGES:
         text = f"{stage}<br/>{_plain(known[stage])}" if stage in known else stage
         lines.append(f'    {stage}["{text}"]')
-    lines += [f"    {a} --> {b}" for a, b in zip(STAGES, STAGES[1:], strict=False)]
+    lines += [f"    {a} --> {b}" for a, b in pairwise(STAGES)]
     return "\n".join(lines)
 
 
 def plan_to_mermaid(plan: Plan, limit: int = 200) -> str:
-    """A Mermaid gantt chart: one section per worker, one bar per sub-task, at most ``limit`` bars; a bar is at least 1 ms."""
+    """A Mermaid gantt chart: one section per worker, one bar per sub-task, at most ``limit`` bars of at least 1 ms."""
     lines = [
         "gantt",
         f"    title {plan.algorithm}, makespan {plan.makespan:.4g} s",
