@@ -8,7 +8,6 @@ Everything is generated in a temporary directory and removed. One process; readi
 from __future__ import annotations
 
 import os
-import os
 import platform
 import sys
 import tempfile
@@ -31,11 +30,11 @@ from partitioner.model import Dataset
 
 
 def timed(what: str, function: Callable[[], int], unit: str, megabytes: float = 0.0) -> None:
-    begin = time.perf_counter()
+    begin, cpu_begin = time.perf_counter(), time.process_time()
     count = function()
-    seconds = time.perf_counter() - begin
-    rate = f"{megabytes / seconds:.0f} MB/s" if megabytes else ""
-    print(f"| {what} | {count:,} {unit} | {seconds:.2f} | {rate} |", flush=True)
+    seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu_begin
+    rate = f"{megabytes / cpu:.0f} MB" if megabytes else ""
+    print(f"| {what} | {count:,} {unit} | {seconds:.2f} | {cpu:.2f} | {rate} |", flush=True)
 
 
 def rows(dataset: Dataset) -> int:
@@ -96,7 +95,7 @@ def memory(root: Path) -> None:
 def main() -> None:
     versions = f"Python {platform.python_version()}, pyarrow {pa.__version__}, numpy {np.__version__}, {sys.platform}"
     print(f"{versions}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-    print("| what | how many | seconds | |\n|---|---|---|---|")
+    print("| what | how many | seconds | CPU seconds | per CPU second |\n|---|---|---|---|---|")
     for part in (parquet, files, text, memory):
         with tempfile.TemporaryDirectory() as root:
             part(Path(root))
