@@ -113,6 +113,13 @@ class RunDirectory:
         """Lay the commit record beside the output; the first one stays."""
         self.files.put_new(f"commits/{record.task_key}.json", json.dumps(record.to_json()).encode())
 
+    def committed(self, task_key: str) -> CommitRecord | None:
+        """The commit record of one sub-task, or None where there is none."""
+        try:
+            return CommitRecord.from_json(json.loads(self.files.get(f"commits/{task_key}.json")))
+        except FileNotFoundError:
+            return None
+
     def commits(self) -> dict[str, CommitRecord]:
         """Task key to record, of every committed sub-task."""
         names = [n for n in self.files.names("commits") if n.endswith(".json")]

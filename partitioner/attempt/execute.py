@@ -88,6 +88,8 @@ def _finished(attempt: Attempt, loaded: Loaded) -> Event:
     key, sink = attempt.task_key, loaded.job.sink
     facts = sink.committed(key)
     started = time.time()
+    if facts is not None and (known := loaded.run.committed(key)) is not None:
+        return Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=known)
     if facts is None:
         with guest(attempt, loaded.job.seed), measured() as measurement:
             tally = Tally()

@@ -99,26 +99,46 @@ class _PerThread(io.TextIOBase):
         return False
 
 
-def _stream(name: str) -> _PerThread:
-    current = getattr(sys, name)
-    if not isinstance(current, _PerThread):
-        current = _PerThread(current)
-        setattr(sys, name, current)
-    return current
+_STREAMS = ("stdout", "stderr")
+_guests = 0  # attempts whose prints are kept now, over all threads
+_guests_lock = threading.Lock()
+
+
+def _enter_streams() -> list[_PerThread]:
+    global _guests
+    with _guests_lock:
+        _guests += 1
+        for name in _STREAMS:
+            if not isinstance(getattr(sys, name), _PerThread):
+                setattr(sys, name, _PerThread(getattr(sys, name)))
+        return [getattr(sys, name) for name in _STREAMS]
+
+
+def _leave_streams() -> None:
+    """The last attempt to leave puts the process's own streams back."""
+    global _guests
+    with _guests_lock:
+        _guests -= 1
+        for name in _STREAMS:
+            stream = getattr(sys, name)
+            if _guests == 0 and isinstance(stream, _PerThread):
+                setattr(sys, name, stream.original)
 
 
 @contextlib.contextmanager
 def kept_prints() -> Iterator[io.StringIO]:
     """Standard output and errors of this thread go to the buffer that is given."""
     kept = io.StringIO()
-    streams = [_stream("stdout"), _stream("stderr")]
+    streams = _enter_streams()
+    before = [getattr(stream.local, "target", None) for stream in streams]
     for stream in streams:
         stream.local.target = kept
     try:
         yield kept
     finally:
-        for stream in streams:
-            stream.local.target = None
+        for stream, target in zip(streams, before, strict=True):
+            stream.local.target = target
+        _leave_streams()
 
 
 _threads: dict[int, Any] = {}
