@@ -96,7 +96,7 @@ class Grouped:
         labels = pack(_summed(pieces, item), size, limits).labels()[item]
         tasks = sub_tasks(pieces, Packing.of_labels(labels))
         tasks = tasks.with_columns(group=self._labels(dataset, groups, pieces.origin, labels))
-        return ranges_joined(tasks, dataset.source) if isinstance(dataset.source, KeyedSource) else tasks
+        return ranges_joined(tasks, dataset.source) if isinstance(dataset.source, KeyedSource) else _together(tasks)
 
     def hot_groups(self, dataset: Dataset, costs: Costs, limits: Limits) -> list[HotGroup]:
         """The groups larger than a sub-task, largest first: to be told before the run."""
@@ -168,6 +168,14 @@ class Grouped:
             for task in np.unique(order[groups.code[origin] == g]).tolist():
                 names[task] = f"{names[task]}, {name}" if names[task] else name
         return tuple(names) if any(names) else ()
+
+
+def _together(tasks: SubTasks) -> SubTasks:
+    """The same with the fragments of each sub-task side by side, so that they count as one run and reach the program in
+    one call, which scattered groups need."""
+    assert tasks.fragments is not None
+    index = tasks.fragment_index
+    return tasks.with_columns(fragments=tasks.fragments.take(index), fragment_index=np.arange(len(index)))
 
 
 def _numbered(values: npt.NDArray[Any]) -> Ints:

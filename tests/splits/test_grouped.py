@@ -17,7 +17,8 @@ def costs(*seconds, **fields):
 
 
 def held(tasks):
-    return [tasks.fragments_of(i).tolist() for i in range(len(tasks))]
+    """First rows of the fragments of every sub-task, in tens."""
+    return [(tasks.fragments.start[tasks.fragments_of(i)] // 10).tolist() for i in range(len(tasks))]
 
 
 def keyed(keys, fragment_rows=4, **options):
@@ -42,6 +43,13 @@ def test_scattered_groups_are_packed_whole():
     splitter = Grouped(["a", "b", "a", "c", "b"])
     tasks = splitter.split(dataset_of(np.full(5, 10), None), costs(4, 1, 4, 5, 2), Limits(min_tasks_per_slot=2))
     assert held(tasks) == [[0, 2], [1, 3, 4]]
+
+
+def test_fragments_of_a_sub_task_are_side_by_side_so_that_one_call_gets_them_all():
+    splitter = Grouped(["a", "b", "a", "c", "b"])
+    tasks = splitter.split(dataset_of(np.full(5, 10), None), costs(4, 1, 4, 5, 2), Limits(min_tasks_per_slot=2))
+    assert tasks.fragment_index.tolist() == [0, 1, 2, 3, 4]
+    assert tasks.offsets.tolist() == [0, 2, 5]
 
 
 def test_groups_in_runs_become_contiguous_ranges():
