@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 LIVE_SECONDS = 0.25  # between redraws on a terminal
 PLAIN_SECONDS = 10.0  # between lines in a log
+TAIL = 500  # sub-tasks left from which the ETA looks at each
 
 
 class Progress:
@@ -41,17 +43,17 @@ class Progress:
         self._rows_seen = 0
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
-        self._began = self._next = clock()
+        self._terminal = bool(getattr(self._stream, "isatty", lambda: False)())
+        self._every = LIVE_SECONDS if self._terminal else PLAIN_SECONDS
+        self._began = clock()
+        self._next = self._began + (0.0 if self._terminal else self._every)
         self._rows = _rows_per_task(plan) if enabled else None
         self._state: State | None = None
         self._bar: tuple[Bar, TaskID] | None = None
-        self._every = PLAIN_SECONDS
 
     def __enter__(self) -> Self:
-        if self.enabled and getattr(self._stream, "isatty", lambda: False)():
-            self._bar, self._every = _live(self._stream, len(self.plan)), LIVE_SECONDS
-        else:
-            self._next += self._every  # a short run in a log shows its last line only
+        if self.enabled and self._terminal:
+            self._bar = _live(self._stream, len(self.plan))
         return self
 
     def __exit__(
@@ -113,27 +115,42 @@ class Progress:
 
 
 def eta(state: State, now: float) -> float | None:
-    """Seconds until the end: what is left at the observed scale over all slots, at least the longest sub-task left.
+    """Seconds until the end: what is left, at the observed scale, over all slots.
 
-    None while no completion has shown what the costs mean. ``now`` is on the clock of the driver.
+    The last ``TAIL`` sub-tasks are scheduled one by one, longest first, for near the end whole sub-tasks decide and not
+    their sum. None while no completion has shown what the costs mean. ``now`` is on the clock of the driver.
     """
     if state.remaining == 0:
         return 0.0
     observed = state.predicted_done > 0 and state.actual_done > 0
     if not state.workers or not (observed or state.scale_known):
         return None
-    seconds = _left(state) * state.scale
-    for live in state.attempts.values():
-        if live.started is not None:
-            i = live.attempt.task
-            seconds[i] -= min(max(0.0, now - live.started), seconds[i])
-    cpus = float(state.tasks.cpus.mean()) or 1.0
+    left = _left(state) * state.scale
     # Observed seconds hold the speed of the workers already; predicted ones are at reference speed.
-    slots = [(max(1.0, w.worker.cpus // cpus), 1.0 if observed else w.worker.speed) for w in state.workers.values()]
-    return max(
-        float(seconds.sum()) / sum(n * speed for n, speed in slots),
-        float(seconds.max()) / max(speed for _, speed in slots),
-    )
+    speeds = {name: 1.0 if observed else w.worker.speed for name, w in state.workers.items()}
+    cpus = float(state.tasks.cpus.mean()) or 1.0
+    free = {name: [0.0] * int(max(1.0, w.worker.cpus // cpus)) for name, w in state.workers.items()}
+    slots = [(name, k) for name, row in free.items() for k in range(len(row))]
+    for live in state.attempts.values():
+        if live.started is not None and live.attempt.worker_id in free:
+            i, name = live.attempt.task, live.attempt.worker_id
+            rest, left[i] = max(0.0, left[i] - max(0.0, now - live.started)), 0.0
+            row = free[name]
+            row[row.index(min(row))] += rest / speeds[name]
+    ends = [(free[name][k], speeds[name]) for name, k in slots]
+    if state.remaining > TAIL:
+        work = float(left.sum()) + sum(end * speed for end, speed in ends)
+        return max(work / sum(speed for _, speed in ends), float(left.max()) / max(speed for _, speed in ends))
+    return _longest_first(ends, left[left > 0])
+
+
+def _longest_first(ends: list[tuple[float, float]], seconds: Any) -> float:
+    """When the last slot is free after each sub-task went to the slot that was free first."""
+    heapq.heapify(ends)
+    for task in -np.sort(-seconds):
+        end, speed = ends[0]
+        heapq.heapreplace(ends, (end + float(task) / speed, speed))
+    return max(end for end, _ in ends)
 
 
 def _left(state: State) -> Any:
