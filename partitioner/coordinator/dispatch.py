@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+from dataclasses import replace
 
+from partitioner.coordinator import bundling
 from partitioner.coordinator.state import LIVE, WAITING, Action, Live, State, Submit, WorkerState
 from partitioner.model import Attempt
 
@@ -13,6 +15,7 @@ EPSILON = 1e-9
 def fill(state: State) -> list[Action]:
     """Give every worker that has room its next sub-tasks."""
     actions: list[Action] = []
+    bundling.refresh(state)
     hungry, state.hungry = state.hungry, {}
     for name in hungry:
         holder = state.workers.get(name)
@@ -58,6 +61,8 @@ def _may_send_ahead(state: State, holder: WorkerState, seconds: float = 0.0) -> 
     Short work may, up to a sum, and one longer sub-task while enough is left behind it for idle workers to take.
     """
     policy = state.policy
+    if policy.bundle > 1:
+        return bundling.has_room(state, holder)
     if not state.scale_known or len(holder.live) >= policy.ahead_tasks + holder.worker.cpus:
         return False
     wait = (holder.ahead + seconds) * state.scale / holder.worker.speed
@@ -152,6 +157,8 @@ def fits(state: State, holder: WorkerState, i: int) -> bool:
     worker, demand = holder.worker, state.demands.kinds[state.demands.kind[i]]
     room = worker.cpus - holder.used_cpus
     ahead = room <= 0 and _may_send_ahead(state, holder, state.seconds[i])
+    if ahead and state.policy.bundle > 1:  # the engine holds it back until cores and devices are free
+        return bundling.memory_is_safe(state, holder, state.demands.memory[i])
     return (
         (ahead or demand.cpus <= room + EPSILON)
         and holder.used_memory + state.demands.memory[i] <= worker.memory_bytes
@@ -199,6 +206,16 @@ def release(state: State, live: Live) -> None:
     holder.exclusive = False
     _count(holder, live.attempt, -1)
     state.hungry[live.attempt.worker_id] = None
+
+
+def move(state: State, live: Live, worker_id: str) -> None:
+    """The engine ran a waiting attempt on another worker than asked: what it holds is held there."""
+    there = state.workers[worker_id]
+    release(state, live)
+    live.attempt = replace(live.attempt, worker_id=worker_id)
+    there.live[live.attempt.attempt_id] = live
+    there.ahead += live.attempt.seconds
+    _count(there, live.attempt, 1)
 
 
 def _count(holder: WorkerState, attempt: Attempt, sign: int) -> None:

@@ -33,6 +33,12 @@ class Collector:
                 self.records.setdefault(event.record.task_key, event.record)
 
 
+def policy_for(config: RunConfig, engine: Engine) -> Policy:
+    """Limits from the configuration, and dispatch as the engine's capabilities ask for."""
+    able = engine.capabilities
+    return Policy(max_retries=config.max_retries, bundle=able.bundle, rerouted=able.placement == "hint")
+
+
 def execute(
     config: RunConfig,
     engine: Engine,
@@ -48,7 +54,7 @@ def execute(
     state = initial(
         planned,
         run.url,
-        Policy(max_retries=config.max_retries),
+        policy_for(config, engine),
         committed=[i for i, key in enumerate(keys) if key in committed],
         seconds_known=seconds_known,
         first_numbers={i: numbers[key] for i, key in enumerate(keys) if key in numbers},

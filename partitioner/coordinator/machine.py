@@ -31,6 +31,8 @@ def _started(state: State, event: Event, now: float, actions: list[Action]) -> N
     live = state.attempts.get(event.attempt_id)
     if live is None or live.started is not None:
         return
+    if event.worker_id in state.workers and event.worker_id != live.attempt.worker_id:
+        dispatch.move(state, live, event.worker_id)
     live.started = event.at or now
     holder = state.workers.get(live.attempt.worker_id)
     if holder is not None:
@@ -117,7 +119,7 @@ def _worker_lost(state: State, event: Event, now: float, actions: list[Action]) 
     holder = state.workers.get(event.worker_id)
     if holder is None:
         return
-    for attempt_id in list(holder.live):
+    for attempt_id in [] if state.policy.rerouted else list(holder.live):
         _lost(state, Event(EventKind.LOST, attempt_id, event.worker_id, at=event.at), now, actions)
     state.workers.pop(event.worker_id)
     state.hungry.pop(event.worker_id, None)

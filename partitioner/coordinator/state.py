@@ -24,6 +24,8 @@ class Policy:
     each; ``ahead_seconds`` and ``ahead_tasks``: predicted work that may wait on a worker besides what runs there, so that
     short sub-tasks do not wait for the driver; a longer one, up to ``next_seconds``, may wait alone while more than
     ``keep_queued`` stay in the worker's queue; ``no_worker_seconds``: how long to wait for a worker that can hold the rest.
+    ``bundle`` above 1: sub-tasks to hand over at once, see ``bundling``; ``rerouted``: the engine runs elsewhere what
+    waits for a worker that went away, and reports each attempt that was running there as lost.
     """
 
     max_retries: int = 2
@@ -34,6 +36,8 @@ class Policy:
     next_seconds: float = 10.0
     keep_queued: int = 2
     no_worker_seconds: float = 60.0
+    bundle: int = 1
+    rerouted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,8 @@ class State:
     idle: dict[str, None] = field(default_factory=dict)  # workers with room that found nothing
     richest: list[tuple[float, str]] = field(default_factory=list)  # lazy max-heap of backlogs
     stopped: bool = False
+    topping_up: bool = False  # this fill sends a bundle ahead
+    ahead_per_cpu: float = 0.0  # sub-tasks of the bundle that may wait for each core
 
     @property
     def scale(self) -> float:

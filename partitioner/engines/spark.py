@@ -81,14 +81,16 @@ class SparkEngine:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         param: Any = EventsParam(self._events.put)
         self._accumulator: Accumulator[list[Event]] = self._context.accumulator([], param)
-        settings = self._context.getConf()
-        self._setting = lambda name, default: settings.get(name, default) or default
+        self._settings = self._context.getConf()
         speculation = self._setting("spark.speculation", "false") == "true"
         self._run = partial(run_partition, self._accumulator, speculation)
         self._bundles: list[Bundle] = []
         self._where: dict[str, tuple[Bundle, int]] = {}
         self._cancelled: set[str] = set()
         self._looked = self._looked_executors = time.monotonic()
+
+    def _setting(self, name: str, default: str) -> str:
+        return self._settings.get(name, default) or default
 
     def workers(self) -> Workers:
         """The executors there are now; the first call looks at the machine of each."""
