@@ -68,7 +68,7 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, text: str, message: str
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no configuration at .*none.yaml"):
+    with pytest.raises(ConfigError, match=r"no configuration at .*none\.yaml"):
         config.load(tmp_path / "none.yaml")
 
 
