@@ -38,6 +38,7 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
     "placements": _files(
         "partitioner.placement",
         auto="Auto",
+        cp_sat="CpSat@solver",
         cpop="Cpop",
         distributed="Distributed",
         dot_product="DotProduct",
@@ -47,6 +48,8 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         edf="Edf",
         fcfs="Fcfs",
         fragmentation_aware="FragmentationAware",
+        genetic="Genetic@ga",
+        graph_search="GraphSearch",
         hbmct="Hbmct",
         heft="Heft",
         hybrid="Hybrid",
@@ -66,7 +69,6 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         round_robin="RoundRobin",
         sjf="Sjf",
         sufferage="Sufferage",
-        cp_sat="CpSat@solver",
         urgent="Urgent",
     ),
     "costs": _files(

@@ -9,7 +9,6 @@ from ortools.sat.python import cp_model
 
 from partitioner.model.data import Ints
 from partitioner.placement.base import Schedule
-from partitioner.placement.bounds import lower_bound
 from partitioner.placement.cp_solve import solve
 from partitioner.placement.problem import Problem
 from partitioner.placement.sequence import run_in_order, slots_of
@@ -62,7 +61,7 @@ def solve_assignment(problem: Problem, hint: Schedule, seed: int, deadline: floa
 
 def _ticks_of_bound(problem: Problem, ticks: Ticks) -> int:
     """What the plain lower bounds already say, in ticks."""
-    return ticks.up(lower_bound(problem)[0] * (1 - 1e-9)) if ticks.exact else 0
+    return ticks.up(problem.bound[0] * (1 - 1e-9)) if ticks.exact else 0
 
 
 def _slot_of_hint(problem: Problem, hint: Schedule) -> Ints:

@@ -9,16 +9,15 @@ import numpy as np
 from partitioner.errors import InfeasiblePlan
 from partitioner.model.data import Floats, Ints
 from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
-from partitioner.placement.bounds import lower_bound
 from partitioner.placement.cp_assignment import fits_assignment, solve_assignment
 from partitioner.placement.cp_intervals import IntervalModel
 from partitioner.placement.cp_lanes import workers_of_pool
 from partitioner.placement.cp_objective import cost_expression, needs_workers_apart
 from partitioner.placement.cp_solve import Answer, solve
 from partitioner.placement.insertion import Insertion
-from partitioner.placement.objectives import Objective
+from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
-from partitioner.placement.seeds import late_seconds, merit, start_plans
+from partitioner.placement.seeds import start_plans
 from partitioner.placement.ticks import Ticks, ticks_of
 
 _PAIR_LIMIT = 60_000
@@ -32,6 +31,7 @@ class CpSat(Algorithm):
     """
 
     name = "cp_sat"
+    role = "exact"
     supports = EVERYTHING
     guarantee = "optimal when it ends before the time limit; otherwise its best plan and a proven bound"
     complexity = "exponential in the worst case; use up to some hundred tasks, or 60,000 pairs of task and worker"
@@ -49,10 +49,13 @@ class CpSat(Algorithm):
         """The best schedule found until ``deadline``; InfeasiblePlan where hard deadlines are proved impossible."""
         now = time.monotonic()
         until = now + _SHARE_FOR_SEARCH * (deadline - now) if np.isfinite(deadline) else now + 1.0
-        hint = start_plans(problem, objective, until)[0]
+        return self.improve(problem, start_plans(problem, objective, until)[0], objective, seed, deadline)
+
+    def improve(self, problem: Problem, known: Schedule, objective: Objective, seed: int, deadline: float) -> Schedule:
+        """As ``solve``, starting from ``known`` and never worse than it."""
         if fits_assignment(problem, objective.is_makespan):
-            return solve_assignment(problem, hint, seed, deadline)
-        return _solve_intervals(problem, objective, hint, seed, deadline)
+            return solve_assignment(problem, known, seed, deadline)
+        return _solve_intervals(problem, objective, known, seed, deadline)
 
 
 def _solve_intervals(problem: Problem, objective: Objective, hint: Schedule, seed: int, deadline: float) -> Schedule:
@@ -62,9 +65,9 @@ def _solve_intervals(problem: Problem, objective: Objective, hint: Schedule, see
         [problem.matrix, problem.parents.delay, problem.parents.transfer, problem.release, problem.deadline], longest
     )
     built = IntervalModel(problem, ticks, ticks.up(longest), needs_workers_apart(objective))
-    least = ticks.up(lower_bound(problem)[0] * (1 - 1e-9)) if ticks.exact else 0
+    least = ticks.up(problem.bound[0] * (1 - 1e-9)) if ticks.exact else 0
     built.model.minimize(cost_expression(built, objective, built.add_makespan(least)))
-    if late_seconds(problem, hint) == 0:
+    if ranking(problem, hint, objective)[0] == 0:
         built.add_hint(hint)
     answer = solve(built.model, seed, deadline)
     if answer.impossible and ticks.exact and problem.hard.any():
@@ -75,7 +78,7 @@ def _solve_intervals(problem: Problem, objective: Objective, hint: Schedule, see
     plans = [hint]
     if answer.found:
         plans.append(_read(built, answer))
-    best = min(plans, key=lambda plan: merit(problem, objective, plan))
+    best = min(plans, key=lambda plan: ranking(problem, plan, objective))
     return _with_bound(best, answer, ticks, objective)
 
 

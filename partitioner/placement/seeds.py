@@ -8,26 +8,13 @@ import numpy as np
 
 from partitioner.placement.base import Schedule
 from partitioner.placement.insertion import Insertion
-from partitioner.placement.objectives import Objective
+from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.partial import precedence_order
-from partitioner.placement.problem import TOLERANCE, Problem
+from partitioner.placement.problem import Problem
 from partitioner.placement.ranks import optimistic_cost, upward_rank
 from partitioner.placement.ready_list import batch_schedule, longest_first, most_regret
 
 _PAIRS_FOR_BATCH = 200_000
-
-
-def late_seconds(problem: Problem, schedule: Schedule) -> float:
-    """Total seconds by which hard deadlines are missed; 0 for a plan that may be used."""
-    if not problem.hard.any():
-        return 0.0
-    over = schedule.finish - problem.deadline * (1 + TOLERANCE)
-    return float(np.maximum(over[problem.hard], 0.0).sum())
-
-
-def merit(problem: Problem, objective: Objective, schedule: Schedule) -> tuple[float, float]:
-    """What plans are compared by, less is better: hard deadlines first, then the objective."""
-    return late_seconds(problem, schedule), objective.cost(problem, schedule)
 
 
 def start_plans(problem: Problem, objective: Objective, deadline: float) -> list[Schedule]:
@@ -47,5 +34,5 @@ def start_plans(problem: Problem, objective: Objective, deadline: float) -> list
         for rule in (longest_first, most_regret):
             if time.monotonic() <= deadline:
                 plans.append(batch_schedule(problem, rule, deadline))
-    plans.sort(key=lambda plan: merit(problem, objective, plan))
+    plans.sort(key=lambda plan: ranking(problem, plan, objective))
     return plans
