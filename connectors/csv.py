@@ -12,7 +12,7 @@ import pyarrow.csv as pv
 
 from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.line_source import LineSource, Opening, blank, types_of
-from connectors.lines import BLOCK_BYTES, line_count, open_stream
+from connectors.lines import BLOCK_BYTES, line_count, open_stream, uncompressing
 from connectors.location import reading
 from connectors.schemas import unify
 from connectors.systems import FileInfo
@@ -79,7 +79,8 @@ class CsvSource(LineSource):
         """A whole file, values with line ends included, block by block."""
         info = self.stat(fragment.path)
         self._check_whole(info, fragment)
-        with reading(info.path), open_stream(info, self.storage_options) as stream:
+        opened = open_stream(info, self.storage_options)
+        with reading(info.path), uncompressing(info.path), opened as stream:
             options = self._read_options(self._names, BLOCK_BYTES, skip_rows=int(self.header))
             options.encoding = self.encoding
             try:
@@ -135,7 +136,12 @@ class CsvSource(LineSource):
         return unify(seen)
 
     def _sample_schema(self, block: bytes, names: Sequence[str]) -> pa.Schema:
-        """Types in one sample. The first rows alone count where it ends within a quoted value."""
+        """Types in one sample, without the lines at its end that begin a value that goes on beyond it."""
+        quote = self.quote_char.encode(self.encoding)
+        while self.newlines_in_values and block.count(quote) % 2:
+            block = block[: block.rstrip(b"\n").rfind(b"\n") + 1]
+        if blank(block):
+            return pa.schema([])
         convert = pv.ConvertOptions(**self._nulls)
         options = self._read_options(names, len(block) + 1)
         try:

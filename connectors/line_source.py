@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.file_source import BATCH_ROWS, FileSource, narrowed, projected
-from connectors.lines import byte_ranges, compression, file_lines, open_stream, range_lines
+from connectors.lines import byte_ranges, compression, file_lines, open_stream, range_lines, uncompressing
 from connectors.listing import in_threads
 from connectors.location import reading
 from connectors.schemas import Types, parse_types, with_types
@@ -130,7 +130,7 @@ class LineSource(FileSource):
 
     def _head(self, info: FileInfo) -> bytes:
         """The first bytes of a file, uncompressed."""
-        with reading(info.path), open_stream(info, self.storage_options) as stream:
+        with reading(info.path), uncompressing(info.path), open_stream(info, self.storage_options) as stream:
             return bytes(stream.read(SAMPLE_BYTES))
 
     def _settled(self, files: list[FileInfo], openings: list[Opening], whole: bool) -> Self:

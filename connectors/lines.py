@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
 
 from connectors.location import Options, open_file, system
 from connectors.systems import FileInfo
+from partitioner.errors import DataError
 from partitioner.model import Fragments
 
 BLOCK_BYTES = 4 << 20
@@ -72,9 +74,25 @@ def range_lines(info: FileInfo, start: int, stop: int, options: Options) -> Iter
 
 def file_lines(info: FileInfo, skip: int, options: Options) -> Iterator[bytes]:
     """Blocks of whole lines of a whole, maybe compressed file, after its first ``skip`` (uncompressed) bytes."""
-    with open_stream(info, options) as stream:
+    with uncompressing(info.path), open_stream(info, options) as stream:
         stream.read(skip)
         yield from whole_lines(iter(lambda: stream.read(BLOCK_BYTES), b""))
+
+
+@contextmanager
+def uncompressing(path: str) -> Iterator[None]:
+    """A compressed file that is truncated or corrupt is a DataError naming it."""
+    try:
+        yield
+    except (FileNotFoundError, PermissionError):
+        raise
+    except OSError as error:
+        if compression(path) is None:
+            raise
+        raise DataError(
+            f"Cannot uncompress {path} as {compression(path)}: {error}. Restore that file, or rename it if it is not "
+            "compressed."
+        ) from error
 
 
 def open_stream(info: FileInfo, options: Options) -> pa.NativeFile:

@@ -1,5 +1,6 @@
 import gzip
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -137,11 +138,28 @@ def test_compressed_files_are_read_whole(tmp_path, body, newlines_in_values):
 def test_a_cut_compressed_fragment_is_refused(tmp_path):
     (tmp_path / "x.csv.gz").write_bytes(gzip.compress(b"a\n1\n2\n"))
     dataset = CsvSource(tmp_path).describe()
-    import numpy as np
-
     finer, _ = dataset.fragments.cut(np.array([2]))
     with pytest.raises(DataError, match="can only be read whole"):
         list(dataset.source.read(finer[1]))
+
+
+@pytest.mark.parametrize("newlines_in_values", [False, True])
+@pytest.mark.parametrize(
+    "damage", [lambda d: d[:200_000], lambda d: d[:150_000] + b"?" * 9 + d[150_009:], lambda d: b"a\n1\n"]
+)
+def test_a_damaged_compressed_file_is_named(tmp_path, damage, newlines_in_values):
+    body = "".join(f"{i * 7919 % 1_000_003}\n" for i in range(100_000))
+    (tmp_path / "x.csv.gz").write_bytes(damage(gzip.compress(f"a\n{body}".encode())))
+    source = CsvSource(tmp_path, newlines_in_values=newlines_in_values)
+    with pytest.raises(DataError, match=r"Cannot uncompress .*x\.csv\.gz as gzip"):
+        rows(source.describe())
+
+
+def test_types_are_inferred_where_a_sample_ends_within_a_value(tmp_path):
+    write(tmp_path / "x.csv", 'n,s\n1,"short"\n2,"' + "many words\n" * 60_000 + '"\n')
+    dataset = CsvSource(tmp_path, newlines_in_values=True).describe()
+    assert dataset.schema == pa.schema({"n": pa.int64(), "s": pa.string()})
+    assert [len(row["s"]) for row in rows(dataset)] == [5, 660_000]
 
 
 def test_plain_and_compressed_files_mix(tmp_path):

@@ -16,7 +16,9 @@ from connectors.jsonl import JsonLinesSource
 from connectors.systems import FileInfo
 from partitioner.errors import DataError
 
-LAW = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LAW = settings(
+    deadline=None, max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 content = st.lists(st.binary(max_size=12), max_size=8).flatmap(
     lambda parts: st.lists(
