@@ -44,7 +44,8 @@ def speed(fragments: int) -> None:
         ("grouped", {"key": "key"}, million, "100,000 keys, in runs"),
     ]
     print(
-        "| split | fragments | into | seconds, best of 3 | with a memory limit | largest / even - 1 |\n|---|---|---|---|---|---|"
+        "| split | fragments | into | seconds, best of 3 | with a memory limit | largest / even - 1 |\n"
+        "|---|---|---|---|---|---|"
     )
     for name, options, n, note in jobs:
         seconds = draw.lognormal(0, 1, n)

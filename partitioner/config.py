@@ -64,6 +64,7 @@ class RunConfig(BaseModel):
     max_batch_weight: float | None = Field(None, gt=0, description="Bound on the summed weight of a batch.")
     weight: Any = Field(None, description="Weight of a row: a column, an expression such as len(text), or a function.")
     sort_by_weight: bool = Field(False, description="Rows of like weight share a batch; output order is restored.")
+    padded: bool = Field(False, description="A batch weighs rows times its heaviest row, as a padded tensor does.")
     cost: Any = Field(
         "bytes", description="rows, bytes, calibrate, learned, an expression, numbers, or {model: ..., ...}."
     )

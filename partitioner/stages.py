@@ -21,6 +21,7 @@ from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import ConfigError, OutputExists
 from partitioner.model import Costs, Dataset, Limits, Plan, SubTasks, Worker, Workers
 from partitioner.run_directory import RunDirectory
+from partitioner.splits.batching import Batcher
 from partitioner.storage import Directory
 
 
@@ -183,9 +184,17 @@ def make_job(config: RunConfig, described: Dataset, directory: RunDirectory) -> 
 
 
 def batching_of(config: RunConfig) -> Mapping[str, Any]:
-    """The settings of batches within a sub-task."""
-    names = ("batch_size", "max_batch_weight", "weight", "sort_by_weight")
-    return {n: getattr(config, n) for n in names if getattr(config, n)}
+    """The settings of batches within a sub-task. Raises ConfigError for settings that do not go together."""
+    names = ("batch_size", "max_batch_weight", "weight", "sort_by_weight", "padded")
+    settings = {n: getattr(config, n) for n in names if getattr(config, n)}
+    unread = [c for c in Batcher(**settings).columns if config.columns is not None and c not in config.columns]
+    if unread:
+        raise ConfigError(f"weight reads column {unread[0]!r}, which is not among columns; add it there.")
+    if config.sort_by_weight and config.allow_row_change:
+        raise ConfigError(
+            "sort_by_weight restores the order of one output row per input row; leave out allow_row_change."
+        )
+    return settings
 
 
 def claim(config: RunConfig, directory: RunDirectory, job: Job, planned: Plan) -> None:

@@ -2,8 +2,8 @@
 
 ``allowed_mem`` is never exceeded. ``max_tasks`` comes next: where it forces sub-tasks longer than
 ``target_task_seconds``, the target yields. Then the target, an upper limit on seconds, and ``min_tasks_per_slot``.
-With neither of these two there are ``TASKS_PER_SLOT`` sub-tasks per slot, ``LEAST_TASKS`` at least. A target in seconds cannot be applied
-to a stand-in cost (rows, bytes): there the count comes from the other limits.
+With neither of these two there are ``TASKS_PER_SLOT`` sub-tasks per slot, ``LEAST_TASKS`` at least. A target in seconds
+cannot be applied to a stand-in cost (rows, bytes): there the count comes from the other limits.
 """
 
 from __future__ import annotations
