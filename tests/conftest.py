@@ -6,10 +6,16 @@ import os
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from partitioner.engines.dask import DaskEngine
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from partitioner.engines.spark_session import Session
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +34,28 @@ def dask_engine() -> Iterator[DaskEngine]:
     engine = DaskEngine(workers=2)
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """Three executors of one core, shared by every test of Spark; a killed executor comes back under a new id."""
+    from partitioner.engines.spark_session import Session
+
+    settings = {"spark.ui.enabled": False, "spark.sql.shuffle.partitions": 3, "spark.sql.adaptive.enabled": False}
+    session = Session(None, "local-cluster[3,1,1024]", settings, 0.5, "tests")
+    session.context.setLogLevel("OFF")
+    wait_for_spark(session)
+    yield session.spark
+    session.close()
+
+
+def wait_for_spark(session: Session) -> None:
+    """Until all executors are there."""
+    from partitioner.engines.spark_executors import StatusStore
+    from partitioner.engines.spark_session import wait_for_executors
+
+    store = StatusStore(session)
+    wait_for_executors(session, lambda: len(store.executors()), 240.0)
 
 
 @pytest.fixture(scope="session")

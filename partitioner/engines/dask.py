@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import pickle
 import queue
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,16 +20,19 @@ from partitioner.engines.base import Capabilities
 from partitioner.errors import ConfigError, EngineLost
 from partitioner.model import Attempt, Event, EventKind, Worker, Workers
 
-TOPIC = "partitioner-started"
 # A dead worker must be reported at once: the coordinator, not the scheduler, decides what is tried again.
 _SETTINGS = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.low-level-log-length": 0}
 LOOK_SECONDS = 1.0  # between looks at which workers there are
 GRACE_SECONDS = 10.0  # a nanny may restart a worker under its name for so long before it counts as gone
 
 
-def _attempt(attempt: Attempt) -> Event:
-    get_worker().log_event(TOPIC, attempt.attempt_id)
-    return run_attempt(attempt)
+def _attempt(topic: str, attempt: Attempt) -> Event:
+    """Tell of the start and of the end as they happen, which spares the driver a round trip to fetch each result."""
+    worker = get_worker()
+    worker.log_event(topic, attempt.attempt_id)
+    event = run_attempt(attempt)
+    worker.log_event(topic, pickle.dumps(event))
+    return event
 
 
 class DaskEngine:
@@ -64,15 +69,17 @@ class DaskEngine:
             raise ConfigError(f"engine option workers is {workers}; a Dask cluster needs at least 1.")
         self._speeds = {str(k): float(v) for k, v in (speeds or {}).items()}
         self._events: queue.SimpleQueue[Event | Future[Any]] = queue.SimpleQueue()
-        self._futures: dict[str, tuple[Attempt, Future[Any]]] = {}
+        self._live: dict[str, Attempt] = {}
+        self._futures: dict[str, Future[Any]] = {}
+        self._topic = f"partitioner-{secrets.token_hex(8)}"  # runs that share a scheduler must not hear each other
         self._cluster: LocalCluster | None = None
         self._own_client = client is None
         if client is None and address is None:
             client = self._start(workers or max(2, os.cpu_count() or 1), threads_per_worker, memory_limit)
         self._client = client if client is not None else _connect(str(address), timeout)
-        self._known = {w.worker_id: 0.0 for w in self._workers()}
         self._looked = time.monotonic()
-        self._client.subscribe_topic(TOPIC, self._on_started)
+        self._known = {w.worker_id: self._looked for w in self._workers()}
+        self._client.subscribe_topic(self._topic, self._on_told)
 
     def _start(self, workers: int, threads: int, memory_limit: str | int) -> Client:
         with dask.config.set(_SETTINGS):
@@ -86,11 +93,15 @@ class DaskEngine:
             )
             return Client(self._cluster)
 
-    def _on_started(self, event: tuple[float, Any]) -> None:
-        attempt_id = str(event[1])
-        if attempt_id in self._futures:
-            worker_id = self._futures[attempt_id][0].worker_id
-            self._events.put(Event(EventKind.STARTED, attempt_id, worker_id, at=time.monotonic()))
+    def _on_told(self, told: tuple[float, Any]) -> None:
+        """A worker said that an attempt started (its id) or ended (the pickled event)."""
+        message = told[1]
+        if isinstance(message, bytes):
+            self._events.put(pickle.loads(message))
+            return
+        attempt = self._live.get(message)
+        if attempt is not None:
+            self._events.put(Event(EventKind.STARTED, message, attempt.worker_id, at=time.monotonic()))
 
     def _workers(self) -> Iterator[Worker]:
         for info in self._client.scheduler_info(n_workers=-1)["workers"].values():
@@ -112,8 +123,10 @@ class DaskEngine:
     def submit(self, attempts: Sequence[Attempt]) -> None:
         """One pinned future per attempt."""
         for attempt in attempts:
+            self._live[attempt.attempt_id] = attempt
             future = self._client.submit(
                 _attempt,
+                self._topic,
                 attempt,
                 key=f"{attempt.run_url.rsplit('/', 1)[-1]}/{attempt.attempt_id}",
                 workers=[_as_named(attempt.worker_id)],
@@ -121,35 +134,44 @@ class DaskEngine:
                 pure=False,
                 retries=0,
             )
-            self._futures[attempt.attempt_id] = (attempt, future)
+            self._futures[attempt.attempt_id] = future
             future.add_done_callback(self._events.put)
 
     def poll(self, timeout: float) -> list[Event]:
         """Starts as workers report them, ends as futures finish, and workers that came or went."""
-        events: list[Event] = []
+        told: list[Event] = []
         done: list[Future[Any]] = []
         with contextlib.suppress(queue.Empty):
             item = self._events.get(timeout=timeout)
             while True:
-                (done if isinstance(item, Future) else events).append(item)  # type: ignore[arg-type]
+                (done if isinstance(item, Future) else told).append(item)  # type: ignore[arg-type]
                 item = self._events.get_nowait()
-        events += self._ends(done)
+        events = [event for event in told if event.kind is EventKind.STARTED or self._ended(event.attempt_id)]
+        events += self._untold(done)
         if time.monotonic() - self._looked > LOOK_SECONDS:
             events += self._look()
         return events
 
-    def _ends(self, done: list[Future[Any]]) -> list[Event]:
-        by_key = {future.key: attempt_id for attempt_id, (_, future) in self._futures.items()} if done else {}
+    def _ended(self, attempt_id: str) -> bool:
+        """Forget an attempt and release its future; False where that was done before."""
+        self._futures.pop(attempt_id, None)
+        return self._live.pop(attempt_id, None) is not None
+
+    def _untold(self, done: list[Future[Any]]) -> list[Event]:
+        """Ends that no worker told of: deaths, cancellations, and what the engine itself got wrong."""
+        if not done:
+            return []
+        by_key = {future.key: attempt_id for attempt_id, future in self._futures.items()}
         ours = [(by_key[f.key], f) for f in done if f.key in by_key]
-        good = [(name, f) for name, f in ours if f.status == "finished"]
-        events = list(self._client.gather([f for _, f in good])) if good else []
-        events += [self._bad_end(name, f) for name, f in ours if f.status != "finished"]
-        for name, _ in ours:
-            self._futures.pop(name, None)
-        return events
+        events = [self._result(f) if f.status == "finished" else self._bad_end(name, f) for name, f in ours]
+        return [event for event in events if self._ended(event.attempt_id)]
+
+    def _result(self, future: Future[Any]) -> Event:
+        event: Event = self._client.gather(future)
+        return event
 
     def _bad_end(self, attempt_id: str, future: Future[Any]) -> Event:
-        worker_id = self._futures[attempt_id][0].worker_id
+        worker_id = self._live[attempt_id].worker_id
         if future.status == "cancelled":
             return Event(EventKind.CANCELLED, attempt_id, worker_id)
         error = future.exception()
@@ -165,15 +187,15 @@ class DaskEngine:
         seen = {w.worker_id: w for w in self._workers()}
         joined = [Event(EventKind.WORKER_JOINED, worker=w) for name, w in seen.items() if name not in self._known]
         self._known |= dict.fromkeys(seen, now)
-        gone = [name for name, last in self._known.items() if now - (last or now) > GRACE_SECONDS]
+        gone = [name for name, last in self._known.items() if now - last > GRACE_SECONDS]
         for name in gone:
             del self._known[name]
-            self.cancel([a for a, (attempt, _) in self._futures.items() if attempt.worker_id == name])
+            self.cancel([a for a, attempt in self._live.items() if attempt.worker_id == name])
         return joined + [Event(EventKind.WORKER_LOST, worker_id=name) for name in gone]
 
     def cancel(self, attempt_ids: Sequence[str]) -> None:
         """Cancel futures; one that is running goes on until its program returns, and its commit is refused or kept."""
-        futures = [self._futures[a][1] for a in attempt_ids if a in self._futures]
+        futures = [self._futures[a] for a in attempt_ids if a in self._futures]
         if futures:
             self._client.cancel(futures, force=True)
 
@@ -188,7 +210,7 @@ class DaskEngine:
     def close(self) -> None:
         """Close the client and the cluster that were started here."""
         with contextlib.suppress(ValueError):
-            self._client.unsubscribe_topic(TOPIC)
+            self._client.unsubscribe_topic(self._topic)
         if self._own_client:
             self._client.close()
         if self._cluster is not None:

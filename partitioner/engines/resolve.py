@@ -18,6 +18,8 @@ _ADDRESSES = {
     "local-cluster[": ("spark", "master"),
     "k8s://": ("spark", "master"),
     "yarn": ("spark", "master"),
+    "local[": ("spark", "master"),
+    "sc://": ("spark", "master"),  # refused there in one sentence
 }
 
 

@@ -10,9 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from py4j.protocol import Py4JNetworkError  # type: ignore[import-untyped]
-from pyspark.accumulators import Accumulator
-
 from partitioner.engines.base import Capabilities
 from partitioner.engines.spark_bundle import (
     FAILURES,
@@ -25,6 +22,7 @@ from partitioner.engines.spark_bundle import (
     message_of,
 )
 from partitioner.engines.spark_executors import Executor, StatusStore, look_around, workers_of
+from partitioner.engines.spark_imports import Accumulator, Py4JNetworkError, accumulators
 from partitioner.engines.spark_session import Session, wait_for_executors
 from partitioner.engines.spark_task import EventsParam, call_partition, run_partition
 from partitioner.errors import ConfigError, EngineLost
@@ -232,8 +230,6 @@ class SparkEngine:
 
     def close(self) -> None:
         """Cancel what still runs, and stop the session if it was started here."""
-        from pyspark import accumulators
-
         with contextlib.suppress(*FAILURES):
             for bundle in self._bundles:
                 bundle.future.cancel()

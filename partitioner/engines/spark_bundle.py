@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from py4j.protocol import Py4JError  # type: ignore[import-untyped]
-from pyspark.core.rdd import RDD
-from pyspark.errors import PySparkException
-from pyspark.resource import ResourceProfile, ResourceProfileBuilder, TaskResourceRequests
-from pyspark.serializers import CPickleSerializer
-
 from partitioner.engines.spark_executors import Executor
+from partitioner.engines.spark_imports import (
+    RDD,
+    CPickleSerializer,
+    Py4JError,
+    PySparkException,
+    ResourceProfile,
+    ResourceProfileBuilder,
+    TaskResourceRequests,
+)
 from partitioner.engines.spark_session import Session
 from partitioner.model import Attempt, Event, EventKind
 

@@ -8,20 +8,12 @@ import shutil
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from py4j.protocol import Py4JError  # type: ignore[import-untyped]
-
 import partitioner
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", FutureWarning)  # pyspark warns about pandas 3; only Arrow paths are used here
-    from pyspark import SparkConf, SparkContext
-    from pyspark.sql import SparkSession
-
+from partitioner.engines.spark_imports import Py4JError, SparkConf, SparkContext, SparkSession
 from partitioner.errors import ConfigError, EngineLost
 
 LOCALITY_WAIT = "spark.locality.wait"

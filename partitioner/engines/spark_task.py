@@ -14,10 +14,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from pyspark import Accumulator, AccumulatorParam, TaskContext
-
 from partitioner.attempt.execute import run_attempt
 from partitioner.attempt.surroundings import assigned_devices
+from partitioner.engines.spark_imports import Accumulator, AccumulatorParam, TaskContext
 from partitioner.model import Attempt, Event, EventKind
 
 

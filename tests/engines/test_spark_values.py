@@ -1,0 +1,151 @@
+"""What the Spark engine decides without a cluster: refusals, sizes, descriptions, reconciliation of Spark's own retries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from partitioner.engines import spark_task
+from partitioner.engines.resolve import resolve
+from partitioner.engines.spark_bundle import Bundle, demand_of, describe, ends_of_failed, first_cause
+from partitioner.engines.spark_executors import Executor, python_memory, workers_of
+from partitioner.engines.spark_session import Session
+from partitioner.errors import ConfigError
+from partitioner.model import Attempt, Event, EventKind
+
+
+def attempt(i: int, number: int = 0, **demands: Any) -> Attempt:
+    return Attempt(f"t{i:06d}", i, number, str(i % 2), "/runs/r1", **demands)
+
+
+class FailedJob:
+    """A future of a job that ended with this message."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+    def get(self) -> None:
+        raise OSError(self.message)
+
+
+def bundle(message: str) -> Bundle:
+    return Bundle(FailedJob(message), [attempt(0), attempt(1), attempt(2)], {0, 2})
+
+
+def kinds(events: list[Event]) -> list[tuple[str, str]]:
+    return [(e.attempt_id, e.kind.value) for e in events]
+
+
+def test_connect_addresses_are_refused_in_one_sentence() -> None:
+    with pytest.raises(ConfigError, match="Spark Connect session cannot run engine='spark'"):
+        resolve("sc://cluster:15002")
+
+
+def test_connect_sessions_are_refused_in_one_sentence() -> None:
+    session = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})()
+    with pytest.raises(ConfigError, match="give a classic SparkSession"):
+        resolve(session)
+
+
+def test_a_remote_environment_is_refused_by_its_value(monkeypatch) -> None:
+    monkeypatch.setenv("SPARK_REMOTE", "sc://cluster")
+    with pytest.raises(ConfigError, match="SPARK_REMOTE is 'sc://cluster'"):
+        Session(None, None, {}, 0.5, "test")
+
+
+def test_the_task_that_spark_names_failed_and_the_others_wait_again() -> None:
+    events = ends_of_failed(bundle("Job aborted: Task 2 in stage 7.0 failed 4 times\nValueError: no"))
+    assert kinds(events) == [("t000000-a0", "cancelled"), ("t000002-a0", "failed")]
+    assert events[1].error["message"] == "ValueError: no"
+
+
+def test_a_job_that_ended_by_a_dead_python_worker_lost_that_attempt() -> None:
+    events = ends_of_failed(bundle("Task 0 in stage 7.0 failed 1 times: Python worker exited unexpectedly (crashed)"))
+    assert kinds(events) == [("t000000-a0", "started"), ("t000000-a0", "lost"), ("t000002-a0", "cancelled")]
+
+
+def test_a_job_that_someone_killed_fails_all_that_was_open() -> None:
+    events = ends_of_failed(bundle("Job 3 cancelled because killed via the Web UI"))
+    assert kinds(events) == [("t000000-a0", "failed"), ("t000002-a0", "failed")]
+
+
+def test_the_python_error_is_the_cause_that_is_shown() -> None:
+    text = "Traceback (most recent call last):\n  File x\nModuleNotFoundError: No module named 'a'\n"
+    assert first_cause(text) == "ModuleNotFoundError: No module named 'a'"
+
+
+@pytest.mark.parametrize(
+    ("attempts", "text"),
+    [
+        ([attempt(3)], "run r1: sub-tasks t000003"),
+        ([attempt(3), attempt(1), attempt(2)], "run r1: sub-tasks t000001 to t000003 (3)"),
+        ([attempt(3, number=1), attempt(1)], "run r1: sub-tasks t000001 to t000003 (2), 1 of them again"),
+    ],
+)
+def test_job_descriptions_say_run_and_subtasks(attempts, text) -> None:
+    assert describe(attempts) == text
+
+
+@pytest.mark.parametrize(
+    ("demands", "expected"),
+    [
+        ({"cpus": 0.5}, (1, 0.0, ())),
+        ({"cpus": 2.0, "gpus": 0.5}, (2, 0.5, ())),
+        ({"resources": {"fpga": 1.0, "disk": 0.0}}, (1, 0.0, (("fpga", 1.0),))),
+    ],
+)
+def test_demands_are_whole_cores_and_named_resources(demands, expected) -> None:
+    assert demand_of(attempt(0, **demands)) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"spark.master": "spark://h:7077"}, 5e9),
+        ({"spark.master": "yarn", "spark.executor.pyspark.memory": "2g"}, 2 * 2**30),
+        ({"spark.master": "yarn", "spark.executor.memory": "10g"}, 2**30),
+        ({"spark.master": "yarn"}, 384 * 2**20),
+        ({"spark.master": "k8s://h", "spark.executor.memory": "10g"}, 4 * 2**30),
+        ({"spark.master": "k8s://h", "spark.executor.memoryOverhead": "512"}, 512 * 2**20),
+    ],
+)
+def test_memory_of_an_executor_is_what_python_gets_there(settings, expected) -> None:
+    memory = python_memory(lambda name, default: settings.get(name, default), 5e9)
+    assert memory == pytest.approx(expected)
+
+
+def test_executors_become_workers_with_devices_and_speeds() -> None:
+    executors = {"1": Executor("1", "a", 2, {"gpu": 2, "fpga": 1}), "0": Executor("0", "b", 1, {})}
+    looks = {"1": {"memory": 8e9, "seconds": 0.5}, "0": RuntimeError("busy")}
+    zero, one = workers_of(executors, looks, lambda name, default: default, {"b": 3.0})
+    assert (zero.worker_id, zero.speed, zero.memory_bytes) == ("0", 3.0, float("inf"))
+    assert (one.worker_id, one.cpus, one.gpus, one.resources) == ("1", 2.0, 2.0, {"fpga": 1.0})
+    assert (one.speed, one.memory_bytes) == (1.0, 8e9)
+
+
+class SecondTry:
+    """A task context of Spark's own retry, or of a speculative copy."""
+
+    def attemptNumber(self) -> int:
+        return 1
+
+    def resources(self) -> dict[str, Any]:
+        return {}
+
+
+def events_of_second_try(monkeypatch, speculation: bool) -> list[Event]:
+    gathered: list[Event] = []
+    sink = type("Sink", (), {"add": staticmethod(gathered.extend)})
+    monkeypatch.setattr(spark_task.TaskContext, "get", staticmethod(SecondTry))
+    monkeypatch.setattr(spark_task, "run_attempt", lambda a: Event(EventKind.FINISHED, a.attempt_id))
+    assert list(spark_task.run_partition(sink, speculation, [attempt(0)])) == []
+    return gathered
+
+
+def test_a_retry_by_spark_reports_the_death_and_runs_nothing(monkeypatch) -> None:
+    assert kinds(events_of_second_try(monkeypatch, speculation=False)) == [("t000000-a0", "lost")]
+
+
+def test_a_speculative_copy_runs_for_the_commit_decides(monkeypatch) -> None:
+    assert kinds(events_of_second_try(monkeypatch, speculation=True)) == [("t000000-a0", "finished")]
