@@ -60,7 +60,8 @@ def execute(
         first_numbers={i: numbers[key] for i, key in enumerate(keys) if key in numbers},
     )
     ledger, collector = ledgers.Ledger(run), Collector(committed)
-    write_plan(run, planned)
+    if not state.finished:  # a resume with nothing left to do leaves the plan that was followed
+        write_plan(run, planned)
     ledger.note("session", engine=engine.name, workers=list(planned.workers.worker_id), committed=len(committed))
     observers: list[Observer] = [ledger, collector]
     from partitioner.report.progress import Progress

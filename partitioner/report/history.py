@@ -72,6 +72,12 @@ class History:
     tries: tuple[Try, ...]
 
     @property
+    def last(self) -> Session | None:
+        """The last session in which anything was tried, else the last one: the one that the plan is of."""
+        tried = max((t.session for t in self.tries), default=len(self.sessions) - 1)
+        return self.sessions[tried] if self.sessions else None
+
+    @property
     def seconds(self) -> float:
         """Time the drivers ran, pauses between them left out."""
         return sum(s.seconds for s in self.sessions)

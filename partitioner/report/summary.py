@@ -109,7 +109,7 @@ def summarise(facts: Facts) -> Summary:
     scale, predicted = scaled_predictions(facts)
     factor = 1.0 if facts.unit == "seconds" else scale
     status, reason = _status(facts)
-    last = told.sessions[-1] if told.sessions else None
+    last = told.last
     outcomes = [t.outcome for t in told.tries]
     median, p90 = _errors(predicted, facts.seconds)
     return Summary(
@@ -256,7 +256,11 @@ def _obeyed(tries: Iterable[Try]) -> float | None:
 
 
 def _moved(facts: Facts) -> float | None:
-    known = [a != b for a, b in zip(facts.planned_worker, facts.worker, strict=True) if a and b]
+    """Of the sub-tasks that the last plan was about: those that an earlier session committed had no place in it."""
+    since = facts.history.last.start if facts.history.last else 0.0
+    done = [(k, facts.commits[k]) for k in facts.keys if k in facts.commits and facts.commits[k].started >= since]
+    planned = dict(zip(facts.keys, facts.planned_worker, strict=True))
+    known = [planned[k] != r.worker_id for k, r in done if planned[k] and r.worker_id]
     return sum(known) / len(known) if known else None
 
 

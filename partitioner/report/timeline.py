@@ -191,9 +191,9 @@ def _marks(figure: go.Figure, told: History, summary: Summary) -> None:
     """Where the plan said the end would be, the bound, and where a new driver took over."""
     for session in told.sessions[1:]:
         _mark(figure, told, session.offset, "resumed", INK)
-    base = told.sessions[-1].offset
+    base = told.last.offset if told.last else 0.0
     predicted = summary.predicted_makespan
-    if predicted is not None and base + predicted <= told.seconds:
+    if predicted and base + predicted <= told.seconds:
         _mark(figure, told, base + predicted, "planned end", MUTED)
 
 

@@ -13,6 +13,8 @@ def seconds(value: float | None) -> str:
     if value is None or not isfinite(value):
         return NONE
     size = abs(value)
+    if size == 0:
+        return "0 s"
     if size < 0.0995:
         return f"{value * 1000:.3g} ms"
     if size < 99.95:

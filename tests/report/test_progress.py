@@ -146,7 +146,7 @@ def test_a_run_that_stops_says_stopped(hands):
     progress.observe(run.state, run.step(), [])
     with pytest.raises(KeyboardInterrupt), progress:
         raise KeyboardInterrupt
-    assert log.getvalue() == "0/2 sub-tasks, 0/20 rows, stopped after 0 ms\n"
+    assert log.getvalue() == "0/2 sub-tasks, 0/20 rows, stopped after 0 s\n"
 
 
 def test_disabled_shows_nothing(hands):

@@ -66,6 +66,19 @@ def test_a_run_that_never_placed_anything_still_has_a_report(hands, tmp_path):
     assert (s.status, s.sub_tasks, s.makespan, s.busy, s.workers) == ("unfinished", 3, None, None, 0)
 
 
+def test_a_resume_with_nothing_left_changes_no_figure(hands, tmp_path):
+    made = hands.record(0, "w0", 0.0, 4.0)
+    lines = [
+        hands.line("session", -1.0, engine="dask", workers=["w0"]),
+        *hands.ran(made),
+        hands.line("end", 4.0),
+        hands.line("session", 99.0, engine="dask", workers=["w0"], committed=1),
+        hands.line("end", 99.0),
+    ]
+    s = summarise(read(hands.write_run(tmp_path / "r", hands.plan_of([4.0], workers=1), lines, [made])))
+    assert (s.status, s.makespan, s.predicted_makespan, s.moved) == ("complete", 5.0, 4.0, 0.0)
+
+
 def test_of_a_resumed_run_the_last_session_is_compared_with_its_plan(hands, tmp_path):
     records = [hands.record(0, "w0", 0.0, 4.0), hands.record(1, "w0", 100.0, 104.0)]
     lines = [
@@ -79,3 +92,4 @@ def test_of_a_resumed_run_the_last_session_is_compared_with_its_plan(hands, tmp_
     s = summarise(read(run))
     assert (s.sessions, s.engine, s.makespan, s.total_seconds) == (2, "serial", 6.0, 11.0)
     assert s.busy == 8 / 11
+    assert s.moved == 0.0
