@@ -30,7 +30,10 @@ TOLERANCE = 0.05
 read twice."""
 
 GRANULARITY = 64
-"""Where fragments are cut, a piece is at most this part of an even share."""
+"""Where fragments are cut, a piece is at most this part of an even share; a quarter as fine for many sub-tasks."""
+
+MANY_TASKS = 10_000
+"""From here on evenness comes from their number, and pieces would fill the memory."""
 
 _ROUNDING = 1 + 1e-9
 
@@ -89,11 +92,13 @@ def split_whole_or_cut(
     size = size_of(dataset, costs, limits)
     whole = Pieces.whole(dataset, costs)
     packing = None
-    if dataset.divisible_by is None or len(oversized(whole, size)[0]) == 0:
+    even = float(whole.load.weights.sum()) / size.tasks * (1 + TOLERANCE)
+    # One packer for both does at least as well on pieces: no need to try what cannot be even.
+    hopeless = pack_whole is pack_cut and float(whole.load.weights.max()) > even
+    if dataset.divisible_by is None or (not hopeless and len(oversized(whole, size)[0]) == 0):
         refuse_oversized(whole, size, limits, dataset)
         packing = pack_whole(whole.load, size)
-        even = float(whole.load.weights.sum()) / size.tasks
-        if dataset.divisible_by is None or float(packing.sums(whole.load.weights).max()) <= even * (1 + TOLERANCE):
+        if dataset.divisible_by is None or float(packing.sums(whole.load.weights).max()) <= even:
             return sub_tasks(whole, packing)
     finer = Pieces.cut(dataset, costs, cuts(whole, size, most_pieces(dataset)))
     refuse_oversized(finer, size, limits, dataset)
@@ -141,10 +146,11 @@ def refuse_oversized(pieces: Pieces, size: Size, limits: Limits, dataset: Datase
 
 def cuts(whole: Pieces, size: Size, most: Ints) -> Ints:
     """How many pieces to cut each fragment into: fine enough for even parts, all rows where each row's cost is known."""
-    share = min(float(whole.load.weights.sum()) / size.tasks, size.seconds) / GRANULARITY
+    grain = GRANULARITY if size.tasks < MANY_TASKS else GRANULARITY // 4
+    share = min(float(whole.load.weights.sum()) / size.tasks, size.seconds) / grain
     counts = np.ceil(whole.load.weights / share) if share > 0 else np.ones(len(whole))
     if size.memory_bytes < inf:
-        counts = np.maximum(counts, np.ceil(whole.memory_bytes / (size.memory_bytes / GRANULARITY)))
+        counts = np.maximum(counts, np.ceil(whole.memory_bytes / (size.memory_bytes / grain)))
     if whole.costs.record_seconds is not None:
         counts = np.where(counts > 1, most, 1)
     return np.minimum(np.maximum(counts, 1), most).astype(np.int64)
