@@ -8,19 +8,15 @@ from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from connectors.file_source import BATCH_ROWS, FileSource, narrowed, projected
+from connectors.file_source import FileSource, narrowed, projected
 from connectors.footers import MAX_FEATURES, Footer, corrupt, metadata_of, read_footer
 from connectors.hive import add_partition, partition_of, partition_schema
 from connectors.listing import in_threads
-from connectors.location import open_file, reading
+from connectors.location import reading
+from connectors.row_groups import read_rows
 from connectors.systems import FileInfo
-from partitioner.errors import DataError
 from partitioner.model import Dataset, Fragment, Fragments
-
-BATCH_BYTES = 32 << 20
-"""Uncompressed bytes of a record batch at most, by the row group's average row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,8 @@ class ParquetSource(FileSource):
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Rows ``[start, stop)`` of the fragment's row group, decoding only the selected columns.
 
-        The rows of the row group before ``start`` are decoded too, and dropped. Raises DataError for a missing column or
+        Rows of the row group before ``start`` are decoded too, and dropped, unless the last read of this thread ended
+        there or before (``connectors.row_groups``). Raises DataError for a missing column or
         a file that is gone, corrupt or changed.
         """
         lying = partition_of(fragment.path, self.paths)
@@ -71,11 +68,8 @@ class ParquetSource(FileSource):
         schema = projected(pa.schema([*own, *(self.partitions or ())], own.metadata), wanted, info.path)
         stored = [name for name in schema.names if name in own.names]
         lying = {key: text for key, text in lying.items() if key not in own.names}
-        with reading(info.path), corrupt(info.path), open_file(info, self.storage_options) as file:
-            parquet = pq.ParquetFile(file, metadata=metadata, pre_buffer=True)
-            size = _batch_rows(metadata, fragment)
-            batches = parquet.iter_batches(size, [fragment.unit], stored, use_threads=False)
-            for batch in _between(batches, fragment.start, fragment.stop):
+        with reading(info.path), corrupt(info.path):
+            for batch in read_rows(info, metadata, fragment, stored, self.storage_options):
                 yield add_partition(batch, lying, schema) if lying else batch.select(stored)
 
 
@@ -97,27 +91,3 @@ def _fragments(files: list[FileInfo], footers: list[Footer], stored: pa.Schema) 
         bytes=sizes.sum(axis=1)[filled],
         features={f"bytes:{c}": sizes[filled, j].astype(np.float64) for j, c in enumerate(named)},
     )
-
-
-def _batch_rows(metadata: pq.FileMetaData, fragment: Fragment) -> int:
-    """Rows to decode at a time: bounded in rows and bytes, and not far beyond a small piece of a row group.
-
-    Raises DataError where the file no longer has the fragment's rows.
-    """
-    group = metadata.row_group(fragment.unit) if fragment.unit < metadata.num_row_groups else None
-    if group is None or fragment.stop > group.num_rows:
-        raise DataError(f"{fragment.name} is no longer there: the file has changed since it was planned. Plan again.")
-    by_bytes: int = BATCH_BYTES // max(group.total_byte_size // group.num_rows, 1)
-    return max(min(BATCH_ROWS, by_bytes, max(fragment.stop - fragment.start, 1024)), 1)
-
-
-def _between(batches: Iterator[pa.RecordBatch], start: int, stop: int) -> Iterator[pa.RecordBatch]:
-    """Rows ``[start, stop)`` of a sequence of batches."""
-    at = 0
-    for batch in batches:
-        low, high = max(start - at, 0), min(stop - at, batch.num_rows)
-        if low < high:
-            yield batch.slice(low, high - low)
-        at += batch.num_rows
-        if at >= stop:
-            return

@@ -5,6 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from connectors.parquet import ParquetSource
 from partitioner.errors import DataError
@@ -158,6 +160,62 @@ def test_a_small_piece_decodes_little_beyond_it(tmp_path):
     source = ParquetSource(tmp_path)
     piece = replace(source.describe().fragments[0], start=3000, stop=3010)
     assert [b["a"].to_pylist() for b in source.read(piece)] == [list(range(3000, 3010))]
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Rows decoded so far, as a list of batch sizes."""
+    sizes = []
+    real = pq.ParquetFile.iter_batches
+
+    def counting(self, *args, **kwargs):
+        for batch in real(self, *args, **kwargs):
+            sizes.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", counting)
+    return sizes
+
+
+def test_pieces_read_in_order_decode_every_row_once(tmp_path, decoded):
+    write(tmp_path / "x.parquet", group=100_000, a=np.arange(100_000))
+    dataset = ParquetSource(tmp_path).describe()
+    finer, _ = dataset.fragments.cut(np.array([40]))
+    assert [r["a"] for r in rows(dataset.source, finer)] == list(range(100_000))
+    assert sum(decoded) == 100_000
+
+
+def test_pieces_with_gaps_decode_every_row_once(tmp_path, decoded):
+    write(tmp_path / "x.parquet", group=100_000, a=np.arange(100_000))
+    dataset = ParquetSource(tmp_path).describe()
+    finer, _ = dataset.fragments.cut(np.array([40]))
+    assert [r["a"] for r in rows(dataset.source, finer.take([3, 9, 39]))] == [
+        *range(7_500, 10_000),
+        *range(22_500, 25_000),
+        *range(97_500, 100_000),
+    ]
+    assert sum(decoded) == 100_000
+
+
+@settings(deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 29), st.sampled_from([None, ["a"], ["b", "a"]]), st.booleans()), max_size=12))
+def test_pieces_in_any_order_with_any_columns_read_right(tmp_path, reads):
+    """Also where a read is given up half-way, or another of the same thread is under way."""
+    path = tmp_path / "x.parquet"
+    if not path.exists():
+        write(path, group=1500, a=np.arange(4500), b=np.arange(4500) * 2)
+    source = ParquetSource(path)
+    pieces, _ = source.describe().fragments.cut(np.array([10, 10, 10]))
+    for i, columns, given_up in reads:
+        other = source.read(pieces[(i + 1) % 30], columns)
+        next(other)
+        if given_up:
+            other.close()
+        low = 150 * i
+        expected = {"a": list(range(low, low + 150)), "b": list(range(2 * low, 2 * low + 300, 2))}
+        found = pa.Table.from_batches(source.read(pieces[i], columns)).to_pydict()
+        assert found == {c: expected[c] for c in columns or ["a", "b"]}
+        assert sum(b.num_rows for b in other) in ((0,) if given_up else range(150))
 
 
 def test_batches_are_bounded(tmp_path):
