@@ -101,9 +101,8 @@ def online(folder: Path, seeds: int) -> None:
         "dot_product": registry.load("placements", "dot_product")(),
         "fragmentation_aware": registry.load("placements", "fragmentation_aware")(),
     }
-    print(
-        f"\non line, {len(workers)} nodes, {workers.gpus.sum():.0f} GPUs: share of GPUs unallocated at the first pod that fits nowhere"
-    )
+    print(f"\non line, {len(workers)} nodes, {workers.gpus.sum():.0f} GPUs")
+    print("share of GPUs unallocated at the first pod that fits nowhere")
     for variant in ("default", "gpushare40", "gpuspec33"):
         tasks = pods(folder, set(workers.worker_class), variant)
         problem = Problem(tasks, workers)

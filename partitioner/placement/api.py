@@ -27,8 +27,9 @@ def place(
     """Plan ``tasks`` on ``workers``.
 
     Tables are paths to CSV or Parquet, pandas or Arrow tables, lists of dicts, or ``SubTasks`` and ``Workers``; their
-    columns are those of ``partitioner.placement.tables``. ``objective`` is a name or weights by name;
-    ``time_limit`` seconds; ``bandwidth`` bytes per second between two workers, for the ``bytes`` of edges. Raises ConfigError or InfeasiblePlan.
+    columns are those of ``partitioner.placement.tables``. ``objective`` is a name or weights by name; ``time_limit``
+    seconds; ``bandwidth`` bytes per second between two workers, for the ``bytes`` of edges. Raises ConfigError or
+    InfeasiblePlan.
     """
     chosen = registry.load("placements", algorithm)()
     plan: Plan = chosen.place(

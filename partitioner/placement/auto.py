@@ -18,7 +18,8 @@ _GOOD_ENOUGH = 1e-4
 _LARGE = 100_000
 _FIRST = "lpt"
 _LOADING = 0.25
-_PARTS = {"search": 1.0, "exact": 3.0}
+_FIRST_OF_GRAPHS = "heft"
+_LISTS_OF_GRAPHS = 0.2
 
 
 class Auto(Algorithm):
@@ -64,10 +65,18 @@ class _Portfolio:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def run_lists(self) -> None:
-        """The fast ones, ``lpt`` first; each is expected to take as long as the slowest so far."""
+        """The fast ones, ``lpt`` first; each is expected to take as long as the slowest so far.
+
+        With dependencies, ``heft`` always runs, and the rest leave most of the time to the searches.
+        """
         longest = self._try(registry.load("placements", _FIRST)(), self.deadline)
-        for algorithm in self._members("list"):
-            if self._over(algorithm.name, longest):
+        now = time.monotonic()
+        until = now + _LISTS_OF_GRAPHS * (self.deadline - now) if self.problem.has_edges else self.deadline
+        members = self._members("list")
+        members.sort(key=lambda a: a.name != _FIRST_OF_GRAPHS)
+        for algorithm in members:
+            always = algorithm.name == _FIRST_OF_GRAPHS and self.problem.has_edges and not self._done()
+            if not always and self._over(algorithm.name, longest, until):
                 continue
             longest = max(longest, self._try(algorithm, self.deadline))
         start = time.monotonic()
@@ -81,21 +90,21 @@ class _Portfolio:
         searches.sort(key=lambda a: (a.name != "local_search", a.name != "hybrid", a.name))
         turns = [*searches, *self._members("exact")]
         for k, algorithm in enumerate(turns):
-            if self._over(algorithm.name, 0.0):
+            if self._over(algorithm.name, 0.0, self.deadline):
                 continue
             now = time.monotonic()
-            parts = sum(_PARTS[a.role] for a in turns[k:])
-            self._try(algorithm, now + (self.deadline - now) * _PARTS[algorithm.role] / parts)
+            parts = sum(a.share(self.problem) for a in turns[k:])
+            self._try(algorithm, now + (self.deadline - now) * algorithm.share(self.problem) / parts)
         polish = next((a for a in searches if a.name == "local_search"), None)
         late = time.monotonic() < self.deadline and self.winner not in ("local_search", "")
         if polish is not None and late and not self._done():
             self._try(polish, self.deadline, label="local_search on the winner")
 
-    def _over(self, name: str, expected: float) -> bool:
+    def _over(self, name: str, expected: float, until: float) -> bool:
         """Whether ``name`` must do without a turn; notes why."""
         if self._done():
             self.skipped[name] = "plan proven optimal"
-        elif time.monotonic() + expected > self.deadline:
+        elif time.monotonic() + expected > until:
             self.skipped[name] = "time budget"
         else:
             return False

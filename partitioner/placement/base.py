@@ -125,6 +125,10 @@ class Algorithm(ABC):
         """A schedule from a ``known`` feasible one; searches that can start from one override this."""
         return self.solve(problem, objective, seed, deadline)
 
+    def share(self, problem: Problem) -> float:
+        """Its part of the time that ``auto`` divides among searches and exact methods on ``problem``."""
+        return 3.0 if self.role == "exact" else 1.0
+
     def refusals(self, problem: Problem) -> list[str]:
         """Why this algorithm cannot solve ``problem``, in words; empty where it can."""
         return refusals(self.supports, problem)

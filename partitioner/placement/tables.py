@@ -253,7 +253,7 @@ def _numbers(
     bad = np.flatnonzero(wrong)
     if len(bad):
         row = int(bad[0])
-        received = raw.iloc[row]
+        received = raw.tolist()[row]
         more = f" ({len(bad) - 1} more rows like it)" if len(bad) > 1 else ""
         raise ConfigError(
             f"{what}: row {row + 1}, column {column!r}: {received!r} is not allowed; it must be a finite number{low}{more}."
