@@ -72,9 +72,14 @@ def _header(facts: Facts, s: Summary) -> str:
 
 
 def _cards(s: Summary) -> str:
-    makespan = words.change(s.makespan, s.predicted_makespan) if s.status == "complete" else "so far"
+    planned = f"planned {words.seconds(s.predicted_makespan)}"
+    compared = words.change(s.makespan, s.predicted_makespan) if s.status == "complete" else "so far"
+    took = ("Makespan", words.seconds(s.makespan), planned, compared)
+    if s.sessions > 1:
+        of_last = f"last {words.seconds(s.makespan)}, {planned}"
+        took = (f"Time of {s.sessions} sessions", words.seconds(s.total_seconds), of_last, f"{compared}")
     cards = [
-        ("Makespan", words.seconds(s.makespan), f"planned {words.seconds(s.predicted_makespan)}", makespan),
+        took,
         (
             "Lower bound of the plan",
             words.seconds(s.lower_bound),

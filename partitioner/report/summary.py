@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.report.facts import Facts, Floats
-from partitioner.report.history import CANCELLED, COMMITTED, FAILED, LOST, Try
+from partitioner.report.history import CANCELLED, COMMITTED, FAILED, LOST, UNFINISHED, Try
 
 STRAGGLERS = 8
 
@@ -80,6 +80,7 @@ class Summary:
     failed: int
     lost: int
     cancelled: int
+    unfinished: int
     rows_in: int
     rows_out: int
     quarantined: int
@@ -140,6 +141,7 @@ def summarise(facts: Facts) -> Summary:
         failed=outcomes.count(FAILED),
         lost=outcomes.count(LOST),
         cancelled=outcomes.count(CANCELLED),
+        unfinished=outcomes.count(UNFINISHED),
         rows_in=sum(r.rows_in for r in records),
         rows_out=sum(r.rows_out for r in records),
         quarantined=sum(r.quarantined for r in records),
@@ -166,11 +168,12 @@ def _status(facts: Facts) -> tuple[str, str]:
         return "complete", ""
     if last is None:
         return "unfinished", "No sub-task was started: the run stopped before, or is about to begin."
+    go_on = f"\nWhat is committed stays. To go on: partitioner resume {facts.url}"
     if last.stopped.get("type") == "Interrupted":
-        return "interrupted", str(last.stopped.get("message", ""))
+        return "interrupted", str(last.stopped.get("message", "")) + go_on
     if last.stopped:
-        return "failed", f"{last.stopped.get('type', 'error')}: {last.stopped.get('message', '')}"
-    return "unfinished", "The ledger has no end: the driver was stopped early, or the run still goes on."
+        return "failed", f"{last.stopped.get('type', 'error')}: {last.stopped.get('message', '')}{go_on}"
+    return "unfinished", f"The ledger has no end: the driver was stopped early, or the run still goes on.{go_on}"
 
 
 def scaled_predictions(facts: Facts) -> tuple[float | None, Floats]:

@@ -30,17 +30,23 @@ def notes(s: Summary) -> list[str]:
             "equals what was measured."
         )
     if s.sessions > 1:
-        found.append(
-            f"{s.sessions} sessions, {seconds(s.total_seconds)} in all; makespan, bound and gap are of the last one."
-        )
+        found.append(f"{s.sessions} sessions: predicted makespan, lower bound and gap are of the last one.")
     return found
 
 
 def _time(s: Summary) -> list[Row]:
     compared = change(s.makespan, s.predicted_makespan) if s.status == "complete" else "so far"
+    gap = f"plan's gap {share(s.gap, 2)}"
+    if s.sessions > 1:
+        bounds = [
+            ("lower bound", seconds(s.lower_bound), "", gap),
+            ("all sessions", "", seconds(s.total_seconds), f"at least {seconds(s.hindsight_bound)} in hindsight"),
+        ]
+    else:
+        bounds = [("lower bound", seconds(s.lower_bound), seconds(s.hindsight_bound), f"{gap}; actual: in hindsight")]
     return [
         ("makespan", seconds(s.predicted_makespan), seconds(s.makespan), compared),
-        ("lower bound", seconds(s.lower_bound), seconds(s.hindsight_bound), f"plan's gap {share(s.gap, 2)}"),
+        *bounds,
         ("busy share of slots", share(s.planned_busy), share(s.busy), f"{share(s.wasted)} on failed or lost attempts"),
         (
             "seconds per sub-task",
@@ -64,6 +70,7 @@ def _work(s: Summary) -> list[Row]:
 
 def _trouble(s: Summary) -> list[Row]:
     detail = f"{count(s.failed)} failed, {count(s.lost)} lost with their worker, {count(s.cancelled)} cancelled"
+    detail += f", {count(s.unfinished)} cut off" if s.unfinished else ""
     return [("retries", "0", count(s.retries), detail)]
 
 
