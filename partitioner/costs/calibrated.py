@@ -27,9 +27,10 @@ class Calibrated:
     """A stratified pilot of at most ``budget_share`` of the work and ``budget_seconds``, then a fit.
 
     ``features`` are formulas over data columns such as ``len(text)``, considered besides rows, bytes and the features that
-    the connector gives; None considers the lengths of text, binary and list columns where the dataset holds at most 512 MB,
-    an empty list none. ``quantile`` is that of memory. ``bind`` gives the program; the fit is kept, so that plan and run
-    of one dataset calibrate once.
+    the connector gives; None considers the lengths of text, binary and list columns where the dataset holds at most
+    512 MB, an empty list none. ``quantile`` is that of memory. ``clock`` is what is fitted: wall seconds, CPU seconds,
+    or, by default, CPU seconds scaled to wall seconds where these are too noisy (a busy machine). ``bind`` gives the
+    program; the fit is kept, so that plan and run of one dataset calibrate once.
     """
 
     name = "calibrated"
@@ -40,15 +41,15 @@ class Calibrated:
         budget_share: float = 0.01,
         budget_seconds: float = 60.0,
         quantile: float = 0.99,
-        clock: str = "wall",
+        clock: str = "auto",
         seed: int = 0,
     ) -> None:
         positive("budget_share", budget_share)
         positive("budget_seconds", budget_seconds)
         if not 0 < quantile < 1:
             raise ConfigError(f"quantile = {quantile!r}; it is between 0 and 1, such as 0.99.")
-        if clock not in ("wall", "cpu"):
-            raise ConfigError(f"clock = {clock!r}; it is 'wall' or 'cpu'.")
+        if clock not in ("auto", "wall", "cpu"):
+            raise ConfigError(f"clock = {clock!r}; it is 'auto', 'wall' or 'cpu'.")
         if isinstance(features, str):
             raise ConfigError(f"features = {features!r}; it is a list, such as [{features!r}].")
         self.features = None if features is None else list(features)
@@ -84,6 +85,10 @@ class Calibrated:
 
     def estimate(self, dataset: Dataset) -> Costs:
         """Costs of n fragments; runs the pilot on the first call for a dataset. ConfigError where no program is bound."""
+        if not len(dataset.fragments):
+            return Costs(
+                np.zeros(0), np.zeros(0), source=self.name, details={"model": "calibrated", "notes": ["no fragments"]}
+            )
         fitted = self.calibrate(dataset)
         extra = {} if self.pilot is None or self.measurements is None else self._spent(dataset, fitted)
         return fitted.estimate(dataset, self.name, extra)

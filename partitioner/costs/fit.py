@@ -11,12 +11,16 @@ import numpy as np
 from partitioner.costs.fitted import Fitted
 from partitioner.costs.measurements import Measurements
 from partitioner.costs.memory import MEMORY_PER_BYTE
-from partitioner.costs.regression import floor_of, robust
+from partitioner.costs.regression import Regression, floor_of, robust
 from partitioner.costs.selection import Selection, select
 from partitioner.costs.terms import Term
 from partitioner.errors import CostError
 from partitioner.model.data import Floats
 
+MOST_WAITING = 4.0
+"""Wall / CPU seconds above which a program waits rather than computes, so that its CPU seconds tell nothing."""
+
+CLEARLY = 0.8
 BOOTSTRAPS = 60
 SLACK = 1.02
 """Memory above the quantile seen: what allocators round up and a run of other pieces leaves behind."""
@@ -24,15 +28,26 @@ SLACK = 1.02
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    """``quantile`` of memory; ``clock`` ``"wall"`` or ``"cpu"``; ``bytes_held`` the least memory per byte of input.
+    """``quantile`` of memory; ``clock`` ``"auto"``, ``"wall"`` or ``"cpu"``; ``seed`` of folds and bootstrap.
 
-    The rows read must be held, whatever small pieces show. ``seed`` is that of folds and bootstrap.
+    ``bytes_held`` is the least memory per byte of input: the rows read must be held, whatever small pieces show.
     """
 
     quantile: float = 0.99
-    clock: str = "wall"
+    clock: str = "auto"
     bytes_held: float = 2.0
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """The fit of the program's own seconds: ``coefficients`` of 1 and the chosen terms; ``ratio`` wall / CPU, 0 for wall."""
+
+    seconds: Floats
+    design: Floats
+    selection: Selection
+    regression: Regression
+    ratio: float = 0.0
 
 
 def fit(measurements: Measurements, terms: Sequence[Term], options: FitOptions | None = None) -> Fitted:
@@ -44,41 +59,72 @@ def fit(measurements: Measurements, terms: Sequence[Term], options: FitOptions |
     if not len(measurements):
         raise CostError("No measurement to fit a cost to: the pilot ran nothing. Raise its budget or declare the cost.")
     steady = measurements.take(~measurements.first) if (~measurements.first).sum() >= 3 else measurements
-    work = _work(steady, options.clock)
     usable = [t for t in terms if t.name in steady.columns]
-    design = np.stack([np.ones(len(work)), *(steady.columns[t.name] for t in usable)], axis=1)
-    selection = select(usable, design, work, options.seed)
-    chosen = [usable[i] for i in selection.chosen]
-    x = design[:, [0, *(i + 1 for i in selection.chosen)]]
-    regression = robust(x, work)
-    coefficients = regression.coefficients * _unbiased(x @ regression.coefficients, work)
-    covariance = _bootstrap(x, work, options.seed)
-    chosen, coefficients, covariance = _with_reading(steady, chosen, coefficients, covariance)
+    work = _fit_work(steady, usable, options)
+    chosen = [usable[i] for i in work.selection.chosen]
+    scale = work.ratio or 1.0
+    beta = work.regression.coefficients
+    beta = beta * _unbiased(work.design @ beta, work.seconds) * scale
+    covariance = _bootstrap(work.design, work.seconds, options.seed) * scale**2
+    chosen, coefficients, covariance = _with_reading(steady, chosen, beta, covariance)
     memory_terms, memory = _memory(steady, usable, options)
     return Fitted(
         terms=tuple(chosen),
         coefficients=tuple(float(c) for c in coefficients[1:]),
         fixed_seconds=float(coefficients[0]),
         covariance=tuple(tuple(float(v) for v in row) for row in covariance),
-        noise=regression.scale,
-        piece_seconds=float(np.median(work)),
-        process_seconds=_process_seconds(measurements, options.clock, x, regression.coefficients),
+        noise=work.regression.scale,
+        piece_seconds=float(np.median(work.seconds)) * scale,
+        process_seconds=_process_seconds(measurements, beta, work),
         memory_terms=tuple(memory_terms),
         memory_coefficients=tuple(float(m) for m in memory[1:]),
         memory_fixed=float(memory[0]),
         quantile=options.quantile,
         measurements=len(measurements),
-        held_out_error=math.expm1(selection.error),
-        considered=selection.considered,
-        notes=_notes(chosen, selection, len(steady)),
+        held_out_error=math.expm1(work.selection.error),
+        cpu_ratio=work.ratio,
+        considered=work.selection.considered,
+        notes=_notes(chosen, work, len(steady)),
     )
 
 
-def _work(m: Measurements, clock: str) -> Floats:
-    """Seconds that the program itself took."""
-    if clock == "cpu":
-        return np.maximum(m.cpu_seconds - m.read_seconds, 0.0)
-    return np.maximum(m.seconds - m.read_seconds, 0.0)
+def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _Work:
+    """Fit on the asked clock; ``auto`` takes CPU seconds where they are held out clearly better and most of the wall time.
+
+    On a busy machine wall seconds are mostly noise. CPU seconds tell the shape, and the median wall / CPU the level.
+    """
+    ones = np.ones(len(m))
+    design = np.stack([ones, *(m.columns[t.name] for t in terms)], axis=1)
+
+    def on(seconds: Floats, ratio: float = 0.0) -> _Work:
+        selection = select(terms, design, seconds, options.seed)
+        x = design[:, [0, *(i + 1 for i in selection.chosen)]]
+        return _Work(seconds, x, selection, robust(x, seconds), ratio)
+
+    wall, cpu = program_seconds(m, "wall"), program_seconds(m, "cpu")
+    if options.clock != "auto":
+        return on(cpu if options.clock == "cpu" else wall)
+    ratio = wall_per_cpu(wall, cpu)
+    by_wall = on(wall)
+    if not 0 < ratio <= MOST_WAITING:
+        return by_wall
+    by_cpu = on(cpu, ratio)
+    return by_cpu if by_cpu.selection.error < CLEARLY * by_wall.selection.error else by_wall
+
+
+def program_seconds(m: Measurements, clock: str) -> Floats:
+    """float64[n]: wall or CPU seconds that the program itself took, without reading."""
+    total = m.cpu_seconds if clock == "cpu" else m.seconds
+    return np.maximum(total - m.read_seconds, 0.0)
+
+
+def wall_per_cpu(wall: Floats, cpu: Floats) -> float:
+    """Median of wall / CPU weighted by CPU seconds; 0 where CPU seconds are not known for all."""
+    if not len(cpu) or not (cpu > 0).all():
+        return 0.0
+    order = np.argsort(wall / cpu, kind="stable")
+    half = np.cumsum(cpu[order]) >= cpu.sum() / 2
+    return float((wall / cpu)[order][int(np.argmax(half))])
 
 
 def _unbiased(predicted: Floats, actual: Floats) -> float:
@@ -128,17 +174,15 @@ def _with_reading(
     return [*terms, Term("bytes")], np.append(coefficients, reading[1]), grown
 
 
-def _process_seconds(m: Measurements, clock: str, x: Floats, coefficients: Floats) -> float:
-    """Loading, and what the first piece of a process took beyond the median ratio of the others."""
+def _process_seconds(m: Measurements, beta: Floats, work: _Work) -> float:
+    """Loading, and what the first piece of a process took beyond the slowest of the others: warming up."""
     loads = m.load_seconds[m.load_seconds > 0]
     load = float(np.median(loads)) if len(loads) else 0.0
-    first = m.take(m.first)
-    rest = m.take(~m.first)
-    if not len(first) or len(rest) < 3 or "rows" not in m.columns:
+    first = program_seconds(m.take(m.first), "cpu" if work.ratio else "wall") * (work.ratio or 1.0)
+    if not len(first) or not len(work.seconds):
         return load
-    per_row = np.median(_work(rest, clock) / np.maximum(rest.columns["rows"], 1.0))
-    typical = max(per_row * float(np.median(first.columns["rows"])), float(np.median(_work(rest, clock))))
-    return load + max(0.0, float(np.median(_work(first, clock))) - typical)
+    usual = max(float(work.seconds.max()) * (work.ratio or 1.0), float(beta[0]))
+    return load + max(0.0, float(np.median(first)) - usual)
 
 
 def _memory(m: Measurements, terms: Sequence[Term], options: FitOptions) -> tuple[list[Term], Floats]:
@@ -179,7 +223,7 @@ def _memory_slope(m: Measurements, size: Floats, peaks: Floats) -> float:
     return max(slopes, default=MEMORY_PER_BYTE)
 
 
-def _notes(terms: Sequence[Term], selection: Selection, n: int) -> tuple[str, ...]:
+def _notes(terms: Sequence[Term], work: _Work, n: int) -> tuple[str, ...]:
     notes = []
     for term in terms:
         if term.shape != "linear":
@@ -187,6 +231,8 @@ def _notes(terms: Sequence[Term], selection: Selection, n: int) -> tuple[str, ..
             notes.append(f"super-linear cost: {term.name}, per {where}")
     if n < 8:
         notes.append(f"only {n} measurements: coefficients are uncertain")
-    if not selection.chosen:
+    if work.ratio:
+        notes.append(f"fitted on CPU seconds, times {work.ratio:.2f} wall seconds each")
+    if not work.selection.chosen:
         notes.append("no feature explains the seconds better than their mean")
     return tuple(notes)

@@ -23,6 +23,7 @@ class Fitted:
 
     ``covariance`` float[p+1][p+1] of the fixed seconds and the coefficients (bootstrap); ``noise`` relative residual
     standard deviation of a piece and ``piece_seconds`` its typical duration, since noise of many pieces averages out;
+    ``cpu_ratio`` wall per CPU second where fitted on CPU seconds, else 0;
     ``held_out_error`` mean relative error in cross-validation, whose standard error widens the intervals;
     ``process_seconds`` once per worker process (imports, model load, warming up); ``memory_*`` already hold the
     ``quantile``; ``measurements`` how many were fitted; ``considered`` held-out error by term; ``notes`` in words.
@@ -41,7 +42,7 @@ class Fitted:
     quantile: float
     measurements: int
     held_out_error: float
-    fixed_per_call: bool = False
+    cpu_ratio: float = 0.0
     considered: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -47,7 +47,7 @@ class Learned:
         budget_share: float = 0.01,
         budget_seconds: float = 60.0,
         quantile: float = 0.99,
-        clock: str = "wall",
+        clock: str = "auto",
         seed: int = 0,
     ) -> None:
         self.store = ProfileStore(store)
@@ -122,7 +122,8 @@ class Learned:
 
     def _drift(self, fitted: Fitted, part: Measurements, worker_class: str) -> DriftReport:
         steady = part.take(~part.first) if (~part.first).sum() >= 3 else part
-        actual = steady.cpu_seconds if self.pilot.options.clock == "cpu" else steady.seconds
+        by_cpu = fitted.cpu_ratio or float(self.pilot.options.clock == "cpu")
+        actual = steady.cpu_seconds * by_cpu if by_cpu else steady.seconds
         on = f" on {worker_class!r} workers" if worker_class else ""
         missing = [t for t in fitted.terms if t.name not in steady.columns]
         if missing:

@@ -43,7 +43,7 @@ def observed(
     timings = [
         Timing(
             seconds=whole[i].seconds,
-            cpu_seconds=whole[i].cpu_seconds,
+            cpu_seconds=_cpu_seconds(whole[i]),
             read_seconds=0.0,  # of a sub-task reading is part of the seconds: it reads what its bytes say
             load_seconds=whole[i].load_seconds,
             baseline_memory_bytes=whole[i].measured.get("baseline_memory_bytes", 0.0),
@@ -54,3 +54,9 @@ def observed(
         for i in order
     ]
     return Measurements.of({name: values[order] for name, values in sums.items()}, timings)
+
+
+def _cpu_seconds(record: CommitRecord) -> float:
+    """Of the attempt: its own thread's where others ran in the process meanwhile."""
+    shared = bool(record.measured.get("shared", 0.0))
+    return record.measured.get("thread_cpu_seconds", 0.0) if shared else record.cpu_seconds

@@ -64,6 +64,10 @@ def choose(
     rng = np.random.default_rng(seed)
     f = dataset.fragments
     kept = np.flatnonzero((f.stop > f.start) & (f.rows != 0))
+    if not len(kept):
+        return Pilot(
+            f.take([]), kept, {name: np.zeros(0) for name in (*(t.name for t in terms), "rows", "bytes", TOUCHED)}, 0.0
+        )
     if dataset.divisible_by == "rows":
         pilot = _by_rows(dataset, terms, share, rng, _parents(f, kept, rng), read_columns)
     elif dataset.divisible_by == "bytes":

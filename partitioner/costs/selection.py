@@ -19,6 +19,8 @@ from partitioner.model.data import Floats, Ints
 FOLDS = 4
 MOST_TERMS = 4
 LEAST_GAIN = 0.03
+PROOF = 2.0
+"""Standard errors by which a further term must gain: the best of twenty candidates gains one by chance."""
 
 Option = tuple[int, ...]
 """Indices of the candidates that are added together."""
@@ -74,7 +76,7 @@ def select(terms: Sequence[Term], design: Floats, target: Floats, seed: int = 0)
         pick = _simplest(terms, tried)
         gain = current - tried[pick]
         # Work grows with its input: it is the absence of the first term that needs proof, and the presence of further ones.
-        needed = max(LEAST_GAIN * current.mean(), _standard_error(gain)) if chosen else -_standard_error(gain)
+        needed = max(LEAST_GAIN * current.mean(), PROOF * _standard_error(gain)) if chosen else -_standard_error(gain)
         if gain.mean() <= needed:
             break
         chosen = (*chosen, *pick)

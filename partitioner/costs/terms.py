@@ -74,7 +74,7 @@ def candidates(dataset: Dataset, features: Sequence[str], products: bool = True)
 
     ``products`` adds the pairwise products of formulas over columns. Raises DataError for a name that is not there.
     """
-    whole = [name for name, known in base_columns(dataset).items() if bool(np.ptp(known) or np.any(known))]
+    whole = [name for name, known in base_columns(dataset).items() if bool(np.any(known))]
     terms = [Term(name, shape) for name in whole for shape in SHAPES]
     rowwise = [text for text in features if text not in whole]
     for text in rowwise:

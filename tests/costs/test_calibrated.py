@@ -1,0 +1,121 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from partitioner.costs.calibrated import Calibrated
+from partitioner.errors import ConfigError
+from partitioner.testing.costs import FormulaRunner, TableSource, text_dataset
+
+DATASET = text_dataset()
+
+
+def calibrated(runner, dataset=DATASET, **options):
+    model = Calibrated(**options).bind(runner=runner)
+    costs = model.estimate(dataset)
+    error = np.abs((costs.seconds + costs.fixed_seconds) / runner.true(dataset) - 1)
+    return costs, float(error.max()), model
+
+
+def test_cost_linear_in_text_length():
+    runner = FormulaRunner("1e-5 * len(text)")
+    costs, error, model = calibrated(runner)
+    assert error < 0.05
+    assert costs.details["pilot"]["share_of_seconds"] < 0.012
+    assert all(term.shape == "linear" for term in model.fitted.terms)
+
+
+def test_cost_of_rows_alone():
+    _, error, model = calibrated(FormulaRunner("1e-3 + 0 * len(text)"))
+    assert error < 0.05
+    assert [t.name for t in model.fitted.terms] == ["rows"]
+
+
+def test_quadratic_cost_is_detected_and_said():
+    costs, error, _ = calibrated(FormulaRunner("1e-8 * len(text) ** 2"))
+    assert error < 0.1
+    assert "super-linear cost: sum len(text)^2, per row" in costs.details["notes"]
+
+
+def test_linear_and_quadratic_together():
+    _, error, _ = calibrated(FormulaRunner("1e-5 * len(text) + 1e-8 * len(text) ** 2"))
+    assert error < 0.1
+
+
+def test_a_fixed_cost_is_told_from_the_cost_of_rows():
+    costs, error, _ = calibrated(FormulaRunner("1e-4 * len(text)", fixed=0.2))
+    assert error < 0.1
+    assert costs.fixed_seconds == pytest.approx(0.2, rel=0.1)
+
+
+def test_intervals_hold_the_truth_mostly():
+    runner = FormulaRunner("1e-5 * len(text)", noise=0.1)
+    costs, _, _ = calibrated(runner)
+    inside = (costs.seconds_low <= runner.true(DATASET)) & (runner.true(DATASET) <= costs.seconds_high)
+    assert inside.mean() >= 0.8
+
+
+def test_noisy_wall_seconds_are_replaced_by_scaled_cpu_seconds():
+    costs, error, model = calibrated(FormulaRunner("1e-5 * len(text)", noise=0.5, cpu_share=0.5))
+    assert model.fitted.cpu_ratio == pytest.approx(2.0, rel=0.25)
+    assert error < 0.3
+    assert any("CPU seconds" in note for note in costs.details["notes"])
+
+
+def test_the_pilot_stops_at_its_seconds():
+    runner = FormulaRunner("1e-2 * len(text)")
+    calibrated(runner, budget_seconds=20.0)
+    assert runner.seconds < 60.0
+    assert runner.seconds < 0.01 * runner.true(DATASET).sum()
+
+
+def test_memory_lies_above_what_was_seen():
+    costs, _, model = calibrated(FormulaRunner("1e-5 * len(text)", memory_per_byte=10.0))
+    m = model.measurements
+    predicted = costs.fixed_memory_bytes + m.columns["bytes"] * (costs.memory_bytes[0] / DATASET.fragments.bytes[0])
+    assert (predicted >= m.peak_memory_bytes).all()
+
+
+def test_plan_and_run_calibrate_once():
+    runner = FormulaRunner("1e-5 * len(text)")
+    model = Calibrated().bind(runner=runner)
+    model.estimate(DATASET)
+    spent = runner.seconds
+    model.estimate(DATASET)
+    assert runner.seconds == spent
+
+
+def test_prepare_keeps_row_terms_as_features_of_fragments():
+    dataset = text_dataset(fragments=4)
+    model = Calibrated(features=["len(text)"]).bind(runner=FormulaRunner("1e-8 * len(text) ** 2"))
+    prepared = model.prepare(dataset)
+    assert "sum len(text)^2" in prepared.fragments.features
+    dataset.source.reads.clear()
+    costs = model.estimate(prepared)
+    assert dataset.source.reads == []
+    np.testing.assert_allclose(costs.seconds, model.estimate(dataset).seconds)
+
+
+def test_without_a_program_the_remedy_is_said():
+    with pytest.raises(ConfigError, match=r"no program here.*declared numbers"):
+        Calibrated().estimate(DATASET)
+
+
+def test_an_empty_dataset_costs_nothing_and_runs_nothing():
+    dataset = TableSource(pa.table({"text": pa.array([], pa.string())})).dataset([])
+    runner = FormulaRunner("1")
+    assert len(Calibrated().bind(runner=runner).estimate(dataset)) == 0
+    assert runner.seconds == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"quantile": 1.5}, "quantile = 1.5"),
+        ({"clock": "sun"}, "clock = 'sun'"),
+        ({"features": "len(text)"}, "it is a list"),
+        ({"budget_seconds": -1}, "budget_seconds = -1"),
+    ],
+)
+def test_wrong_options_are_refused(options, said):
+    with pytest.raises(ConfigError, match=said):
+        Calibrated(**options)

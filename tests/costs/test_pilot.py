@@ -1,0 +1,79 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from partitioner.costs.pilot import choose
+from partitioner.costs.terms import candidates
+from partitioner.model import Dataset
+from partitioner.testing.costs import TableSource, text_dataset
+
+
+def pilot_of(dataset, share=0.01, seed=0, features=("len(text)",)):
+    return choose(dataset, candidates(dataset, features), share, seed)
+
+
+def test_it_holds_at_most_the_share_of_the_bytes():
+    dataset = text_dataset()
+    pilot = pilot_of(dataset)
+    assert 0.004 < pilot.share <= 0.01
+    assert pilot.columns["bytes"].sum() <= 0.0101 * dataset.fragments.bytes.sum()
+
+
+def test_pieces_come_from_small_to_large_and_span_sizes():
+    size = pilot_of(text_dataset()).columns["bytes"]
+    assert (np.diff(size) >= 0).all()
+    assert size.max() > 20 * size.min()
+
+
+def test_pieces_do_not_overlap():
+    pieces = pilot_of(text_dataset()).pieces
+    order = np.argsort(pieces.start)
+    assert (pieces.start[order][1:] >= pieces.stop[order][:-1]).all()
+
+
+def test_features_are_those_of_the_rows_themselves():
+    dataset = text_dataset()
+    pilot = pilot_of(dataset)
+    for i in range(len(pilot.pieces)):
+        rows = next(dataset.source.read(pilot.pieces[i])).column("text").to_pylist()
+        assert pilot.columns["len(text)"][i] == sum(map(len, rows))
+        assert pilot.columns["sum len(text)^2"][i] == sum(len(t) ** 2 for t in rows)
+        assert pilot.columns["rows"][i] == len(rows)
+
+
+def test_the_same_seed_gives_the_same_pieces_and_another_gives_others():
+    first, again, other = (pilot_of(text_dataset(), seed=s).pieces.start.tolist() for s in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_a_tiny_dataset_still_gets_the_least_number_of_pieces():
+    dataset = TableSource(pa.table({"text": ["a" * n for n in range(1, 11)]})).dataset([5, 5])
+    assert len(pilot_of(dataset).pieces) >= 4
+
+
+def test_fragments_that_cannot_be_cut_are_taken_whole_and_small():
+    cut = text_dataset(fragments=100, rows=10)
+    dataset = Dataset(cut.source, cut.fragments, cut.schema, None)
+    pilot = pilot_of(dataset, share=0.1)
+    assert set(pilot.pieces.start.tolist()) <= set(cut.fragments.start.tolist())
+    assert (pilot.pieces.rows == 10).all()
+    assert pilot.share <= 0.1
+
+
+def test_an_empty_dataset_has_no_pilot():
+    dataset = TableSource(pa.table({"text": pa.array([], pa.string())})).dataset([])
+    assert len(pilot_of(dataset).pieces) == 0
+
+
+def test_text_cut_by_bytes_drops_ranges_without_a_line(tmp_path):
+    from connectors.resolve import resolve
+
+    path = tmp_path / "lines.jsonl"
+    path.write_text("".join(f'{{"text": "{"x" * (50 + i % 200)}"}}\n' for i in range(5000)))
+    dataset = resolve(str(path)).describe()
+    assert dataset.divisible_by == "bytes"
+    pilot = choose(dataset, candidates(dataset, []), 0.05, 0)
+    assert len(pilot.pieces) >= 4
+    assert (pilot.columns["rows"] > 0).all()
+    assert pilot.share == pytest.approx(0.05, abs=0.03)

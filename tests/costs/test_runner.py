@@ -1,0 +1,44 @@
+import pickle
+
+import numpy as np
+import pytest
+
+from partitioner.costs.runner import InProcess
+from partitioner.errors import CostError
+from partitioner.testing.costs import sample_dataset
+
+
+def make_counting():
+    return lambda batch: np.ones(batch.num_rows * 1_000_000, np.uint8).sum()
+
+
+def test_one_timing_per_piece_and_loading_on_the_first_only():
+    dataset = sample_dataset()
+    timings = InProcess(make_counting)(dataset, dataset.fragments, 60.0)
+    assert len(timings) == 4
+    assert [t.load_seconds > 0 for t in timings] == [True, False, False, False]
+    assert len({t.process for t in timings}) == 1
+
+
+def test_some_pieces_are_traced_for_memory():
+    dataset = sample_dataset()
+    timings = InProcess(make_counting)(dataset, dataset.fragments, 60.0)
+    assert timings[0].traced_bytes >= 1_000_000
+
+
+def test_it_stops_when_the_seconds_are_spent():
+    dataset = sample_dataset()
+    assert len(InProcess(make_counting)(dataset, dataset.fragments, -1.0)) == 1
+
+
+def test_a_failing_program_names_the_piece():
+    dataset = sample_dataset()
+    with pytest.raises(CostError, match=r"failed on part-0 .*ZeroDivisionError"):
+        InProcess(lambda: lambda batch: 1 / 0)(dataset, dataset.fragments, 60.0)
+
+
+def test_it_travels_to_workers_without_the_program():
+    dataset = sample_dataset()
+    runner = InProcess(make_counting)
+    runner(dataset, dataset.fragments, 60.0)
+    assert pickle.loads(pickle.dumps(runner))._program is None
