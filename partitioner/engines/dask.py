@@ -28,11 +28,16 @@ GRACE_SECONDS = 10.0  # a nanny may restart a worker under its name for so long 
 
 def _attempt(topic: str, attempt: Attempt) -> Event:
     """Tell of the start and of the end as they happen, which spares the driver a round trip to fetch each result."""
-    worker = get_worker()
-    worker.log_event(topic, attempt.attempt_id)
+    worker, key = get_worker(), _key(attempt)
+    worker.log_event(topic, [key, attempt.attempt_id, None])
     event = run_attempt(attempt)
-    worker.log_event(topic, pickle.dumps(event))
+    worker.log_event(topic, [key, attempt.attempt_id, pickle.dumps(event)])
     return event
+
+
+def _key(attempt: Attempt) -> str:
+    """Of the Dask task: unique over runs on one scheduler."""
+    return f"{attempt.run_url.rsplit('/', 1)[-1]}/{attempt.attempt_id}"
 
 
 class DaskEngine:
@@ -94,14 +99,13 @@ class DaskEngine:
             return Client(self._cluster)
 
     def _on_told(self, told: tuple[float, Any]) -> None:
-        """A worker said that an attempt started (its id) or ended (the pickled event)."""
-        message = told[1]
-        if isinstance(message, bytes):
-            self._events.put(pickle.loads(message))
+        """A worker said that an attempt started, or ended with a pickled event. One of an earlier run is not heard."""
+        key, attempt_id, event = told[1]
+        attempt = self._live.get(attempt_id)
+        if attempt is None or _key(attempt) != key:
             return
-        attempt = self._live.get(message)
-        if attempt is not None:
-            self._events.put(Event(EventKind.STARTED, message, attempt.worker_id, at=time.monotonic()))
+        started = Event(EventKind.STARTED, attempt_id, attempt.worker_id, at=time.monotonic())
+        self._events.put(started if event is None else pickle.loads(event))
 
     def _workers(self) -> Iterator[Worker]:
         for info in self._client.scheduler_info(n_workers=-1)["workers"].values():
@@ -128,7 +132,7 @@ class DaskEngine:
                 _attempt,
                 self._topic,
                 attempt,
-                key=f"{attempt.run_url.rsplit('/', 1)[-1]}/{attempt.attempt_id}",
+                key=_key(attempt),
                 workers=[_as_named(attempt.worker_id)],
                 allow_other_workers=False,
                 pure=False,

@@ -132,8 +132,9 @@ class FlakyEngine:
                 self._post(Event(EventKind.CANCELLED, attempt_id, attempt.worker_id))
 
     def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
-        """The one real worker answers."""
-        return self._inner.call(function, *args)
+        """Every pretended worker gives the answer of the one real worker."""
+        (answer,) = self._inner.call(function, *args).values()
+        return dict.fromkeys(self._workers.worker_id, answer)
 
     def close(self) -> None:
         """Close what is wrapped."""
