@@ -48,9 +48,7 @@ def test_a_directory_of_several_formats_is_refused(tmp_path):
 
 def test_an_unknown_extension_lists_the_connectors(tmp_path):
     (tmp_path / "a.docx").touch()
-    with pytest.raises(
-        DataError, match=r"No connector for .*/a\.docx.*one of csv, files, jsonl, libsvm, memory, parquet"
-    ):
+    with pytest.raises(DataError, match=r"No connector for .*/a\.docx.*one of csv, .*jsonl, libsvm"):
         resolve(tmp_path)
     assert type(resolve(tmp_path, connector="files")) is FilesSource
 
