@@ -20,12 +20,15 @@ _FIRST = "lpt"
 _LOADING = 0.25
 _FIRST_OF_GRAPHS = "heft"
 _LISTS_OF_GRAPHS = 0.2
+_GRAPH_TASKS_PER_SECOND = 100
+_MOST_FOR_GRAPHS = 14.0
 
 
 class Auto(Algorithm):
     """Runs ``lpt`` first, then the other list schedulers, then searches from the best plan, then exact methods.
 
-    Budget: the time limit, or 1 s plus 1 s per 250,000 tasks. A result comes at any limit; what got no turn is listed.
+    Budget: the time limit, or 1 s plus 1 s per 250,000 tasks; with dependencies 1 s more per 100 tasks, up to 15 s.
+    A result comes at any limit; what got no turn is listed.
     Members are whatever the registry holds whose declared support covers the problem.
     """
 
@@ -41,7 +44,8 @@ class Auto(Algorithm):
         """See ``Algorithm.solve``."""
         begun = time.monotonic()
         if deadline == NEVER:
-            deadline = begun + 1.0 + problem.n / _TASKS_PER_SECOND
+            graph = min(_MOST_FOR_GRAPHS, problem.n / _GRAPH_TASKS_PER_SECOND) if problem.has_edges else 0.0
+            deadline = begun + 1.0 + problem.n / _TASKS_PER_SECOND + graph
         state = _Portfolio(problem, objective, seed, deadline)
         state.run_lists()
         state.run_searches()
