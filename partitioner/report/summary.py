@@ -104,14 +104,12 @@ class Summary:
 def summarise(facts: Facts) -> Summary:
     """All figures of a run."""
     told, plan = facts.history, facts.plan
-    records = facts.commits.values()
     loads = worker_loads(facts)
     available = sum(w.available for w in loads)
     scale, predicted = scaled_predictions(facts)
     factor = 1.0 if facts.unit == "seconds" else scale
     status, reason = _status(facts)
     last = told.last
-    outcomes = [t.outcome for t in told.tries]
     median, p90 = _errors(predicted, facts.seconds)
     return Summary(
         run_id=facts.run_id,
@@ -136,15 +134,7 @@ def summarise(facts: Facts) -> Summary:
         busy=sum(w.useful for w in loads) / available if available else None,
         wasted=sum(w.wasted for w in loads) / available if available else None,
         planned_busy=plan.get("reasons", {}).get("utilization_by_resource", {}).get("cpus", plan.get("utilization")),
-        attempts=len(told.tries),
-        retries=len(told.tries) - len({t.task_key for t in told.tries}),
-        failed=outcomes.count(FAILED),
-        lost=outcomes.count(LOST),
-        cancelled=outcomes.count(CANCELLED),
-        unfinished=outcomes.count(UNFINISHED),
-        rows_in=sum(r.rows_in for r in records),
-        rows_out=sum(r.rows_out for r in records),
-        quarantined=sum(r.quarantined for r in records),
+        **_counts(facts),
         error_median=median,
         error_p90=p90,
         peak_memory=_largest(facts.peak_memory),
@@ -154,6 +144,19 @@ def summarise(facts: Facts) -> Summary:
         loads=loads,
         stragglers=_stragglers(facts, predicted),
     )
+
+
+def _counts(facts: Facts) -> dict[str, int]:
+    """How attempts ended, and what became of rows."""
+    tries, records = facts.history.tries, facts.commits.values()
+    outcomes = [t.outcome for t in tries]
+    ends = {"failed": FAILED, "lost": LOST, "cancelled": CANCELLED, "unfinished": UNFINISHED}
+    return {
+        "attempts": len(tries),
+        "retries": len(tries) - len({t.task_key for t in tries}),
+        **{name: outcomes.count(outcome) for name, outcome in ends.items()},
+        **{name: sum(getattr(r, name) for r in records) for name in ("rows_in", "rows_out", "quarantined")},
+    }
 
 
 def _status(facts: Facts) -> tuple[str, str]:

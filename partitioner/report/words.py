@@ -30,8 +30,8 @@ def size(value: float | None) -> str:
     """Bytes with a decimal unit: ``174 MB``."""
     if value is None or not isfinite(value):
         return NONE
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if abs(value) < 999.5 or unit == "TB":
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if abs(value) < 999.5 or unit == "PB":
             return f"{value:.3g} {unit}"
         value /= 1000
     raise AssertionError("unreachable")
