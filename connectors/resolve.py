@@ -28,6 +28,9 @@ BY_EXTENSION = {
     ".svmlight": "libsvm",
 }
 _COMMON_OPTIONS = {"path", "columns", "storage_options"}
+FRAMES = {"dask": "dask_frame", "pyspark": "spark_frame"}
+"""Package of a DataFrame's class -> connector."""
+
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 
 
@@ -67,13 +70,16 @@ def _in_memory(spec: Any, connector: str | None, options: Mapping[str, Any]) -> 
         return _build(connector, spec, options)
     if is_tabular(spec):
         return _build("memory", spec, options)
+    if type(spec).__name__ == "DataFrame" and (frame := FRAMES.get(type(spec).__module__.partition(".")[0])):
+        return _build(frame, spec, options)
     if isinstance(spec, Source) and not isinstance(spec, type):
         if options:
             raise ConfigError(f"Options {sorted(options)} were given beside a {type(spec).__name__}; give them to it.")
         return spec
     raise DataError(
         f"An input of type {type(spec).__name__} is not one the framework reads. Give a path, directory, glob or URL, a "
-        "list of those, a pandas DataFrame, Arrow Table, numpy array, mapping of arrays, list of dicts, or a source."
+        "list of those, a pandas, Spark or Dask DataFrame, Arrow Table, numpy array, mapping of arrays, list of dicts, or a "
+        "source."
     )
 
 

@@ -114,6 +114,8 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         libsvm="LibsvmSource",
         files="FilesSource",
         memory="MemorySource",
+        dask_frame="DaskFrameSource@dask",
+        spark_frame="SparkFrameSource@spark",
     ),
 }
 
