@@ -202,7 +202,7 @@ class SparkEngine:
             for bundle in {id(b): b for b, _ in (self._where[a] for a in wanted)}.values():
                 ids = {i: bundle.attempts[i].attempt_id for i in bundle.open}
                 if all(attempt_id in self._cancelled for attempt_id in ids.values()):
-                    bundle.future.cancel()
+                    bundle.future.cancel(True)
                 elif (stage := self._jobs.stage_of(bundle)) is not None:
                     for i, task, _, _ in self._store.running(stage):
                         if ids.get(i) in wanted:
@@ -232,7 +232,7 @@ class SparkEngine:
         """Cancel what still runs, and stop the session if it was started here."""
         with contextlib.suppress(*FAILURES):
             for bundle in self._bundles:
-                bundle.future.cancel()
+                bundle.future.cancel(True)
         accumulators._accumulatorRegistry.pop(self._accumulator.aid, None)
         with contextlib.suppress(*FAILURES):
             self._session.close()
