@@ -68,6 +68,7 @@ class RunConfig(BaseModel):
     cost: Any = Field(
         "bytes", description="rows, bytes, calibrate, learned, an expression, numbers, or {model: ..., ...}."
     )
+    measure_speeds: bool = Field(True, description="Time the pilot's pieces on every worker, where a pilot runs.")
     split: Any = Field("ordered", description="ordered, packed, or {split: grouped, key: ...}.")
     target_task_seconds: float | None = Field(None, gt=0, description="Seconds a sub-task should take.")
     allowed_mem: Any = Field(None, description="Predicted peak bytes a sub-task may have, as a number or '4GB'.")

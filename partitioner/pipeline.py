@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from partitioner import config as configuration
@@ -40,7 +41,7 @@ def plan_config(config: RunConfig, workers: Any = None) -> Plan:
     table = stages.workers_of(workers)
     dataset = stages.describe(config)
     job = None if config.program is None else stages.make_job(config, dataset, RunDirectory(config.checkpoint))
-    dataset, costs = stages.regroup(config, dataset, stages.cost(config, dataset, job))
+    dataset, costs = stages.regroup(config, *stages.cost(stages.cost_model(config, job), dataset))
     tasks = stages.split(config, dataset, costs, table)
     return stages.explained(config, stages.place(config, tasks, table), dataset, costs)
 
@@ -76,16 +77,19 @@ def run_config(
     with directory.discarded_unless_claimed():
         dataset = stages.describe(config, directory)
         job = stages.make_job(config, dataset, directory)
-        costs = stages.cost(config, dataset, job)
-        dataset, costs = stages.regroup(config, dataset, costs)
-        job = replace(job, source=dataset.source)
+        model = stages.cost_model(config, job)
+        dataset, costs = stages.cost(model, dataset)
         with _engine(config) as engine:
-            tasks = stages.split(config, dataset, costs, engine.workers())
-            planned = stages.explained(config, stages.place(config, tasks, engine.workers()), dataset, costs)
+            workers, facts = stages.workers_to_use(config, engine, model, directory, job)
+            dataset, costs = stages.regroup(config, dataset, costs)
+            job = replace(job, source=dataset.source)
+            tasks = stages.split(config, dataset, costs, workers)
+            planned = stages.explained(config, stages.place(config, tasks, workers), dataset, costs, facts)
             stages.claim(config, directory, job, planned)
             if on_plan is not None:
                 on_plan(planned, directory)
-            return _finish(config, engine, planned, directory, job, {}, costs.unit == "seconds")
+            learn = partial(stages.learn, model, dataset)
+            return _finish(config, engine, planned, directory, job, {}, costs.unit == "seconds", learn)
 
 
 def _run_rest(config: RunConfig, directory: RunDirectory) -> Run:
@@ -98,7 +102,8 @@ def _run_rest(config: RunConfig, directory: RunDirectory) -> Run:
     with _engine(config) as engine:
         tasks = resuming.without_done(directory.read_tasks(), committed)
         planned = stages.place(config, tasks, engine.workers())
-        return _finish(config, engine, planned, directory, job, committed, False)
+        learn = partial(stages.learn, stages.cost_model(config, job), dataset)
+        return _finish(config, engine, planned, directory, job, committed, False, learn)
 
 
 def _finish(
@@ -109,8 +114,9 @@ def _finish(
     job: Job,
     committed: Mapping[str, CommitRecord],
     seconds_known: bool,
+    learn: Callable[[Plan, Sequence[CommitRecord], RunDirectory], None],
 ) -> Run:
-    """Execute, reduce, report."""
+    """Execute, reduce, learn, report."""
     with reported_if_stopped(directory, html=config.report):
         try:
             records, attempted = execute(config, engine, planned, directory, committed, seconds_known)
@@ -118,6 +124,7 @@ def _finish(
             raise Interrupted(f"{error}; resume with: {resuming.resume_command(directory)}") from None
         counts = results.check_rows(planned.tasks, records)
         result = results.reduce(config, directory, job, records, counts)
+    learn(planned, records, directory)
     forget(directory.url)
     finished = Run(directory, planned, result, records, attempted, counts)
     finished.report.write(html=config.report)

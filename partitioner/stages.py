@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,14 @@ from partitioner.attempt.job import Job
 from partitioner.attempt.pilot import pilot_program
 from partitioner.config import RunConfig, named, plain
 from partitioner.coordinator.preflight import versions
+from partitioner.coordinator.speeds import with_measured_speeds
 from partitioner.costs.base import checked
+from partitioner.costs.observed import observed
 from partitioner.costs.resolve import resolve as resolve_cost
+from partitioner.engines.base import Engine
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import ConfigError, OutputExists
-from partitioner.model import Costs, Dataset, Limits, Plan, SubTasks, Worker, Workers
+from partitioner.model import CommitRecord, Costs, Dataset, Limits, Plan, SubTasks, Worker, Workers
 from partitioner.run_directory import RunDirectory
 from partitioner.splits.batching import Batcher
 from partitioner.storage import Directory
@@ -50,13 +55,34 @@ def _check_columns(wanted: list[str], known: list[str]) -> None:
             raise DataError(f"the dataset has no column {name!r}; it has {', '.join(known)}.{nearest(name, known)}")
 
 
-def cost(config: RunConfig, described: Dataset, job: Job | None = None) -> Costs:
-    """Stage 2. Seconds (or a stand-in) and bytes of every fragment; a model that measures is given the program."""
+def cost_model(config: RunConfig, job: Job | None) -> Any:
+    """The configured cost model; one that measures is given the program."""
     model: Any = resolve_cost(config.cost)
-    if job is not None and hasattr(model, "bind"):
-        columns = None if job.columns is None else list(job.columns)
-        model = model.bind(build=pilot_program(job), columns=columns, program=programs.name_of(job.program))
-    return checked(model.estimate(described), described)
+    if job is None or not hasattr(model, "bind"):
+        return model
+    columns = None if job.columns is None else list(job.columns)
+    return model.bind(build=pilot_program(job), columns=columns, program=programs.name_of(job.program))
+
+
+def cost(model: Any, described: Dataset) -> tuple[Dataset, Costs]:
+    """Stage 2. Seconds (or a stand-in) and bytes of every fragment, and the dataset with the features they rest on."""
+    dataset = model.prepare(described) if hasattr(model, "prepare") and len(described.fragments) else described
+    return dataset, checked(model.estimate(dataset), dataset)
+
+
+def workers_to_use(
+    config: RunConfig, engine: Engine, model: Any, directory: RunDirectory, job: Job
+) -> tuple[Workers, Mapping[str, Any]]:
+    """The engine's workers, and what there is to say of them; where a pilot ran, they are timed on its pieces."""
+    pilot = getattr(model, "pilot", None)
+    pieces = getattr(getattr(pilot, "pilot", pilot), "pieces", None)  # a learned model holds a calibrated one
+    workers = engine.workers()
+    if not config.measure_speeds or pieces is None or not len(pieces) or len(workers) < 2:
+        return workers, {}
+    write_job(directory, job)
+    workers, speeds = with_measured_speeds(engine, directory, pieces)
+    uneven = {w: s for w, s in speeds.items() if s != 1.0}
+    return workers, {"worker speeds": f"measured, {uneven or 'all alike'}"} if speeds else {}
 
 
 def regroup(config: RunConfig, described: Dataset, costs: Any) -> tuple[Dataset, Any]:
@@ -114,9 +140,11 @@ def place(config: RunConfig, tasks: SubTasks, workers: Workers) -> Plan:
     return planned
 
 
-def explained(config: RunConfig, planned: Plan, dataset: Dataset, costs: Costs) -> Plan:
+def explained(
+    config: RunConfig, planned: Plan, dataset: Dataset, costs: Costs, facts: Mapping[str, Any] = MappingProxyType({})
+) -> Plan:
     """The plan with the source of its costs, and the groups that are larger than a sub-task, among its reasons."""
-    about: dict[str, Any] = {"cost source": costs.source, "cost unit": costs.unit}
+    about: dict[str, Any] = {"cost source": costs.source, "cost unit": costs.unit, **facts}
     about |= {str(k): v for k, v in costs.details.items()}
     splitter = splitter_of(config)
     if hasattr(splitter, "hot_groups"):
@@ -158,6 +186,19 @@ def planned_workers(config: RunConfig) -> Workers:
             if ours:
                 engine.close()
     return Workers.identical(int(options.get("workers") or max(2, os.cpu_count() or 1)))
+
+
+def learn(
+    model: Any, dataset: Dataset, planned: Plan, records: Sequence[CommitRecord], directory: RunDirectory
+) -> None:
+    """Give a model that learns what the run measured; what it says of drift is kept in ``drift.json``."""
+    if not hasattr(model, "observe"):
+        return
+    classes = dict(zip(planned.workers.worker_id, planned.workers.worker_class, strict=True))
+    measurements = observed(dataset, planned.tasks, records, model.terms(dataset), classes)
+    if len(measurements):
+        drift = [report.to_json() for report in model.observe(dataset, measurements, directory.run_id)]
+        directory.files.put("drift.json", json.dumps(drift).encode())
 
 
 def make_job(config: RunConfig, described: Dataset, directory: RunDirectory) -> Job:

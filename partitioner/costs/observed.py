@@ -32,8 +32,9 @@ def observed(
     known = [t for t in terms if (t.name in features if t.per_row else t.feature in base)]
     per_fragment = columns(cut, known)
     owner = np.repeat(np.arange(len(tasks)), np.diff(tasks.offsets))
-    whole = [r for r in records if r.task_key.isdigit() and not r.quarantined]
-    which = np.array([int(r.task_key) for r in whole], np.int64)
+    index = {key: i for i, key in enumerate(tasks.task_id.to_pylist())}
+    whole = [r for r in records if r.task_key in index and not r.quarantined and r.seconds > 0]
+    which = np.array([index[r.task_key] for r in whole], np.int64)
     sums = {
         name: np.bincount(owner, values[tasks.fragment_index], len(tasks)).astype(np.float64)[which]
         for name, values in per_fragment.items()

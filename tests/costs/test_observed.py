@@ -48,7 +48,7 @@ TERMS = [Term("rows"), Term("len(text)", "square", per_row=True), Term("len(text
 
 def test_terms_are_summed_over_the_fragments_of_a_sub_task():
     dataset, tasks = two_tasks()
-    m = observed(dataset, tasks, [record("0", 1.0), record("1", 3.0, started=1.0)], TERMS)
+    m = observed(dataset, tasks, [record("t000000", 1.0), record("t000001", 3.0, started=1.0)], TERMS)
     assert m.columns["rows"].tolist() == [1.0, 3.0]
     assert m.columns["sum len(text)^2"].tolist() == [1.0, 4.0 + 9.0 + 16.0]
     assert m.seconds.tolist() == [1.0, 3.0]
@@ -57,19 +57,19 @@ def test_terms_are_summed_over_the_fragments_of_a_sub_task():
 
 def test_the_first_of_each_worker_is_marked():
     dataset, tasks = two_tasks()
-    m = observed(dataset, tasks, [record("0", 1.0, started=2.0), record("1", 3.0, started=1.0)], TERMS)
+    m = observed(dataset, tasks, [record("t000000", 1.0, started=2.0), record("t000001", 3.0, started=1.0)], TERMS)
     assert m.seconds.tolist() == [3.0, 1.0]
     assert m.first.tolist() == [True, False]
 
 
 def test_parts_and_quarantined_sub_tasks_are_passed_over():
     dataset, tasks = two_tasks()
-    m = observed(dataset, tasks, [record("0.0", 1.0), record("1", 3.0, quarantined=1)], TERMS)
+    m = observed(dataset, tasks, [record("t000000.0", 1.0), record("t000001", 3.0, quarantined=1)], TERMS)
     assert len(m) == 0
 
 
 def test_of_attempts_that_shared_a_process_the_threads_own_seconds_count():
     dataset, tasks = two_tasks()
-    m = observed(dataset, tasks, [record("0", 1.0, shared=1.0)], TERMS, {"w0": "gpu"})
+    m = observed(dataset, tasks, [record("t000000", 1.0, shared=1.0)], TERMS, {"w0": "gpu"})
     assert m.cpu_seconds.tolist() == [0.25]
     assert m.worker_class == ("gpu",)
