@@ -17,6 +17,7 @@ _TASKS_PER_SECOND = 250_000
 _GOOD_ENOUGH = 1e-4
 _LARGE = 100_000
 _FIRST = "lpt"
+_SUITED = {"total_completion": "sjf", "loss": "edf"}
 _LOADING = 0.25
 _FIRST_OF_GRAPHS = "heft"
 _LISTS_OF_GRAPHS = 0.2
@@ -74,19 +75,29 @@ class _Portfolio:
         With dependencies, ``heft`` always runs, and the rest leave most of the time to the searches.
         """
         longest = self._try(registry.load("placements", _FIRST)(), self.deadline)
+        self._run_suited()
         now = time.monotonic()
         until = now + _LISTS_OF_GRAPHS * (self.deadline - now) if self.problem.has_edges else self.deadline
         members = self._members("list")
         members.sort(key=lambda a: a.name != _FIRST_OF_GRAPHS)
         for algorithm in members:
             always = algorithm.name == _FIRST_OF_GRAPHS and self.problem.has_edges and not self._done()
+            if algorithm.name in self.figures:
+                continue
             if not always and self._over(algorithm.name, longest, until):
                 continue
             longest = max(longest, self._try(algorithm, self.deadline))
+
+    def _run_suited(self) -> None:
+        """What is made for an objective other than the makespan, whatever the budget."""
+        if self.objective.is_makespan:
+            return
         start = time.monotonic()
-        thrifty = cheapest(self.problem, self.objective) if start < self.deadline else None
+        thrifty = cheapest(self.problem, self.objective)
         if thrifty is not None:
             self._keep("cheapest", thrifty, time.monotonic() - start)
+        for name in [_SUITED[part] for part, weight in self.objective.weights if weight > 0 and part in _SUITED]:
+            self._try(registry.load("placements", name)(), self.deadline)
 
     def run_searches(self) -> None:
         """Searches share what is left after a part for exact methods; whoever stops early leaves its time to the next."""

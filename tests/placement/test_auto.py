@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partitioner.model import Edges, SubTasks, Worker, Workers
-from partitioner.placement.api import compare, place
+from partitioner.placement.api import place
 from partitioner.placement.check import violations
 
 RAGGED = SubTasks.build(np.random.default_rng(4).lognormal(1, 1, 30))
@@ -34,12 +34,11 @@ def test_it_stops_when_the_plan_is_proven_optimal() -> None:
 
 @settings(deadline=None, max_examples=15)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=14), st.sampled_from([(1.0, 1.0), (1.0, 2.0, 4.0)]))
-def test_never_worse_than_any_list_scheduler(times: list[int], speeds: tuple[float, ...]) -> None:
+def test_never_worse_than_lpt(times: list[int], speeds: tuple[float, ...]) -> None:
     workers = Workers.of(Worker(f"w{j}", speed=s) for j, s in enumerate(speeds))
     tasks = SubTasks.build(times)
-    best = place(tasks, workers, time_limit=0.3).makespan
-    others = compare(tasks, workers, algorithms=["lpt", "sjf", "fcfs", "least_loaded"])
-    assert best <= min(p.makespan for p in others.plans) * (1 + 1e-9)
+    best = place(tasks, workers, time_limit=0.1).makespan
+    assert best <= place(tasks, workers, algorithm="lpt").makespan * (1 + 1e-9)
 
 
 def test_only_algorithms_that_support_dependencies_take_part() -> None:

@@ -108,7 +108,7 @@ def test_8_lpt_gives_15_where_the_optimum_is_12() -> None:
 
 @pytest.mark.parametrize("algorithm", ["auto", "hybrid", "local_search", "multifit"])
 def test_8_better_algorithms_find_12(algorithm: str) -> None:
-    plan = place(NINE, Workers.identical(4), algorithm=algorithm)
+    plan = place(NINE, Workers.identical(4), algorithm=algorithm, time_limit=60)
     assert (plan.makespan, plan.reasons["proven_optimal"]) == (12.0, True)
 
 
