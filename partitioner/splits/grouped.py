@@ -23,7 +23,10 @@ from partitioner.splits.sizing import TOLERANCE, Size, cuts, most_pieces, refuse
 
 @dataclass(frozen=True, slots=True)
 class HotGroup:
-    """A group larger than a sub-task: its ``seconds`` and ``memory_bytes``, and what an even sub-task has."""
+    """A group larger than a sub-task: its ``seconds`` and ``memory_bytes``, and what an even sub-task has.
+
+    ``unit`` is what the seconds really are, where a stand-in such as rows was used.
+    """
 
     name: str
     seconds: float
@@ -110,6 +113,7 @@ class Grouped:
                 float(groups.load.memory_bytes[g]),
                 groups.even,
                 self._may_split(limits),
+                costs.unit,
             )
             for g in np.flatnonzero(groups.hot)
         ]

@@ -99,7 +99,9 @@ def test_a_hot_group_stays_whole_and_is_reported_where_the_reducer_cannot_merge(
     assert tasks.seconds.max() == 9.0
     assert tasks.group[int(tasks.seconds.argmax())] == "key = 'a'"
     (hot,) = splitter.hot_groups(dataset, cost, limits)
-    assert str(hot).startswith("Group key = 'a' takes 9, 2.25 times an even sub-task (4), and stays whole")
+    assert str(hot).startswith(
+        "Group key = 'a' has 9 seconds, 2.25 times an even sub-task (4 seconds), and stays whole"
+    )
 
 
 def test_a_hot_group_is_split_where_the_reducer_merges():
