@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from partitioner.coordinator import ledger
+from partitioner.errors import ConfigError
 from partitioner.model import CommitRecord
 from partitioner.report.history import FAILED, History, history
 from partitioner.run_directory import RunDirectory
@@ -68,6 +69,9 @@ class Facts:
 
 def read(run: RunDirectory) -> Facts:
     """Read a run that is done, failed, or still going on. Raises ConfigError where the directory holds no run."""
+    place = run.files.local_path
+    if place is not None and not place.is_dir():  # opening it would make the directory
+        raise ConfigError(f"{run.url} does not exist; give the directory of a run, such as runs/<run id>.")
     description = run.description()
     tasks = run.read_table("tasks").select(["task_id", "seconds", "memory_bytes"])
     keys = tuple(tasks["task_id"].to_pylist())

@@ -59,6 +59,12 @@ def test_a_directory_without_a_run_is_named(tmp_path):
         Report.of(RunDirectory(str(tmp_path)))
 
 
+def test_a_missing_directory_is_named_and_not_made(tmp_path):
+    with pytest.raises(ConfigError, match="typo does not exist"):
+        Report.of(RunDirectory(str(tmp_path / "typo")))
+    assert not (tmp_path / "typo").exists()
+
+
 def test_quarantined_errors_that_differ_in_numbers_are_one_kind(troubled):
     import io
 
