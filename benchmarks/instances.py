@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.gpu_placement import nodes, pods
 from partitioner.model import Edges, SubTasks, Worker, Workers
+from partitioner.placement.problem import Problem
+from partitioner.placement.subset import take_tasks
 
 SPEEDS = (1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 4.0, 4.0)
-DAY = 86_400.0
-MEBIBYTE = float(2**20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,53 +145,13 @@ def _read_project(text: str) -> tuple[SubTasks, Worker]:
     return tasks, Worker("project", resources=dict(zip(names, limits, strict=True)))
 
 
-def gpu_trace_openb(data: Path, nodes: int = 60, variant: str = "default") -> Iterator[Instance]:
-    """Pods of a production trace, all present at the start, on ``nodes`` of its GPU nodes taken at even distances.
-
-    Durations are deletion less creation, capped at one day; a pod that names GPU models may run on those only.
-    Pods that no taken node can hold are left out.
-    """
+def gpu_trace_openb(data: Path, count: int = 60) -> Iterator[Instance]:
+    """Pods of a production trace, all there at the start, on ``count`` of its GPU nodes; those that fit on none left out."""
     folder = data / "gpu_trace_openb"
-    hosts = _table(folder / "openb_node_list_gpu_node.csv")
-    taken = [hosts[k] for k in np.linspace(0, len(hosts) - 1, nodes).astype(int)]
-    workers = Workers.of(
-        Worker(
-            h["sn"],
-            cpus=float(h["cpu_milli"]) / 1000,
-            memory_bytes=float(h["memory_mib"]) * MEBIBYTE,
-            gpus=float(h["gpu"]),
-            worker_class=h["model"],
-        )
-        for h in taken
-    )
-    pods = [p for p in _table(folder / f"openb_pod_list_{variant}.csv") if _fits_one(p, taken)]
-    yield Instance(f"openb_{variant}_{nodes}", _read_pods(pods, sorted({h["model"] for h in taken})), workers)
-
-
-def _fits_one(pod: dict[str, str], hosts: list[dict[str, str]]) -> bool:
-    models = set(pod["gpu_spec"].split("|")) if pod["gpu_spec"] else None
-    return any(
-        (models is None or h["model"] in models)
-        and all(float(pod[p]) <= float(h[w]) for p, w in (("cpu_milli",) * 2, ("memory_mib",) * 2, ("num_gpu", "gpu")))
-        for h in hosts
-    )
-
-
-def _read_pods(pods: list[dict[str, str]], models: list[str]) -> SubTasks:
-    seconds = np.array([min(DAY, float(p["deletion_time"]) - float(p["creation_time"])) for p in pods])
-    count = np.array([float(p["num_gpu"]) for p in pods])
-    share = np.array([float(p["gpu_milli"]) for p in pods]) / 1000
-    named = [set(p["gpu_spec"].split("|")) if p["gpu_spec"] else set(models) for p in pods]
-    by_class = {m: np.where([m in allowed for allowed in named], seconds, np.nan) for m in models}
-    limited = any(len(allowed) < len(models) for allowed in named)
-    return SubTasks.build(
-        seconds,
-        [p["name"] for p in pods],
-        cpus=np.array([float(p["cpu_milli"]) for p in pods]) / 1000,
-        memory_bytes=np.array([float(p["memory_mib"]) for p in pods]) * MEBIBYTE,
-        gpus=np.where(count == 1, share, count),
-        seconds_by_class=by_class if limited else {},
-    )
+    workers = nodes(folder, count)
+    tasks = pods(folder, set(workers.worker_class))
+    able = np.flatnonzero(np.isfinite(Problem(tasks, workers).fastest))
+    yield Instance(f"openb_default_{count}", take_tasks(tasks, able), workers)
 
 
 SETS: dict[str, Callable[[Path], Iterator[Instance]]] = {
