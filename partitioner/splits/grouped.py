@@ -33,15 +33,18 @@ class HotGroup:
     memory_bytes: float
     even_seconds: float
     split: bool
+    unit: str = "seconds"
 
     def __str__(self) -> str:
-        times = (
-            f"Group {self.name} takes {self.seconds:.6g}, {self.seconds / max(self.even_seconds, 1e-300):.3g} times "
+        times = self.seconds / max(self.even_seconds, 1e-300)
+        about = (
+            f"Group {self.name} has {self.seconds:.6g} {self.unit}, {times:.3g} times an even sub-task "
+            f"({self.even_seconds:.6g} {self.unit})"
         )
         if self.split:
-            return f"{times}an even sub-task ({self.even_seconds:.6g}); it is split and its parts are merged."
+            return f"{about}; it is split and its parts are merged."
         return (
-            f"{times}an even sub-task ({self.even_seconds:.6g}), and stays whole: no run is shorter than that. "
+            f"{about}, and stays whole: no run is shorter than that. "
             "It would be split with a mergeable reducer (count, mean, variance, by_key)."
         )
 
