@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from partitioner.attempt.pilot import pilot_program
-from partitioner.costs.measurements import Measurements
+from partitioner.costs.measurements import Measurements, Timing
 from partitioner.costs.runner import InProcess
-from partitioner.costs.speed import relative_speeds
+from partitioner.costs.speed import Speed, relative_speeds
 from partitioner.engines.base import Engine
 from partitioner.errors import CostError
 from partitioner.model import Dataset, Fragments, Workers
@@ -25,7 +24,7 @@ ALIKE = 0.15
 """Workers within this share of the typical one count as equal: machines differ by that from minute to minute."""
 
 
-def time_pieces(run_url: str, pieces: Fragments) -> list[Any]:
+def time_pieces(run_url: str, pieces: Fragments) -> list[Timing]:
     """On a worker: timings of the pieces, in order, within ``SECONDS``."""
     import pickle
 
@@ -34,6 +33,18 @@ def time_pieces(run_url: str, pieces: Fragments) -> list[Any]:
     dataset = Dataset(job.source, pieces)
     runner(dataset, pieces.take([0]), SECONDS)  # imports, first reads and first calls are not what is compared
     return runner(dataset, pieces, SECONDS)
+
+
+def _on_cpu_clock(timings: list[Timing]) -> Measurements:
+    """Work done per CPU second does not depend on what else the machine does; all workers are timed at once."""
+    m = Measurements.of({}, timings)
+    return replace(m, seconds=m.cpu_seconds)
+
+
+def _told_apart(speed: Speed, typical: float) -> float:
+    """Relative to the typical worker, 1.0 where the measurement cannot tell them apart."""
+    slower, faster = speed.high < typical * (1 - ALIKE), speed.low > typical * (1 + ALIKE)
+    return round(speed.speed / typical, 3) if slower or faster else 1.0
 
 
 def with_measured_speeds(engine: Engine, run: RunDirectory, pieces: Fragments) -> tuple[Workers, Mapping[str, float]]:
@@ -49,13 +60,11 @@ def with_measured_speeds(engine: Engine, run: RunDirectory, pieces: Fragments) -
     shortest = min((len(t) for t in timings.values()), default=0)
     if len(timings) < 2 or not shortest:
         return workers, {}
-    measured = {w: Measurements.of({}, t[:shortest]) for w, t in timings.items()}
     try:
-        found = relative_speeds(measured)
+        found = relative_speeds({w: _on_cpu_clock(t[:shortest]) for w, t in timings.items()})
     except CostError:
         return workers, {}  # pieces too short to tell workers apart
     typical = float(np.median([s.speed for s in found.values()]))
-    relative = {w: s.speed / typical for w, s in found.items()}
-    speeds = {w: 1.0 if abs(s - 1.0) <= ALIKE else round(s, 3) for w, s in relative.items()}
+    speeds = {w: _told_apart(s, typical) for w, s in found.items()}
     column = np.array([speeds.get(w, float(workers.speed[j])) for j, w in enumerate(workers.worker_id)])
     return replace(workers, speed=column), speeds
