@@ -58,21 +58,33 @@ def dumps(value: Any, program: Callable[..., Any]) -> bytes:
 
     Raises ProgramError naming what cannot be pickled.
     """
-    module = inspect.getmodule(unwrapped(program))
-    own = module is not None and module.__name__ != "__main__" and not _installed(module)
+    own = _own_modules(inspect.getmodule(unwrapped(program)))
     try:
-        if own:
+        for module in own:
             cloudpickle.register_pickle_by_value(module)
         try:
             return bytes(cloudpickle.dumps(value))
         finally:
-            if own:
+            for module in own:
                 cloudpickle.unregister_pickle_by_value(module)
     except Exception as error:
         raise ProgramError(
             f"{name_of(program)} cannot be sent to workers: {type(error).__name__}: {error}. "
             "Open locks, files and connections inside the function or in the class's __init__, not around it."
         ) from error
+
+
+def _own_modules(module: Any, found: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+    """The module and those it takes names from, as far as they are the user's own and not installed."""
+    if module is None or module in found or _installed(module):
+        return found
+    found = found if module.__name__ == "__main__" else (*found, module)
+    for value in list(vars(module).values()):
+        home = getattr(value, "__module__", None)
+        taken = value if inspect.ismodule(value) else sys.modules.get(home) if isinstance(home, str) else None
+        if taken is not module:
+            found = _own_modules(taken, found)
+    return found
 
 
 def _installed(module: Any) -> bool:

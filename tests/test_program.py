@@ -111,3 +111,18 @@ def test_installed_packages_travel_by_name() -> None:
 
     assert len(programs.dumps(np.sum, np.sum)) < 200
     assert pickle.loads(programs.dumps(np.sum, np.sum)) is np.sum
+
+
+def test_modules_that_the_users_module_imports_travel_too(module: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    (tmp_path / "users_other.py").write_text("def plus(x):\n    return x + 1\n\nTABLE = {1: 2}\n")
+    loaded = module(
+        "import users_other\nfrom users_other import plus\n\ndef main(x):\n    return users_other.plus(plus(x))\n"
+    )
+    data = programs.dumps(loaded.main, loaded.main)
+    sys.modules.pop("users_other")
+    (tmp_path / "p.pkl").write_bytes(data)
+    code = "import pickle, sys; print(pickle.load(open(sys.argv[1], 'rb'))(40))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "p.pkl")], capture_output=True, text=True, check=True, cwd="/"
+    )
+    assert done.stdout == "42\n"

@@ -9,7 +9,7 @@ import pickle
 import queue
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dask
@@ -23,7 +23,6 @@ from partitioner.model import Attempt, Event, EventKind, Worker, Workers
 # A dead worker must be reported at once: the coordinator, not the scheduler, decides what is tried again.
 _SETTINGS = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.low-level-log-length": 0}
 LOOK_SECONDS = 1.0  # between looks at which workers there are
-GRACE_SECONDS = 10.0  # a nanny may restart a worker under its name for so long before it counts as gone
 
 
 def _attempt(topic: str, attempt: Attempt) -> Event:
@@ -83,7 +82,7 @@ class DaskEngine:
             client = self._start(workers or max(2, os.cpu_count() or 1), threads_per_worker, memory_limit)
         self._client = client if client is not None else _connect(str(address), timeout)
         self._looked = time.monotonic()
-        self._known = {w.worker_id: self._looked for w in self._workers()}
+        self._known = {name: address for name, (address, _) in self._seen().items()}
         self._client.subscribe_topic(self._topic, self._on_told)
 
     def _start(self, workers: int, threads: int, memory_limit: str | int) -> Client:
@@ -95,6 +94,7 @@ class DaskEngine:
                 processes=True,
                 dashboard_address=":0",
                 silence_logs=logging.CRITICAL,
+                preload=["partitioner.engines.dask_worker"],
             )
             return Client(self._cluster)
 
@@ -107,10 +107,12 @@ class DaskEngine:
         started = Event(EventKind.STARTED, attempt_id, attempt.worker_id, at=time.monotonic())
         self._events.put(started if event is None else pickle.loads(event))
 
-    def _workers(self) -> Iterator[Worker]:
-        for info in self._client.scheduler_info(n_workers=-1)["workers"].values():
+    def _seen(self) -> dict[str, tuple[str, Worker]]:
+        """Name to address and worker, of those the scheduler knows now. A restarted worker has another address."""
+        found = {}
+        for address, info in self._client.scheduler_info(n_workers=-1)["workers"].items():
             name, resources = str(info["name"]), dict(info.get("resources") or {})
-            yield Worker(
+            worker = Worker(
                 worker_id=name,
                 cpus=float(info["nthreads"]),
                 memory_bytes=float(info["memory_limit"] or float("inf")),
@@ -119,21 +121,29 @@ class DaskEngine:
                 speed=self._speeds.get(name, 1.0),
                 host=str(info["host"]),
             )
+            found[name] = (str(address), worker)
+        return found
 
     def workers(self) -> Workers:
         """The workers the scheduler knows now, by name."""
-        return Workers.of(sorted(self._workers(), key=lambda w: (len(w.worker_id), w.worker_id)))
+        seen = self._seen()
+        self._known |= {name: address for name, (address, _) in seen.items() if name not in self._known}
+        return Workers.of(seen[name][1] for name in sorted(seen, key=lambda name: (len(name), name)))
 
     def submit(self, attempts: Sequence[Attempt]) -> None:
-        """One pinned future per attempt."""
+        """One future per attempt, pinned to the address that its worker has now."""
         for attempt in attempts:
             self._live[attempt.attempt_id] = attempt
+            address = self._known.get(attempt.worker_id)
+            if address is None:  # it left since it was planned with
+                self._events.put(Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id))
+                continue
             future = self._client.submit(
                 _attempt,
                 self._topic,
                 attempt,
                 key=_key(attempt),
-                workers=[_as_named(attempt.worker_id)],
+                workers=[address],
                 allow_other_workers=False,
                 pure=False,
                 retries=0,
@@ -151,8 +161,10 @@ class DaskEngine:
                 (done if isinstance(item, Future) else told).append(item)  # type: ignore[arg-type]
                 item = self._events.get_nowait()
         events = [event for event in told if event.kind is EventKind.STARTED or self._ended(event.attempt_id)]
-        events += self._untold(done)
-        if time.monotonic() - self._looked > LOOK_SECONDS:
+        untold = self._untold(done)
+        events += untold
+        died = any(event.kind is EventKind.LOST for event in untold)
+        if died or time.monotonic() - self._looked > LOOK_SECONDS:
             events += self._look()
         return events
 
@@ -185,17 +197,22 @@ class DaskEngine:
 
     def _look(self) -> list[Event]:
         """Which workers came or went since the last look, and whether the scheduler still answers."""
-        now = self._looked = time.monotonic()
+        self._looked = time.monotonic()
         if self._client.status not in ("running", "connecting"):
             return [Event(EventKind.ENGINE_LOST, error={"message": f"the Dask client is {self._client.status}"})]
-        seen = {w.worker_id: w for w in self._workers()}
-        joined = [Event(EventKind.WORKER_JOINED, worker=w) for name, w in seen.items() if name not in self._known]
-        self._known |= dict.fromkeys(seen, now)
-        gone = [name for name, last in self._known.items() if now - last > GRACE_SECONDS]
-        for name in gone:
-            del self._known[name]
-            self.cancel([a for a, attempt in self._live.items() if attempt.worker_id == name])
-        return joined + [Event(EventKind.WORKER_LOST, worker_id=name) for name in gone]
+        try:
+            seen = self._seen()
+        except (OSError, TimeoutError) as error:
+            return [Event(EventKind.ENGINE_LOST, error={"message": f"the Dask scheduler does not answer ({error})"})]
+        before, self._known = self._known, {name: address for name, (address, _) in seen.items()}
+        events: list[Event] = []
+        for name in [n for n, address in before.items() if self._known.get(n) != address]:
+            lost = [a for a, attempt in self._live.items() if attempt.worker_id == name]
+            self.cancel(lost)
+            events += [Event(EventKind.LOST, a, name) for a in lost if self._ended(a)]
+            events.append(Event(EventKind.WORKER_LOST, worker_id=name))
+        joined = [n for n, address in self._known.items() if before.get(n) != address]
+        return events + [Event(EventKind.WORKER_JOINED, worker_id=n, worker=seen[n][1]) for n in joined]
 
     def cancel(self, attempt_ids: Sequence[str]) -> None:
         """Cancel futures; one that is running goes on until its program returns, and its commit is refused or kept."""
@@ -219,11 +236,6 @@ class DaskEngine:
             self._client.close()
         if self._cluster is not None:
             self._cluster.close()
-
-
-def _as_named(worker_id: str) -> str | int:
-    """Dask names of a LocalCluster are numbers, and pins by exact name."""
-    return int(worker_id) if worker_id.isdigit() else worker_id
 
 
 def _connect(address: str, timeout: float) -> Client:

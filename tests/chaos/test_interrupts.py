@@ -1,0 +1,128 @@
+"""Ctrl-C, the death of a worker in mid-task, and an engine that tells its story badly."""
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import partitioner as pt
+from partitioner.engines.dask import DaskEngine
+from partitioner.errors import PreflightFailed
+from partitioner.testing.flaky import FlakyEngine, Hostility
+from tests import programs
+from tests.chaos.scene import SIGINT, TASKS, Scene, kill_group, wait_until
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    scene = Scene(tmp_path_factory.mktemp("undisturbed") / "scene")
+    assert scene.start_dying("never", 0).wait(timeout=120) == 0
+    return scene.output()
+
+
+@pytest.mark.parametrize("engine", ["serial", {"engine": "dask", "workers": 2}])
+def test_ctrl_c_says_how_to_resume_and_the_resume_completes(
+    tmp_path: Path, undisturbed: dict[str, bytes], engine: Any
+) -> None:
+    scene = Scene(tmp_path / "scene", seconds=0.3)
+    process = scene.start_cli(engine)
+    wait_until(lambda: len(scene.committed()) >= 2)
+    kill_group(process, SIGINT)  # as a terminal does: the workers get it too
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    command = re.search(r"resume with: partitioner resume (\S+)", stderr)
+    assert command is not None, stderr
+    assert command[1] == str(scene.run)
+    assert "Traceback" not in stderr
+    before, ran = scene.committed(), scene.executions()
+    assert 2 <= len(before) < TASKS
+    done = scene.resume()
+    assert done.returncode == 0, done.stderr
+    assert scene.output() == undisturbed
+    assert {key: scene.executions()[key] - ran[key] for key in before} == dict.fromkeys(before, 0)
+
+
+def kills_its_worker_once(batch: Any, folder: str) -> Any:
+    """The sub-task that holds row 130 kills the process it runs in, the first time."""
+    flag = Path(folder, "killed")
+    if (batch["x"] == 130).any() and not flag.exists():
+        flag.write_text(str(os.getpid()))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return programs.marking(batch, folder)
+
+
+def test_a_worker_killed_in_mid_task_changes_nothing_in_the_output(
+    tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    scene = Scene(tmp_path / "scene")
+    settings = scene.settings({"engine": "dask", "workers": 2})
+    settings |= {"program": kills_its_worker_once, "arguments": {"folder": str(scene.home / "marks")}}
+    finished = pt.run(**settings)
+    assert (scene.home / "marks" / "killed").exists()
+    assert scene.output() == undisturbed
+    assert finished.attempted > TASKS
+    lines = [json.loads(line) for p in (scene.run / "ledger").iterdir() for line in p.read_text().splitlines()]
+    assert {line["attempt"].split("-")[0] for line in lines if line["what"] == "lost"} >= {"t000002"}
+
+
+def test_true_runs_survive_a_hostile_engine(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    scene = Scene(tmp_path / "scene")
+    hostility = Hostility(drop_start=0.3, repeat=0.5, delay=0.3, lose_attempt=0.5, lose_worker=0.3, losses=6)
+    engine = FlakyEngine(hostility=hostility, seed=5)
+    finished = pt.run(**scene.settings(engine))
+    assert scene.output() == undisturbed
+    assert finished.attempted > TASKS
+    assert dict(scene.executions()) == {f"t{i:06d}": 1 for i in range(TASKS)}
+
+
+class Elsewhere(DaskEngine):
+    """Workers that see another disk: what is asked of them is answered from an empty place."""
+
+    def __init__(self, client: Any, other: str) -> None:
+        super().__init__(client=client)
+        self.other = other
+
+    def call(self, function: Any, *args: Any) -> dict[str, Any]:
+        return super().call(function, self.other)
+
+
+def test_a_run_directory_the_workers_do_not_see_is_refused(tmp_path: Path, dask_engine: DaskEngine) -> None:
+    engine = Elsewhere(dask_engine._client, str(tmp_path / "elsewhere"))
+    with pytest.raises(PreflightFailed) as caught:
+        pt.run(
+            pa.table({"x": [1, 2]}),
+            programs.double,
+            engine=engine,
+            checkpoint=str(tmp_path / "runs"),
+            progress=False,
+            cost="rows",
+        )
+    message = str(caught.value)
+    for worker in ("0", "1"):
+        assert f"- worker {worker} does not see the run directory {tmp_path}/runs/" in message
+    assert "Give checkpoint= a place that driver and workers share" in message
+    assert not list(Path(tmp_path, "runs").glob("*/commits/*"))
+    engine.close()
+
+
+def test_a_worker_of_another_version_is_refused(
+    tmp_path: Path, dask_engine: DaskEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from partitioner.coordinator import preflight
+
+    real = preflight.versions()
+    monkeypatch.setattr(preflight, "versions", lambda: {**real, "numpy": "0.9.1"})
+    with pytest.raises(PreflightFailed, match=r"worker 0 has numpy \S+, the driver 0\.9\.1; install the same version"):
+        pt.run(
+            pa.table({"x": [1, 2]}),
+            programs.double,
+            engine=dask_engine,
+            checkpoint=str(tmp_path / "runs"),
+            progress=False,
+            cost="rows",
+        )
