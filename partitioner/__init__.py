@@ -7,6 +7,7 @@ from partitioner.model import Plan, SubTasks, Worker, Workers
 from partitioner.output import Output
 from partitioner.pipeline import plan, run
 from partitioner.placement.api import compare, place
+from partitioner.rebalancing.frame import rebalance
 from partitioner.run import Run
 from partitioner.simulation import simulate
 
@@ -23,6 +24,7 @@ __all__ = [
     "compare",
     "place",
     "plan",
+    "rebalance",
     "run",
     "simulate",
     "task_context",
