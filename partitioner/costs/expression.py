@@ -14,6 +14,9 @@ from partitioner.errors import DataError, nearest
 from partitioner.model import Costs, Dataset, Fragment
 from partitioner.model.data import Floats
 
+KEPT_ROWS = 20_000_000
+"""Rows up to which the cost of each is kept for the splitter, which then cuts between rows by their own costs."""
+
 
 class Expression:
     """A formula such as ``"1e-6*rows + 2e-9*bytes"`` or ``"2e-6 * len(text) ** 2"``, in seconds.
@@ -43,7 +46,8 @@ class Expression:
 
     def estimate(self, dataset: Dataset) -> Costs:
         """Costs of n fragments. DataError names a column that is not there, CostError a fragment of invalid cost."""
-        seconds, *memory = evaluate(self._formulas, dataset)
+        rows: list[Floats] | None = [] if dataset.divisible_by == "rows" and dataset.rows <= KEPT_ROWS else None
+        seconds, *memory = evaluate(self._formulas, dataset, rows)
         costs = Costs(
             seconds,
             memory[0] if memory else from_bytes(dataset.fragments, self.memory_per_byte),
@@ -55,12 +59,16 @@ class Expression:
                 "memory": self.memory or f"{self.memory_per_byte:g} x bytes",
                 "columns_read": columns_of(self._formulas, dataset),
             },
+            record_seconds=np.concatenate(rows) if rows else None,
         )
         return checked(costs, dataset)
 
 
-def evaluate(formulas: list[Formula], dataset: Dataset) -> list[Floats]:
-    """float64[n] per formula: one value per fragment, reading the columns that any of them needs, once."""
+def evaluate(formulas: list[Formula], dataset: Dataset, rows: list[Floats] | None = None) -> list[Floats]:
+    """float64[n] per formula: one value per fragment, reading the columns that any of them needs, once.
+
+    Into ``rows`` go the values of the first formula for the rows of each fragment, where it has one per row.
+    """
     n = len(dataset.fragments)
     columns = columns_of(formulas, dataset)
     whole = _fragment_values(dataset)
@@ -70,7 +78,7 @@ def evaluate(formulas: list[Formula], dataset: Dataset) -> list[Floats]:
     for i in range(n):
         values = {name: float(array[i]) for name, array in whole.items()}
         for result, value in zip(
-            out, _evaluate_rows(formulas, dataset, dataset.fragments[i], values, columns), strict=True
+            out, _evaluate_rows(formulas, dataset, dataset.fragments[i], values, columns, rows), strict=True
         ):
             result[i] = value
     return out
@@ -124,9 +132,14 @@ def _fragment_values(dataset: Dataset) -> dict[str, Floats]:
 
 
 def _evaluate_rows(
-    formulas: list[Formula], dataset: Dataset, fragment: Fragment, whole: dict[str, float], columns: list[str]
+    formulas: list[Formula],
+    dataset: Dataset,
+    fragment: Fragment,
+    whole: dict[str, float],
+    columns: list[str],
+    rows: list[Floats] | None,
 ) -> list[float]:
-    """One value per formula for one fragment, from its rows."""
+    """One value per formula for one fragment, from its rows; those of the first formula are added to ``rows``."""
     import pyarrow as pa
 
     batches = [b for b in dataset.source.read(fragment, columns) if b.num_rows]
@@ -141,6 +154,8 @@ def _evaluate_rows(
     for formula in formulas:
         value = formula.evaluate((total if formula.aggregates else share) | data)
         results.append(float(value) if formula.aggregates else _sum(value, count))
+        if rows is not None and formula is formulas[0] and not formula.aggregates:
+            rows.append(np.array(np.broadcast_to(value, count), np.float64))
     return results
 
 

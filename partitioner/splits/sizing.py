@@ -35,6 +35,9 @@ GRANULARITY = 64
 MANY_TASKS = 10_000
 """From here on evenness comes from their number, and pieces would fill the memory."""
 
+MANY_PIECES = 5_000_000
+"""Single rows are pieces, where each row's cost is known, up to this many."""
+
 _ROUNDING = 1 + 1e-9
 
 
@@ -151,7 +154,7 @@ def cuts(whole: Pieces, size: Size, most: Ints) -> Ints:
     counts = np.ceil(whole.load.weights / share) if share > 0 else np.ones(len(whole))
     if size.memory_bytes < inf:
         counts = np.maximum(counts, np.ceil(whole.memory_bytes / (size.memory_bytes / grain)))
-    if whole.costs.record_seconds is not None:
+    if whole.costs.record_seconds is not None and int(most[counts > 1].sum()) <= MANY_PIECES:
         counts = np.where(counts > 1, most, 1)
     return np.minimum(np.maximum(counts, 1), most).astype(np.int64)
 

@@ -129,3 +129,13 @@ def test_unknown_rows_in_an_expression_are_an_error():
     dataset = TableSource(pa.table({"n": [1, 2]})).dataset([2], known=False)
     with pytest.raises(CostError, match="nan s for fragment 0"):
         seconds("rows", dataset)
+
+
+def test_costs_of_rows_are_kept_for_the_splitter():
+    costs = Expression("len(text) ** 2").estimate(sample_dataset())
+    assert costs.record_seconds.tolist() == [n**2 for n in range(1, 11)]
+
+
+@pytest.mark.parametrize("expression", ["2*rows", "max(len(text))"])
+def test_a_cost_of_fragments_has_none_of_rows(expression):
+    assert Expression(expression).estimate(sample_dataset()).record_seconds is None
