@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from partitioner.model import Edges, SubTasks, Worker, Workers
+from partitioner.placement.base import NEVER
+from partitioner.placement.check import violations
+from partitioner.placement.graph_search import GraphSearch
+from partitioner.placement.heft import Heft
+from partitioner.placement.objectives import objective_of
+from partitioner.placement.problem import Problem
+from partitioner.placement.sequence import slots_of
+from partitioner.placement.slot_graph import OUT, SlotGraph
+
+SPEEDS = (1.0, 1.0, 2.0, 4.0)
+
+
+def graph(seed: int, n: int = 30, density: float = 0.1, moved: float = 0.0) -> SubTasks:
+    draw = np.random.default_rng(seed)
+    a, b = np.triu_indices(n, 1)
+    kept = draw.random(len(a)) < density
+    count = int(kept.sum())
+    delay = draw.integers(0, 3, count).astype(np.float64) * (draw.random(count) < 0.2)
+    edges = Edges(a[kept].astype(np.int64), b[kept].astype(np.int64), delay, draw.random(count) * moved)
+    return SubTasks.build(draw.integers(0, 10, n).astype(np.float64), edges=edges)
+
+
+def workers() -> Workers:
+    return Workers.of(Worker(f"w{j}", speed=s) for j, s in enumerate(SPEEDS))
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 5.0]))
+def test_never_worse_than_heft_and_always_sound(seed: int, moved: float) -> None:
+    tasks = graph(seed, moved=moved)
+    heft = Heft().place(tasks, workers(), bandwidth=1.0)
+    plan = GraphSearch(rounds=40).place(tasks, workers(), seed=seed, time_limit=60.0, bandwidth=1.0)
+    assert violations(plan) == []
+    assert plan.makespan <= heft.makespan * (1 + 1e-9)
+    edges = tasks.edges
+    wait = np.where(plan.worker[edges.source] != plan.worker[edges.target], edges.bytes, 0.0) + edges.delay
+    assert np.all(plan.start[edges.target] >= plan.finish[edges.source] + wait - 1e-9)
+
+
+def test_improves_on_heft() -> None:
+    tasks = graph(1, n=60, density=0.2)
+    heft = Heft().place(tasks, workers())
+    plan = GraphSearch(rounds=600).place(tasks, workers(), time_limit=60.0)
+    assert plan.makespan < 0.97 * heft.makespan
+
+
+def test_windows_of_a_large_graph_improve_on_heft() -> None:
+    tasks = graph(2, n=300, density=0.15)
+    heft = Heft().place(tasks, workers())
+    plan = GraphSearch(rounds=600).place(tasks, workers(), time_limit=60.0)
+    assert violations(plan) == []
+    assert plan.makespan < 0.995 * heft.makespan
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_same_seed_and_rounds_same_plan(shared: bool) -> None:
+    cluster = Workers.identical(2, cpus=2.0, memory_bytes=8.0) if shared else workers()
+    tasks = graph(7).with_columns(memory_bytes=np.tile([3.0, 5.0, 1.0], 10)) if shared else graph(7)
+    first, second = (GraphSearch(rounds=60).place(tasks, cluster, seed=4, time_limit=60.0) for _ in range(2))
+    assert first.worker.tolist() == second.worker.tolist()
+    assert first.start.tolist() == second.start.tolist()
+
+
+def test_starts_from_a_known_plan_and_never_returns_a_worse_one() -> None:
+    problem, makespan = Problem(graph(9), workers()), objective_of("makespan")
+    known = GraphSearch(rounds=300).solve(problem, makespan, 0, NEVER)
+    assert GraphSearch(rounds=0).improve(problem, known, makespan, 0, NEVER).makespan == known.makespan
+
+
+def test_project_on_one_worker_reaches_the_optimum() -> None:
+    # 3 + 2 units side by side, then the pair that needs all five: heft's order gives 9, the optimum is 8
+    tasks = SubTasks.build(
+        [4.0, 4.0, 2.0, 2.0, 2.0],
+        cpus=np.zeros(5),
+        resources={"crew": np.array([3.0, 2.0, 5.0, 3.0, 2.0])},
+        edges=Edges(np.array([2]), np.array([3]), np.zeros(1), np.zeros(1)),
+    )
+    plan = GraphSearch(rounds=50).place(tasks, Workers.identical(1, resources={"crew": 5.0}), time_limit=60.0)
+    assert violations(plan) == []
+    assert plan.makespan == 8.0
+
+
+def test_other_objectives_are_searched_too() -> None:
+    edges = Edges(np.array([0]), np.array([2]), np.zeros(1), np.zeros(1))
+    tasks = SubTasks.build([1.0, 5.0, 1.0], edges=edges)
+    plan = GraphSearch(rounds=100).place(tasks, Workers.identical(1), "total_completion", time_limit=60.0)
+    assert plan.value == 1.0 + 2.0 + 7.0
+
+
+def test_hard_deadlines_come_before_the_makespan() -> None:
+    edges = Edges(np.array([0]), np.array([1]), np.zeros(1), np.zeros(1))
+    tasks = SubTasks.build(
+        [1.0, 6.0, 2.0], edges=edges, deadline=[np.inf, np.inf, 2.0], hard_deadline=np.array([False, False, True])
+    )
+    plan = GraphSearch(rounds=50).place(tasks, Workers.identical(1), time_limit=60.0)
+    assert plan.finish[2] == 2.0
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.integers(0, 29), st.sampled_from([0.0, 4.0]))
+def test_the_length_of_a_reinsertion_is_what_it_turns_out_to_be(seed: int, v: int, moved: float) -> None:
+    problem = Problem(graph(seed, moved=moved), workers(), bandwidth=1.0)
+    kernel = SlotGraph(problem, slots_of(problem))
+    order = problem.topological.tolist()
+    slot = np.random.default_rng(seed).integers(0, len(SPEEDS), problem.n).tolist()
+    lasting = [kernel.seconds[i][s] for i, s in enumerate(slot)]
+    before = kernel.measure_all(order, slot, lasting)
+    slot[v], lasting[v] = OUT, kernel.least[v]
+    others = kernel.measure_all(order, slot, lasting)
+    path = kernel.put_back(v, order, slot, lasting, 0.0, lambda: 0.5)
+    after = kernel.measure_all(order, slot, lasting)
+    assert after == pytest.approx(max(others, path))
+    assert after <= before * (1 + 1e-9)
+
+
+def test_implied_dependencies_are_dropped() -> None:
+    edges = Edges(np.array([0, 1, 0, 0]), np.array([1, 2, 2, 3]), np.array([0.0, 0, 0, 2]), np.zeros(4))
+    problem = Problem(SubTasks.build(np.ones(4), edges=edges), Workers.identical(2))
+    kernel = SlotGraph(problem, slots_of(problem))
+    assert kernel.parents == [[], [(0, 0.0, 0.0)], [(1, 0.0, 0.0)], [(0, 2.0, 0.0)]]
