@@ -88,7 +88,8 @@ def _done(finished: Run, as_json: bool) -> None:
     else:
         typer.echo(str(finished.report))
         typer.echo(f"result: {finished.result!r}")
-        typer.echo(f"report: {finished.url}/report.html")
+        if finished.directory.files.exists("report.html"):
+            typer.echo(f"report: {finished.url}/report.html")
     if finished.exit_code:
         raise typer.Exit(finished.exit_code)
 
