@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from partitioner.errors import DataError, nearest
 from partitioner.model import Dataset
@@ -19,7 +18,8 @@ class KeyIndex:
     """k keys ranked by first appearance, and p (rank, fragment, rows) entries sorted by rank, then fragment.
 
     ``keys`` Arrow array of k values, null among them where the column has nulls; ``fragment`` and ``rows`` int64[p];
-    the entries of rank r are ``offsets[r]`` to ``offsets[r + 1]``. ``fragments`` is how many were read.
+    ``seconds`` float64[p] what the rows of an entry cost, where the cost of each row is known. The entries of rank r are
+    ``offsets[r]`` to ``offsets[r + 1]``. ``fragments`` is how many were read.
     """
 
     keys: pa.Array
@@ -27,6 +27,7 @@ class KeyIndex:
     rows: Ints
     offsets: Ints
     fragments: int
+    seconds: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -62,36 +63,61 @@ class KeyIndex:
         return starts - np.repeat(starts[self.offsets[:-1]], np.diff(self.offsets))
 
 
-def index_keys(dataset: Dataset, column: str) -> KeyIndex:
-    """Read ``column`` of every fragment, here, and nothing else. DataError where there is no such column."""
+def index_keys(dataset: Dataset, column: str, record_seconds: Floats | None = None) -> KeyIndex:
+    """Read ``column`` of every fragment, here, and nothing else. DataError where there is no such column.
+
+    With ``record_seconds``, float64[rows] in input order, the index holds the ``seconds`` of every entry.
+    """
     if dataset.schema is not None and column not in dataset.schema.names:
         known = list(dataset.schema.names)
         raise DataError(f"The key {column!r} is no column; there are {', '.join(known)}.{nearest(column, known)}")
     values: list[pa.Array] = []
-    counts: list[Ints] = []
+    rows: list[Ints] = []
+    seconds: list[Floats] = []
     seen: list[int] = []
+    place = 0
     for i in range(len(dataset.fragments)):
         batches = [b.column(b.schema.names.index(column)) for b in _column(dataset, i, column)]
-        if batches:
-            found = pc.value_counts(pa.chunked_array(batches))
-            values.append(found.field("values"))
-            counts.append(found.field("counts").to_numpy())
-            seen += [i] * len(found)
-    return _index(values, counts, seen, len(dataset.fragments))
+        if not batches:
+            continue
+        code, keys = _encoded(pa.chunked_array(batches))
+        values.append(keys)
+        rows.append(np.bincount(code, minlength=len(keys)).astype(np.int64))
+        seen += [i] * len(keys)
+        if record_seconds is not None:
+            seconds.append(np.bincount(code, record_seconds[place : place + len(code)], len(keys)).astype(np.float64))
+        place += len(code)
+    return _index(values, rows, seconds, seen, len(dataset.fragments))
 
 
-def _column(dataset: Dataset, i: int, column: str) -> Any:
+def _column(dataset: Dataset, i: int, column: str) -> Iterator[pa.RecordBatch]:
     return (b for b in dataset.source.read(dataset.fragments[i], [column]) if b.num_rows)
 
 
-def _index(values: list[pa.Array], counts: list[Ints], seen: list[int], fragments: int) -> KeyIndex:
+def _encoded(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+    """Codes of the rows, and the values they stand for, by first appearance; null is a value."""
+    coded = column.combine_chunks()
+    coded = pa.concat_arrays(coded.chunks) if isinstance(coded, pa.ChunkedArray) else coded
+    if isinstance(coded, pa.DictionaryArray):  # its dictionary may hold unused or repeated values
+        coded = coded.dictionary_decode()
+    coded = coded.dictionary_encode(null_encoding="encode")
+    return coded.indices.to_numpy().astype(np.int64), coded.dictionary
+
+
+def _index(
+    values: list[pa.Array], rows: list[Ints], seconds: list[Floats], seen: list[int], fragments: int
+) -> KeyIndex:
     if not values:
         nothing = np.empty(0, np.int64)
         return KeyIndex(pa.nulls(0), nothing, nothing, np.zeros(1, np.int64), fragments)
-    coded = pa.chunked_array(values).dictionary_encode(null_encoding="encode").combine_chunks()
-    coded = pa.concat_arrays(coded.chunks) if isinstance(coded, pa.ChunkedArray) else coded
-    rank = coded.indices.to_numpy().astype(np.int64)
+    rank, keys = _encoded(pa.chunked_array(values))
     order = np.argsort(rank, kind="stable")  # entries were found fragment by fragment
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(rank, minlength=len(coded.dictionary)))]).astype(np.int64)
-    rows = np.concatenate(counts).astype(np.int64)
-    return KeyIndex(coded.dictionary, np.array(seen, np.int64)[order], rows[order], offsets, fragments)
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(rank, minlength=len(keys)))]).astype(np.int64)
+    return KeyIndex(
+        keys,
+        np.array(seen, np.int64)[order],
+        np.concatenate(rows)[order],
+        offsets,
+        fragments,
+        np.concatenate(seconds)[order] if seconds else None,
+    )

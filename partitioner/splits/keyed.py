@@ -108,9 +108,10 @@ class KeyedSource:
 def by_key(dataset: Dataset, column: str, costs: Costs | None = None) -> tuple[Dataset, Costs | None]:
     """``dataset`` and its costs seen by the keys in ``column``: reads that column once, here.
 
-    Seconds and bytes of a fragment are shared out evenly over its rows.
+    Seconds are those of the rows where the cost model knows them; else seconds and bytes of a fragment are shared out
+    evenly over its rows.
     """
-    index = index_keys(dataset, column)
+    index = index_keys(dataset, column, None if costs is None else costs.record_seconds)
     keyed = replace(KeyedSource(dataset.source, column, dataset.fragments, index).describe(), schema=dataset.schema)
     return keyed, None if costs is None else shared_costs(costs, index)
 
@@ -123,7 +124,7 @@ def shared_costs(costs: Costs, index: KeyIndex) -> Costs:
         memory = np.maximum.reduceat(costs.memory_bytes[index.fragment], index.offsets[:-1])
     return replace(
         costs,
-        seconds=index.shared(costs.seconds),
+        seconds=index.shared(costs.seconds) if index.seconds is None else index.summed(index.seconds),
         memory_bytes=memory,
         seconds_low=None if low is None else index.shared(low),
         seconds_high=None if high is None else index.shared(high),
