@@ -83,7 +83,7 @@ def table(group: str, rows: list[Row]) -> Iterator[str]:
     by_name: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_name[row["algorithm"]].append(row)
-    yield f"### {group} ({len(reference)} instances)"
+    yield f"### {group}, {len(reference)} instances"
     yield ""
     yield "| algorithm | instances | mean ratio | worst | proven optimal | limit s | seconds | cpu |"
     yield "|---|---:|---:|---:|---:|---:|---:|---:|"
@@ -105,6 +105,26 @@ def table(group: str, rows: list[Row]) -> Iterator[str]:
     yield from (line for _, _, line in sorted(lines))
     yield ""
     yield from asks(rows, by_name)
+
+
+def overview(rows: list[Row]) -> Iterator[str]:
+    """One Markdown row per algorithm, one column per set: mean ratio, worst ratio, seconds (and how many instances)."""
+    groups = list(dict.fromkeys(row["set"] for row in rows))
+    cells: dict[str, dict[str, str]] = defaultdict(dict)
+    for group in groups:
+        inside = [row for row in rows if row["set"] == group]
+        reference = references(inside)
+        for name in {row["algorithm"] for row in inside}:
+            mine = [row for row in inside if row["algorithm"] == name]
+            ratios = [row["makespan"] / reference[row["instance"]] for row in mine]
+            part = "" if len(mine) == len(reference) else f" ({len(mine)} of {len(reference)})"
+            cells[name][group] = (
+                f"{mean(ratios):.4f} / {max(ratios):.3f} / {mean(r['seconds'] for r in mine):.3f}{part}"
+            )
+    yield "| algorithm | " + " | ".join(groups) + " |"
+    yield "|---" * (len(groups) + 1) + "|"
+    for name in sorted(cells):
+        yield f"| `{name}` | " + " | ".join(cells[name].get(group, "-") for group in groups) + " |"
 
 
 def asks(rows: list[Row], by_name: dict[str, list[Row]]) -> Iterator[str]:
@@ -169,6 +189,7 @@ def main() -> None:
     for group in dict.fromkeys(row["set"] for row in rows):
         print()
         print("\n".join(table(group, [row for row in rows if row["set"] == group])))
+    print("\n".join(overview(rows)))
 
 
 if __name__ == "__main__":

@@ -149,12 +149,14 @@ class _Search:
         out = self._pick()
         for i in out:
             slot[i], lasting[i] = OUT, self.graph.least[i]
+        self.graph.recall(self.start, self.head, self.tail)
+        places = [order.index(i) for i in out]
+        length = self.graph.measure(order, slot, lasting, min(places), max(places))
         for i in out:
-            others = self.graph.measure(order, slot, lasting)
-            path = self.graph.put_back(i, order, slot, lasting, heat * _BLUR, self._uniform)
-            if others > limit or path > limit:
+            path, where = self.graph.put_back(i, order, slot, lasting, heat * _BLUR, self._uniform)
+            if length > limit or path > limit:
                 return False
-        length = self.graph.measure(order, slot, lasting)
+            length = self.graph.measure(order, slot, lasting, where, where)
         if length <= limit:
             self._accept(_Solution(order, slot, lasting), length)
         return length <= limit
@@ -163,10 +165,10 @@ class _Search:
         return 1.0 - self.random.random()
 
     def _accept(self, solution: _Solution, length: float) -> None:
-        """Make the solution that was measured last the current one. Its lists are never changed afterwards."""
+        """Make the solution that was measured last the current one. Its lists, and these, are never changed afterwards."""
         self.now, self.now_length = solution, length
-        self.start, self.head = self.graph.start[:], self.graph.head[:]
-        nearly, start, tail = length * (1 - 1e-9), self.start, self.graph.tail
+        self.start, self.head, self.tail = self.graph.start, self.graph.head, self.graph.tail
+        nearly, start, tail = length * (1 - 1e-9), self.start, self.tail
         self.critical = [i for i in solution.order if start[i] + tail[i] >= nearly]
 
     def _pick(self) -> list[int]:

@@ -11,7 +11,7 @@ from partitioner.placement.insertion import Insertion
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.partial import precedence_order
 from partitioner.placement.problem import Problem
-from partitioner.placement.ranks import optimistic_cost, upward_rank
+from partitioner.placement.ranks import by_rank, optimistic_cost, upward_rank
 from partitioner.placement.ready_list import batch_schedule, longest_first, most_regret
 
 _PAIRS_FOR_BATCH = 200_000
@@ -19,14 +19,14 @@ _PAIRS_FOR_BATCH = 200_000
 
 def start_plans(problem: Problem, objective: Objective, deadline: float) -> list[Schedule]:
     """Plans of the quick rules, best first; at least one, more while there is time until ``deadline``."""
-    ranks = [-upward_rank(problem)]
-    if np.isfinite(problem.deadline).any():
-        ranks.append(problem.deadline)
-    ranks += [-optimistic_cost(problem).mean(axis=1), problem.fastest]
+    orders = [by_rank(problem, upward_rank(problem))]  # the first plan is that of HEFT
+    keys = [problem.deadline] if np.isfinite(problem.deadline).any() else []
+    keys += [-optimistic_cost(problem).mean(axis=1), problem.fastest]
+    orders += [precedence_order(problem, key).tolist() for key in keys]
     plans = []
-    for rank in ranks:
+    for order in orders:
         built = Insertion(problem)
-        built.put_all(precedence_order(problem, rank).tolist())
+        built.put_all(order)
         plans.append(built.schedule())
         if time.monotonic() > deadline:
             break

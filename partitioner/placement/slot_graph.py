@@ -45,18 +45,18 @@ class SlotGraph:
         self.start = [0.0] * self.n
         self.head = [0.0] * self.n
         self.tail = [0.0] * self.n
-        self._free, self._left = [0.0] * self.slots, [0.0] * self.slots
+        self._free, self._left = [0.0] * (self.slots + 1), [0.0] * (self.slots + 1)
         self._inside = [True] * self.n
 
     def measure_all(self, order: list[int], slot: list[int], lasting: list[float]) -> float:
         """Set heads and tails of every task; returns the makespan."""
-        self._free, self._left = [0.0] * self.slots, [0.0] * self.slots
+        self._free, self._left = [0.0] * (self.slots + 1), [0.0] * (self.slots + 1)
         self._inside = [True] * self.n
         return self.measure(order, slot, lasting)
 
     def enter(self, before: list[int], inside: list[int], after: list[int], slot: list[int]) -> None:
         """From now on only ``inside`` changes; heads of the tasks ``before`` and tails of those ``after`` stay."""
-        self._free, self._left = [0.0] * self.slots, [0.0] * self.slots
+        self._free, self._left = [0.0] * (self.slots + 1), [0.0] * (self.slots + 1)
         for i in before:
             self._free[slot[i]] = self.head[i]
         for i in reversed(after):
@@ -65,21 +65,34 @@ class SlotGraph:
         for i in inside:
             self._inside[i] = True
 
-    def measure(self, order: list[int], slot: list[int], lasting: list[float]) -> float:
-        """Set heads and tails of the tasks in ``order``; returns the length of the longest path through one of them."""
+    def measure(
+        self, order: list[int], slot: list[int], lasting: list[float], first: int = 0, last: int | None = None
+    ) -> float:
+        """Set heads and tails of the tasks in ``order``; returns the length of the longest path through one of them.
+
+        Heads before position ``first`` and tails after position ``last`` are taken to be right already.
+        """
+        end = len(order) if last is None else last + 1
         if self.plain:
-            self._plain_heads(order, slot, lasting)
-            self._plain_tails(order, slot, lasting)
+            self._plain_heads(order, slot, lasting, first)
+            self._plain_tails(order, slot, lasting, end)
         else:
-            self._heads(order, slot, lasting)
-            self._tails(order, slot, lasting)
+            self._heads(order, slot, lasting, first)
+            self._tails(order, slot, lasting, end)
         start, tail = self.start, self.tail
         return max([start[i] + tail[i] for i in order])
 
-    def _plain_heads(self, order: list[int], slot: list[int], lasting: list[float]) -> None:
-        free = self._free[:]
-        start, head, before, release = self.start, self.head, self._before, self.release
-        for i in order:
+    def recall(self, start: list[float], head: list[float], tail: list[float]) -> None:
+        """Set starts, heads and tails to those of a solution measured before; the lists are copied."""
+        self.start, self.head, self.tail = start[:], head[:], tail[:]
+
+    def _plain_heads(self, order: list[int], slot: list[int], lasting: list[float], first: int) -> None:
+        # The last entry of ``free`` belongs to slot -1, where the tasks are that are out: written, never waited for.
+        free, head = self._free[:], self.head
+        for i in order[:first]:
+            free[slot[i]] = head[i]
+        start, before, release = self.start, self._before, self.release
+        for i in order[first:]:
             s = slot[i]
             at = free[s] if s >= 0 else 0.0
             for p in before[i]:
@@ -88,29 +101,25 @@ class SlotGraph:
             if release[i] > at:
                 at = release[i]
             start[i] = at
-            at += lasting[i]
-            head[i] = at
-            if s >= 0:
-                free[s] = at
+            free[s] = head[i] = at + lasting[i]
 
-    def _plain_tails(self, order: list[int], slot: list[int], lasting: list[float]) -> None:
-        left = self._left[:]
-        tail, after = self.tail, self._after
-        for i in reversed(order):
+    def _plain_tails(self, order: list[int], slot: list[int], lasting: list[float], end: int) -> None:
+        left, tail, after = self._left[:], self.tail, self._after
+        for i in order[: end - 1 : -1] if end else reversed(order):
+            left[slot[i]] = tail[i]
+        for i in reversed(order[:end]):
             s = slot[i]
             rest = left[s] if s >= 0 else 0.0
             for c in after[i]:
                 if tail[c] > rest:
                     rest = tail[c]
-            rest += lasting[i]
-            tail[i] = rest
-            if s >= 0:
-                left[s] = rest
+            left[s] = tail[i] = rest + lasting[i]
 
-    def _heads(self, order: list[int], slot: list[int], lasting: list[float]) -> None:
-        free = self._free[:]
-        start, head, worker = self.start, self.head, self.worker
-        for i in order:
+    def _heads(self, order: list[int], slot: list[int], lasting: list[float], first: int) -> None:
+        free, head, start, worker = self._free[:], self.head, self.start, self.worker
+        for i in order[:first]:
+            free[slot[i]] = head[i]
+        for i in order[first:]:
             s = slot[i]
             at = max(free[s], self.release[i]) if s >= 0 else self.release[i]
             for p, delay, transfer in self.parents[i]:
@@ -120,15 +129,13 @@ class SlotGraph:
                 if ready > at:
                     at = ready
             start[i] = at
-            at += lasting[i]
-            head[i] = at
-            if s >= 0:
-                free[s] = at
+            free[s] = head[i] = at + lasting[i]
 
-    def _tails(self, order: list[int], slot: list[int], lasting: list[float]) -> None:
-        left = self._left[:]
-        tail, worker = self.tail, self.worker
-        for i in reversed(order):
+    def _tails(self, order: list[int], slot: list[int], lasting: list[float], end: int) -> None:
+        left, tail, worker = self._left[:], self.tail, self.worker
+        for i in order[: end - 1 : -1] if end else reversed(order):
+            left[slot[i]] = tail[i]
+        for i in reversed(order[:end]):
             s = slot[i]
             rest = left[s] if s >= 0 else 0.0
             for c, delay, transfer in self.children[i]:
@@ -137,15 +144,12 @@ class SlotGraph:
                     after += transfer
                 if after > rest:
                     rest = after
-            rest += lasting[i]
-            tail[i] = rest
-            if s >= 0:
-                left[s] = rest
+            left[s] = tail[i] = rest + lasting[i]
 
     def put_back(
         self, v: int, order: list[int], slot: list[int], lasting: list[float], noise: float, random: Callable[[], float]
-    ) -> float:
-        """Put task v, which is out, into the hole with the shortest path through it; returns that path's length.
+    ) -> tuple[float, int]:
+        """Put task v, which is out, into the hole with the shortest path through it: (its length, v's position).
 
         ``measure`` must have been called; the lists are changed. ``noise`` seconds blur the choice.
         """
@@ -175,7 +179,7 @@ class SlotGraph:
                 best, path, where, on = blurred, length, last, s
         slot[v], lasting[v] = on, seconds[on]
         order.insert(where, v)
-        return path
+        return path, where
 
     def _window(self, v: int, order: list[int], slot: list[int]) -> tuple[int, int, list[float], list[float]]:
         """Positions between the last parent and the first child of v; per slot the head before and the tail after."""

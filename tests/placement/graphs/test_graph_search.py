@@ -113,9 +113,11 @@ def test_the_length_of_a_reinsertion_is_what_it_turns_out_to_be(seed: int, v: in
     before = kernel.measure_all(order, slot, lasting)
     slot[v], lasting[v] = OUT, kernel.least[v]
     others = kernel.measure_all(order, slot, lasting)
-    path = kernel.put_back(v, order, slot, lasting, 0.0, lambda: 0.5)
+    path, where = kernel.put_back(v, order, slot, lasting, 0.0, lambda: 0.5)
+    partly = kernel.measure(order, slot, lasting, where, where)
     after = kernel.measure_all(order, slot, lasting)
     assert after == pytest.approx(max(others, path))
+    assert partly == pytest.approx(after)
     assert after <= before * (1 + 1e-9)
 
 
