@@ -1,0 +1,65 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import partitioner as pt
+
+
+def spell(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"length": rows["text"].str.len()})
+
+
+@pytest.fixture
+def options(tmp_path, monkeypatch):
+    monkeypatch.setenv("PARTITIONER_PROFILES", str(tmp_path / "profiles.db"))
+    return {"cost": "learned", "engine": "serial", "checkpoint": str(tmp_path), "report": False, "progress": False}
+
+
+def texts(n: int) -> pd.DataFrame:
+    return pd.DataFrame({"text": ["x" * (i % 97) for i in range(n)]})
+
+
+def test_the_first_run_begins_a_profile_on_a_pilot_and_the_second_needs_none(options):
+    first = pt.run(texts(4000), spell, **options)
+    assert "no profile" in first.plan.reasons["profile"]
+    second = pt.run(texts(5000), spell, **options)
+    assert second.plan.reasons["profile"]["measurements"] == len(first.records)
+    assert "pilot" not in second.plan.reasons
+
+
+def test_a_run_on_a_profile_says_whether_costs_drifted(options):
+    pt.run(texts(4000), spell, **options)
+    second = pt.run(texts(4000), spell, **options)
+    (drift,) = json.loads(second.directory.files.get("drift.json"))
+    assert set(drift) == {"drifted", "ratio", "low", "high", "measurements", "message"}
+
+
+def test_a_resumed_run_is_learned_from_once(options, tmp_path):
+    run = pt.run(texts(4000), spell, **options)
+    pt.run(texts(4000), spell, resume=run.run_id, **options)
+    third = pt.run(texts(4000), spell, **options)
+    assert third.plan.reasons["profile"]["runs"] == 1
+
+
+def total(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.groupby("key", as_index=False)["x"].sum()
+
+
+@pytest.mark.parametrize("engine", ["serial", {"engine": "dask", "workers": 2}])
+def test_groups_stay_together_on_every_engine(tmp_path, engine):
+    rows = pd.DataFrame({"key": np.arange(1000) % 17, "x": np.arange(1000)})
+    run = pt.run(
+        rows,
+        total,
+        split={"split": "grouped", "key": "key"},
+        cost="rows",
+        allow_row_change=True,
+        engine=engine,
+        checkpoint=str(tmp_path),
+        report=False,
+        progress=False,
+    )
+    found = run.result.to_pandas().sort_values("key", ignore_index=True)
+    pd.testing.assert_frame_equal(found, total(rows))
