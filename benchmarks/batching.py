@@ -11,7 +11,6 @@ the machine would count as the model's otherwise; wall seconds stand beside them
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from threadpoolctl import threadpool_limits
 import partitioner as pt
 from benchmarks.versions import versions
 
-DATA = Path(os.environ.get("PARTITIONER_SHARED_DATA", "../shared/data")) / "text" / "php_doc_en.parquet"
+DATA = Path(__file__).parents[2] / "shared" / "data" / "text" / "php_doc_en.parquet"
 WIDTH, VOCABULARY = 16, 997
 
 

@@ -1,6 +1,6 @@
-"""Splits at scale, exactness against brute force, and a group-by with one hot key.
+"""Splits at scale, exactness against brute force, cuts between rows of known cost, and a group-by with one hot key.
 
-python -m benchmarks.split_scale [--fragments 10000000] [--cases 3000] [--rows 1000000]
+python -m benchmarks.split_scale [--fragments 10000000] [--cases 3000] [--rows 1000000] [--text FILE]
 """
 
 from __future__ import annotations
@@ -9,17 +9,25 @@ import argparse
 import resource
 import tempfile
 import time
+from dataclasses import replace
 from itertools import combinations, pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 import partitioner as pt
 from benchmarks.versions import versions
+from connectors.resolve import resolve
 from partitioner import registry
+from partitioner.costs.expression import Expression
 from partitioner.model import Costs, Dataset, Fragments, Limits
 from partitioner.splits.chains import Chain, cut_evenly, smallest_capacity
+from partitioner.splits.ordered import Ordered
+
+TEXT = Path(__file__).parents[2] / "shared" / "data" / "text" / "php_doc_en.parquet"
 
 
 def dataset_of(fragments: int, key: np.ndarray | None = None) -> Dataset:
@@ -83,6 +91,24 @@ def exactness(cases: int) -> None:
     print(f"ordered against brute force: {exact} of {cases} random chains of up to 10 weights cut optimally\n")
 
 
+def known_rows(file: Path) -> None:
+    """How even sub-tasks really are in characters, when cuts are placed by fragment and when by row."""
+    dataset = resolve(str(file)).describe()
+    costs = Expression("1e-6 * len(text)").estimate(dataset)
+    true = np.array([len(text) for text in pq.read_table(file, columns=["text"])["text"].to_pylist()])
+    print(f"{file.name}: {len(true):,} texts in {len(dataset.fragments)} row groups, cost 1e-6 * len(text)")
+    print("| sub-tasks | cut by the cost of | largest / mean, predicted | largest / mean, true |\n|---|---|---|---|")
+    for count in (32, 100):
+        for label, known in (("row groups", replace(costs, record_seconds=None)), ("rows", costs)):
+            tasks = Ordered().split(dataset, known, Limits(min_tasks_per_slot=count))
+            assert tasks.fragments is not None
+            ends = np.cumsum(np.add.reduceat(tasks.fragments.rows[tasks.fragment_index], tasks.offsets[:-1]))
+            characters = np.add.reduceat(true, np.concatenate([[0], ends[:-1]]))
+            predicted, found = (float(x.max() / x.mean()) for x in (tasks.seconds, characters))
+            print(f"| {len(tasks)} | {label} | {predicted:.3f} | {found:.3f} |", flush=True)
+    print()
+
+
 def hot_key(rows: int) -> None:
     """A group-by mean with one key of 40 % of the rows, through the whole pipeline, beside pandas."""
     draw = np.random.default_rng(2)
@@ -126,10 +152,12 @@ def main() -> None:
     parser.add_argument("--fragments", type=int, default=10_000_000)
     parser.add_argument("--cases", type=int, default=3000)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--text", type=Path, default=TEXT)
     args = parser.parse_args()
     print(versions("numpy", "pandas", "pyarrow") + "\n")
     speed(args.fragments)
     exactness(args.cases)
+    known_rows(args.text)
     hot_key(args.rows)
 
 
