@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from partitioner.errors import ConfigError, nearest
+from partitioner.storage import absolute_url
 
 ENVIRONMENT = "PARTITIONER_"
 _BUILT_IN_VARIABLES = {"PYTHON_STDLIB": sysconfig.get_path("stdlib")}
@@ -92,6 +93,12 @@ class RunConfig(BaseModel):
     seed: int = Field(0, description="Seed of everything random, together with the sub-task's id.")
     report: bool = Field(True, description="Write report.html at the end.")
     progress: bool = Field(True, description="Show the live progress line.")
+
+    @field_validator("output", "checkpoint")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        """A resume may be started from another working directory."""
+        return None if value is None else absolute_url(value)
 
     @field_validator("allowed_mem")
     @classmethod

@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import inspect
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from typing import Any
 import cloudpickle
 
 from partitioner.errors import ProgramError, nearest
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # differs from process to process
 
 
 def resolve(program: Any) -> Callable[..., Any]:
@@ -95,12 +98,23 @@ def _installed(module: Any) -> bool:
     return any(Path(file).resolve().is_relative_to(Path(h).resolve()) for h in homes)
 
 
+_held: list[tuple[Callable[..., Any], str]] = []
+
+
+def hold(program: Callable[..., Any], code: str) -> None:
+    """Note that a program was loaded from a run, where its fingerprint is ``code``: its source may be out of reach here."""
+    _held.append((program, code))
+
+
 def fingerprint(program: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
     """sha256 of the program's code and arguments; comments, formatting and docstrings do not count.
 
     The whole module counts where the program is in a file of the user's own, so that a changed helper is noticed; for
     notebooks and installed packages the object's own source, or its bytecode where there is no source.
     """
+    for held, known in _held:
+        if held is program:
+            return known
     if isinstance(program, partial):
         bound = {f"partial {i}": v for i, v in enumerate(program.args)} | program.keywords
         return fingerprint(program.func, {**bound, **arguments})
@@ -112,7 +126,7 @@ def fingerprint(program: Callable[..., Any], arguments: Mapping[str, Any]) -> st
     except (OSError, TypeError, SyntaxError):
         target = getattr(program, "__code__", None)
         code = repr(_code_facts(target)) if target else name_of(program)
-    state = sorted((k, repr(v)) for k, v in {**arguments, **_plain_state(program)}.items())
+    state = sorted((k, _ADDRESS.sub("", repr(v))) for k, v in {**arguments, **_plain_state(program)}.items())
     return hashlib.sha256(f"{name_of(program)}\n{code}\n{state}".encode()).hexdigest()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from partitioner import config as configuration
+from partitioner import program as programs
 from partitioner.attempt.execute import Tally, record_of
 from partitioner.attempt.job import Job
 from partitioner.config import RunConfig
@@ -35,11 +36,13 @@ def from_directory(directory: RunDirectory, changes: Mapping[str, Any]) -> RunCo
 
     ``changes`` are settings that may differ on a resume, such as the engine.
     """
-    values = dict(directory.description()["config"])
+    described = directory.description()
+    values = dict(described["config"])
     job: Job = pickle.loads(directory.files.get("job.pkl"))
+    programs.hold(job.program, described["fingerprints"]["code"])
     live = {k for k, v in values.items() if isinstance(v, str) and v.startswith("<")}
     values |= {"dataset": job.source, "program": job.program} if "program" in live else {"dataset": job.source}
-    values |= {k: v for k, v in job.batching.items() if k in live}
+    values |= {k: v for k, v in job.batching.items() if k in live} | {"arguments": dict(job.arguments)}
     values |= {"engine": "dask"} if "engine" in live else {}
     values |= {"cost": "bytes"} if "cost" in live else {}
     return configuration.make({**values, "checkpoint": directory.url.rsplit("/", 1)[0], **changes})

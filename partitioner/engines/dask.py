@@ -14,6 +14,7 @@ from typing import Any
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, get_worker
+from distributed.client import ClosedClientError
 
 from partitioner.attempt.execute import describe_error, run_attempt
 from partitioner.engines.base import Capabilities
@@ -22,6 +23,7 @@ from partitioner.model import Attempt, Event, EventKind, Worker, Workers
 
 # A dead worker must be reported at once: the coordinator, not the scheduler, decides what is tried again.
 _SETTINGS = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.low-level-log-length": 0}
+_UNREACHABLE = (OSError, TimeoutError, ClosedClientError)
 LOOK_SECONDS = 1.0  # between looks at which workers there are
 
 
@@ -110,7 +112,10 @@ class DaskEngine:
     def _seen(self) -> dict[str, tuple[str, Worker]]:
         """Name to address and worker, of those the scheduler knows now. A restarted worker has another address."""
         found = {}
-        for address, info in self._client.scheduler_info(n_workers=-1)["workers"].items():
+        scheduler = self._client.scheduler_info(n_workers=-1)
+        if "workers" not in scheduler:  # what a client says that has lost its scheduler
+            raise ConnectionError("the connection is lost")
+        for address, info in scheduler["workers"].items():
             name, resources = str(info["name"]), dict(info.get("resources") or {})
             worker = Worker(
                 worker_id=name,
@@ -138,18 +143,25 @@ class DaskEngine:
             if address is None:  # it left since it was planned with
                 self._events.put(Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id))
                 continue
-            future = self._client.submit(
-                _attempt,
-                self._topic,
-                attempt,
-                key=_key(attempt),
-                workers=[address],
-                allow_other_workers=False,
-                pure=False,
-                retries=0,
-            )
+            try:
+                future = self._pinned(attempt, address)
+            except _UNREACHABLE:
+                self._looked = 0.0  # the next poll looks and reports it
+                return
             self._futures[attempt.attempt_id] = future
             future.add_done_callback(self._events.put)
+
+    def _pinned(self, attempt: Attempt, address: str) -> Future[Any]:
+        return self._client.submit(
+            _attempt,
+            self._topic,
+            attempt,
+            key=_key(attempt),
+            workers=[address],
+            allow_other_workers=False,
+            pure=False,
+            retries=0,
+        )
 
     def poll(self, timeout: float) -> list[Event]:
         """Starts as workers report them, ends as futures finish, and workers that came or went."""
@@ -198,12 +210,10 @@ class DaskEngine:
     def _look(self) -> list[Event]:
         """Which workers came or went since the last look, and whether the scheduler still answers."""
         self._looked = time.monotonic()
-        if self._client.status not in ("running", "connecting"):
-            return [Event(EventKind.ENGINE_LOST, error={"message": f"the Dask client is {self._client.status}"})]
         try:
             seen = self._seen()
-        except (OSError, TimeoutError) as error:
-            return [Event(EventKind.ENGINE_LOST, error={"message": f"the Dask scheduler does not answer ({error})"})]
+        except _UNREACHABLE as error:
+            return [_engine_lost(error)]
         before, self._known = self._known, {name: address for name, (address, _) in seen.items()}
         events: list[Event] = []
         for name in [n for n, address in before.items() if self._known.get(n) != address]:
@@ -217,7 +227,7 @@ class DaskEngine:
     def cancel(self, attempt_ids: Sequence[str]) -> None:
         """Cancel futures; one that is running goes on until its program returns, and its commit is refused or kept."""
         futures = [self._futures[a] for a in attempt_ids if a in self._futures]
-        if futures:
+        with contextlib.suppress(*_UNREACHABLE):
             self._client.cancel(futures, force=True)
 
     def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
@@ -230,12 +240,17 @@ class DaskEngine:
 
     def close(self) -> None:
         """Close the client and the cluster that were started here."""
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, *_UNREACHABLE):
             self._client.unsubscribe_topic(self._topic)
         if self._own_client:
             self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+def _engine_lost(error: Exception) -> Event:
+    message = f"the Dask scheduler does not answer ({type(error).__name__}: {error})"
+    return Event(EventKind.ENGINE_LOST, error={"message": message})
 
 
 def _connect(address: str, timeout: float) -> Client:

@@ -1,0 +1,85 @@
+import threading
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from distributed import LocalCluster
+
+import partitioner as pt
+from partitioner.engines.dask import DaskEngine
+from partitioner.errors import ConfigError, EngineLost
+from partitioner.model import Attempt, EventKind
+from partitioner.testing.engines import until_ended
+from tests import programs
+from tests.chaos.scene import wait_until
+
+TABLE = pa.table({"x": range(80)})
+
+
+def test_a_client_is_used_and_left_open(dask_engine: DaskEngine, checkpoint: str) -> None:
+    client = dask_engine._client
+    run = pt.run(TABLE, programs.double, cost="rows", engine=client, checkpoint=checkpoint, progress=False)
+    assert run.result.to_pandas()["y"].tolist() == [2 * x for x in range(80)]
+    assert client.status == "running"
+
+
+def test_workers_carry_what_the_cluster_says_of_them(dask_engine: DaskEngine) -> None:
+    workers = dask_engine.workers()
+    assert workers.worker_id == ("0", "1")
+    assert workers.cpus.tolist() == [1.0, 1.0]
+    assert (workers.memory_bytes > 2**27).all()
+
+
+def test_two_engines_on_one_scheduler_do_not_hear_each_other(dask_engine: DaskEngine, checkpoint: str) -> None:
+    other = DaskEngine(client=dask_engine._client)
+    run = pt.run(TABLE, programs.double, cost="rows", engine=other, checkpoint=checkpoint, progress=False)
+    assert len(run.records) > 1
+    assert [e for e in dask_engine.poll(0.3) if e.attempt_id] == []
+    other.close()
+
+
+def test_an_attempt_for_a_worker_that_left_is_lost_not_pinned_for_ever(dask_engine: DaskEngine) -> None:
+    attempt = Attempt("t000000", 0, 0, "gone", "/nowhere")
+    dask_engine.submit([attempt])
+    assert [(e.kind, e.worker_id) for e in until_ended(dask_engine, [attempt])] == [(EventKind.LOST, "gone")]
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_a_cluster_needs_a_worker(workers: int) -> None:
+    with pytest.raises(ConfigError, match=f"engine option workers is {workers}; a Dask cluster needs at least 1"):
+        DaskEngine(workers=workers)
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_scheduler_that_goes_away_stops_the_run_resumably(tmp_path: Path, checkpoint: str) -> None:
+    cluster = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+    (tmp_path / "marks").mkdir()
+    engine = {"engine": "dask", "address": cluster.scheduler_address, "timeout": 2}
+    failures: list[BaseException] = []
+    settings: dict[str, Any] = {
+        "arguments": {"folder": str(tmp_path / "marks"), "seconds": 0.3},
+        "cost": "rows",
+        "max_tasks": 16,
+        "min_tasks_per_slot": 16,
+        "checkpoint": checkpoint,
+        "progress": False,
+    }
+
+    def run() -> None:
+        try:
+            pt.run(TABLE, programs.marking, engine=engine, **settings)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_until(lambda: len(list((tmp_path / "marks").iterdir())) >= 2)
+    cluster.close()
+    thread.join(timeout=120)
+    assert [type(f) for f in failures] == [EngineLost]
+    assert "resume the run" in str(failures[0])
+    (run_id,) = (p.name for p in Path(checkpoint).iterdir())
+    finished = pt.run(TABLE, programs.marking, engine="serial", resume=run_id, **settings)
+    assert finished.result.to_pandas()["y"].tolist() == [2 * x for x in range(80)]
+    assert finished.attempted < 16
