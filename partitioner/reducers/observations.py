@@ -29,18 +29,20 @@ class Observations:
 
 
 def count_of(value: Any) -> int:
-    """How many observations ``value`` holds: the rows of a table, array or list; anything else is one."""
+    """How many observations ``value`` holds: the rows of a table, array, list or dict of columns; all else is one."""
     if isinstance(value, pa.Table | pa.RecordBatch):
         return int(value.num_rows)
     if isinstance(value, np.ndarray):
         return len(value) if value.ndim else 1
     if isinstance(value, list | tuple | pd.DataFrame | pd.Series | pd.Index | pa.Array | pa.ChunkedArray):
         return len(value)
-    return 1
+    return min((count_of(column) for column in value.values()), default=0) if isinstance(value, dict) else 1
 
 
 def observations(value: Any, columns: Sequence[str] | None = None) -> Observations:
     """``value`` as observations: a table by column (those in ``columns``), an array by its first axis, a number as one.
+
+    A dict is a table: of its columns, or, where its values are numbers, of one row.
 
     Nulls of Arrow and pandas columns are left out of their column; NaN in arrays counts as the number it is.
     Raises ProgramError for what is no number, and for a column that is not there.
@@ -49,6 +51,8 @@ def observations(value: Any, columns: Sequence[str] | None = None) -> Observatio
         value = pa.Table.from_batches([value])
     if isinstance(value, pd.DataFrame):
         value = pa.Table.from_pandas(value, preserve_index=False)
+    if isinstance(value, dict):
+        value = _as_table({name: value[name] for name in value if columns is None or name in columns})
     if isinstance(value, pd.Series):
         value = pa.Array.from_pandas(value)
     if isinstance(value, pa.Table):
@@ -59,6 +63,15 @@ def observations(value: Any, columns: Sequence[str] | None = None) -> Observatio
     array = _numbers(value)
     flat = array.reshape(len(array), -1) if array.ndim > 1 else array.reshape(-1, 1)
     return Observations(flat, np.ones(flat.shape, bool), array.shape[1:])
+
+
+def _as_table(columns: dict[str, Any]) -> pa.Table:
+    try:
+        return pa.table({str(name): column if np.ndim(column) else [column] for name, column in columns.items()})
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
+        raise ProgramError(
+            f"The program returned a dict that is no table: {error}. Return columns of equal length, or one number each."
+        ) from error
 
 
 def _of_table(table: pa.Table, names: Sequence[str]) -> Observations:

@@ -30,6 +30,9 @@ def reduced(reducer, *values):
         (5, 1),
         ("abc", 1),
         (None, 1),
+        ({"a": np.zeros(3), "b": [1, 2, 3]}, 3),
+        ({"loss": 0.5}, 1),
+        ({}, 0),
     ],
 )
 def test_count_counts_rows(value, rows):
@@ -118,3 +121,20 @@ def test_only_the_columns_asked_for_are_reduced():
 def test_a_column_that_is_not_there_names_the_nearest():
     with pytest.raises(ProgramError, match=r"no column 'price'; it has prices\. Did you mean 'prices'"):
         reduced(Mean(columns=["price"]), pa.table({"prices": [1]}))
+
+
+def test_a_dict_of_columns_is_a_table():
+    assert reduced(Mean(), {"a": np.array([1.0, 3.0]), "b": [5, 5]}) == {"a": 2.0, "b": 5.0}
+
+
+def test_a_dict_of_numbers_is_one_row():
+    assert reduced(Mean(), {"loss": 0.5}, {"loss": 1.5}) == {"loss": 1.0}
+
+
+def test_columns_that_are_not_asked_for_may_be_anything():
+    assert reduced(Mean(columns=["a"]), {"a": [1.0], "vectors": np.zeros((1, 3))}) == {"a": 1.0}
+
+
+def test_columns_of_unequal_length_are_refused():
+    with pytest.raises(ProgramError, match="a dict that is no table"):
+        reduced(Mean(), {"a": [1.0], "b": [1.0, 2.0]})
