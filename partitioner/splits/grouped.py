@@ -51,9 +51,11 @@ class HotGroup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Groups:
-    """g groups of the fragments: ``code`` int64[n] by first appearance; seconds and memory float64[g]; which are hot."""
+    """g groups of the fragments: ``code`` int64[n] by first appearance, ``first`` fragment of each, int64[g]; seconds and
+    memory float64[g]; which are hot."""
 
     code: Ints
+    first: Ints
     load: Load
     hot: npt.NDArray[np.bool_]
     even: float
@@ -130,7 +132,7 @@ class Grouped:
         load = _summed(Pieces.whole(dataset, costs), code)
         even = float(load.seconds.sum()) / size.tasks
         hot = (load.seconds > min(even * (1 + TOLERANCE), size.seconds)) | (load.memory_bytes > size.memory_bytes)
-        return _Groups(code, load, hot, even)
+        return _Groups(code, np.unique(code, return_index=True)[1], load, hot, even)
 
     def _values(self, dataset: Dataset) -> npt.NDArray[Any]:
         """The group of every fragment."""
@@ -161,20 +163,23 @@ class Grouped:
             )
 
     def _name(self, dataset: Dataset, groups: _Groups, g: int) -> str:
-        value = self._values(dataset)[int(np.argmax(groups.code == g))]
+        value = self._values(dataset)[groups.first[g]]
         if isinstance(dataset.source, KeyedSource) and self.key == dataset.source.column:
             return dataset.source.name_of(int(value))
-        return f"{self.key if isinstance(self.key, str) else 'fragment'} = {value.item()!r}"
+        return f"{self.key if isinstance(self.key, str) else 'fragment'} = {np.asarray(value).item()!r}"
 
     def _labels(self, dataset: Dataset, groups: _Groups, origin: Ints, labels: Ints) -> tuple[str, ...]:
         """Per sub-task the hot groups it holds rows of; of the others nothing."""
-        order = Packing.of_labels(labels).labels()
-        names = [""] * (int(order.max()) + 1)
-        for g in np.flatnonzero(groups.hot).tolist():
+        task, code = Packing.of_labels(labels).labels(), groups.code[origin]
+        hot = groups.hot[code]
+        if not hot.any():
+            return ()
+        names = [""] * (int(task.max()) + 1)
+        for pair in np.unique(task[hot] * len(groups.hot) + code[hot]).tolist():
+            k, g = divmod(pair, len(groups.hot))
             name = self._name(dataset, groups, g)
-            for task in np.unique(order[groups.code[origin] == g]).tolist():
-                names[task] = f"{names[task]}, {name}" if names[task] else name
-        return tuple(names) if any(names) else ()
+            names[k] = f"{names[k]}, {name}" if names[k] else name
+        return tuple(names)
 
 
 def _together(tasks: SubTasks) -> SubTasks:

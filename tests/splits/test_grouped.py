@@ -169,3 +169,10 @@ def test_groups_are_whole_unless_split_and_rows_come_once(keys, merge, count):
     hot = {g.name for g in splitter.hot_groups(dataset, cost, limits)} if merge else set()
     for key in set(keys) - {name[-2] for name in hot}:
         assert sum(pc.any(pc.equal(t["key"], key)).as_py() for t in tables) == 1
+
+
+def test_groups_given_as_a_list_may_be_of_any_kind():
+    splitter = Grouped([None, "a", None])
+    dataset, cost = dataset_of(np.full(3, 10), None), costs(5, 1, 5)
+    (hot,) = splitter.hot_groups(dataset, cost, Limits(min_tasks_per_slot=2))
+    assert hot.name == "fragment = None"
