@@ -1,0 +1,38 @@
+"""Time, and where asked a profile, of stage 5 (execute) alone."""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+import time
+from typing import Any, Self
+
+from partitioner.coordinator import execute
+
+
+class Stage:
+    """Inside ``with Stage() as stage:`` runs are timed; ``stage.seconds`` is the driver loop of the last one."""
+
+    def __init__(self, profile: bool = False) -> None:
+        self.seconds = 0.0
+        self._profile = cProfile.Profile() if profile else None
+        self._drive = execute.drive
+
+    def __enter__(self) -> Self:
+        execute.drive = self._timed
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        execute.drive = self._drive
+
+    def _timed(self, *args: Any) -> Any:
+        begin = time.perf_counter()
+        try:
+            return self._profile.runcall(self._drive, *args) if self._profile else self._drive(*args)
+        finally:
+            self.seconds = time.perf_counter() - begin
+
+    def show(self) -> None:
+        """Print the profile, if there is one."""
+        if self._profile:
+            pstats.Stats(self._profile).sort_stats("cumulative").print_stats(35)
