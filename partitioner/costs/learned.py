@@ -18,8 +18,9 @@ from partitioner.costs.fit import fit
 from partitioner.costs.fitted import Fitted
 from partitioner.costs.measurements import Measurements
 from partitioner.costs.profile import Profile, ProfileKey, ProfileStore
+from partitioner.costs.refine import refine
 from partitioner.costs.runner import Program, Runner
-from partitioner.costs.terms import Term, attach
+from partitioner.costs.terms import Term
 from partitioner.errors import ConfigError
 from partitioner.model import Costs, Dataset
 from partitioner.model.data import Floats
@@ -86,12 +87,13 @@ class Learned:
         return replace(costs, seconds_by_class={c: other.seconds for c, other in others.items()})
 
     def prepare(self, dataset: Dataset) -> Dataset:
-        """The dataset with the per-row terms in use kept as features, so that sub-tasks carry them to ``observe``."""
+        """The dataset in finer fragments that carry the per-row terms in use, also to ``observe``; see ``Calibrated``."""
+        if not len(dataset.fragments):
+            return dataset
         found = self._profiles(dataset)
-        terms = [t for c in found for t in self._fit(dataset, c, found).terms] or list(
-            self.pilot.calibrate(dataset).terms
-        )
-        return attach(dataset, list(dict.fromkeys(terms)))
+        fits = [self._fit(dataset, c, found) for c in found] or [self.pilot.calibrate(dataset)]
+        weights = {t: c for fitted in fits for t, c in zip(fitted.terms, fitted.coefficients, strict=True)}
+        return refine(dataset, list(weights), list(weights.values()))
 
     def terms(self, dataset: Dataset) -> list[Term]:
         """The terms that a run's measurements should have where they are known."""

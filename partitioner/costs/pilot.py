@@ -22,6 +22,7 @@ from partitioner.model.data import Floats, Ints
 PARENTS = 24
 READ_LIMIT = 256 << 20
 SINGLES = 18
+FEW_SINGLES = 3
 BLOCKS = 12
 LEAST_PIECES = 6
 LEAST_BYTES = 2048
@@ -158,10 +159,12 @@ def _ranges(
             free[parent][start:stop] = False
             out.append((parent, start, stop))
 
-    singles = max(min(SINGLES, budget // 3), min(LEAST_PIECES, budget))
     parent = np.repeat(np.arange(len(lengths)), lengths)
     row = np.concatenate([np.arange(n) for n in lengths])
     size = np.concatenate(sizes)
+    # Single rows tell the cost over sizes of rows: where all are alike a few will do, and the budget goes to blocks.
+    most = SINGLES if float(size.std()) > 0.2 * float(size.mean()) else FEW_SINGLES
+    singles = max(min(most, budget // 3), 1) if budget > LEAST_PIECES else budget
     small = np.flatnonzero(size <= max(budget_bytes / 8, float(np.median(size))))
     ordered = small[np.argsort(size[small], kind="stable")]
     for stratum in np.array_split(ordered, min(singles, len(ordered))):
@@ -182,7 +185,7 @@ def _ranges(
 
 def _geometric(total: int, largest: int) -> list[int]:
     """At most ``BLOCKS`` lengths >= 2 with a sum of about ``total``, growing geometrically, none above ``largest``."""
-    count = min(BLOCKS, total // 3)
+    count = min(BLOCKS, max(total // 8, min(LEAST_PIECES, total // 3)))
     if count <= 0 or largest < 2:
         return []
     low, high = 1.0, float(max(total, 2)) ** (1 / max(count - 1, 1))

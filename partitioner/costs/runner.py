@@ -64,7 +64,6 @@ class InProcess:
             start = time.perf_counter()
             self._program = self.build()
             load = time.perf_counter() - start
-        kept = sum(table.nbytes for table in self._groups.values())
         with measured() as m:
             start, cpu = time.perf_counter(), time.process_time()
             table, decoded = self._read(dataset, fragment)
@@ -76,8 +75,8 @@ class InProcess:
             cpu_seconds=max(m.cpu_seconds - cpu_reading, 0.0) + (reading if decoded else 0.0),
             read_seconds=reading if decoded else 0.0,
             load_seconds=load,
-            baseline_memory_bytes=max(float(m.baseline_memory_bytes - kept), 0.0),
-            peak_memory_bytes=max(float(m.peak_memory_bytes - kept), 0.0),
+            baseline_memory_bytes=float(m.baseline_memory_bytes),
+            peak_memory_bytes=float(m.peak_memory_bytes),
             worker_class=self.worker_class,
             process=f"{socket.gethostname()}:{os.getpid()}",
         )

@@ -18,7 +18,7 @@ from partitioner.model.data import Floats, Ints
 
 FOLDS = 4
 MOST_TERMS = 4
-LEAST_GAIN = 0.03
+LEAST_GAIN = 0.01
 PROOF = 2.0
 """Standard errors by which a further term must gain: the best of twenty candidates gains one by chance."""
 
@@ -69,7 +69,7 @@ def select(terms: Sequence[Term], design: Floats, target: Floats, seed: int = 0)
         i for i in range(len(terms)) if np.ptp(design[:, i + 1]) > 0 and _spread_enough(terms[i], design[:, i + 1])
     ]
     options = [(i,) for i in usable] + _polynomials(terms, usable)
-    while options and len(chosen) < min(MOST_TERMS, max(len(target) // 5, 1)):
+    while options and len(chosen) < min(MOST_TERMS + (len(target) > 500) * 2, max(len(target) // 5, 1)):
         tried = {o: check.errors([j + 1 for j in (*chosen, *o)]) for o in options}
         if not chosen:
             considered = {" + ".join(terms[i].name for i in o): float(e.mean()) for o, e in tried.items()}

@@ -54,10 +54,10 @@ class Term:
         return SHAPES[self.shape].format(self.feature)
 
     @property
-    def complexity(self) -> int:
-        """Of terms that explain equally well the least complex is taken."""
+    def complexity(self) -> float:
+        """Of terms that explain equally well the least complex is taken; bytes, which cuts share by length, last."""
         if self.shape == "linear":
-            return 0 if not self.per_row or "*" not in self.feature else 1
+            return 0.0 if self.feature == "rows" or (self.per_row and "*" not in self.feature) else 0.5
         return (1 if self.per_row else 2) + (self.shape == "power 1.5")  # few programs cost that, many look like it
 
     def of_whole(self, values: Floats) -> Floats:
