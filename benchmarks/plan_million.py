@@ -84,7 +84,7 @@ def main() -> None:
             "allowed_mem": "8GB",
         }
     )
-    one_each = make({**config.model_dump(), "target_task_seconds": 1e-9})
+    one_each = make({**config.model_dump(), "min_tasks_per_slot": -(-options.fragments // options.workers)})
     dataset, costs = stage("cost", lambda: cost(cost_model(config, None), dataset))
     tasks = stage("split", lambda: split(config, dataset, costs, workers))
     plan = stage("place", lambda: place(config, tasks, workers))
