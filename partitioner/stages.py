@@ -146,6 +146,8 @@ def explained(
     """The plan with the source of its costs, and the groups that are larger than a sub-task, among its reasons."""
     about: dict[str, Any] = {"cost source": costs.source, "cost unit": costs.unit, **facts}
     about |= {str(k): v for k, v in costs.details.items()}
+    if config.target_task_seconds is not None and costs.unit != "seconds":
+        about["target_task_seconds"] = f"not applied, for the cost is in {costs.unit} and not in seconds"
     splitter = splitter_of(config)
     if hasattr(splitter, "hot_groups"):
         hot = splitter.hot_groups(dataset, costs, limits_of(config, planned.workers))

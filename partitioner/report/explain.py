@@ -13,10 +13,13 @@ def explain(plan: Plan, limit: int = 20) -> str:
     from partitioner.placement.decisions import decisions
 
     proof = ", proven optimal" if plan.reasons.get("proven_optimal") and plan.objective == "makespan" else ""
+    unit = plan.reasons.get("cost unit", "seconds")
+    unit = "s" if unit == "seconds" else f"{unit} (not seconds)"
+    used = plan.reasons.get("utilization_by_resource", {}).get("cpus", plan.utilization)
     lines = [
         f"{len(plan)} sub-tasks on {len(plan.workers)} workers by {plan.algorithm}",
-        f"makespan {plan.makespan:.4g} s, lower bound {plan.lower_bound:.4g} s, gap {plan.gap:.2%}{proof}, "
-        f"utilization {plan.utilization:.1%}",
+        f"makespan {plan.makespan:.4g} {unit}, lower bound {plan.lower_bound:.4g} {unit}, gap {plan.gap:.2%}{proof}, "
+        f"utilization {used:.1%} of cores",
     ]
     if plan.objective != "makespan":
         lines.append(f"objective {plan.objective}: {plan.value:.6g}")
@@ -24,7 +27,7 @@ def explain(plan: Plan, limit: int = 20) -> str:
         if key not in ("gpu_devices", "proven_optimal"):
             lines += _reason(key, value)
     lines += decisions(plan, limit)
-    if len(plan) > limit:
+    if 0 < limit < len(plan):
         lines.append(f"... and {len(plan) - limit} more sub-tasks")
     return "\n".join(lines)
 
