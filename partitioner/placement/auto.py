@@ -19,6 +19,8 @@ _LARGE = 100_000
 _FIRST = "lpt"
 _SUITED = {"total_completion": "sjf", "loss": "edf"}
 _LOADING = 0.25
+_STEP_SECONDS = 3e-7
+_FEW_PAIRS = 600
 _FIRST_OF_GRAPHS = "heft"
 _LISTS_OF_GRAPHS = 0.2
 _GRAPH_TASKS_PER_SECOND = 100
@@ -79,14 +81,26 @@ class _Portfolio:
         now = time.monotonic()
         until = now + _LISTS_OF_GRAPHS * (self.deadline - now) if self.problem.has_edges else self.deadline
         members = self._members("list")
-        members.sort(key=lambda a: a.name != _FIRST_OF_GRAPHS)
+        members.sort(key=lambda a: (a.name != _FIRST_OF_GRAPHS, a.quadratic))
         for algorithm in members:
-            always = algorithm.name == _FIRST_OF_GRAPHS and self.problem.has_edges and not self._done()
             if algorithm.name in self.figures:
                 continue
-            if not always and self._over(algorithm.name, longest, until):
+            always = algorithm.name == _FIRST_OF_GRAPHS and self.problem.has_edges and not self._done()
+            if not always and (self._too_large(algorithm, until) or self._over(algorithm.name, longest, until)):
                 continue
             longest = max(longest, self._try(algorithm, self.deadline))
+
+    def _too_large(self, algorithm: Algorithm, until: float) -> bool:
+        """Whether a scheduler made for graphs would eat up the budget: without dependencies it is lpt, only slower."""
+        if not algorithm.quadratic:
+            return False
+        pairs = self.problem.n * self.problem.m
+        if self.problem.has_edges and self.problem.n * pairs * _STEP_SECONDS <= until - time.monotonic():
+            return False
+        if not self.problem.has_edges and pairs <= _FEW_PAIRS:
+            return False
+        self.skipped[algorithm.name] = "too many tasks for the time budget"
+        return True
 
     def _run_suited(self) -> None:
         """What is made for an objective other than the makespan, whatever the budget."""

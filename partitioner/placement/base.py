@@ -105,7 +105,8 @@ class Algorithm(ABC):
     ``guarantee`` and ``complexity`` are sentences for the documentation, ``source`` the paper. ``anytime``: it can use
     all the time it is given, and stops at the deadline. ``role`` in the portfolio of ``auto``: ``list`` runs once and fast,
     ``search`` improves a known schedule while there is time, ``exact`` may prove an optimum and gets what time is left,
-    ``none`` takes no part (baselines, algorithms with parameters of their own).
+    ``none`` takes no part (baselines, algorithms with parameters of their own). ``quadratic``: made for task
+    graphs, the time grows faster than n m; the portfolio leaves it out of large problems.
     """
 
     name: ClassVar[str]
@@ -116,6 +117,7 @@ class Algorithm(ABC):
     anytime: ClassVar[bool] = False
     default_seconds: ClassVar[float] = NEVER
     role: ClassVar[str] = "list"
+    quadratic: ClassVar[bool] = False
 
     @abstractmethod
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:

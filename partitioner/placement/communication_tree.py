@@ -42,7 +42,7 @@ def communication_tree(
     if top not in graph:
         raise ConfigError(f"root {root!r} is not among the nodes {list(graph)}")
     if not nx.is_connected(graph):
-        apart = sorted(map(str, min(map(list, nx.connected_components(graph)), key=lambda part: len(part))))
+        apart = min((sorted(map(str, part)) for part in nx.connected_components(graph)), key=len)
         raise ConfigError(f"no links connect {', '.join(apart)} to the rest; add a link between the parts")
     tree = list(nx.minimum_spanning_edges(graph, algorithm="kruskal", data=True))
     spanning = nx.Graph([(a, b) for a, b, _ in tree])

@@ -18,6 +18,7 @@ class Cpop(Algorithm):
     """The tasks of the critical path on the worker that runs them fastest together, the others where they finish first."""
 
     name = "cpop"
+    quadratic = True
     supports = EVERYTHING
     guarantee = "none; strong where one chain dominates"
     complexity = "O((n + e) m) without holes: n tasks, e edges, m workers"

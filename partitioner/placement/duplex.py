@@ -12,6 +12,7 @@ class Duplex(Algorithm):
     """Runs min-min and max-min and keeps the plan of the lower objective (min-min of equals)."""
 
     name = "duplex"
+    quadratic = True
     supports = EVERYTHING
     guarantee = "none; never worse than min-min or max-min"
     complexity = "O(n r m): n tasks, at most r ready at once, m workers"

@@ -21,6 +21,7 @@ class Hbmct(Algorithm):
     """
 
     name = "hbmct"
+    quadratic = True
     supports = EVERYTHING
     guarantee = "none; strong on wide graphs"
     complexity = "O(n^2 m) for n tasks of one group on m workers, times the cost of a hole search"

@@ -13,6 +13,7 @@ class Heft(Algorithm):
     """Tasks by upward rank, each into the earliest hole on the worker where it finishes first."""
 
     name = "heft"
+    quadratic = True
     supports = EVERYTHING
     guarantee = "none; the usual yardstick for task graphs"
     complexity = "O((n + e) m) without holes, O(n^2) more to search them: n tasks, e edges, m workers"

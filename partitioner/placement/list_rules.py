@@ -13,6 +13,9 @@ from partitioner.placement.slot_lists import assign
 from partitioner.placement.start_events import run_events
 from partitioner.placement.waiting_pool import LARGE, run_pool
 
+_LARGE_GPU = 20_000
+_EVENTS = 10_000
+
 
 def list_schedule(problem: Problem, key: npt.ArrayLike) -> Schedule:
     """Tasks by ``key`` (float[n], least first), each to where it finishes first.
@@ -41,8 +44,8 @@ def by_load(problem: Problem, key: npt.ArrayLike, choose: Choose = least_load) -
 
 def is_large(problem: Problem) -> bool:
     """Whether looking at every worker for every task would take too long, and need not be."""
-    return problem.n * problem.m > LARGE and not problem.has_edges
+    return problem.n * problem.m > (_LARGE_GPU if problem.uses_gpu.any() else LARGE) and not problem.has_edges
 
 
 def _large(problem: Problem, order: Ints) -> Schedule:
-    return run_events(problem, order) if problem.uses_gpu.any() else run_pool(problem, order)
+    return run_events(problem, order) if problem.uses_gpu.any() or problem.n <= _EVENTS else run_pool(problem, order)

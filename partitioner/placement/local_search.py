@@ -13,6 +13,7 @@ from partitioner.placement.list_rules import list_schedule
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
 from partitioner.placement.reinsertion import reinsert
+from partitioner.placement.ruin import ruin_and_recreate
 from partitioner.placement.sequence import longest_first, run_in_order, slots_of
 from partitioner.placement.slot_search import SlotSearch
 
@@ -40,7 +41,8 @@ class LocalSearch(Algorithm):
         """See ``Algorithm.improve``; never worse than ``known``."""
         plain = problem.slots is not None and not problem.has_edges and not problem.has_releases
         if not plain or not objective.is_makespan or problem.hard.any():
-            return reinsert(problem, known, objective, seed, deadline)
+            change = reinsert if problem.has_edges else ruin_and_recreate
+            return change(problem, known, objective, seed, deadline)
         if problem.n > _MOST_TASKS or problem.dense is None or len(slots_of(problem)) < 2:
             return known
         search = SlotSearch(problem, lanes_of(problem, known), seed)

@@ -12,6 +12,7 @@ class MaxMin(Algorithm):
     """Repeatedly the ready task whose earliest possible finish is the latest, where it has it."""
 
     name = "max_min"
+    quadratic = True
     supports = EVERYTHING
     guarantee = "none; good where a few tasks are long"
     complexity = "O(n r m): n tasks, at most r ready at once, m workers"

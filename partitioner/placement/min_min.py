@@ -12,6 +12,7 @@ class MinMin(Algorithm):
     """Repeatedly the ready task with the earliest possible finish, where it has it."""
 
     name = "min_min"
+    quadratic = True
     supports = EVERYTHING
     guarantee = "none; keeps fast workers busy, may leave long tasks for the end"
     complexity = "O(n r m): n tasks, at most r ready at once, m workers"

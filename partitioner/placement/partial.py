@@ -74,10 +74,10 @@ class Partial:
                 found = (j, start, finish)
         return found
 
-    def place(self, i: int, j: int, start: float) -> None:
-        """Put task i on worker j at ``start``."""
+    def place(self, i: int, j: int, start: float, devices: Devices = ()) -> None:
+        """Put task i on worker j at ``start``, on ``devices`` where they are given."""
         seconds = float(self.problem.times_of(i)[self.groups[j]])
-        devices = self.timeline(j).reserve(i, start, seconds)
+        devices = self.timeline(j).reserve(i, start, seconds, devices)
         if devices:
             self.devices[i] = devices
         self.worker[i], self.start[i], self.finish[i] = j, start, start + seconds

@@ -13,6 +13,7 @@ class Peft(Algorithm):
     """Ready tasks by mean optimistic cost, each on the worker with the least finish plus optimistic cost of what follows."""
 
     name = "peft"
+    quadratic = True
     supports = EVERYTHING
     guarantee = "none; looks one worker choice ahead where HEFT is greedy"
     complexity = "O((n + e) m) without holes: n tasks, e edges, m workers"

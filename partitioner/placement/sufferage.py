@@ -12,6 +12,7 @@ class Sufferage(Algorithm):
     """Repeatedly the ready task that would lose most on its second-best worker."""
 
     name = "sufferage"
+    quadratic = True
     supports = EVERYTHING
     guarantee = "none; good where workers suit tasks differently"
     complexity = "O(n r m): n tasks, at most r ready at once, m workers"

@@ -20,8 +20,8 @@ class Timeline(Protocol):
         """The first start >= ``ready`` at which task i fits for ``duration`` seconds."""
         ...
 
-    def reserve(self, i: int, start: float, duration: float) -> Devices:
-        """Book task i; returns the GPU devices it got (none where it needs none)."""
+    def reserve(self, i: int, start: float, duration: float, devices: Devices = ()) -> Devices:
+        """Book task i, on ``devices`` where they are given; returns the GPU devices it got (none where it needs none)."""
         ...
 
     def release(self, i: int, start: float, duration: float, devices: Devices = ()) -> None:
@@ -52,7 +52,7 @@ class Exclusive:
             at += 1
         return start
 
-    def reserve(self, i: int, start: float, duration: float) -> Devices:
+    def reserve(self, i: int, start: float, duration: float, devices: Devices = ()) -> Devices:
         """Book [start, start + duration)."""
         if duration > 0:
             at = bisect_left(self.begins, start)
@@ -133,11 +133,12 @@ class Capacity:
             return ()
         return tuple(int(d) for d in able[np.argsort(share[able], kind="stable")[:count]])
 
-    def reserve(self, i: int, start: float, duration: float) -> Devices:
+    def reserve(self, i: int, start: float, duration: float, devices: Devices = ()) -> Devices:
         """Book task i over [start, start + duration)."""
+        if not devices and self.uses_gpu[i]:
+            devices = self._choose(i, start, duration)
         if duration <= 0:
-            return self._choose(i, start, 0.0) if self.uses_gpu[i] else ()
-        devices = self._choose(i, start, duration) if self.uses_gpu[i] else ()
+            return devices
         self._add(start, duration, -self._column(i, devices))
         return devices
 
@@ -145,6 +146,15 @@ class Capacity:
         """Undo a reservation."""
         if duration > 0:
             self._add(start, duration, self._column(i, devices))
+            self._join(start + duration)
+            self._join(start)
+
+    def _join(self, at: float) -> None:
+        """Merge the segment that begins at ``at`` with the one before where the same is free in both."""
+        s = bisect_left(self.times, at)
+        if s and bool(np.all(np.abs(self.free[s] - self.free[s - 1]) <= self.slack * 1e-3)):
+            del self.times[s]
+            self.free = np.delete(self.free, s, axis=0)
 
     def _column(self, i: int, devices: Devices) -> Floats:
         amounts = np.zeros(self.free.shape[1])

@@ -31,13 +31,13 @@ class Urgent(Algorithm):
     def __init__(self, share: float = 0.1, level: float = 1.0) -> None:
         if not 0 <= share < 1:
             raise ConfigError(f"share {share}: it must be at least 0 and below 1")
-        self.share, self.level = share, level
+        self.reserved, self.level = share, level
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""
         count = len(slots_of(problem))
         urgent = problem.priority >= self.level
-        reserved = min(int(np.ceil(self.share * count)), count - 1) if urgent.any() else 0
+        reserved = min(int(np.ceil(self.reserved * count)), count - 1) if urgent.any() else 0
         speed = problem.speed[slots_of(problem).group]
         order = longest_first(problem)
         order = np.concatenate([order[urgent[order]], order[~urgent[order]]])
