@@ -29,7 +29,6 @@ from partitioner.costs.calibrated import Calibrated
 from partitioner.costs.fit import FitOptions, fit
 from partitioner.costs.learned import Learned
 from partitioner.costs.measurements import Measurements, Timing
-from partitioner.costs.refine import coalesce
 from partitioner.costs.terms import Term, candidates, columns
 from partitioner.measure import measured
 from partitioner.model import Costs, Dataset, Limits, SubTasks
@@ -141,10 +140,9 @@ def report(name: str, tasks: SubTasks, timings: list[Timing], costs: Costs, mode
 
 
 def split_by_cost(dataset: Dataset, model: Any, tasks: int) -> tuple[Costs, SubTasks]:
-    """Finer fragments where the cost is known inside of them, an ordered split, neighbours joined."""
-    finer = model.prepare(dataset)
-    costs = model.estimate(finer)
-    return costs, coalesce(Ordered().split(finer, costs, Limits(min_tasks_per_slot=tasks, slots=1)))
+    """What the pipeline does: estimate, then an ordered split."""
+    costs = model.estimate(dataset)
+    return costs, Ordered().split(dataset, costs, Limits(min_tasks_per_slot=tasks, slots=1))
 
 
 def job(name: str, dataset: Dataset, program: tuple[str, Any], tasks: int, clock: str) -> None:
@@ -202,9 +200,8 @@ def learned(dataset: Dataset, tasks: int, clock: str) -> None:
             timings = run_tasks(dataset, split, ("signature", passes))
             actual = np.array([t.cpu_seconds if clock == "cpu" else t.seconds for t in timings])
             assert split.fragments is not None
-            carried = split.fragments.features
-            known = [t for t in model.terms(dataset) if not t.per_row or t.name in carried]
-            per_fragment = columns(Dataset(dataset.source, split.fragments, dataset.schema, "rows"), known)
+            cut = Dataset(dataset.source, split.fragments, dataset.schema, "rows")
+            per_fragment = columns(cut, model.terms(dataset))
             owner = np.repeat(np.arange(len(split)), np.diff(split.offsets))
             sums = {k: np.bincount(owner, v[split.fragment_index], len(split)) for k, v in per_fragment.items()}
             drift = model.observe(dataset, Measurements.of(sums, timings), f"run-{number}")

@@ -13,7 +13,6 @@ from partitioner.costs.fitted import Fitted
 from partitioner.costs.measurements import Measurements
 from partitioner.costs.memory import positive
 from partitioner.costs.pilot import LEAST_PIECES, Pilot, choose
-from partitioner.costs.refine import refine
 from partitioner.costs.runner import InProcess, Program, Runner
 from partitioner.costs.terms import Term, automatic, candidates, columns
 from partitioner.errors import ConfigError
@@ -94,16 +93,6 @@ class Calibrated:
         extra = {} if self.pilot is None or self.measurements is None else self._spent(dataset, fitted)
         return fitted.estimate(dataset, self.name, extra)
 
-    def prepare(self, dataset: Dataset) -> Dataset:
-        """The dataset in finer fragments that carry the per-row terms in use, so that cuts share costs as rows have them.
-
-        Split it in the place of ``dataset``, then ``refine.coalesce`` the sub-tasks.
-        """
-        if not len(dataset.fragments):
-            return dataset
-        fitted = self.calibrate(dataset)
-        return refine(dataset, fitted.terms, fitted.coefficients)
-
     def terms(self, dataset: Dataset) -> list[Term]:
         """The terms considered for ``dataset``."""
         if self.features is None:
@@ -113,7 +102,7 @@ class Calibrated:
     def calibrate(self, dataset: Dataset) -> Fitted:
         """The fit for ``dataset``, from the pilot run before or, the first time, now."""
         f = dataset.fragments
-        key = (f.paths, int(f.bytes.sum()), int((f.stop - f.start).sum()))
+        key = (f.paths, len(f), int(f.bytes.sum()), int(f.stop.sum()))
         if self.fitted is not None and self._fitted_for == key:
             return self.fitted
         if self.runner is None:

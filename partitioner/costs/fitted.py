@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from partitioner.costs.base import checked
-from partitioner.costs.terms import Term, columns
+from partitioner.costs.expression import KEPT_ROWS
+from partitioner.costs.terms import Term, columns, columns_and_rows
 from partitioner.model import Costs, Dataset
-from partitioner.model.data import Floats
+from partitioner.model.data import Floats, Ints
 
 Z = 1.645
 """Half-width in standard deviations of a 90 % interval."""
@@ -58,14 +59,15 @@ class Fitted:
         return seconds, np.sqrt(np.maximum(variance, 0.0))
 
     def estimate(self, dataset: Dataset, source: str, extra: Mapping[str, Any] | None = None) -> Costs:
-        """Costs of n fragments; reads data columns where per-row terms need them."""
-        needed = list(dict.fromkeys((*self.terms, *self.memory_terms)))
-        values = columns(dataset, needed)
+        """Costs of n fragments, and of their rows where per-row terms are in use, for which data columns are read."""
+        by_row = dataset.divisible_by == "rows" and 0 < dataset.rows <= KEPT_ROWS
+        values, rows = columns_and_rows(dataset, self.terms, self.coefficients if by_row else None)
         n = len(dataset.fragments)
         seconds, deviation = self.predict(values) if self.terms else (np.zeros(n), np.zeros(n))
         memory = np.zeros(n)
+        held = columns(dataset, self.memory_terms)
         for term, coefficient in zip(self.memory_terms, self.memory_coefficients, strict=True):
-            memory += coefficient * values[term.name]
+            memory += coefficient * held[term.name]
         costs = Costs(
             seconds,
             memory,
@@ -75,6 +77,7 @@ class Fitted:
             fixed_memory_bytes=self.memory_fixed,
             source=source,
             details={**self.details(), **_least_sure(dataset, seconds, deviation), **(extra or {})},
+            record_seconds=_record_seconds(rows, seconds, dataset.fragments.rows) if rows else None,
         )
         return checked(costs, dataset)
 
@@ -124,6 +127,16 @@ class Fitted:
             kept[name] = tuple(kept[name])
         kept["covariance"] = tuple(tuple(row) for row in kept["covariance"])
         return cls(**kept)
+
+
+def _record_seconds(rows: list[Floats], seconds: Floats, counts: Ints) -> Floats:
+    """float64[rows]: what the per-row terms give, and of the rest of the fragment's seconds an equal share."""
+    own = np.concatenate(rows)
+    filled = counts > 0
+    seconds, counts = seconds[filled], counts[filled]
+    starts = np.cumsum(counts) - counts
+    rest = seconds - np.add.reduceat(own, starts)
+    return np.asarray(own + np.repeat(rest / counts, counts))
 
 
 def _least_sure(dataset: Dataset, seconds: Floats, deviation: Floats, most: int = 3) -> dict[str, Any]:

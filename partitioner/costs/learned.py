@@ -18,7 +18,6 @@ from partitioner.costs.fit import fit
 from partitioner.costs.fitted import Fitted
 from partitioner.costs.measurements import Measurements
 from partitioner.costs.profile import Profile, ProfileKey, ProfileStore
-from partitioner.costs.refine import refine
 from partitioner.costs.runner import Program, Runner
 from partitioner.costs.terms import Term
 from partitioner.errors import ConfigError
@@ -85,15 +84,6 @@ class Learned:
         )
         others = {c: self._fit(dataset, c, found).estimate(dataset, self.name) for c in found if c and c != reference}
         return replace(costs, seconds_by_class={c: other.seconds for c, other in others.items()})
-
-    def prepare(self, dataset: Dataset) -> Dataset:
-        """The dataset in finer fragments that carry the per-row terms in use, also to ``observe``; see ``Calibrated``."""
-        if not len(dataset.fragments):
-            return dataset
-        found = self._profiles(dataset)
-        fits = [self._fit(dataset, c, found) for c in found] or [self.pilot.calibrate(dataset)]
-        weights = {t: c for fitted in fits for t, c in zip(fitted.terms, fitted.coefficients, strict=True)}
-        return refine(dataset, list(weights), list(weights.values()))
 
     def terms(self, dataset: Dataset) -> list[Term]:
         """The terms that a run's measurements should have where they are known."""

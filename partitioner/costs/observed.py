@@ -11,6 +11,8 @@ from partitioner.costs.measurements import Measurements, Timing
 from partitioner.costs.terms import Term, columns
 from partitioner.model import CommitRecord, Dataset, SubTasks
 
+READ_AT_MOST = 600
+
 
 def observed(
     dataset: Dataset,
@@ -21,23 +23,23 @@ def observed(
 ) -> Measurements:
     """One measurement per committed whole sub-task: its terms summed over its fragments, its timing from the record.
 
-    Per-row terms are there where the fragments carry them (``attach`` before splitting). Parts left by bisection and
-    quarantine are passed over, for they ran less than the sub-task. ``worker_class`` maps worker ids.
+    Per-row terms are read again for the fragments as they were cut, for at most ``READ_AT_MOST`` sub-tasks. Parts left by
+    bisection and quarantine are passed over, for they ran less than the sub-task. ``worker_class`` maps worker ids.
     """
     if tasks.fragments is None:
         raise ValueError("observed() needs sub-tasks that hold fragments")
-    features = tasks.fragments.features
-    cut = replace(dataset, fragments=tasks.fragments)
-    base = {"rows", "bytes", *features}
-    known = [t for t in terms if (t.name in features if t.per_row else t.feature in base)]
-    per_fragment = columns(cut, known)
-    owner = np.repeat(np.arange(len(tasks)), np.diff(tasks.offsets))
     index = {key: i for i, key in enumerate(tasks.task_id.to_pylist())}
     whole = [r for r in records if r.task_key in index and not r.quarantined and r.seconds > 0]
+    base = {"rows", "bytes", *tasks.fragments.features}
+    known = [t for t in terms if t.per_row or t.feature in base]
+    if any(t.per_row for t in known) and len(whole) > READ_AT_MOST:
+        whole = [whole[i] for i in np.linspace(0, len(whole) - 1, READ_AT_MOST).astype(int)]
     which = np.array([index[r.task_key] for r in whole], np.int64)
+    held = [tasks.fragments_of(int(i)) for i in which]
+    owner = np.repeat(np.arange(len(which)), [len(h) for h in held])
+    cut = replace(dataset, fragments=tasks.fragments.take(np.concatenate([*held, np.empty(0, np.int64)])))
     sums = {
-        name: np.bincount(owner, values[tasks.fragment_index], len(tasks)).astype(np.float64)[which]
-        for name, values in per_fragment.items()
+        name: np.bincount(owner, values, len(which)).astype(np.float64) for name, values in columns(cut, known).items()
     }
     classes = worker_class or {}
     order = np.argsort([r.started for r in whole], kind="stable")

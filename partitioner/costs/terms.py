@@ -95,18 +95,31 @@ def base_columns(dataset: Dataset) -> dict[str, Floats]:
 
 
 def columns(dataset: Dataset, terms: Sequence[Term]) -> dict[str, Floats]:
-    """float64[n] per term name for the fragments; reads the data columns that per-row terms need, all in one pass.
+    """float64[n] per term name for the fragments; reads the data columns that per-row terms need, all in one pass."""
+    return columns_and_rows(dataset, terms, None)[0]
 
-    A feature of the fragments that bears the name of a term is taken as it is, so that ``attach`` saves the reading.
+
+def columns_and_rows(
+    dataset: Dataset, terms: Sequence[Term], coefficients: Sequence[float] | None
+) -> tuple[dict[str, Floats], list[Floats]]:
+    """``columns``, and of the same pass the per-row terms times ``coefficients``, one array of its rows per fragment.
+
+    Without coefficients, or per-row terms, the list is empty.
     """
     base = base_columns(dataset)
-    out = {t.name: base[t.name] for t in terms if t.name in base}
-    out |= {t.name: t.of_whole(base[t.feature]) for t in terms if not t.per_row and t.name not in out}
-    unread = [t for t in terms if t.name not in out]
-    if unread:
-        values = evaluate([parse(t.formula) for t in unread], dataset)
-        out |= {t.name: v for t, v in zip(unread, values, strict=True)}
-    return out
+    out = {t.name: t.of_whole(base[t.feature]) for t in terms if not t.per_row}
+    per_row = [t for t in terms if t.per_row]
+    if not per_row:
+        return out, []
+    formulas = [parse(t.formula) for t in per_row]
+    rows: list[Floats] = []
+    if coefficients is None:
+        values = evaluate(formulas, dataset)
+    else:
+        weight = dict(zip(terms, coefficients, strict=True))
+        weighted = parse(" + ".join(f"{float(weight[t])!r} * ({t.formula})" for t in per_row))
+        values = evaluate([weighted, *formulas], dataset, rows)[1:]
+    return out | {t.name: v for t, v in zip(per_row, values, strict=True)}, rows
 
 
 def row_values(term: Term, table: pa.Table) -> Floats:
@@ -114,18 +127,6 @@ def row_values(term: Term, table: pa.Table) -> Floats:
     formula = parse(term.formula)
     value = np.asarray(formula.evaluate({name: table[name] for name in formula.names}), np.float64)
     return np.array(np.broadcast_to(value, table.num_rows))
-
-
-def attach(dataset: Dataset, terms: Sequence[Term]) -> Dataset:
-    """The dataset with per-row terms computed and kept as features of its fragments: read once, and shared out by cuts."""
-    from dataclasses import replace
-
-    missing = [t for t in terms if t.per_row and t.name not in dataset.fragments.features]
-    if not missing:
-        return dataset
-    values = columns(dataset, missing)
-    fragments = replace(dataset.fragments, features={**dataset.fragments.features, **values})
-    return replace(dataset, fragments=fragments)
 
 
 def automatic(dataset: Dataset, limit_bytes: float, most: int = 3) -> list[str]:

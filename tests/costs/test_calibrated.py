@@ -84,17 +84,13 @@ def test_plan_and_run_calibrate_once():
     assert runner.seconds == spent
 
 
-def test_prepare_keeps_row_terms_as_features_of_fragments():
+def test_rows_have_seconds_of_their_own_where_row_terms_are_in_use():
     dataset = text_dataset()
     model = Calibrated(features=["len(text)"]).bind(runner=FormulaRunner("1e-8 * len(text) ** 2"))
-    prepared = model.prepare(dataset)
-    per_row = {t.name for t in model.fitted.terms if t.per_row}
-    assert per_row
-    assert per_row <= set(prepared.fragments.features)
-    dataset.source.reads.clear()
-    costs = model.estimate(prepared)
-    assert dataset.source.reads == []
-    assert costs.seconds.sum() == pytest.approx(model.estimate(dataset).seconds.sum())
+    costs = model.estimate(dataset)
+    lengths = np.array([len(t) for t in dataset.source.table["text"].to_pylist()])
+    assert costs.record_seconds.sum() == pytest.approx(costs.seconds.sum())
+    assert np.corrcoef(costs.record_seconds, lengths**2.0)[0, 1] > 0.99
 
 
 def test_without_a_program_the_remedy_is_said():
