@@ -21,7 +21,7 @@ from partitioner.placement.slot_graph import OUT, SlotGraph
 _SHARE_FOR_SEEDS = 0.2
 _MOST_OUT = 8
 _STRETCH = 0.15
-_WARM, _COLD = 2e-3, 2e-4
+_WARM, _COLD = 4e-3, 4e-4
 _BLUR = 0.3
 _CRITICAL = 0.8
 _FIRST_CYCLE = 1_000
