@@ -94,6 +94,9 @@ def test_bad_arguments_are_refused() -> None:
         pt.rebalance(frame, cost="max(size)")
 
 
+PANDAS_3 = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas")
+
+
 def skewed() -> pd.DataFrame:
     """4,000 rows: key 0 has half of them; costs from 1 to 1,000, the dear ones all at the end."""
     n = 4000
@@ -152,6 +155,7 @@ def test_dask_keeps_a_named_index() -> None:
 
 
 @pytest.mark.spark
+@PANDAS_3
 def test_spark_partitions_have_equal_cost_and_the_same_rows(spark) -> None:
     frame = spark_frame(spark)
     balanced = pt.rebalance(frame, cost="cost", partitions=5)
@@ -163,6 +167,7 @@ def test_spark_partitions_have_equal_cost_and_the_same_rows(spark) -> None:
 
 
 @pytest.mark.spark
+@PANDAS_3
 def test_spark_keeps_keys_together_and_balances_the_others(spark) -> None:
     balanced = pt.rebalance(spark_frame(spark), by="key", partitions=4)
 

@@ -1,0 +1,76 @@
+"""Overhead per sub-task on Spark: empty sub-tasks beside a plain stage of as many Python tasks, same session.
+
+python -m benchmarks.spark_overhead [--tasks 150] [--executors 3] [--rounds 2]
+
+Rounds alternate between the two, and the best of each counts, for other work on the machine only ever adds time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from typing import Any
+
+import pyarrow as pa
+
+import partitioner as pt
+from benchmarks.spark_cluster import cluster, same, warm_up
+from benchmarks.stage import Stage
+from benchmarks.versions import versions
+
+
+def plain(spark: Any, tasks: int) -> float:
+    """Seconds of a stage of no-op Python tasks."""
+    begin = time.perf_counter()
+    assert spark.sparkContext.parallelize(range(tasks), tasks).map(lambda i: i).count() == tasks
+    return time.perf_counter() - begin
+
+
+def ours(spark: Any, tasks: int, checkpoint: str) -> tuple[float, float]:
+    """Seconds of the execute stage and of the whole run."""
+    begin = time.perf_counter()
+    with Stage() as stage:
+        run = pt.run(
+            pa.table({"x": range(tasks)}),
+            same,
+            batch_format="arrow",
+            cost={"model": "rows", "seconds_per_row": 1e-3},
+            target_task_seconds=1e-3,
+            min_tasks_per_slot=1,
+            engine=spark,
+            checkpoint=checkpoint,
+            progress=False,
+            report=False,
+        )
+    assert len(run.records) == tasks, len(run.records)
+    return stage.seconds, time.perf_counter() - begin
+
+
+def main() -> None:
+    """Run both on one cluster and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=150)
+    parser.add_argument("--executors", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as checkpoint, cluster(options.executors) as spark:
+        warm_up(spark, checkpoint)
+        plain(spark, 30)
+        rounds = [(plain(spark, options.tasks), *ours(spark, options.tasks, checkpoint)) for _ in range(options.rounds)]
+    stage, execute, whole = (min(column) for column in zip(*rounds, strict=True))
+    print(versions("pyspark", "pyarrow"))
+    print(
+        f"{options.tasks} tasks, {options.executors} executors of one core, best of {options.rounds} rounds in one session"
+    )
+    print(f"{'':44}{'seconds':>9}{'ms per task':>13}{'ratio':>8}")
+    for what, seconds in (
+        ("plain stage of no-op Python tasks", stage),
+        ("execute stage (attempts, commits, ledger)", execute),
+        ("whole run (plan, preflight, manifest too)", whole),
+    ):
+        print(f"{what:44}{seconds:9.2f}{1000 * seconds / options.tasks:13.2f}{seconds / stage:8.2f}")
+
+
+if __name__ == "__main__":
+    main()
