@@ -131,7 +131,7 @@ class Calibrated:
             done = np.arange(len(timings))
             parts.append(Measurements.of(part.take(done).columns, timings))
             ran.append(indices[: len(timings)])
-            spent += sum(t.seconds for t in timings)
+            spent += sum(t.cpu_seconds if self.options.clock == "cpu" else t.seconds for t in timings)
             if chosen < len(indices) or len(timings) < chosen or spent >= self.budget_seconds:
                 break
         if not parts:
