@@ -1,0 +1,113 @@
+"""Run as a process of its own, for these need a Spark context of their own: what each case found, as JSON, last line.
+
+python -m tests.engines.spark_alone FOLDER
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import partitioner as pt
+from partitioner.engines.spark import SparkEngine
+from partitioner.errors import PartitionerError
+from partitioner.model import EventKind
+from tests.engines import spark_programs as programs
+
+DISCOVERY = '#!/bin/sh\necho \'{"name": "gpu", "addresses": ["5"]}\'\n'
+
+
+def gpu_conf(folder: Path) -> dict[str, Any]:
+    """Executors that hold one GPU, which a script says is there."""
+    script = folder / "discover.sh"
+    script.write_text(DISCOVERY)
+    script.chmod(0o755)
+    return {
+        "spark.worker.resource.gpu.amount": 1,
+        "spark.worker.resource.gpu.discoveryScript": script,
+        "spark.executor.resource.gpu.amount": 1,
+        "spark.executor.resource.gpu.discoveryScript": script,
+        "spark.ui.enabled": False,
+    }
+
+
+def devices(folder: Path) -> dict[str, Any]:
+    """Sub-tasks with half a GPU, with none, and a whole run with ``task_gpus``."""
+    engine = SparkEngine(master="local-cluster[1,2,1024]", conf=gpu_conf(folder), timeout=240)
+    workers = engine.workers()
+    attempts = programs.prepared(str(folder / "runs"), programs.devices, workers, 4, seconds=3.0)
+    mixed = [replace(a, gpus=0.5) if a.task < 2 else a for a in attempts]
+    engine.submit(mixed)
+    finished: dict[str, Any] = {}
+    while len(finished) < 4:
+        finished |= {e.record.task_key: e.record for e in engine.poll(0.2) if e.kind is EventKind.FINISHED}
+    told = {key: _told(f"{attempts[0].run_url}/output/{record.path}") for key, record in finished.items()}
+    run = pt.run(
+        programs.ROWS, programs.devices, task_gpus=0.5, max_tasks=4, engine=engine, checkpoint=f"{folder}/runs"
+    )
+    halves = [finished[a.task_key] for a in mixed if a.gpus]
+    return {
+        "gpus": workers.gpus.tolist(),
+        "told": told,
+        "whole_run": sorted(set(run.result.to_pandas()["told"])),
+        "halves_overlap": max(r.started for r in halves) < min(r.finished for r in halves),
+        "engine": engine,
+    }
+
+
+def _told(path: str) -> list[str]:
+    import pyarrow.parquet as pq
+
+    return list(pq.read_table(path).slice(0, 1).to_pylist()[0].values())
+
+
+def stopped_context(folder: Path, engine: SparkEngine) -> str:
+    """What a run says whose Spark context is stopped under it."""
+
+    def stop() -> None:
+        marks = folder / "marks"
+        while not list(marks.iterdir()):
+            time.sleep(0.1)
+        engine._session.spark.stop()
+
+    (folder / "marks").mkdir()
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    try:
+        arguments = {"folder": f"{folder}/marks"}
+        options = {"arguments": arguments, "engine": engine, "checkpoint": f"{folder}/runs", "max_tasks": 60}
+        pt.run(programs.ROWS, programs.slowly_marked, min_tasks_per_slot=30, **options)
+    except PartitionerError as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        stopper.join()
+    return "nothing"
+
+
+def unreachable_master() -> str:
+    """What the engine says of an address where no master is."""
+    try:
+        SparkEngine(master="spark://127.0.0.1:1", conf={"spark.ui.enabled": False}, timeout=3)
+    except PartitionerError as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
+
+
+def main() -> None:
+    """All cases in turn."""
+    folder = Path(sys.argv[1])
+    found = devices(folder)
+    engine = found.pop("engine")
+    found["stopped"] = stopped_context(folder, engine)
+    engine.close()
+    found["unreachable"] = unreachable_master()
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
