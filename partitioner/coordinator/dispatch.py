@@ -126,12 +126,13 @@ def _from_richest(state: State, thief: WorkerState) -> int | None:
 
 
 def _take_from(state: State, victim: WorkerState, thief: WorkerState) -> int | None:
-    owner_done = (victim.backlog + victim.ahead) / victim.worker.speed / max(1.0, victim.worker.cpus)
+    owner_done = (victim.backlog + victim.ahead) / victim.rate
+    fast, slow = thief.worker.speed * thief.pace, victim.worker.speed * victim.pace
     busy = bool(victim.live)
     best = None
     for task in victim.queue:
         seconds = state.seconds[task]
-        sooner = seconds / thief.worker.speed < owner_done or (busy and thief.worker.speed >= victim.worker.speed)
+        sooner = seconds / fast < owner_done or (busy and fast >= slow)
         longest = best is None or seconds > state.seconds[best]
         able = state.status[task] == WAITING and sooner and longest and can_hold(state, thief, task)
         if able and fits(state, thief, task):
@@ -179,19 +180,19 @@ def _submit(state: State, holder: WorkerState, i: int) -> Action:
         number=number,
         worker_id=holder.worker.worker_id,
         run_url=state.run_url,
-        seconds=state.seconds[i],
+        seconds=float(state.tasks.seconds[i]),
         memory_bytes=state.demands.memory[i],
         cpus=demand.cpus,
         gpus=demand.gpus,
         gpu_memory_bytes=demand.gpu_memory_bytes,
         resources=demand.resources,
     )
-    live = Live(attempt)
+    live = Live(attempt, state.seconds[i])
     state.status[i] = LIVE
     state.attempts[attempt.attempt_id] = live
     holder.live[attempt.attempt_id] = live
     holder.exclusive = i in state.deaths
-    holder.ahead += attempt.seconds
+    holder.ahead += live.seconds
     _count(holder, attempt, 1)
     return Submit(attempt)
 
@@ -202,7 +203,7 @@ def release(state: State, live: Live) -> None:
     if holder is None or holder.live.pop(live.attempt.attempt_id, None) is None:
         return
     if live.started is None:
-        holder.ahead = max(0.0, holder.ahead - live.attempt.seconds)
+        holder.ahead = max(0.0, holder.ahead - live.seconds)
     holder.exclusive = False
     _count(holder, live.attempt, -1)
     state.hungry[live.attempt.worker_id] = None

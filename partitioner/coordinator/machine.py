@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from partitioner.coordinator import dispatch
+from partitioner.coordinator import dispatch, forecast
 from partitioner.coordinator.state import DONE, LIVE, WAITING, Action, Cancel, Live, State, Stop, WorkerState
 from partitioner.errors import EngineLost, InfeasiblePlan, RunFailed
 from partitioner.model import Event, EventKind
@@ -36,7 +36,7 @@ def _started(state: State, event: Event, now: float, actions: list[Action]) -> N
     live.started = event.at or now
     holder = state.workers.get(live.attempt.worker_id)
     if holder is not None:
-        holder.ahead = max(0.0, holder.ahead - state.seconds[live.attempt.task])
+        holder.ahead = max(0.0, holder.ahead - live.seconds)
         state.hungry[live.attempt.worker_id] = None
 
 
@@ -51,6 +51,9 @@ def _finished(state: State, event: Event, now: float, actions: list[Action]) -> 
         state.predicted_done += state.seconds[task]
         state.actual_done += event.record.seconds
         state.scale_known = True
+        holder = state.workers.get(event.worker_id)
+        if holder is not None:
+            forecast.observe(state, holder, task, event.record.seconds)
 
 
 def _failed(state: State, event: Event, now: float, actions: list[Action]) -> None:

@@ -66,9 +66,13 @@ Action = Submit | Cancel | Stop
 
 @dataclass(slots=True)
 class Live:
-    """An attempt that was submitted and has not ended; ``started`` is None until the engine says so."""
+    """An attempt that was submitted and has not ended; ``started`` is None until the engine says so.
+
+    ``seconds`` is the forecast when it was submitted; the attempt itself carries the plan's prediction.
+    """
 
     attempt: Attempt
+    seconds: float
     started: float | None = None
 
 
@@ -89,6 +93,14 @@ class WorkerState:
     exclusive: bool = False  # a suspect runs here alone
     reserved: int | None = None  # this sub-task is next, as soon as it fits: nothing else is given meanwhile
     able: dict[int, bool] = field(default_factory=dict)  # kind of demand -> whether the worker, empty, could hold it
+    completions: int = 0
+    log_ratios: float = 0.0  # sum over completions of log(actual / predicted)
+    pace: float = 1.0  # observed over declared speed, beside the other workers
+
+    @property
+    def rate(self) -> float:
+        """Reference seconds of work done per second, all cores busy."""
+        return self.worker.speed * self.pace * max(1.0, self.worker.cpus)
 
 
 @dataclass(slots=True)
@@ -111,6 +123,11 @@ class State:
     predicted_done: float = 0.0
     actual_done: float = 0.0
     scale_known: bool = True
+    completions: int = 0
+    log_ratios: float = 0.0
+    squares: float = 0.0  # of the log ratios
+    next_forecast: int = 8  # completions at which the workers are compared next
+    may_replace: bool = True  # waiting work may be placed again: the plan's objective is the makespan
     stuck_since: float | None = None
     hungry: dict[str, None] = field(default_factory=dict)  # workers to look at in the next fill, in order
     idle: dict[str, None] = field(default_factory=dict)  # workers with room that found nothing
@@ -156,6 +173,7 @@ def initial(
         seconds=plan.tasks.seconds.tolist(),
         demands=Demands.of(plan.tasks),
         scale_known=seconds_known,
+        may_replace=plan.objective == "makespan" and not len(plan.tasks.edges),
         numbers=dict(first_numbers or {}),
     )
     for i in committed:
