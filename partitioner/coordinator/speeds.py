@@ -32,7 +32,7 @@ def time_pieces(run_url: str, pieces: Fragments) -> list[Timing]:
     runner = InProcess(pilot_program(job), None if job.columns is None else list(job.columns))
     dataset = Dataset(job.source, pieces)
     runner(dataset, pieces.take([0]), SECONDS)  # imports, first reads and first calls are not what is compared
-    return runner(dataset, pieces, SECONDS)
+    return [timing for timing in runner(dataset, pieces, SECONDS) if timing is not None]
 
 
 def _on_cpu_clock(timings: list[Timing]) -> Measurements:

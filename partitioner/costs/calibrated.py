@@ -61,6 +61,7 @@ class Calibrated:
         self.measurements: Measurements | None = None
         self.pilot: Pilot | None = None
         self.fitted: Fitted | None = None
+        self.failed = 0
         self._fitted_for: tuple[Any, ...] = ()
 
     def bind(
@@ -80,7 +81,7 @@ class Calibrated:
         bound.program = program
         bound.runner = runner if build is None else InProcess(build, columns)
         bound.read_columns = columns
-        bound.fitted, bound._fitted_for = None, ()
+        bound.fitted, bound._fitted_for, bound.failed = None, (), 0
         return bound
 
     def estimate(self, dataset: Dataset) -> Costs:
@@ -128,10 +129,12 @@ class Calibrated:
             if not chosen:
                 break
             timings = self.runner(dataset, part.pieces, self.budget_seconds - spent)
-            done = np.arange(len(timings))
-            parts.append(Measurements.of(part.take(done).columns, timings))
-            ran.append(indices[: len(timings)])
-            spent += sum(t.cpu_seconds if self.options.clock == "cpu" else t.seconds for t in timings)
+            good = [t for t in timings if t is not None]
+            done = np.array([i for i, t in enumerate(timings) if t is not None], np.int64)
+            self.failed += len(timings) - len(good)
+            parts.append(Measurements.of(part.take(done).columns, good))
+            ran.append(indices[done])
+            spent += sum(t.cpu_seconds if self.options.clock == "cpu" else t.seconds for t in good)
             if chosen < len(indices) or len(timings) < chosen or spent >= self.budget_seconds:
                 break
         if not parts:
@@ -164,6 +167,7 @@ class Calibrated:
             "program": self.program,
             "pilot": {
                 "pieces": len(self.measurements),
+                "failed_pieces": self.failed,
                 "seconds": spent,
                 "share_of_seconds": spent / work if work > 0 else 0.0,
                 "share_of_bytes": self.pilot.share,

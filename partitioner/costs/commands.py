@@ -76,6 +76,8 @@ def _show(facts: dict[str, Any]) -> None:
     console.print(
         f"pilot: {pilot['pieces']} pieces, {pilot['seconds']:.3g} s, {pilot['share_of_seconds']:.2%} of the work"
     )
+    if pilot["failed_pieces"]:
+        console.print(f"the program failed on {pilot['failed_pieces']} more pieces, which are left out")
     for note in facts["notes"]:
         console.print(f"note: {note}")
 

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -26,8 +26,11 @@ Program = Callable[[pa.RecordBatch], Any]
 class Runner(Protocol):
     """How the pilot gets its timings: in this process by default; the pipeline may hand in one that uses the engine."""
 
-    def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> list[Timing]:
-        """One timing per piece, in order; fewer when ``seconds_limit`` is spent before the last."""
+    def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> Sequence[Timing | None]:
+        """One timing per piece, in order; fewer when ``seconds_limit`` is spent before the last.
+
+        None for a piece on which the program failed; CostError where it failed on all.
+        """
         ...
 
 
@@ -48,14 +51,24 @@ class InProcess:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_program": None, "_groups": {}}
 
-    def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> list[Timing]:
-        """Timings of the pieces until ``seconds_limit``; CostError naming the piece where the program fails."""
+    def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> list[Timing | None]:
+        """Timings of the pieces until ``seconds_limit``, None where the program fails: a poison row, or too few to train on.
+
+        CostError naming the first piece where it fails on all.
+        """
         began = time.perf_counter()
-        timings: list[Timing] = []
+        timings: list[Timing | None] = []
+        failure: CostError | None = None
         for i in range(len(pieces)):
             if timings and time.perf_counter() - began > seconds_limit:
                 break
-            timings.append(self._one(dataset, pieces[i]))
+            try:
+                timings.append(self._one(dataset, pieces[i]))
+            except CostError as error:
+                failure = failure or error
+                timings.append(None)
+        if failure is not None and not any(timings):
+            raise failure
         return timings
 
     def _one(self, dataset: Dataset, fragment: Fragment) -> Timing:

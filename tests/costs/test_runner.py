@@ -31,7 +31,21 @@ def test_it_stops_when_the_seconds_are_spent():
     assert len(InProcess(make_counting)(dataset, dataset.fragments, -1.0)) == 1
 
 
-def test_a_failing_program_names_the_piece():
+def make_picky():
+    def program(batch):
+        if batch.num_rows < 3:
+            raise ValueError("too few rows to train on")
+
+    return program
+
+
+def test_pieces_on_which_the_program_fails_are_left_out():
+    dataset = sample_dataset()
+    timings = InProcess(make_picky)(dataset, dataset.fragments, 60.0)
+    assert [t is None for t in timings] == [True, True, False, False]
+
+
+def test_a_program_that_always_fails_names_the_first_piece():
     dataset = sample_dataset()
     with pytest.raises(CostError, match=r"failed on part-0 .*ZeroDivisionError"):
         InProcess(lambda: lambda batch: 1 / 0)(dataset, dataset.fragments, 60.0)
