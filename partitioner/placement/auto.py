@@ -23,6 +23,11 @@ _STEP_SECONDS = 3e-7
 _FEW_PAIRS = 600
 _FIRST_OF_GRAPHS = "heft"
 _LISTS_OF_GRAPHS = 0.2
+_LISTS = 0.4
+_FIRST_SEARCH = "local_search"
+_EARLY = 0.15
+_MOST_ROUNDS = 1_000
+_LEAST_TURN = 0.1
 _GRAPH_TASKS_PER_SECOND = 100
 _MOST_FOR_GRAPHS = 14.0
 
@@ -78,8 +83,11 @@ class _Portfolio:
         """
         longest = self._try(registry.load("placements", _FIRST)(), self.deadline)
         self._run_suited()
+        graph = self.problem.has_edges
+        if not graph:
+            self._first_search()
         now = time.monotonic()
-        until = now + _LISTS_OF_GRAPHS * (self.deadline - now) if self.problem.has_edges else self.deadline
+        until = now + (_LISTS_OF_GRAPHS if graph else _LISTS) * (self.deadline - now)
         members = self._members("list")
         members.sort(key=lambda a: (a.name != _FIRST_OF_GRAPHS, a.quadratic))
         for algorithm in members:
@@ -89,6 +97,13 @@ class _Portfolio:
             if not always and (self._too_large(algorithm, until) or self._over(algorithm.name, longest, until)):
                 continue
             longest = max(longest, self._try(algorithm, self.deadline))
+
+    def _first_search(self) -> None:
+        """Independent tasks: a short local search before anything else, which often ends the matter."""
+        search = registry.load("placements", _FIRST_SEARCH)()
+        now = time.monotonic()
+        if not self._over(search.name, 0.0, self.deadline):
+            self._try(search, now + _EARLY * (self.deadline - now), label=f"{search.name} on {self.winner}")
 
     def _too_large(self, algorithm: Algorithm, until: float) -> bool:
         """Whether a scheduler made for graphs would eat up the budget: without dependencies it is lpt, only slower."""
@@ -116,7 +131,7 @@ class _Portfolio:
     def run_searches(self) -> None:
         """Searches share what is left after a part for exact methods; whoever stops early leaves its time to the next."""
         searches = self._members("search")
-        searches.sort(key=lambda a: (a.name != "local_search", a.name != "hybrid", a.name))
+        searches.sort(key=lambda a: (a.name != _FIRST_SEARCH, a.name != "hybrid", a.name))
         turns = [*searches, *self._members("exact")]
         for k, algorithm in enumerate(turns):
             if self._over(algorithm.name, 0.0, self.deadline):
@@ -124,10 +139,23 @@ class _Portfolio:
             now = time.monotonic()
             parts = sum(a.share(self.problem) for a in turns[k:])
             self._try(algorithm, now + (self.deadline - now) * algorithm.share(self.problem) / parts)
-        polish = next((a for a in searches if a.name == "local_search"), None)
-        late = time.monotonic() < self.deadline and self.winner not in ("local_search", "")
-        if polish is not None and late and not self._done():
-            self._try(polish, self.deadline, label="local_search on the winner")
+        self._use_the_rest(searches)
+
+    def _use_the_rest(self, searches: list[Algorithm]) -> None:
+        """Searches in turn from the best plan, each time with another seed, while there is time and they use it."""
+        if self.problem.n > _LARGE:
+            return
+        for again in range(1, _MOST_ROUNDS):
+            begun = time.monotonic()
+            for algorithm in searches:
+                now = time.monotonic()
+                if self._done() or now >= self.deadline:
+                    return
+                left = self.deadline - now
+                until = now + max(_LEAST_TURN, left / (len(searches) + 1)) * algorithm.share(self.problem)
+                self._try(algorithm, min(until, self.deadline), label=f"{algorithm.name} again", seed=self.seed + again)
+            if time.monotonic() - begun < _LEAST_TURN / 10:
+                return
 
     def _over(self, name: str, expected: float, until: float) -> bool:
         """Whether ``name`` must do without a turn; notes why."""
@@ -156,19 +184,20 @@ class _Portfolio:
             except (ConfigError, ImportError) as error:
                 self.skipped[name] = str(error)
                 continue
-            if algorithm.role == role and not algorithm.refusals(self.problem):
+            if algorithm.role == role and not algorithm.refusals(self.problem) and algorithm.share(self.problem) > 0:
                 members.append(algorithm)
         return members
 
-    def _try(self, algorithm: Algorithm, until: float, label: str = "") -> float:
+    def _try(self, algorithm: Algorithm, until: float, label: str = "", seed: int | None = None) -> float:
         """Run one member; returns the seconds it took."""
         start = time.monotonic()
         name = label or algorithm.name
+        seed = self.seed if seed is None else seed
         try:
             if self.best is None or algorithm.role == "list":
-                found = algorithm.solve(self.problem, self.objective, self.seed, until)
+                found = algorithm.solve(self.problem, self.objective, seed, until)
             else:
-                found = algorithm.improve(self.problem, self.best, self.objective, self.seed, until)
+                found = algorithm.improve(self.problem, self.best, self.objective, seed, until)
         except (ConfigError, InfeasiblePlan) as error:
             if isinstance(error, InfeasiblePlan) and self.best is None:
                 raise
@@ -182,7 +211,8 @@ class _Portfolio:
         if found.bound > self.bound:
             self.bound, self.bound_by = found.bound, str(found.notes.get("bound_by", name))
         rank = ranking(self.problem, found, self.objective)
-        self.figures[name] = {"makespan": found.makespan, "value": rank[1], "seconds": round(taken, 4)}
+        before = self.figures.get(name, {}).get("seconds", 0.0)
+        self.figures[name] = {"makespan": found.makespan, "value": rank[1], "seconds": round(before + taken, 4)}
         if self.best is None or rank < self.rank:
             self.best, self.rank, self.winner = found, rank, name
 

@@ -128,7 +128,7 @@ class Algorithm(ABC):
         return self.solve(problem, objective, seed, deadline)
 
     def share(self, problem: Problem) -> float:
-        """Its part of the time that ``auto`` divides among searches and exact methods on ``problem``."""
+        """Its part of the time that ``auto`` divides among searches and exact methods on ``problem``; 0: it stays out."""
         return 3.0 if self.role == "exact" else 1.0
 
     def refusals(self, problem: Problem) -> list[str]:

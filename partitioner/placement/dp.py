@@ -34,6 +34,10 @@ class Dp(Algorithm):
     source = "M. H. Rothkopf, Scheduling independent tasks on parallel processors, Management Science 12 (1966)"
     default_seconds = 60.0
 
+    def share(self, problem: Problem) -> float:
+        """Only where it may well end: few tasks or few slots."""
+        return 0.5 if problem.n <= 40 or len(slots_of(problem)) <= 3 else 0.0
+
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""
         order = longest_first(problem)

@@ -26,6 +26,7 @@ class LpRounding(Algorithm):
     """
 
     name = "lp_rounding"
+    role = "exact"
     supports = Supports(uniform=True, unrelated=True)
     guarantee = "2 on unrelated workers, and T as a proven bound"
     complexity = "O(log) linear programmes of n G variables"
@@ -38,6 +39,10 @@ class LpRounding(Algorithm):
         if problem.n * problem.groups > _MOST_PAIRS:
             found.append(f"{problem.n * problem.groups} pairs of tasks and worker kinds (its limit is {_MOST_PAIRS})")
         return found
+
+    def share(self, problem: Problem) -> float:
+        """Nothing where times are related: the relaxation is the mean load there."""
+        return 0.0 if problem.related and problem.eligible_everywhere else 0.5
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""

@@ -11,6 +11,7 @@ from partitioner.model.data import Floats
 from partitioner.placement.problem import TOLERANCE, Problem
 
 Devices = tuple[int, ...]
+_UNLIMITED = 1e300
 
 
 class Timeline(Protocol):
@@ -80,8 +81,8 @@ class Capacity:
         self.kinds = len(problem.resources)
         self.devices = int(problem.devices[group]) if problem.uses_gpu.any() else 0
         device = [1.0, float(problem.device_memory[group])] * self.devices
-        total = np.concatenate([problem.capacity[group], np.array(device)])
-        self.slack: Floats = np.where(np.isfinite(total), total * TOLERANCE, 0.0)
+        total = np.minimum(np.concatenate([problem.capacity[group], np.array(device)]), _UNLIMITED)
+        self.slack: Floats = np.where(total < _UNLIMITED, total * TOLERANCE, 0.0)
         self.times: list[float] = [0.0]
         self.free: Floats = total.reshape(1, -1).copy()
         self.demand = problem.demand
