@@ -215,7 +215,7 @@ def move(state: State, live: Live, worker_id: str) -> None:
     release(state, live)
     live.attempt = replace(live.attempt, worker_id=worker_id)
     there.live[live.attempt.attempt_id] = live
-    there.ahead += live.attempt.seconds
+    there.ahead += live.seconds
     _count(there, live.attempt, 1)
 
 
