@@ -77,7 +77,7 @@ def ours(path: str, passes: int, engine: DaskEngine) -> tuple[float, float, floa
             signatures,
             arguments={"passes": passes},
             cost=COST,
-            target_task_seconds=0.25,
+            target_task_seconds=0.5,
             engine=engine,
             checkpoint=checkpoint,
             progress=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import secrets
 import sys
 from collections.abc import Mapping
@@ -55,7 +56,9 @@ def preflight(engine: Engine, run: RunDirectory, tasks: SubTasks) -> dict[str, A
     token = secrets.token_hex(8)
     run.files.put(TOKEN, token.encode())
     answers = engine.call(facts, run.url)
+    claimed = dict(zip((table := engine.workers()).worker_id, table.memory_bytes.tolist(), strict=True))
     failures = [s for worker, answer in sorted(answers.items()) for s in _failures(worker, answer, token, run.url)]
+    failures += [s for worker, answer in sorted(answers.items()) for s in _overclaims(worker, answer, claimed)]
     if engine.capabilities.real and not answers:
         failures.append("no worker answered; is the cluster running?")
     if failures:
@@ -79,6 +82,16 @@ def _failures(worker: str, answer: Any, token: str, url: str) -> list[str]:
     if answer["error"]:
         found.append(f"worker {worker} cannot load the program: {answer['error']}. Install what it imports there.")
     return found
+
+
+def _overclaims(worker: str, answer: Any, claimed: Mapping[str, float]) -> list[str]:
+    claim = claimed.get(worker, math.inf)
+    if isinstance(answer, BaseException) or math.isinf(claim) or claim <= answer["memory"]:
+        return []
+    return [
+        f"worker {worker} claims {claim:.3g} bytes of memory, its machine has {answer['memory']:.3g}; "
+        "lower the worker's memory limit, for plans rely on it."
+    ]
 
 
 def _disagreements(worker: str, theirs: Mapping[str, str]) -> list[str]:

@@ -12,7 +12,9 @@ import pytest
 
 import partitioner as pt
 from partitioner.engines.dask import DaskEngine
+from partitioner.engines.serial import SerialEngine
 from partitioner.errors import PreflightFailed
+from partitioner.model import Worker, Workers
 from partitioner.testing.flaky import FlakyEngine, Hostility
 from tests import programs
 from tests.chaos.scene import SIGINT, TASKS, Scene, kill_group, wait_until
@@ -122,6 +124,24 @@ def test_a_worker_of_another_version_is_refused(
             pa.table({"x": [1, 2]}),
             programs.double,
             engine=dask_engine,
+            checkpoint=str(tmp_path / "runs"),
+            progress=False,
+            cost="rows",
+        )
+
+
+def test_a_worker_that_claims_more_memory_than_there_is_is_refused(tmp_path: Path) -> None:
+    class Boastful(SerialEngine):
+        def workers(self) -> Workers:
+            return Workers.of([Worker("serial", memory_bytes=1e18)])
+
+    with pytest.raises(
+        PreflightFailed, match=r"worker serial claims 1e\+18 bytes of memory, its machine has \S+; lower"
+    ):
+        pt.run(
+            pa.table({"x": [1, 2]}),
+            programs.double,
+            engine=Boastful(),
             checkpoint=str(tmp_path / "runs"),
             progress=False,
             cost="rows",
