@@ -21,7 +21,7 @@ from partitioner.placement.slot_graph import OUT, SlotGraph
 _SHARE_FOR_SEEDS = 0.2
 _MOST_OUT = 8
 _STRETCH = 0.15
-_WARM, _COLD = 4e-3, 4e-4
+_WARM, _COLD = 6e-2, 6e-3
 _BLUR = 0.3
 _CRITICAL = 0.8
 _FIRST_CYCLE = 1_000
@@ -96,7 +96,7 @@ class _Search:
         slot: list[int] = lanes_of(problem, known).tolist()
         self.best = _Solution(order, slot, [self.graph.seconds[i][s] for i, s in enumerate(slot)])
         self.length = self.graph.measure_all(*self.best)
-        self.scale = self.length
+        self.scale = sum(self.best.lasting) / problem.n
 
     def run(self, deadline: float, rounds: int | None) -> None:
         """Anneal windows until the deadline, the number of rounds, or the lower bound."""
