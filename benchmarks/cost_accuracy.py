@@ -68,7 +68,7 @@ def self_similarity(stride: int) -> Build:
     return lambda: call
 
 
-def with_fixed_cost(seconds: float, passes: int = 20) -> Build:
+def with_fixed_cost(seconds: float, passes: int = 12) -> Build:
     """As ``signature``, after work of about ``seconds`` that every call does, however few its rows."""
     inner = signature(passes)()
     rounds = int(seconds / 1e-7)
@@ -252,9 +252,9 @@ def main() -> None:
     text = ParquetSource(str(options.data / "text" / "php_doc_en.parquet")).describe()
     images = ParquetSource(str(options.data / "cifar10" / "train.parquet")).describe()
     jobs: dict[str, tuple[Dataset, tuple[str, Any]]] = {
-        "text": (text, ("signature", 20)),
+        "text": (text, ("signature", 12)),
         "image": (images, ("image", options.data)),
-        "quadratic": (text, ("quadratic", 4)),
+        "quadratic": (text, ("quadratic", 8)),
         "fixed": (text, ("fixed", 0.05)),
     }
     if "overhead" in options.only:

@@ -20,6 +20,9 @@ from partitioner.model import Costs, Dataset
 from partitioner.model.data import Ints
 
 ROUNDS = 5
+PRUDENT = 0.9
+"""Part of the budget that is planned for: pieces take longer than predicted as often as not."""
+
 AUTOMATIC_LIMIT = 512 << 20
 
 
@@ -152,7 +155,7 @@ class Calibrated:
         so_far = fit(Measurements.concat(parts), linear, self.options)
         values = columns(dataset, so_far.terms) if so_far.terms else {}
         work = float(so_far.predict(values)[0].sum()) + so_far.fixed_seconds * len(dataset.fragments)
-        allowed = min(self.budget_share * work, self.budget_seconds) - spent
+        allowed = PRUDENT * min(self.budget_share * work, self.budget_seconds) - spent
         ahead = so_far.predict(part.columns)[0] + so_far.fixed_seconds
         return int((np.cumsum(ahead) <= allowed).sum())
 
@@ -180,5 +183,5 @@ def _rounds(n: int) -> list[Ints]:
 
     The first holds the largest, which tells most where each call costs much, and enough others to fit.
     """
-    every = max(min(ROUNDS, n // (LEAST_PIECES + 1)), 1)
+    every = max(min(ROUNDS, -(-n // (LEAST_PIECES + 1))), 1)
     return [np.arange(n - 1 - k, -1, -every)[::-1] for k in range(every)]
