@@ -126,10 +126,14 @@ def reducer_of(config: RunConfig) -> Any:
     return registry.build("reducers", name, options)
 
 
+USABLE_MEMORY = 0.8
+"""Of a worker's memory: Dask pauses a worker above this share and ends it at 0.95."""
+
+
 def _memory_of_a_slot(config: RunConfig, workers: Workers) -> float | None:
     """The memory one sub-task can count on anywhere: none is made that would only run on hope."""
     at_once = np.maximum(1.0, np.floor(workers.cpus / config.task_cpus))
-    least = float((workers.memory_bytes / at_once).min()) if len(workers) else np.inf
+    least = float((workers.memory_bytes / at_once).min()) * USABLE_MEMORY if len(workers) else np.inf
     return least if np.isfinite(least) else None
 
 
