@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 import zipfile
@@ -45,7 +46,12 @@ def test_what_it_holds_is_imported_from_it_with_its_version(archive, tmp_path) -
     assert version == "0.1.0"
 
 
-def test_equal_sources_give_equal_bytes(archive, tmp_path) -> None:
-    again = tmp_path / "again.zip"
-    subprocess.run([sys.executable, str(SCRIPT), "--output", str(again)], check=True, capture_output=True)
-    assert again.read_bytes() == archive.read_bytes()
+def test_equal_sources_give_equal_bytes(tmp_path) -> None:
+    build = runpy.run_path(str(SCRIPT))["build"]
+    for copy in ("one", "two"):
+        for package in ("connectors", "jobs", "partitioner"):
+            (tmp_path / copy / package).mkdir(parents=True)
+            (tmp_path / copy / package / "__init__.py").write_text(f"NAME = {package!r}")
+        (tmp_path / copy / "pyproject.toml").write_text('[project]\nversion = "1.2"\n')
+        assert build(tmp_path / copy, tmp_path / f"{copy}.zip") == 4
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
