@@ -120,10 +120,12 @@ def _finish(
     with reported_if_stopped(directory, html=config.report):
         try:
             records, attempted = execute(config, engine, planned, directory, committed, seconds_known)
-        except Interrupted as error:
-            raise Interrupted(f"{error}; resume with: {resuming.resume_command(directory)}") from None
-        counts = results.check_rows(planned.tasks, records)
-        result = results.reduce(config, directory, job, records, counts)
+            counts = results.check_rows(planned.tasks, records)
+            result = results.reduce(config, directory, job, records, counts)
+        except (Interrupted, KeyboardInterrupt) as error:
+            raise Interrupted(
+                f"{str(error) or 'stopped by Ctrl-C'}; resume with: {resuming.resume_command(directory)}"
+            ) from None
     learn(planned, records, directory)
     forget(directory.url)
     finished = Run(directory, planned, result, records, attempted, counts)

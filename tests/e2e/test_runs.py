@@ -10,6 +10,7 @@ import pytest
 
 import partitioner as pt
 from partitioner.engines.dask import DaskEngine
+from partitioner.errors import Interrupted
 from partitioner.storage import Directory
 from tests import programs
 
@@ -105,3 +106,12 @@ def test_measured_figures_are_kept(tmp_path: Path) -> None:
         assert record.finished >= record.started > 1.6e9
         assert record.peak_memory_bytes > 2**20
         assert record.rows_in == 20
+
+
+def test_ctrl_c_while_results_merge_says_how_to_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("partitioner.results.merge_tree", interrupted)
+    with pytest.raises(Interrupted, match=r"stopped by Ctrl-C; resume with: partitioner resume \S+$"):
+        run(TABLE, moments, str(tmp_path), reducer="count")
