@@ -14,7 +14,9 @@ from partitioner.placement.cp_intervals import IntervalModel
 from partitioner.placement.cp_lanes import workers_of_pool
 from partitioner.placement.cp_objective import cost_expression, needs_workers_apart
 from partitioner.placement.cp_solve import Answer, solve
+from partitioner.placement.graph_search import GraphSearch
 from partitioner.placement.insertion import Insertion
+from partitioner.placement.local_search import LocalSearch
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
 from partitioner.placement.seeds import start_plans
@@ -22,10 +24,11 @@ from partitioner.placement.ticks import Ticks, ticks_of
 
 _PAIR_LIMIT = 60_000
 _SHARE_FOR_SEARCH = 0.1
+_SEARCH_SECONDS_PER_TASK = 0.005
 
 
 class CpSat(Algorithm):
-    """An assignment model for independent tasks, an interval model for the rest; starts from the best quick plan.
+    """An assignment model for independent tasks, an interval model for the rest; starts from a short search.
 
     ``plan.lower_bound`` holds the bound that the solver proved; proven optimal when it meets the makespan.
     """
@@ -48,8 +51,11 @@ class CpSat(Algorithm):
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """The best schedule found until ``deadline``; InfeasiblePlan where hard deadlines are proved impossible."""
         now = time.monotonic()
-        until = now + _SHARE_FOR_SEARCH * (deadline - now) if np.isfinite(deadline) else now + 1.0
-        return self.improve(problem, start_plans(problem, objective, until)[0], objective, seed, deadline)
+        spare = min(_SHARE_FOR_SEARCH * (deadline - now), _SEARCH_SECONDS_PER_TASK * problem.n)
+        known = start_plans(problem, objective, now + spare)[0]
+        search = LocalSearch() if fits_assignment(problem, objective.is_makespan) else GraphSearch()
+        known = search.improve(problem, known, objective, seed, now + spare)
+        return self.improve(problem, known, objective, seed, deadline)
 
     def improve(self, problem: Problem, known: Schedule, objective: Objective, seed: int, deadline: float) -> Schedule:
         """As ``solve``, starting from ``known`` and never worse than it."""
