@@ -63,7 +63,7 @@ class GraphSearch(Algorithm):
         """Most of the time on task graphs over slots, where nothing else comes near; little where CP-SAT is stronger."""
         if not problem.has_edges:
             return 0.5
-        return 15.0 if problem.slots is not None else 1.0
+        return 15.0 if problem.slots is not None else 0.3
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """The best schedule found from the best of the quick rules."""
