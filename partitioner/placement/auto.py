@@ -23,6 +23,7 @@ _STEP_SECONDS = 3e-7
 _FEW_PAIRS = 600
 _FIRST_OF_GRAPHS = "heft"
 _LISTS_OF_GRAPHS = 0.2
+_PAIRS_OF_GRAPHS = 2_000_000
 _LISTS = 0.4
 _FIRST_SEARCH = "local_search"
 _EARLY = 0.15
@@ -79,7 +80,7 @@ class _Portfolio:
     def run_lists(self) -> None:
         """The fast ones, ``lpt`` first; each is expected to take as long as the slowest so far.
 
-        With dependencies, ``heft`` always runs, and the rest leave most of the time to the searches.
+        With dependencies, ``heft`` always runs up to two million pairs of task and worker, and the rest leave most of the time to the searches.
         """
         longest = self._try(registry.load("placements", _FIRST)(), self.deadline)
         self._run_suited()
@@ -93,7 +94,8 @@ class _Portfolio:
         for algorithm in members:
             if algorithm.name in self.figures:
                 continue
-            always = algorithm.name == _FIRST_OF_GRAPHS and self.problem.has_edges and not self._done()
+            small = self.problem.has_edges and self.problem.n * self.problem.m <= _PAIRS_OF_GRAPHS
+            always = algorithm.name == _FIRST_OF_GRAPHS and small and not self._done()
             if not always and (self._too_large(algorithm, until) or self._over(algorithm.name, longest, until)):
                 continue
             longest = max(longest, self._try(algorithm, self.deadline))
