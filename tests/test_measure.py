@@ -1,3 +1,6 @@
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -56,3 +59,38 @@ def test_sampling_where_the_kernel_keeps_no_peak(monkeypatch):
         pass
     assert not attempt.exact_peak
     assert (attempt.baseline_memory_bytes, attempt.peak_memory_bytes) == (100, 700)
+
+
+class FakeCuda:
+    """What ``measured`` asks of ``torch.cuda``."""
+
+    def __init__(self, used: bool) -> None:
+        self.used, self.resets = used, 0
+
+    def is_available(self) -> bool:
+        return True
+
+    def is_initialized(self) -> bool:
+        return self.used
+
+    def reset_peak_memory_stats(self) -> None:
+        self.resets += 1
+
+    def max_memory_allocated(self) -> int:
+        return 12345
+
+
+def test_gpu_memory_is_torchs_peak_since_the_attempt_began(monkeypatch):
+    cuda = FakeCuda(used=True)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    with measured() as attempt:
+        assert cuda.resets == 1
+    assert attempt.gpu_memory_bytes == 12345
+
+
+def test_a_gpu_that_the_program_does_not_use_is_left_alone(monkeypatch):
+    cuda = FakeCuda(used=False)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    with measured() as attempt:
+        pass
+    assert (attempt.gpu_memory_bytes, cuda.resets) == (0, 0)

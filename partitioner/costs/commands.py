@@ -63,7 +63,7 @@ def _show(facts: dict[str, Any]) -> None:
         table.add_row(name, f"{c['value']:.3g}", f"{c['low']:.3g} to {c['high']:.3g}", c["unit"])
     console.print(table)
     memory = facts["memory"]
-    rest = ", ".join(f"{v:.3g} x {k}" for k, v in memory.items() if k not in ("fixed", "quantile"))
+    rest = ", ".join(f"{v:.3g} x {k}" for k, v in memory.items() if k not in ("fixed", "baseline", "quantile"))
     console.print(
         f"memory at quantile {memory['quantile']:g}: {memory['fixed'] / 1e6:.0f} MB {'+ ' + rest if rest else ''}"
     )

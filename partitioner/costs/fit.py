@@ -79,6 +79,7 @@ def fit(measurements: Measurements, terms: Sequence[Term], options: FitOptions |
         memory_terms=tuple(memory_terms),
         memory_coefficients=tuple(float(m) for m in memory[1:]),
         memory_fixed=float(memory[0]),
+        memory_baseline=float(np.median(steady.baseline_memory_bytes)),
         quantile=options.quantile,
         measurements=len(measurements),
         held_out_error=math.expm1(work.selection.error),

@@ -1,9 +1,9 @@
-"""A fitted cost: seconds and memory of fragments from coefficients, with intervals. A plain value, stored as JSON."""
+"""A fitted cost: seconds and memory of fragments from coefficients, with intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,8 @@ class Fitted:
     ``cpu_ratio`` wall per CPU second where fitted on CPU seconds, else 0;
     ``held_out_error`` mean relative error in cross-validation, whose standard error widens the intervals;
     ``process_seconds`` once per worker process (imports, model load, warming up); ``memory_*`` already hold the
-    ``quantile``; ``measurements`` how many were fitted; ``considered`` held-out error by term; ``notes`` in words.
+    ``quantile``, and ``memory_baseline`` is what of the fixed part the measured process held before it began;
+    ``measurements`` how many were fitted; ``considered`` held-out error by term; ``notes`` in words.
     """
 
     terms: tuple[Term, ...]
@@ -43,6 +44,7 @@ class Fitted:
     quantile: float
     measurements: int
     held_out_error: float
+    memory_baseline: float = 0.0
     cpu_ratio: float = 0.0
     considered: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -104,6 +106,7 @@ class Fitted:
             "process_seconds": self.process_seconds,
             "memory": {
                 "fixed": self.memory_fixed,
+                "baseline": self.memory_baseline,
                 **{t.name: c for t, c in zip(self.memory_terms, self.memory_coefficients, strict=True)},
                 "quantile": self.quantile,
             },
@@ -112,21 +115,6 @@ class Fitted:
             "features_considered": dict(self.considered),
             "notes": list(self.notes),
         }
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Fitted:
-        """The inverse of ``to_json``."""
-        kept = dict(values)
-        for name in ("terms", "memory_terms"):
-            kept[name] = tuple(Term(**t) for t in kept[name])
-        for name in ("coefficients", "memory_coefficients", "notes"):
-            kept[name] = tuple(kept[name])
-        kept["covariance"] = tuple(tuple(row) for row in kept["covariance"])
-        return cls(**kept)
 
 
 def _record_seconds(rows: list[Floats], seconds: Floats, counts: Ints) -> Floats:
