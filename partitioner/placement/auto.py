@@ -80,7 +80,8 @@ class _Portfolio:
     def run_lists(self) -> None:
         """The fast ones, ``lpt`` first; each is expected to take as long as the slowest so far.
 
-        With dependencies, ``heft`` always runs up to two million pairs of task and worker, and the rest leave most of the time to the searches.
+        With dependencies, ``heft`` always runs up to two million pairs of task and worker, and the rest leave most of the
+        time to the searches.
         """
         longest = self._try(registry.load("placements", _FIRST)(), self.deadline)
         self._run_suited()
