@@ -40,7 +40,7 @@ def devices(folder: Path) -> dict[str, Any]:
     """Sub-tasks with half a GPU, with none, and a whole run with ``task_gpus``."""
     engine = SparkEngine(master="local-cluster[1,2,1024]", conf=gpu_conf(folder), timeout=240)
     workers = engine.workers()
-    attempts = programs.prepared(str(folder / "runs"), programs.devices, workers, 4, seconds=3.0)
+    attempts = programs.prepared(str(folder / "runs"), programs.devices, engine, 4, seconds=3.0)
     mixed = [replace(a, gpus=0.5) if a.task < 2 else a for a in attempts]
     engine.submit(mixed)
     finished: dict[str, Any] = {}

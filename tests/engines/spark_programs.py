@@ -12,11 +12,11 @@ import pandas as pd
 import psutil
 
 import partitioner as pt
-from partitioner import stages
 from partitioner.config import make
+from partitioner.engines.base import Engine
 from partitioner.model import Attempt
-from partitioner.model.workers import Workers
-from partitioner.run_directory import RunDirectory, new_run_id
+from partitioner.pipeline import run_config
+from partitioner.run_directory import RunDirectory
 
 ROWS = pd.DataFrame({"x": np.arange(60)})
 
@@ -76,14 +76,20 @@ def devices(batch: pd.DataFrame, seconds: float = 0.0) -> pd.DataFrame:
     return pd.DataFrame({"told": told, "cuda": os.environ.get("CUDA_VISIBLE_DEVICES", "unset")}, index=batch.index)
 
 
-def prepared(checkpoint: str, program: object, workers: Workers, tasks: int, **arguments: object) -> list[Attempt]:
+class _Planned(Exception):
+    """Stops a run between its plan and its first attempt."""
+
+
+def prepared(checkpoint: str, program: object, engine: Engine, tasks: int, **arguments: object) -> list[Attempt]:
     """A run directory with a job and the attempts a coordinator would submit."""
-    config = make({"dataset": ROWS, "program": program, "arguments": arguments, "max_tasks": tasks})
-    directory = RunDirectory(f"{checkpoint}/{new_run_id()}")
-    dataset = stages.describe(config, directory)
-    table = stages.split(config, dataset, stages.cost(config, dataset), workers)
-    plan = stages.place(config, table, workers)
-    stages.claim(config, directory, stages.make_job(config, dataset, directory), plan)
-    keys = table.task_id.to_pylist()
-    ids = workers.worker_id
-    return [Attempt(keys[i], i, 0, ids[plan.worker[i]], directory.url) for i in range(len(table))]
+    settings = {"dataset": ROWS, "program": program, "arguments": arguments, "max_tasks": tasks}
+
+    def stop(plan: pt.Plan, directory: RunDirectory) -> None:
+        raise _Planned(plan, directory.url)
+
+    try:
+        run_config(make({**settings, "engine": engine, "checkpoint": checkpoint}), on_plan=stop)
+    except _Planned as planned:
+        plan, url = planned.args
+    ids = plan.workers.worker_id
+    return [Attempt(key, i, 0, ids[plan.worker[i]], url) for i, key in enumerate(plan.tasks.task_id.to_pylist())]

@@ -78,7 +78,7 @@ def test_call_returns_what_was_raised(engine) -> None:
 
 def test_attempts_run_on_the_executors_that_the_plan_names(spark, checkpoint) -> None:
     engine = SparkEngine(session=spark, locality_wait=60.0, timeout=240)  # longer than any busy moment of this test
-    attempts = programs.prepared(checkpoint, programs.double, engine.workers(), 6)
+    attempts = programs.prepared(checkpoint, programs.double, engine, 6)
     engine.submit(attempts)
     events = until(engine, lambda events: len(ended(events, EventKind.FINISHED)) == 6)
     ran = {e.record.attempt_id: e.record.worker_id for e in events if e.record is not None}
@@ -97,7 +97,7 @@ def test_many_subtasks_are_few_jobs(spark, checkpoint) -> None:
 
 
 def test_running_attempts_are_reported_while_they_run(engine, checkpoint) -> None:
-    attempts = programs.prepared(checkpoint, programs.sleeps, engine.workers(), 3, seconds=300.0)
+    attempts = programs.prepared(checkpoint, programs.sleeps, engine, 3, seconds=300.0)
     engine.submit(attempts)
     events = until(engine, lambda events: len(ended(events, EventKind.STARTED)) == 3)
     assert ended(events, EventKind.FINISHED) == []
@@ -106,7 +106,7 @@ def test_running_attempts_are_reported_while_they_run(engine, checkpoint) -> Non
 
 
 def test_one_attempt_is_cancelled_and_the_others_go_on(engine, checkpoint) -> None:
-    attempts = programs.prepared(checkpoint, programs.sleeps, engine.workers(), 3, seconds=15.0)
+    attempts = programs.prepared(checkpoint, programs.sleeps, engine, 3, seconds=15.0)
     engine.submit(attempts)
     until(engine, lambda events: len(ended(events, EventKind.STARTED)) == 3)
     engine.cancel([attempts[1].attempt_id])
