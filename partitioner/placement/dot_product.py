@@ -10,7 +10,11 @@ from partitioner.placement.packing import Packing
 
 
 class DotProduct(Packing):
-    """The worker whose free resources, as shares of the largest worker, have the largest dot product with the demand."""
+    """The worker with the largest 2 (left . demand) - |left|^2, amounts as shares of the largest worker, GPUs included.
+
+    The dot product alone sends every task to the emptiest worker; with the length of what is left taken off, it is the
+    worker where least would remain, in squared length: aligned with the demand, and tight.
+    """
 
     name = "dot_product"
     guarantee = "none proven; no task waits while it fits somewhere"
@@ -19,10 +23,10 @@ class DotProduct(Packing):
     def choose(self, state: ClusterState, i: int, able: Ints) -> int:
         """See ``Packing.choose``."""
         problem = state.problem
-        bounded = np.isfinite(state.free[able])
-        free = np.where(bounded, state.free[able], 0.0) / state.largest
-        score = free @ (problem.demand[i] / state.largest)
-        if problem.gpus[i] > 0:
-            most = max(1, int(state.devices.max(initial=1)))
-            score = score + state.share[able].sum(axis=1) / most * (problem.gpus[i] / most)
-        return int(able[int(np.argmax(score))])
+        left = np.where(np.isfinite(state.free[able]), state.free[able], 0.0) / state.largest
+        demand = problem.demand[i] / state.largest
+        if state.share.shape[1]:
+            most = state.share.shape[1]
+            left = np.column_stack([left, state.share[able].sum(axis=1) / most])
+            demand = np.append(demand, problem.gpus[i] / most)
+        return int(able[int(np.argmax(2 * (left @ demand) - (left**2).sum(axis=1)))])

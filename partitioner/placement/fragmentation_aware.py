@@ -15,8 +15,8 @@ _KINDS = 40
 class FragmentationAware(Packing):
     """The worker whose expected unusable GPU share grows least; ties to the tightest.
 
-    The tasks are summed up as at most 40 kinds (demands and GPU wish) with their frequencies. The fragment of a worker for
-    one kind is the free GPU share that a task of that kind could not use there; the measure is its mean over the kinds.
+    The tasks are summed up as at most 40 kinds by GPU wish, with their frequencies and median demands. The fragment of a
+    worker for one kind is the free GPU share that a task of that kind could not use there; the measure is the mean over kinds.
     """
 
     name = "fragmentation_aware"
@@ -25,11 +25,10 @@ class FragmentationAware(Packing):
 
     def prepare(self, problem: Problem) -> None:
         """See ``Packing.prepare``."""
-        table = np.column_stack([problem.demand, problem.gpus])
-        kinds, counts = np.unique(np.round(table, 6), axis=0, return_counts=True)
+        wish, code, counts = np.unique(np.round(problem.gpus * 20) / 20, return_inverse=True, return_counts=True)
         common = np.argsort(-counts, kind="stable")[:_KINDS]
-        self.demand: Floats = kinds[common, :-1]
-        self.gpus: Floats = kinds[common, -1]
+        self.gpus: Floats = wish[common]
+        self.demand: Floats = np.array([np.median(problem.demand[code == k], axis=0) for k in common])
         self.weight: Floats = counts[common] / counts[common].sum()
 
     def choose(self, state: ClusterState, i: int, able: Ints) -> int:

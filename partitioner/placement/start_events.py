@@ -12,6 +12,8 @@ from partitioner.placement.base import Schedule
 from partitioner.placement.cluster_state import ClusterState
 from partitioner.placement.problem import Problem
 
+_FIRST_LOOK = 64
+
 Choose = Callable[[ClusterState, int, Ints], int]
 
 
@@ -95,14 +97,21 @@ class Events:
 
     def _fill(self, j: int, now: float) -> None:
         """Worker j takes waiting tasks, the first in rank that fits, until none does."""
-        while len(self.waiting):
-            able = self.state.fitting(self.waiting, j)
-            at = int(able.argmax())
-            if not able[at]:
-                return
+        while (at := self._first_fitting(j)) >= 0:
             i = int(self.waiting[at])
             self.waiting = np.delete(self.waiting, at)
             self._begin(i, j, now)
+
+    def _first_fitting(self, j: int) -> int:
+        """Position of the first waiting task that worker j could start; looks at few first, then at ever more; -1: none."""
+        begin, size = 0, _FIRST_LOOK
+        while begin < len(self.waiting):
+            able = self.state.fitting(self.waiting[begin : begin + size], j)
+            at = int(able.argmax())
+            if able[at]:
+                return begin + at
+            begin, size = begin + size, size * 4
+        return -1
 
     def _begin(self, i: int, j: int, now: float) -> None:
         devices = self.state.take(i, j)

@@ -32,7 +32,7 @@ def test_it_stops_when_the_plan_is_proven_optimal() -> None:
     assert set(plan.reasons["not_run"].values()) == {"plan proven optimal"}
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=6)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=14), st.sampled_from([(1.0, 1.0), (1.0, 2.0, 4.0)]))
 def test_never_worse_than_lpt(times: list[int], speeds: tuple[float, ...]) -> None:
     workers = Workers.of(Worker(f"w{j}", speed=s) for j, s in enumerate(speeds))

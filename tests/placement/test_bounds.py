@@ -42,7 +42,7 @@ def test_uniform_workers(times: list[int], speeds: list[float]) -> None:
     assert lower_bound(Problem(SubTasks.build(times), workers))[0] <= best * (1 + 1e-9)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(*[st.one_of(st.integers(1, 30), st.none())] * 3).filter(any), min_size=1, max_size=6))
 def test_unrelated_workers_and_the_linear_relaxation(rows: list[tuple[int | None, ...]]) -> None:
     times = np.array([[np.inf if t is None else t for t in row] for row in rows], float)
