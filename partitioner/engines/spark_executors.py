@@ -87,12 +87,13 @@ def workers_of(
 ) -> list[Worker]:
     """Workers in the order of executor ids.
 
-    ``looks`` are the answers of ``look_around`` by executor id (an exception where there was none); ``settings(name,
+    ``looks`` are the answers of ``look_around`` by executor id; one that joined since is taken for the smallest seen; ``settings(name,
     default)`` reads the Spark configuration; ``speeds`` are declared, by executor id or host.
     """
     shared = Counter(e.host for e in executors.values())
     timed = [look["seconds"] for look in looks.values() if isinstance(look, dict) and "seconds" in look]
     reference = median(timed) if timed else 1.0
+    least = min((look["memory"] for look in looks.values() if isinstance(look, dict)), default=float("inf"))
     workers = []
     for name, executor in sorted(executors.items(), key=lambda item: (len(item[0]), item[0])):
         look = looks.get(name)
@@ -103,7 +104,7 @@ def workers_of(
             Worker(
                 worker_id=name,
                 cpus=float(executor.cores),
-                memory_bytes=python_memory(settings, about.get("memory", float("inf")) / shared[executor.host]),
+                memory_bytes=python_memory(settings, about.get("memory", least) / shared[executor.host]),
                 gpus=float(executor.resources.get("gpu", 0)),
                 resources=resources,
                 speed=float(speeds.get(name, speeds.get(executor.host, measured))),

@@ -103,6 +103,8 @@ class Session:
 def wait_for_executors(session: Session, count: Any, timeout: float) -> None:
     """Until ``count()`` is what was asked for, or stays at one or more; EngineLost after ``timeout`` seconds."""
     expected = _expected(session.context)
+    if session.context.getConf().get("spark.dynamicAllocation.enabled", "false") == "true" and not count():
+        session.context.parallelize(range(expected), expected)._jrdd.countAsync()  # without work none would ever come
     begin = grown = time.monotonic()
     most = 0
     while session.alive:

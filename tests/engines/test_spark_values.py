@@ -119,7 +119,7 @@ def test_executors_become_workers_with_devices_and_speeds() -> None:
     executors = {"1": Executor("1", "a", 2, {"gpu": 2, "fpga": 1}), "0": Executor("0", "b", 1, {})}
     looks = {"1": {"memory": 8e9, "seconds": 0.5}, "0": RuntimeError("busy")}
     zero, one = workers_of(executors, looks, lambda name, default: default, {"b": 3.0})
-    assert (zero.worker_id, zero.speed, zero.memory_bytes) == ("0", 3.0, float("inf"))
+    assert (zero.worker_id, zero.speed, zero.memory_bytes) == ("0", 3.0, 8e9)
     assert (one.worker_id, one.cpus, one.gpus, one.resources) == ("1", 2.0, 2.0, {"fpga": 1.0})
     assert (one.speed, one.memory_bytes) == (1.0, 8e9)
 
