@@ -108,7 +108,7 @@ def table(group: str, rows: list[Row]) -> Iterator[str]:
 
 
 def overview(rows: list[Row]) -> Iterator[str]:
-    """One Markdown row per algorithm, one column per set: mean ratio, worst ratio, seconds (and how many instances)."""
+    """One Markdown row per algorithm, one column per set: mean ratio / worst ratio / processor seconds (instances)."""
     groups = list(dict.fromkeys(row["set"] for row in rows))
     cells: dict[str, dict[str, str]] = defaultdict(dict)
     for group in groups:
@@ -118,9 +118,7 @@ def overview(rows: list[Row]) -> Iterator[str]:
             mine = [row for row in inside if row["algorithm"] == name]
             ratios = [row["makespan"] / reference[row["instance"]] for row in mine]
             part = "" if len(mine) == len(reference) else f" ({len(mine)} of {len(reference)})"
-            cells[name][group] = (
-                f"{mean(ratios):.4f} / {max(ratios):.3f} / {mean(r['seconds'] for r in mine):.3f}{part}"
-            )
+            cells[name][group] = f"{mean(ratios):.4f} / {max(ratios):.3f} / {mean(r['cpu'] for r in mine):.3f}{part}"
     yield "| algorithm | " + " | ".join(groups) + " |"
     yield "|---" * (len(groups) + 1) + "|"
     for name in sorted(cells):
