@@ -87,8 +87,8 @@ def workers_of(
 ) -> list[Worker]:
     """Workers in the order of executor ids.
 
-    ``looks`` are the answers of ``look_around`` by executor id; one that joined since is taken for the smallest seen; ``settings(name,
-    default)`` reads the Spark configuration; ``speeds`` are declared, by executor id or host.
+    ``looks`` are the answers of ``look_around`` by executor id; one that joined since is taken for the smallest seen.
+    ``settings(name, default)`` reads the Spark configuration; ``speeds`` are declared, by executor id or host.
     """
     shared = Counter(e.host for e in executors.values())
     timed = [look["seconds"] for look in looks.values() if isinstance(look, dict) and "seconds" in look]
