@@ -9,6 +9,7 @@ from typing import Any
 from partitioner import registry
 from partitioner.errors import ConfigError, PartitionerError
 from partitioner.model import Plan
+from partitioner.placement.feasible import check_feasible, check_load_bound
 from partitioner.placement.objectives import objective_of
 from partitioner.placement.problem import Problem
 from partitioner.placement.tables import tasks_from, workers_from
@@ -23,13 +24,15 @@ def place(
     seed: int = 0,
     time_limit: float | None = None,
     bandwidth: float = float("inf"),
+    load_bound: float | None = None,
+    load_weights: Mapping[str, float] | None = None,
 ) -> Plan:
     """Plan ``tasks`` on ``workers``.
 
     Tables are paths to CSV or Parquet, pandas or Arrow tables, lists of dicts, or ``SubTasks`` and ``Workers``; their
     columns are those of ``partitioner.placement.tables``. ``objective`` is a name or weights by name; ``time_limit``
-    seconds; ``bandwidth`` bytes per second between two workers, for the ``bytes`` of edges. Raises ConfigError or
-    InfeasiblePlan.
+    seconds; ``bandwidth`` bytes per second between two workers, for the ``bytes`` of edges; ``load_bound`` limits the
+    seconds of each worker, weighted by ``load_weights`` (by task id). Raises ConfigError or InfeasiblePlan.
     """
     chosen = registry.load("placements", algorithm)()
     plan: Plan = chosen.place(
@@ -40,6 +43,8 @@ def place(
         time_limit=time_limit,
         bandwidth=bandwidth,
     )
+    if load_bound is not None:
+        check_load_bound(plan, load_bound, load_weights)
     return plan
 
 
@@ -98,8 +103,6 @@ def compare(
     ``time_limit`` is for each algorithm, 5 s by default. An instance that nothing can solve raises; an algorithm that does
     not support it, or whose package is missing, is listed in ``refused`` with the reason.
     """
-    from partitioner.placement.feasible import check_feasible
-
     given, onto = tasks_from(tasks, edges), workers_from(workers)
     objective_of(objective)
     if time_limit is not None and not time_limit > 0:

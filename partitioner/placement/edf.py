@@ -22,6 +22,10 @@ class Edf(Algorithm):
     complexity = "O(n log n + n (G + log S)) for S slots in G groups of equal workers"
     source = "J. R. Jackson, Scheduling a production line to minimize maximum tardiness, UCLA (1955)"
 
+    def share(self, problem: Problem) -> float:
+        """Nothing without deadlines: it is lpt then."""
+        return 1.0 if np.isfinite(problem.deadline).any() else 0.0
+
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""
         due = problem.deadline.copy()

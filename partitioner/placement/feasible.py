@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partitioner.errors import ConfigError, InfeasiblePlan
+from partitioner.model import Plan
 from partitioner.model.data import Floats
 from partitioner.model.tasks import Bools
 from partitioner.placement.problem import TOLERANCE, Problem
@@ -167,4 +168,25 @@ def check_hard_deadlines(problem: Problem, schedule: Schedule) -> None:
             f"Task {problem.tasks.task_id[i].as_py()!r} would finish at {schedule.finish[i]:g} s, {over:g} s after its "
             f"hard deadline {problem.deadline[i]:g} s{_and_more(len(late))}. No plan that meets it was found; this is not "
             "a proof that there is none. Give a longer time limit, algorithm 'cp_sat', or more workers."
+        )
+
+
+def check_load_bound(plan: Plan, bound: float, weights: Mapping[str, float] | None = None) -> None:
+    """InfeasiblePlan where the weighted seconds of the tasks of one worker exceed ``bound``.
+
+    Per worker: sum of weight x (finish - start) over its tasks <= bound; ``weights`` by task id, 1 where not given.
+    """
+    if not bound > 0:
+        raise ConfigError(f"load bound {bound}: it must be above 0")
+    known = weights or {}
+    weight = np.array([known.get(name, 1.0) for name in plan.tasks.task_id.to_pylist()])
+    if np.any(~(np.isfinite(weight) & (weight >= 0))):
+        raise ConfigError("load weights must be finite and at least 0")
+    load = np.bincount(plan.worker, weights=weight * (plan.finish - plan.start), minlength=len(plan.workers))
+    over = np.flatnonzero(load > bound * (1 + TOLERANCE))
+    if len(over):
+        j = int(load.argmax())
+        raise InfeasiblePlan(
+            f"Worker {plan.workers.worker_id[j]!r} carries a weighted load of {load[j]:g} s, the load bound is {bound:g} s"
+            f"{_and_more(len(over))}. Add workers or raise the bound."
         )

@@ -16,7 +16,7 @@ class FragmentationAware(Packing):
     """The worker whose expected unusable GPU share grows least; ties to the tightest.
 
     The tasks are summed up as at most 40 kinds by GPU wish, with their frequencies and median demands. The fragment of a
-    worker for one kind is the free GPU share that a task of that kind could not use there; the measure is the mean over kinds.
+    worker for one kind is the free GPU share that a task of that kind could not use there; the measure is their mean.
     """
 
     name = "fragmentation_aware"

@@ -22,7 +22,7 @@ class Packing(Algorithm):
     worker that ``choose`` says; later a worker with room takes the first waiting task, in that rank, that fits.
     """
 
-    supports = Supports(True, True, True, True, False, True, True, 100_000)
+    supports = Supports(True, True, True, True, False, True, True, 20_000)
     complexity = "O(n m K) at the start, O(n K) per finish"
 
     @abstractmethod

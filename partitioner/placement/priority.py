@@ -26,6 +26,10 @@ class Priority(Algorithm):
     def __init__(self, seconds_per_level: float = 600.0) -> None:
         self.seconds_per_level = seconds_per_level
 
+    def share(self, problem: Problem) -> float:
+        """Nothing where all priorities are equal: it is lpt then."""
+        return 1.0 if float(np.ptp(problem.priority)) > 0 else 0.0
+
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""
         aged = problem.priority - problem.release / self.seconds_per_level

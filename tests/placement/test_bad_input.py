@@ -96,3 +96,10 @@ def test_an_unknown_objective_lists_the_known_ones() -> None:
 def test_not_a_number_in_an_array() -> None:
     with pytest.raises(ConfigError, match=r"task 't000001' \(row 2\), column 'seconds': nan"):
         place(SubTasks.build([1.0, np.nan]), ONE)
+
+
+def test_a_plan_over_the_load_bound_is_infeasible() -> None:
+    tasks = SubTasks.build([4.0, 3.0], ["a", "b"])
+    assert place(tasks, Workers.identical(2), load_bound=4.0).makespan == 4.0
+    with pytest.raises(InfeasiblePlan, match="weighted load of 8 s, the load bound is 4 s"):
+        place(tasks, Workers.identical(2), load_bound=4.0, load_weights={"a": 2.0})
