@@ -24,10 +24,10 @@ TASKS = 8
 
 @dataclass(frozen=True)
 class Scene:
-    """Input, output, run and marks of one run in ``home``."""
+    """Input, output, run and marks of one run in ``home``. A ``gated`` one stops after four sub-tasks until opened."""
 
     home: Path
-    seconds: float = 0.0
+    gated: bool = False
 
     def __post_init__(self) -> None:
         (self.home / "marks").mkdir(parents=True)
@@ -37,7 +37,7 @@ class Scene:
         return {
             "dataset": str(self.home / "input.parquet"),
             "program": "tests.programs:marking",
-            "arguments": {"folder": str(self.home / "marks"), "seconds": self.seconds},
+            "arguments": {"folder": str(self.home / "marks"), "gate": self.gate},
             "cost": "rows",
             "max_tasks": TASKS,
             "min_tasks_per_slot": TASKS,
@@ -47,6 +47,13 @@ class Scene:
             "progress": False,
             "report": False,
         }
+
+    @property
+    def gate(self) -> str:
+        return str(self.home / "gate") if self.gated else ""
+
+    def open(self) -> None:
+        Path(self.gate).touch()
 
     def start_dying(self, moment: str, count: int, engine: Any = "serial") -> subprocess.Popen[bytes]:
         arguments = [json.dumps(self.settings(engine)), moment, str(count)]

@@ -58,7 +58,7 @@ def test_a_scheduler_that_goes_away_stops_the_run_resumably(tmp_path: Path, chec
     engine = {"engine": "dask", "address": cluster.scheduler_address, "timeout": 2}
     failures: list[BaseException] = []
     settings: dict[str, Any] = {
-        "arguments": {"folder": str(tmp_path / "marks"), "seconds": 0.3},
+        "arguments": {"folder": str(tmp_path / "marks"), "gate": str(tmp_path / "gate")},
         "cost": "rows",
         "max_tasks": 16,
         "min_tasks_per_slot": 16,
@@ -74,8 +74,9 @@ def test_a_scheduler_that_goes_away_stops_the_run_resumably(tmp_path: Path, chec
 
     thread = threading.Thread(target=run)
     thread.start()
-    wait_until(lambda: len(list((tmp_path / "marks").iterdir())) >= 2)
+    wait_until(lambda: len(list((tmp_path / "marks").iterdir())) >= 5)
     cluster.close()
+    (tmp_path / "gate").touch()
     thread.join(timeout=120)
     assert [type(f) for f in failures] == [EngineLost]
     assert "resume the run" in str(failures[0])
