@@ -18,7 +18,7 @@ from partitioner.placement.local_search import lanes_of
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.partial import precedence_order
 from partitioner.placement.problem import Problem
-from partitioner.placement.seeds import start_plans
+from partitioner.placement.seeds import start_plans, too_large
 from partitioner.placement.sequence import longest_first, run_in_order, slots_of
 
 _POPULATION = 40
@@ -49,6 +49,10 @@ class Genetic(Algorithm):
 
     def __init__(self, generations: int | None = None) -> None:
         self.generations = generations
+
+    def refusals(self, problem: Problem) -> list[str]:
+        """As declared, and by size."""
+        return super().refusals(problem) + too_large(problem)
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """The best plan seen, bred from the plans of the quick rules."""

@@ -14,7 +14,7 @@ from partitioner.placement.list_search import search_lists
 from partitioner.placement.local_search import lanes_of
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
-from partitioner.placement.seeds import start_plans
+from partitioner.placement.seeds import start_plans, too_large
 from partitioner.placement.sequence import slots_of
 from partitioner.placement.slot_graph import OUT, SlotGraph
 
@@ -64,6 +64,10 @@ class GraphSearch(Algorithm):
         if not problem.has_edges:
             return 0.5
         return 15.0 if problem.slots is not None else 0.3
+
+    def refusals(self, problem: Problem) -> list[str]:
+        """As declared, and by size."""
+        return super().refusals(problem) + too_large(problem)
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """The best schedule found from the best of the quick rules."""

@@ -15,6 +15,16 @@ from partitioner.placement.ranks import by_rank, optimistic_cost, upward_rank
 from partitioner.placement.ready_list import batch_schedule, longest_first, most_regret
 
 _PAIRS_FOR_BATCH = 200_000
+_MOST_TASKS = 20_000
+_MOST_PAIRS = 5_000_000
+
+
+def too_large(problem: Problem) -> list[str]:
+    """A refusal where a search that holds every pair of task and slot in plain lists would outgrow memory or patience."""
+    slots = problem.m if problem.slots is None else len(problem.slots)
+    lacking = [f"{problem.n} tasks (its limit is {_MOST_TASKS})"] if problem.n > _MOST_TASKS else []
+    pairs = problem.n * slots
+    return lacking + ([f"{pairs} pairs of task and slot (its limit is {_MOST_PAIRS})"] if pairs > _MOST_PAIRS else [])
 
 
 def start_plans(problem: Problem, objective: Objective, deadline: float) -> list[Schedule]:

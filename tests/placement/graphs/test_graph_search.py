@@ -121,6 +121,17 @@ def test_the_length_of_a_reinsertion_is_what_it_turns_out_to_be(seed: int, v: in
     assert after <= before * (1 + 1e-9)
 
 
+@pytest.mark.parametrize(
+    ("tasks", "workers", "message"),
+    [
+        (20_001, 2, "20001 tasks (its limit is 20000)"),
+        (9_000, 600, "5400000 pairs of task and slot (its limit is 5000000)"),
+    ],
+)
+def test_what_is_too_large_is_refused(tasks: int, workers: int, message: str) -> None:
+    assert GraphSearch().refusals(Problem(SubTasks.build(np.ones(tasks)), Workers.identical(workers))) == [message]
+
+
 def test_implied_dependencies_are_dropped() -> None:
     edges = Edges(np.array([0, 1, 0, 0]), np.array([1, 2, 2, 3]), np.array([0.0, 0, 0, 2]), np.zeros(4))
     problem = Problem(SubTasks.build(np.ones(4), edges=edges), Workers.identical(2))
