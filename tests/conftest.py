@@ -84,3 +84,13 @@ def s3() -> Iterator[str]:
 def checkpoint(tmp_path: Path) -> str:
     """Where the runs of one test live."""
     return str(tmp_path / "runs")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With CI=true a skipped test is a failure: everything that tests need is installed there."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter is not None else []
+    if os.environ.get("CI") == "true" and skipped:
+        reporter.write_line(f"\n{len(skipped)} skipped with CI=true, where no test may be skipped", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
