@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partitioner.model import Edges, SubTasks, Worker, Workers
+from partitioner.placement.auto import Auto
 from partitioner.placement.base import NEVER
 from partitioner.placement.check import violations
 from partitioner.placement.graph_search import GraphSearch
@@ -41,6 +42,15 @@ def test_never_worse_than_heft_and_always_sound(seed: int, moved: float) -> None
     edges = tasks.edges
     wait = np.where(plan.worker[edges.source] != plan.worker[edges.target], edges.bytes, 0.0) + edges.delay
     assert np.all(plan.start[edges.target] >= plan.finish[edges.source] + wait - 1e-9)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.3])
+def test_auto_is_never_worse_than_heft_on_a_graph(seconds: float) -> None:
+    tasks = graph(11, n=80, density=0.1)
+    heft = Heft().place(tasks, workers())
+    plan = Auto().place(tasks, workers(), time_limit=seconds)
+    assert violations(plan) == []
+    assert plan.makespan <= heft.makespan
 
 
 def test_improves_on_heft() -> None:
