@@ -26,6 +26,7 @@ _BLUR = 0.3
 _CRITICAL = 0.8
 _FIRST_CYCLE = 1_000
 _WINDOW = 160
+_FOR_SOLVER = 300
 _WINDOW_STEPS = 400
 _LESS = 1 - 1e-12
 
@@ -60,10 +61,12 @@ class GraphSearch(Algorithm):
         self.rounds = rounds
 
     def share(self, problem: Problem) -> float:
-        """Most of the time on task graphs over slots, where nothing else comes near; little where CP-SAT is stronger."""
+        """Most of the time on large task graphs over slots; beside CP-SAT on small ones; little where that is stronger."""
         if not problem.has_edges:
             return 0.5
-        return 15.0 if problem.slots is not None else 0.3
+        if problem.slots is None:
+            return 0.3
+        return 5.0 if problem.n <= _FOR_SOLVER else 15.0
 
     def refusals(self, problem: Problem) -> list[str]:
         """As declared, and by size."""
