@@ -19,7 +19,7 @@ import pyarrow as pa
 from jobs.session import job_main, print_plan
 from partitioner.config import load
 from partitioner.pipeline import run_config
-from partitioner.storage import Directory
+from partitioner.storage import Directory, absolute_url
 
 
 def matrix(batch: pa.RecordBatch, column: str) -> np.ndarray:
@@ -61,7 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", help="id or directory of the run to go on with")
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
     given = parser.parse_args(arguments)
-    finished = run_config(load(given.conf, given.set), given.resume, on_plan=print_plan("inference"))
+    config = load(given.conf, given.set)
+    if isinstance(model := config.arguments.get("model"), str):  # workers have working directories of their own
+        config = config.model_copy(update={"arguments": {**config.arguments, "model": absolute_url(model)}})
+    finished = run_config(config, given.resume, on_plan=print_plan("inference"))
     print(finished.report)
     print(f"\nresult  {finished.result!r}\nreport  {finished.url}/report.html")
     return finished.exit_code

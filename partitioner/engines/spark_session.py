@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,7 +35,6 @@ class Session:
         _refuse_connect(given, master)
         if locality_wait is not None and not 0 <= locality_wait < float("inf"):
             raise ConfigError(f"engine option locality_wait is {locality_wait!r}; give seconds of at least 0, or None.")
-        self._directory: str | None = None
         self._wait_before: str | None = None
         conf = _as_mapping(given) | dict(conf) if isinstance(given, SparkConf) else dict(conf)
         found = None if isinstance(given, SparkConf) else _existing(given)
@@ -72,9 +70,6 @@ class Session:
     def _prepare_local(self, conf: dict[str, Any]) -> None:
         """Executors on this machine must find the driver whatever its name resolves to, our Python and packages."""
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-        if "SPARK_WORKER_DIR" not in os.environ:
-            self._directory = tempfile.mkdtemp(prefix="spark-work-")
-            os.environ["SPARK_WORKER_DIR"] = self._directory
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         packages = str(Path(partitioner.__file__).resolve().parents[1])
         paths = [p for p in (os.environ.get("PYTHONPATH"), packages) if p]
@@ -91,13 +86,20 @@ class Session:
     def close(self) -> None:
         """Stop what was started here, and set the locality wait of a caller's session back."""
         if self.ours:
+            leftovers = self._executor_directory()
             logging.getLogger("py4j").setLevel(logging.CRITICAL)  # the JVM may be gone already
             self.spark.stop()
+            if leftovers is not None:
+                shutil.rmtree(leftovers, ignore_errors=True)
         elif self._wait_before is not None and self.alive:
             self.jvm_context.conf().set(LOCALITY_WAIT, self._wait_before)
-        if self._directory is not None:
-            os.environ.pop("SPARK_WORKER_DIR", None)
-            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _executor_directory(self) -> Path | None:
+        """Where the executors of a ``local-cluster`` lived: below Spark's own home, and nobody else removes it."""
+        if not self.alive or not (self.context.master or "").startswith("local-cluster"):
+            return None
+        jvm: Any = self.context._jvm
+        return Path(jvm.java.lang.System.getenv("SPARK_HOME")) / "work" / str(self.context.applicationId)
 
 
 def wait_for_executors(session: Session, count: Any, timeout: float) -> None:
