@@ -68,7 +68,7 @@ def self_similarity(stride: int) -> Build:
     return lambda: call
 
 
-def with_fixed_cost(seconds: float, passes: int = 12) -> Build:
+def with_fixed_cost(seconds: float, passes: int = 20) -> Build:
     """As ``signature``, after work of about ``seconds`` that every call does, however few its rows."""
     inner = signature(passes)()
     rounds = int(seconds / 1e-7)
@@ -193,7 +193,7 @@ def columns_of_rows(table: pa.Table, terms: list[Term]) -> dict[str, Any]:
 def learned(dataset: Dataset, tasks: int, clock: str) -> None:
     """Four scheduled runs with one profile: the program becomes twice as slow before the third."""
     with tempfile.TemporaryDirectory() as folder:
-        for number, passes in enumerate((3, 3, 6, 6), start=1):
+        for number, passes in enumerate((4, 4, 8, 8), start=1):
             model = Learned(f"{folder}/profiles.sqlite", clock=clock if clock == "cpu" else "auto")
             model = model.bind(signature(passes), program="benchmark:signature")
             costs, split = split_by_cost(dataset, model, tasks)
@@ -207,7 +207,7 @@ def learned(dataset: Dataset, tasks: int, clock: str) -> None:
             drift = model.observe(dataset, Measurements.of(sums, timings), f"run-{number}")
             pilot = costs.details.get("pilot")
             print(
-                f"  run {number}: program {'as before' if passes == 3 else 'twice as slow'}, "
+                f"  run {number}: program {'as before' if passes == 4 else 'twice as slow'}, "
                 f"{'pilot ' + format(pilot['seconds'], '.2f') + ' s' if pilot else 'no pilot'}, median error "
                 f"{np.median(np.abs(split.seconds / actual - 1)):6.1%} | {drift[0].message if drift else 'a new profile'}",
                 flush=True,
@@ -255,7 +255,7 @@ def main() -> None:
         "text": (text, ("signature", 12)),
         "image": (images, ("image", options.data)),
         "quadratic": (text, ("quadratic", 8)),
-        "fixed": (text, ("fixed", 0.05)),
+        "fixed": (text, ("fixed", 0.03)),
     }
     if "overhead" in options.only:
         overhead()

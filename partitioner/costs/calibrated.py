@@ -21,7 +21,7 @@ from partitioner.model.data import Ints
 
 ROUNDS = 5
 PRUDENT = 0.9
-"""Part of the budget that is planned for: pieces take longer than predicted as often as not."""
+"""Part of the budget that is planned for: small pieces cost more than their share, and predictions miss."""
 
 AUTOMATIC_LIMIT = 512 << 20
 
@@ -115,7 +115,7 @@ class Calibrated:
                 "'partitioner calibrate', or plan with cost='rows', 'bytes', declared numbers or a learned profile."
             )
         terms = self.terms(dataset)
-        pilot = choose(dataset, terms, self.budget_share, self.options.seed, self.read_columns)
+        pilot = choose(dataset, terms, PRUDENT * self.budget_share, self.options.seed, self.read_columns)
         self.pilot, self.measurements = self._run(dataset, pilot, terms)
         self.fitted, self._fitted_for = fit(self.measurements, terms, self.options), key
         return self.fitted

@@ -66,7 +66,7 @@ def fit(measurements: Measurements, terms: Sequence[Term], options: FitOptions |
     beta = work.regression.coefficients
     beta = beta * _unbiased(work.design @ beta, work.seconds) * scale
     covariance = _bootstrap(work.design, work.seconds, options.seed) * scale**2
-    chosen, coefficients, covariance = _with_reading(steady, chosen, beta, covariance)
+    chosen, coefficients, covariance = _with_reading(steady, options.clock, chosen, beta, covariance)
     memory_terms, memory = _memory(steady, usable, options)
     return Fitted(
         terms=tuple(chosen),
@@ -115,8 +115,9 @@ def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _W
 
 def program_seconds(m: Measurements, clock: str) -> Floats:
     """float64[n]: wall or CPU seconds that the program itself took, without reading."""
-    total = m.cpu_seconds if clock == "cpu" else m.seconds
-    return np.maximum(total - m.read_seconds, 0.0)
+    if clock == "cpu":
+        return np.maximum(m.cpu_seconds - m.read_cpu_seconds, 0.0)
+    return np.maximum(m.seconds - m.read_seconds, 0.0)
 
 
 def wall_per_cpu(wall: Floats, cpu: Floats) -> float:
@@ -153,17 +154,18 @@ def _bootstrap(x: Floats, target: Floats, seed: int) -> Floats:
 
 
 def _with_reading(
-    m: Measurements, terms: list[Term], coefficients: Floats, covariance: Floats
+    m: Measurements, clock: str, terms: list[Term], coefficients: Floats, covariance: Floats
 ) -> tuple[list[Term], Floats, Floats]:
     """Join seconds per byte read and per read, fitted apart, to the formula."""
     m = m.take(m.read_seconds > 0)
+    seconds = m.read_cpu_seconds if clock == "cpu" else m.read_seconds
     touched = m.columns.get("bytes touched", m.columns.get("bytes"))
     if touched is None or not len(m):
         return terms, coefficients, covariance
-    reading = robust(np.stack([np.ones(len(m)), touched], axis=1), m.read_seconds).coefficients
+    reading = robust(np.stack([np.ones(len(m)), touched], axis=1), seconds).coefficients
     if not touched.any() or np.ptp(touched) < 0.2 * touched.max():
         # All reads alike: a rate and a constant cannot be told apart; a rate is what carries over to other sizes.
-        reading = np.array([0.0, float(np.median(m.read_seconds / np.maximum(touched, 1.0)))])
+        reading = np.array([0.0, float(np.median(seconds / np.maximum(touched, 1.0)))])
     names = [t.name for t in terms]
     coefficients = coefficients.copy()
     coefficients[0] += reading[0]

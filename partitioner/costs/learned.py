@@ -179,4 +179,11 @@ def _predicted(fitted: Fitted, m: Measurements) -> Floats:
 
 def _without_reading(m: Measurements) -> Measurements:
     """Pilot pieces beside whole sub-tasks: what a small piece took to read says nothing of its size."""
-    return replace(m, seconds=np.maximum(m.seconds - m.read_seconds, 0.0), read_seconds=np.zeros(len(m)))
+    none = np.zeros(len(m))
+    return replace(
+        m,
+        seconds=np.maximum(m.seconds - m.read_seconds, 0.0),
+        cpu_seconds=np.maximum(m.cpu_seconds - m.read_cpu_seconds, 0.0),
+        read_seconds=none,
+        read_cpu_seconds=none,
+    )

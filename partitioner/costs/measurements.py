@@ -15,6 +15,7 @@ NUMBERS = (
     "seconds",
     "cpu_seconds",
     "read_seconds",
+    "read_cpu_seconds",
     "load_seconds",
     "baseline_memory_bytes",
     "peak_memory_bytes",
@@ -26,7 +27,8 @@ NUMBERS = (
 class Timing:
     """One execution of the program on one piece.
 
-    ``seconds`` wall without loading; ``cpu_seconds`` of the process; of the wall seconds ``read_seconds`` waited for input;
+    ``seconds`` wall without loading; ``cpu_seconds`` of the process; ``read_seconds`` and ``read_cpu_seconds`` of these
+    went into reading;
     ``load_seconds`` to import and build the program, on the first piece of a process only, else 0;
     ``baseline_memory_bytes`` resident before and ``peak_memory_bytes`` at the peak; ``traced_bytes`` allocated at the peak
     by the program alone, where it was run once more under tracemalloc, else 0; ``process`` tells processes apart.
@@ -35,6 +37,7 @@ class Timing:
     seconds: float
     cpu_seconds: float = 0.0
     read_seconds: float = 0.0
+    read_cpu_seconds: float = 0.0
     load_seconds: float = 0.0
     baseline_memory_bytes: float = 0.0
     peak_memory_bytes: float = 0.0
@@ -55,6 +58,7 @@ class Measurements:
     seconds: Floats
     cpu_seconds: Floats
     read_seconds: Floats
+    read_cpu_seconds: Floats
     load_seconds: Floats
     baseline_memory_bytes: Floats
     peak_memory_bytes: Floats

@@ -84,9 +84,9 @@ class InProcess:
             self._call(table, fragment)
         timing = Timing(
             seconds=m.wall_seconds if decoded else m.wall_seconds - reading,
-            # CPU time of reading is replaced by its wall time, so that both clocks less reading are the program's own.
-            cpu_seconds=max(m.cpu_seconds - cpu_reading, 0.0) + (reading if decoded else 0.0),
+            cpu_seconds=max(m.cpu_seconds - (0.0 if decoded else cpu_reading), 0.0),
             read_seconds=reading if decoded else 0.0,
+            read_cpu_seconds=cpu_reading if decoded else 0.0,
             load_seconds=load,
             baseline_memory_bytes=float(m.baseline_memory_bytes),
             peak_memory_bytes=float(m.peak_memory_bytes),
