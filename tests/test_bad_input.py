@@ -93,7 +93,7 @@ def test_rows_larger_than_every_worker_name_the_memory(tmp_path: Path, good: Pat
 
     cost = {"model": "declared", "seconds": [1.0] * 10, "memory_bytes": [5000.0] * 10}
     message = refused(InfeasiblePlan, tmp_path, str(good), double, cost=cost, engine=Small(), max_tasks=1)
-    assert "1000 bytes needs 50 sub-tasks, and max_tasks = 1" in message
+    assert "800 bytes needs 63 sub-tasks, and max_tasks = 1" in message  # 80 % of 1000
     assert "allow more memory per sub-task" in message
 
 
