@@ -25,6 +25,7 @@ _FIRST_OF_GRAPHS = "heft"
 _LISTS_OF_GRAPHS = 0.2
 _PAIRS_OF_GRAPHS = 2_000_000
 _LISTS = 0.4
+_LISTS_OF_SHARED = 0.8
 _FIRST_SEARCH = "local_search"
 _EARLY = 0.15
 _MOST_ROUNDS = 1_000
@@ -89,7 +90,8 @@ class _Portfolio:
         if not graph:
             self._first_search()
         now = time.monotonic()
-        until = now + (_LISTS_OF_GRAPHS if graph else _LISTS) * (self.deadline - now)
+        part = _LISTS_OF_GRAPHS if graph else (_LISTS if self.problem.slots is not None else _LISTS_OF_SHARED)
+        until = now + part * (self.deadline - now)
         members = self._members("list")
         members.sort(key=lambda a: (a.name != _FIRST_OF_GRAPHS, a.quadratic))
         for algorithm in members:

@@ -16,6 +16,7 @@ from partitioner.placement.timeline import Devices
 _MOST_IDLE = 1_500
 _MOST_WORKERS = 40
 _MOST_REMOVED = 30
+_SLACK = 0.005
 Placing = tuple[int, int, float, Devices]
 
 
@@ -72,7 +73,8 @@ class _Ruin:
 
     def _judge(self, old: list[Placing]) -> bool:
         """Keep the change where it is good enough, else put everything back."""
-        if self.objective.is_makespan and max(self.partial.finish) > self.record[1] * 1.02:
+        slack = float(self.random.exponential(_SLACK))
+        if self.objective.is_makespan and max(self.partial.finish) > self.record[1] * (1 + slack):
             self._restore(old)
             return False
         schedule = self.partial.schedule()
@@ -81,7 +83,7 @@ class _Ruin:
             improved = cost[:2] < self.record[:2]
             self.best, self.record, self.cost = schedule, cost, cost
             return improved
-        near = cost[0] <= self.record[0] and cost[1] <= self.record[1] * 1.002
+        near = cost[0] <= self.record[0] and cost[1] <= self.record[1] * (1 + slack)
         if cost <= self.cost or near:
             self.cost = cost
         else:
