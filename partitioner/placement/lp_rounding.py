@@ -11,6 +11,7 @@ from partitioner.model.data import Floats, Ints
 from partitioner.placement.base import Algorithm, Schedule, Supports
 from partitioner.placement.bounds import integral
 from partitioner.placement.list_rules import list_schedule
+from partitioner.placement.local_search import LocalSearch
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
 from partitioner.placement.sequence import longest_first, run_in_order, slots_of
@@ -40,9 +41,16 @@ class LpRounding(Algorithm):
             found.append(f"{problem.n * problem.groups} pairs of tasks and worker kinds (its limit is {_MOST_PAIRS})")
         return found
 
+    def improve(self, problem: Problem, known: Schedule, objective: Objective, seed: int, deadline: float) -> Schedule:
+        """The rounded vertex after a local search, which few moves separate from the relaxation; the bound stays."""
+        now = time.monotonic()
+        rounded = self.solve(problem, objective, seed, now + (deadline - now) / 2)
+        found = LocalSearch().improve(problem, rounded, objective, seed, deadline)
+        return replace(found, bound=rounded.bound, notes=rounded.notes)
+
     def share(self, problem: Problem) -> float:
         """Nothing where times are related: the relaxation is the mean load there."""
-        return 0.0 if problem.related and problem.eligible_everywhere else 0.5
+        return 0.0 if problem.related and problem.eligible_everywhere else 1.0
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""
