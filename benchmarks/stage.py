@@ -11,10 +11,14 @@ from partitioner.coordinator import execute
 
 
 class Stage:
-    """Inside ``with Stage() as stage:`` runs are timed; ``stage.seconds`` is the driver loop of the last one."""
+    """Inside ``with Stage() as stage:`` runs are timed; ``stage.seconds`` is the driver loop of the last one.
+
+    ``stage.cpu_seconds`` is what the driver process computed meanwhile, which other load on the machine does not change.
+    """
 
     def __init__(self, profile: bool = False) -> None:
         self.seconds = 0.0
+        self.cpu_seconds = 0.0
         self._profile = cProfile.Profile() if profile else None
         self._drive = execute.drive
 
@@ -26,11 +30,12 @@ class Stage:
         execute.drive = self._drive
 
     def _timed(self, *args: Any) -> Any:
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), time.process_time()
         try:
             return self._profile.runcall(self._drive, *args) if self._profile else self._drive(*args)
         finally:
             self.seconds = time.perf_counter() - begin
+            self.cpu_seconds = time.process_time() - cpu
 
     def show(self) -> None:
         """Print the profile, if there is one."""
