@@ -11,17 +11,9 @@ from functools import partial
 from typing import Any
 
 from partitioner.engines.base import Capabilities
-from partitioner.engines.spark_bundle import (
-    FAILURES,
-    Bundle,
-    Demand,
-    Jobs,
-    demand_of,
-    ends_of_failed,
-    first_cause,
-    message_of,
-)
+from partitioner.engines.spark_bundle import Bundle, Demand, Jobs, demand_of, ends_of_failed
 from partitioner.engines.spark_executors import Executor, StatusStore, look_around, workers_of
+from partitioner.engines.spark_failures import FAILURES, first_cause, message_of
 from partitioner.engines.spark_imports import Accumulator, Py4JNetworkError, accumulators
 from partitioner.engines.spark_session import Session, wait_for_executors
 from partitioner.engines.spark_task import EventsParam, call_partition, run_partition
@@ -70,7 +62,7 @@ class SparkEngine:
             raise ConfigError(f"engine option speeds is {speeds!r}; write 'measure' or executor: speed pairs.")
         self._measure = speeds == "measure"
         self._speeds = dict(speeds) if isinstance(speeds, Mapping) else {}
-        self._session = Session(session, master, conf or {}, locality_wait, app_name)
+        self._session = Session(session, master, conf or {}, locality_wait, app_name, timeout)
         self._context = self._session.context
         self._store, self._jobs = StatusStore(self._session), Jobs(self._session)
         wait_for_executors(self._session, lambda: len(self._store.executors()), timeout)

@@ -10,11 +10,10 @@ from math import ceil
 from typing import Any
 
 from partitioner.engines.spark_executors import Executor
+from partitioner.engines.spark_failures import FAILURES, first_cause, message_of
 from partitioner.engines.spark_imports import (
     RDD,
     CPickleSerializer,
-    Py4JError,
-    PySparkException,
     ResourceProfile,
     ResourceProfileBuilder,
     TaskResourceRequests,
@@ -24,7 +23,6 @@ from partitioner.model import Attempt, Event, EventKind
 
 _CULPRIT = re.compile(r"Task (\d+) in stage")
 _DEATHS = ("Python worker exited unexpectedly", "ExecutorLostFailure", "Python worker failed to connect back")
-FAILURES = (Py4JError, PySparkException, OSError)  # how Spark and a JVM that is gone come through to Python
 Demand = tuple[int, float, tuple[tuple[str, float], ...]]
 
 
@@ -171,16 +169,3 @@ def ends_of_failed(bundle: Bundle) -> list[Event]:
             facts = {"type": "SparkException", "message": first_cause(text), "traceback": text}
             events.append(Event(EventKind.FAILED, attempt.attempt_id, attempt.worker_id, error=facts))
     return events
-
-
-def message_of(error: BaseException) -> str:
-    """What Spark says went wrong, without the stack of the bridge to the JVM."""
-    java = getattr(error, "java_exception", None)
-    return str(error) if java is None else str(java.getMessage() or java.toString())
-
-
-def first_cause(text: str) -> str:
-    """The line of a Spark failure that a person needs: the Python error at its end, else its first line."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    python = [line for line in lines if re.match(r"[A-Za-z_.]+(Error|Exception|Exit|Interrupt)\b", line)]
-    return (python[-1] if python else lines[0] if lines else "no message")[:500]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import partitioner
+from partitioner.engines.spark_failures import first_cause, message_of
 from partitioner.engines.spark_imports import Py4JError, SparkConf, SparkContext, SparkSession
 from partitioner.errors import ConfigError, EngineLost
 
@@ -30,7 +32,13 @@ class Session:
     """
 
     def __init__(
-        self, given: Any, master: str | None, conf: Mapping[str, Any], locality_wait: float | None, app_name: str
+        self,
+        given: Any,
+        master: str | None,
+        conf: Mapping[str, Any],
+        locality_wait: float | None,
+        app_name: str,
+        timeout: float = 60.0,
     ) -> None:
         _refuse_connect(given, master)
         if locality_wait is not None and not 0 <= locality_wait < float("inf"):
@@ -39,7 +47,7 @@ class Session:
         conf = _as_mapping(given) | dict(conf) if isinstance(given, SparkConf) else dict(conf)
         found = None if isinstance(given, SparkConf) else _existing(given)
         self.ours = found is None and "PYSPARK_GATEWAY_PORT" not in os.environ
-        self.spark = found if found is not None else self._start(master, conf, app_name)
+        self.spark = found if found is not None else self._start(master, conf, app_name, timeout)
         self.context: SparkContext = self.spark.sparkContext
         self.jvm_context = self.context._jsc.sc()
         if locality_wait is not None:
@@ -47,11 +55,12 @@ class Session:
             self._wait_before = settings.get(LOCALITY_WAIT, "3s")
             settings.set(LOCALITY_WAIT, f"{round(locality_wait * 1000)}ms")  # Spark refuses fractions of a unit
 
-    def _start(self, master: str | None, conf: dict[str, Any], app_name: str) -> SparkSession:
+    def _start(self, master: str | None, conf: dict[str, Any], app_name: str, timeout: float) -> SparkSession:
         builder = SparkSession.builder.appName(str(conf.get("spark.app.name", app_name)))
         submitted = "PYSPARK_GATEWAY_PORT" in os.environ
         master = master or conf.get("spark.master") or (None if submitted else "local[*,4]")
         if master is not None:
+            _check_answers(master, timeout)
             builder = builder.master(master)
         if master is not None and master.startswith("local"):
             self._prepare_local(conf)
@@ -64,7 +73,7 @@ class Session:
         except Exception as error:
             raise EngineLost(
                 f"no Spark session could be started at {master or 'the submitted master'}: "
-                f"{str(error).strip().splitlines()[0]}. Check the master URL and that Java 17 or later is installed."
+                f"{first_cause(message_of(error))}. Check the master URL and that Java 17 or later is installed."
             ) from error
 
     def _prepare_local(self, conf: dict[str, Any]) -> None:
@@ -100,6 +109,24 @@ class Session:
             return None
         jvm: Any = self.context._jvm
         return Path(jvm.java.lang.System.getenv("SPARK_HOME")) / "work" / str(self.context.applicationId)
+
+
+def _check_answers(master: str, timeout: float) -> None:
+    """EngineLost at once where nobody listens at a ``spark://`` address: Spark itself would try for a minute."""
+    if not master.startswith("spark://"):
+        return
+    problem: OSError | ValueError | None = None
+    for address in master.removeprefix("spark://").split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout).close()
+            return
+        except (OSError, ValueError) as error:
+            problem = error
+    raise EngineLost(
+        f"no Spark master answers at {master!r} within {timeout:g} s ({problem}). Check the address, or leave it out to run "
+        "on this machine."
+    ) from problem
 
 
 def wait_for_executors(session: Session, count: Any, timeout: float) -> None:

@@ -89,15 +89,6 @@ def stopped_context(folder: Path, engine: SparkEngine) -> str:
     return "nothing"
 
 
-def unreachable_master() -> str:
-    """What the engine says of an address where no master is."""
-    try:
-        SparkEngine(master="spark://127.0.0.1:1", conf={"spark.ui.enabled": False}, timeout=3)
-    except PartitionerError as error:
-        return f"{type(error).__name__}: {error}"
-    return "nothing"
-
-
 def main() -> None:
     """All cases in turn."""
     folder = Path(sys.argv[1])
@@ -105,7 +96,6 @@ def main() -> None:
     engine = found.pop("engine")
     found["stopped"] = stopped_context(folder, engine)
     engine.close()
-    found["unreachable"] = unreachable_master()
     print(json.dumps(found))
 
 

@@ -1,4 +1,4 @@
-"""Spark contexts of their own: devices, a context that is stopped, an address of nothing, a driver that is killed."""
+"""Spark contexts of their own: devices, a context that is stopped, a driver that is killed."""
 
 from __future__ import annotations
 
@@ -51,10 +51,6 @@ def test_a_run_with_a_fraction_of_a_gpu_per_subtask(alone) -> None:
 
 def test_a_stopped_context_is_an_engine_lost(alone) -> None:
     assert alone["stopped"].startswith("EngineLost: the engine went away")
-
-
-def test_an_address_without_a_master_is_said_within_the_timeout(alone) -> None:
-    assert alone["unreachable"].startswith("EngineLost: no Spark executor registered at spark://127.0.0.1:1 within 3 s")
 
 
 def test_a_killed_driver_is_resumed_on_dask(checkpoint, tmp_path, dask_engine) -> None:

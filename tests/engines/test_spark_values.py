@@ -8,10 +8,11 @@ import pytest
 
 from partitioner.engines import spark_task
 from partitioner.engines.resolve import resolve
-from partitioner.engines.spark_bundle import Bundle, demand_of, describe, ends_of_failed, first_cause
+from partitioner.engines.spark_bundle import Bundle, demand_of, describe, ends_of_failed
 from partitioner.engines.spark_executors import Executor, python_memory, workers_of
+from partitioner.engines.spark_failures import first_cause
 from partitioner.engines.spark_session import Session
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, EngineLost
 from partitioner.model import Attempt, Event, EventKind
 
 
@@ -52,6 +53,11 @@ def test_a_remote_environment_is_refused_by_its_value(monkeypatch) -> None:
     monkeypatch.setenv("SPARK_REMOTE", "sc://cluster")
     with pytest.raises(ConfigError, match="SPARK_REMOTE is 'sc://cluster'"):
         Session(None, None, {}, 0.5, "test")
+
+
+def test_an_address_where_no_master_is_is_said_at_once() -> None:
+    with pytest.raises(EngineLost, match=r"no Spark master answers at 'spark://127.0.0.1:1' within 3 s \(.*refused"):
+        Session(None, "spark://127.0.0.1:1", {}, 0.5, "test", 3.0)
 
 
 def test_the_task_that_spark_names_failed_and_the_others_wait_again() -> None:
