@@ -55,5 +55,5 @@ def detect(predicted: Floats, actual: Floats, what: str = "the program") -> Drif
     ratio = math.exp(median)
     bounds = f"between {math.exp(median - error):.2f} and {math.exp(median + error):.2f}, {n} sub-tasks"
     said = f"{what} took {ratio:.2f} times the predicted seconds ({bounds})"
-    message = f"Cost drift: {said}; the profile starts anew from this run." if drifted else f"No drift: {said}."
+    message = f"Cost drift: {said}; the profile is scaled to it." if drifted else f"No drift: {said}."
     return DriftReport(drifted, ratio, math.exp(median - error), math.exp(median + error), n, message)

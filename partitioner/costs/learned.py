@@ -92,8 +92,8 @@ class Learned:
     def observe(self, dataset: Dataset, measurements: Measurements, run_id: str = "") -> list[DriftReport]:
         """Add a run to the profiles, one per worker class, and compare it with what they predicted before.
 
-        A run is added once, whatever is called again after a resume. The pilot's pieces begin a new profile where the run
-        had only few sub-tasks.
+        A run is added once, whatever is called again after a resume. The pilot's pieces begin a new profile and stay in it:
+        sub-tasks of a good split all cost the same, and tell little of what makes up the cost.
         """
         run_id = run_id or uuid.uuid4().hex
         terms = self.terms(dataset)
@@ -106,8 +106,8 @@ class Learned:
             if worker_class in found:
                 drift = self._drift(self._fit(dataset, worker_class, found), part, worker_class)
                 reports.append(drift)
-            elif self.pilot.measurements is not None and len(part) < LEAST:
-                self.store.add(key, _without_reading(self.pilot.measurements), terms, f"pilot of {run_id}")
+            elif self.pilot.measurements is not None:
+                self.store.add(key, _without_reading(self.pilot.measurements), terms, f"pilot of {run_id}", pilot=True)
             self.store.add(key, part, terms, run_id, drift)
         self._fits.clear()
         return reports
@@ -140,7 +140,8 @@ class Learned:
         key = (self._key(dataset, worker_class), found[worker_class].updated)
         if key not in self._fits:
             profile = found[worker_class]
-            latest = np.arange(len(profile.measurements))[-FITTED_AT_MOST:]
+            every = np.arange(len(profile.measurements))
+            latest = np.concatenate([every[: profile.pilot], every[profile.pilot :][-FITTED_AT_MOST:]])
             # Only terms that this dataset has: a connector may describe other features than it did.
             usable = set(self.terms(dataset))
             self._fits[key] = fit(

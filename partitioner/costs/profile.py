@@ -26,7 +26,7 @@ from partitioner.errors import DataError, MissingDependency
 
 VERSION = 1
 KEPT = 2000
-"""Measurements kept per profile: the latest."""
+"""Measurements of runs kept per profile: the latest. Those of a pilot stay."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS profile (
@@ -37,8 +37,8 @@ CREATE TABLE IF NOT EXISTS run (
     measurements INTEGER NOT NULL, drift TEXT, PRIMARY KEY (profile, run_id));
 CREATE TABLE IF NOT EXISTS measurement (
     id INTEGER PRIMARY KEY, profile INTEGER NOT NULL REFERENCES profile ON DELETE CASCADE, run_id TEXT NOT NULL,
-    retired INTEGER NOT NULL DEFAULT 0, first INTEGER NOT NULL, numbers TEXT NOT NULL, columns TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS measurement_of ON measurement (profile, retired, id);
+    pilot INTEGER NOT NULL, first INTEGER NOT NULL, numbers TEXT NOT NULL, columns TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS measurement_of ON measurement (profile, pilot, id);
 """
 
 
@@ -53,9 +53,10 @@ class ProfileKey:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """What is known under a key: the measurements in force, the terms they have, how many runs, and the last run's time."""
+    """What is known under a key: measurements, the first ``pilot`` of them a pilot's; their terms; runs; the last's time."""
 
     measurements: Measurements
+    pilot: int
     terms: tuple[Term, ...]
     runs: int
     updated: float
@@ -80,12 +81,13 @@ class ProfileStore:
             if db is None or row is None:
                 return None
             found = db.execute(
-                "SELECT first, numbers, columns FROM measurement WHERE profile = ? AND retired = 0 ORDER BY id",
+                "SELECT first, numbers, columns, pilot FROM measurement WHERE profile = ? ORDER BY pilot DESC, id",
                 (row[0],),
             ).fetchall()
             runs, updated = db.execute("SELECT count(*), max(at) FROM run WHERE profile = ?", (row[0],)).fetchone()
         terms = tuple(Term(**t) for t in json.loads(row[1]))
-        return Profile(_measurements(found, key.worker_class), terms, int(runs), float(updated or 0.0))
+        pilot = sum(row[3] for row in found)
+        return Profile(_measurements(found, key.worker_class), pilot, terms, int(runs), float(updated or 0.0))
 
     def classes(self, program: str, shape: str) -> list[str]:
         """Worker classes that have a profile of the program on data of this shape."""
@@ -102,8 +104,13 @@ class ProfileStore:
         terms: Sequence[Term],
         run_id: str,
         drift: DriftReport | None = None,
+        pilot: bool = False,
     ) -> None:
-        """Append a run's measurements; where it drifted the earlier ones are retired. The same run is added once only."""
+        """Append a run's, or a pilot's, measurements. The same run is added once only.
+
+        Where it drifted, the seconds of the earlier ones are scaled by the ratio: sub-tasks of equal cost alone could not
+        tell again what each term costs.
+        """
         now = time.time()
         with self._open(write=True) as db:
             assert db is not None
@@ -119,24 +126,25 @@ class ProfileStore:
             if db.execute("SELECT 1 FROM run WHERE profile = ? AND run_id = ?", (profile, run_id)).fetchone():
                 return
             if drift is not None and drift.drifted:
-                db.execute("UPDATE measurement SET retired = 1 WHERE profile = ?", (profile,))
-            said = json.dumps(drift.to_json()) if drift is not None else None
-            db.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?)", (profile, run_id, now, len(measurements), said))
+                _scale(db, profile, drift.ratio)
+            if not pilot:
+                said = json.dumps(drift.to_json()) if drift is not None else None
+                db.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?)", (profile, run_id, now, len(measurements), said))
             db.executemany(
-                "INSERT INTO measurement (profile, run_id, first, numbers, columns) VALUES (?, ?, ?, ?, ?)",
-                [(profile, run_id, *row) for row in _rows(measurements)],
+                "INSERT INTO measurement (profile, run_id, pilot, first, numbers, columns) VALUES (?, ?, ?, ?, ?, ?)",
+                [(profile, run_id, int(pilot), *row) for row in _rows(measurements)],
             )
             db.execute(
-                "DELETE FROM measurement WHERE profile = ? AND id NOT IN "
-                "(SELECT id FROM measurement WHERE profile = ? ORDER BY id DESC LIMIT ?)",
+                "DELETE FROM measurement WHERE profile = ? AND pilot = 0 AND id NOT IN "
+                "(SELECT id FROM measurement WHERE profile = ? AND pilot = 0 ORDER BY id DESC LIMIT ?)",
                 (profile, profile, KEPT),
             )
 
     def profiles(self) -> list[dict[str, Any]]:
-        """One plain row per profile: key, runs, measurements in force, when last updated (Unix time)."""
+        """One plain row per profile: key, runs, measurements, when last updated (Unix time)."""
         query = (
             "SELECT p.id, p.program, p.shape, p.worker_class, (SELECT count(*) FROM run r WHERE r.profile = p.id), "
-            "(SELECT count(*) FROM measurement m WHERE m.profile = p.id AND retired = 0), "
+            "(SELECT count(*) FROM measurement m WHERE m.profile = p.id), "
             "(SELECT max(at) FROM run r WHERE r.profile = p.id) FROM profile p ORDER BY p.program, p.shape, p.worker_class"
         )
         names = ("id", "program", "shape", "worker_class", "runs", "measurements", "updated")
@@ -223,6 +231,13 @@ def _profile_row(db: sqlite3.Connection, key: ProfileKey) -> Any:
     return db.execute(query, (key.program, key.shape, key.worker_class)).fetchone()
 
 
+def _scale(db: sqlite3.Connection, profile: int, ratio: float) -> None:
+    """Multiply the seconds of a profile's measurements."""
+    for row, numbers in db.execute("SELECT id, numbers FROM measurement WHERE profile = ?", (profile,)).fetchall():
+        scaled = {k: v * ratio if k in ("seconds", "cpu_seconds") else v for k, v in json.loads(numbers).items()}
+        db.execute("UPDATE measurement SET numbers = ? WHERE id = ?", (json.dumps(scaled), row))
+
+
 def _rows(m: Measurements) -> Iterator[tuple[int, str, str]]:
     for i in range(len(m)):
         numbers = {name: float(getattr(m, name)[i]) for name in NUMBERS}
@@ -230,7 +245,7 @@ def _rows(m: Measurements) -> Iterator[tuple[int, str, str]]:
         yield int(m.first[i]), json.dumps(numbers), json.dumps(columns)
 
 
-def _measurements(rows: Sequence[tuple[int, str, str]], worker_class: str) -> Measurements:
+def _measurements(rows: Sequence[tuple[int, str, str, int]], worker_class: str) -> Measurements:
     """The inverse of ``_rows``; columns that some measurements lack are left out."""
     numbers = [json.loads(row[1]) for row in rows]
     columns = [json.loads(row[2]) for row in rows]
