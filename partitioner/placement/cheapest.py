@@ -27,7 +27,8 @@ def cheapest(problem: Problem, objective: Objective) -> Schedule | None:
     order = problem.topological if problem.has_edges else np.argsort(-problem.fastest, kind="stable")
     for i in order.tolist():
         times = problem.times_of(i)[problem.group_of]
-        cost = np.where(np.isfinite(times), times * price, np.inf)
+        able = np.isfinite(times)
+        cost = np.where(able, np.where(able, times, 0.0) * price, np.inf)
         ties = np.flatnonzero(cost <= cost.min() * (1 + 1e-12))
         worker[i] = ties[int(np.argmin(load[ties] + times[ties]))]
         load[worker[i]] += times[worker[i]]

@@ -76,3 +76,10 @@ def test_least_total_time_uses_the_fast_worker_only() -> None:
 def test_least_total_completion_is_that_of_shortest_first() -> None:
     plan = place(SubTasks.build([3.0, 1.0, 2.0]), Workers.identical(1), objective="total_completion", time_limit=0.5)
     assert plan.value == 1.0 + 3.0 + 6.0
+
+
+def test_money_where_a_free_worker_cannot_run_everything() -> None:
+    workers = Workers.of([Worker("free"), Worker("paid", labels=frozenset({"ssd"}), price_per_hour=3600.0)])
+    tasks = SubTasks.build([2.0, 3.0], requires={"ssd": np.array([True, False])})
+    plan = place(tasks, workers, objective="money", time_limit=0.2)
+    assert (plan.worker.tolist(), plan.value) == ([1, 0], 2.0)
