@@ -20,7 +20,7 @@ from partitioner.model import Costs, Dataset
 from partitioner.model.data import Ints
 
 ROUNDS = 5
-PRUDENT = 0.9
+PRUDENT = 0.8
 """Part of the budget that is planned for: small pieces cost more than their share, and predictions miss."""
 
 AUTOMATIC_LIMIT = 512 << 20
