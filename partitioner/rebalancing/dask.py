@@ -15,7 +15,7 @@ from partitioner.rebalancing.rows import HEAVY, Stretches, candidates, stretches
 
 TARGET = "__partition"
 _KEYS = pd.DataFrame({"hash": np.zeros(0, np.uint64), "cost": np.zeros(0)})
-_COSTS = pd.DataFrame({"part": np.zeros(0, np.int64), "row": np.zeros(0, np.int64), "cost": np.zeros(0)})
+_COSTS = pd.DataFrame({"part": np.zeros(0, np.int64), "whole": np.zeros(0, bool), "cost": np.zeros(0)})
 
 
 def rebalance(frame: Any, cost: RowCost, by: Sequence[str], partitions: int | None) -> Any:
@@ -50,12 +50,10 @@ def cost_routes(rows: Any, cost: RowCost, by: list[str], partitions: int) -> Rou
 def cost_stretches(rows: Any, cost: RowCost, partitions: int) -> Stretches:
     """One line per input partition with its cost, one per row that may be heavy."""
     looked = rows.map_partitions(_partition_costs, cost, partitions, meta=_COSTS).compute()
-    whole = looked["row"] < 0
+    part, whole, costs = (looked[name].to_numpy() for name in ("part", "whole", "cost"))
     sums = np.zeros(rows.npartitions)
-    sums[looked["part"][whole]] = looked["cost"][whole]
-    heavy = looked[~whole]
-    places = list(zip(heavy["part"].tolist(), heavy["row"].tolist(), strict=True))
-    return stretches(sums, places, heavy["cost"].to_numpy(), partitions)
+    sums[part[whole]] = costs[whole]
+    return stretches(sums, part[~whole], costs[~whole], partitions)
 
 
 def _row_costs(rows: pd.DataFrame, cost: RowCost) -> Any:
@@ -82,15 +80,15 @@ def _partition_costs(
     rows: pd.DataFrame, cost: RowCost, partitions: int, partition_info: Mapping[str, Any] | None = None
 ) -> pd.DataFrame:
     costs = _row_costs(rows, cost)
-    single = candidates(costs, partitions)
-    values = np.append(costs[single], costs.sum())
-    return pd.DataFrame({"part": _number(partition_info), "row": np.append(single, -1), "cost": values})
+    values = np.append(candidates(costs, partitions), costs.sum())
+    whole = np.arange(len(values)) == len(values) - 1
+    return pd.DataFrame({"part": _number(partition_info), "whole": whole, "cost": values})
 
 
 def _to_stretches(
     rows: pd.DataFrame, cost: RowCost, where: Stretches, partition_info: Mapping[str, Any] | None = None
 ) -> pd.DataFrame:
-    return rows.assign(**{TARGET: where.targets(_number(partition_info), _row_costs(rows, cost))[0]})
+    return rows.assign(**{TARGET: where.router(_number(partition_info)).targets(_row_costs(rows, cost))})
 
 
 def _to_routes(rows: pd.DataFrame, by: list[str], where: Routes) -> pd.DataFrame:

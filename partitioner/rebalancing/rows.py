@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
 
@@ -18,48 +19,63 @@ class Stretches:
     """Where every row goes.
 
     ``light_before`` float64[input partitions]: light cost in the input before each; ``ends`` float64[partitions]: light cost
-    at which each target is full; ``heavy``: (input partition, row) -> target.
+    at which each target is full; ``heavy``: input partition -> cost -> targets of its rows of just that cost. Nothing rests
+    on the order of rows within an input partition, which a shuffle does not repeat.
     """
 
     light_before: Floats
     ends: Floats
-    heavy: dict[tuple[int, int], int]
+    heavy: Mapping[int, Mapping[float, Sequence[int]]]
 
-    def targets(self, partition: int, costs: Floats, first_row: int = 0, light: float = 0.0) -> tuple[Ints, float]:
-        """int64[rows] targets of some rows of an input partition that begin at ``first_row`` with ``light`` cost before.
+    def router(self, partition: int) -> Router:
+        """What decides for the rows of one input partition."""
+        before = float(self.light_before[partition]) if partition < len(self.light_before) else 0.0
+        return Router(before, self.ends, {cost: list(t) for cost, t in self.heavy.get(partition, {}).items()})
 
-        Also the light cost up to their end, for the next rows of the partition.
-        """
-        costs = costs.copy()
-        single = {i: t for i in range(len(costs)) if (t := self.heavy.get((partition, first_row + i))) is not None}
-        for i in single:
-            costs[i] = 0.0
-        until = light + np.cumsum(costs)
-        before = self.light_before[partition] if partition < len(self.light_before) else 0.0
-        found = np.searchsorted(self.ends, before + until - costs / 2, "left")
-        targets = np.minimum(found, len(self.ends) - 1).astype(np.int64)
+
+class Router:
+    """Targets of the rows of one input partition, batch after batch."""
+
+    def __init__(self, light: float, ends: Floats, heavy: dict[float, list[int]]) -> None:
+        self._light, self._ends, self._heavy = light, ends, heavy
+
+    def targets(self, costs: Floats) -> Ints:
+        """int64[rows] for the costs of the next rows."""
+        light = costs.copy()
+        single: dict[int, int] = {}
+        for i in np.flatnonzero(np.isin(costs, list(self._heavy))).tolist():
+            if waiting := self._heavy[float(costs[i])]:
+                single[i] = waiting.pop()
+                light[i] = 0.0
+        until = self._light + np.cumsum(light)
+        found = np.searchsorted(self._ends, until - light / 2, "left")
+        targets = np.minimum(found, len(self._ends) - 1).astype(np.int64)
         for i, target in single.items():
             targets[i] = target
-        return targets, float(until[-1]) if len(until) else light
+        self._light = float(until[-1]) if len(until) else self._light
+        return targets
 
 
-def candidates(costs: Floats, partitions: int) -> Ints:
-    """Rows of one input partition that may be heavy in the whole, whatever the other partitions hold."""
-    return np.flatnonzero(costs > costs.sum() / (HEAVY * partitions))
+def candidates(costs: Floats, partitions: int) -> Floats:
+    """Costs of the rows of one input partition that may be heavy in the whole, whatever the others hold."""
+    found: Floats = costs[costs > costs.sum() / (HEAVY * partitions)]
+    return found
 
 
-def stretches(sums: Floats, heavy_at: list[tuple[int, int]], heavy_costs: Floats, partitions: int) -> Stretches:
-    """From the summed cost of every input partition and the candidates' places and costs."""
-    total = float(sums.sum())
-    really = np.flatnonzero(heavy_costs > total / (HEAVY * partitions))
-    places = [heavy_at[i] for i in really]
-    targets, loads = longest_first(heavy_costs[really], np.zeros(partitions))
+def stretches(sums: Floats, parts: Ints, costs: Floats, partitions: int) -> Stretches:
+    """From the summed cost of every input partition, and the candidates: their input partitions and costs."""
+    really = costs > float(sums.sum()) / (HEAVY * partitions)
+    parts, costs = parts[really], costs[really]
+    targets, loads = longest_first(costs, np.zeros(partitions))
     light = sums.copy()
-    np.subtract.at(light, [p for p, _ in places], heavy_costs[really])
+    np.subtract.at(light, parts, costs)
     light = np.maximum(light, 0.0)
     room = np.maximum(0.0, level(loads, float(light.sum())) - loads)
     before = np.concatenate([np.zeros(1), np.cumsum(light)[:-1]])
-    return Stretches(before, np.cumsum(room), dict(zip(places, targets.tolist(), strict=True)))
+    heavy: dict[int, dict[float, list[int]]] = {}
+    for part, cost, target in zip(parts.tolist(), costs.tolist(), targets.tolist(), strict=True):
+        heavy.setdefault(part, {}).setdefault(cost, []).append(target)
+    return Stretches(before, np.cumsum(room), heavy)
 
 
 def longest_first(costs: Floats, loads: Floats) -> tuple[Ints, Floats]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -30,9 +31,20 @@ def rebalance(frame: Any, cost: RowCost, by: Sequence[str], partitions: int | No
         keyed = frame.withColumn(HASH, f.xxhash64(*by))
         route: Any = partial(_to_routes, cost_routes(keyed, cost, count))
     else:
-        keyed, route = frame, partial(_to_stretches, cost, cost_stretches(frame, cost, count))
+        keyed = _settled(frame)
+        route = partial(_to_stretches, cost, cost_stretches(keyed, cost, count))
     schema = StructType([*frame.schema.fields]).add(TARGET, IntegerType(), False)
     return keyed.mapInArrow(route, schema).repartitionById(count, f.col(TARGET)).drop(TARGET)
+
+
+def _settled(frame: Any) -> Any:
+    """The frame, kept where computing it again would cut its partitions elsewhere: Spark samples for a range anew."""
+    level = frame.storageLevel
+    ranged = "rangepartitioning(" in frame._jdf.queryExecution().executedPlan().toString()
+    if not ranged or level.useMemory or level.useDisk:
+        return frame
+    print("rebalance keeps the sorted or range-partitioned frame it was given (unpersist() it later)", file=sys.stderr)
+    return frame.persist()
 
 
 def cost_routes(keyed: Any, cost: RowCost, partitions: int) -> Routes:
@@ -59,13 +71,14 @@ def cost_routes(keyed: Any, cost: RowCost, partitions: int) -> Routes:
 
 def cost_stretches(frame: Any, cost: RowCost, partitions: int) -> Stretches:
     """One line per input partition with its cost, one per row that may be heavy."""
-    looked = frame.mapInArrow(partial(_partition_costs, cost, partitions), "part int, row long, cost double").toArrow()
-    part, row, costs = (looked[name].to_numpy() for name in ("part", "row", "cost"))
+    looked = frame.mapInArrow(
+        partial(_partition_costs, cost, partitions), "part int, whole boolean, cost double"
+    ).toArrow()
+    part, costs = looked["part"].to_numpy().astype(np.int64), looked["cost"].to_numpy()
+    whole = looked["whole"].to_numpy()
     sums = np.zeros(int(part.max(initial=-1)) + 1)
-    whole = row < 0
     sums[part[whole]] = costs[whole]
-    places = list(zip(part[~whole].tolist(), row[~whole].tolist(), strict=True))
-    return stretches(sums, places, costs[~whole], partitions)
+    return stretches(sums, part[~whole], costs[~whole], partitions)
 
 
 def _key_costs(cost: RowCost, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -78,18 +91,16 @@ def _key_costs(cost: RowCost, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.
 def _partition_costs(cost: RowCost, partitions: int, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     found = [cost(batch) for batch in batches]
     costs = np.concatenate(found) if found else np.zeros(0)
-    rows = np.append(candidates(costs, partitions), -1)
-    values = np.append(costs[rows[:-1]], costs.sum())
-    part = pa.array(np.full(len(rows), _partition()), pa.int32())
-    yield pa.RecordBatch.from_arrays([part, pa.array(rows), pa.array(values)], ["part", "row", "cost"])
+    values = np.append(candidates(costs, partitions), costs.sum())
+    part = pa.array(np.full(len(values), _partition()), pa.int32())
+    whole = pa.array(np.arange(len(values)) == len(values) - 1)
+    yield pa.RecordBatch.from_arrays([part, whole, pa.array(values)], ["part", "whole", "cost"])
 
 
 def _to_stretches(cost: RowCost, where: Stretches, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    row, light, part = 0, 0.0, _partition()
+    router = where.router(_partition())
     for batch in batches:
-        targets, light = where.targets(part, cost(batch), row, light)
-        row += batch.num_rows
-        yield batch.append_column(TARGET, pa.array(targets, pa.int32()))
+        yield batch.append_column(TARGET, pa.array(router.targets(cost(batch)), pa.int32()))
 
 
 def _to_routes(where: Routes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
