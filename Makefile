@@ -26,7 +26,7 @@ types: $(VENV)/ready-for-development  ## mypy --strict on the packages
 	$(BIN)/mypy
 
 bench: $(VENV)/ready-for-development  ## list the benchmarks; each prints its own table
-	@for file in benchmarks/*.py; do echo "$(BIN)/python $$file"; done
+	@grep -l '^def main' benchmarks/*.py | sed -E 's|benchmarks/(.*)\.py|$(BIN)/python -m benchmarks.\1|'
 
 docs: $(VENV)/ready-for-development  ## the configuration's JSON Schema and the names there are
 	$(BIN)/partitioner schema > docs/config.schema.json

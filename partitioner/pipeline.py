@@ -17,6 +17,7 @@ from partitioner import resume as resuming
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
 from partitioner.coordinator.execute import execute
+from partitioner.coordinator.preflight import preflight
 from partitioner.engines.base import Engine
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import ConfigError, Interrupted
@@ -85,6 +86,8 @@ def run_config(
             job = replace(job, source=dataset.source)
             tasks = stages.split(config, dataset, costs, workers)
             planned = stages.explained(config, stages.place(config, tasks, workers), dataset, costs, facts)
+            stages.write_job(directory, job)
+            preflight(engine, directory)
             stages.claim(config, directory, job, planned)
             if on_plan is not None:
                 on_plan(planned, directory)
@@ -102,6 +105,7 @@ def _run_rest(config: RunConfig, directory: RunDirectory) -> Run:
     with _engine(config) as engine:
         tasks = resuming.without_done(directory.read_tasks(), committed)
         planned = stages.place(config, tasks, engine.workers())
+        preflight(engine, directory)
         learn = partial(stages.learn, stages.cost_model(config, job), dataset)
         return _finish(config, engine, planned, directory, job, committed, False, learn)
 

@@ -248,7 +248,6 @@ def claim(config: RunConfig, directory: RunDirectory, job: Job, planned: Plan) -
     """Take the output and the run directory, and write down all that a resume needs. Raises OutputExists."""
     if config.output is not None:
         claim_output(Directory(config.output), directory.run_id)
-    write_job(directory, job)
     directory.write_tasks(planned.tasks)
     directory.create(
         {

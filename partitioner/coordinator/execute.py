@@ -10,7 +10,6 @@ from typing import Any
 from partitioner.config import RunConfig
 from partitioner.coordinator import ledger as ledgers
 from partitioner.coordinator.driver import Observer, drive
-from partitioner.coordinator.preflight import preflight
 from partitioner.coordinator.state import Action, Policy, State, Submit, initial
 from partitioner.engines.base import Engine
 from partitioner.errors import PartitionerError
@@ -48,7 +47,6 @@ def execute(
     seconds_known: bool,
 ) -> tuple[tuple[CommitRecord, ...], int]:
     """Run what is not committed; the records of all sub-tasks in order, and how many attempts this session made."""
-    preflight(engine, run, planned.tasks)
     keys = planned.tasks.task_id.to_pylist()
     numbers = ledgers.next_numbers(run) if committed or run.files.names("ledger") else {}
     state = initial(

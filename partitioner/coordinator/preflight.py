@@ -11,7 +11,6 @@ from typing import Any
 
 from partitioner.engines.base import Engine
 from partitioner.errors import PreflightFailed
-from partitioner.model import SubTasks
 from partitioner.run_directory import RunDirectory
 
 TOKEN = "preflight.token"
@@ -51,7 +50,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def preflight(engine: Engine, run: RunDirectory, tasks: SubTasks) -> dict[str, Any]:
+def preflight(engine: Engine, run: RunDirectory) -> dict[str, Any]:
     """Check all workers; what each said. Raises PreflightFailed with one sentence per failure."""
     token = secrets.token_hex(8)
     run.files.put(TOKEN, token.encode())

@@ -29,6 +29,12 @@ TOLERANCE = 0.05
 """Whole fragments are kept while the largest sub-task is at most this much above the even share: a cut row group is
 read twice."""
 
+MOST_TASKS = 5_000_000
+"""Sub-tasks at most: more than a scheduler can hand out in hours is a mistake in the limits."""
+
+MOST_PIECES = 40_000_000
+"""Pieces that fragments are cut into at most, all together; coarser beyond."""
+
 GRANULARITY = 64
 """Where fragments are cut, a piece is at most this part of an even share; a quarter as fine for many sub-tasks."""
 
@@ -79,6 +85,12 @@ def size_of(dataset: Dataset, costs: Costs, limits: Limits) -> Size:
     tasks = max(1, for_memory, min(max(for_seconds, least), most))
     if tasks > len(dataset.fragments):
         tasks = min(tasks, int(most_pieces(dataset).sum()))
+    if tasks > MOST_TASKS:
+        raise InfeasiblePlan(
+            f"the limits ask for {int(tasks):,} sub-tasks (target_task_seconds = {limits.target_task_seconds}, "
+            f"allowed_mem = {limits.allowed_mem}), and {MOST_TASKS:,} is the most that is planned. "
+            "Raise the target or the memory, or set max_tasks."
+        )
     return Size(int(tasks), seconds, memory, most)
 
 
@@ -156,6 +168,9 @@ def cuts(whole: Pieces, size: Size, most: Ints) -> Ints:
         counts = np.maximum(counts, np.ceil(whole.memory_bytes / (size.memory_bytes / grain)))
     if whole.costs.record_seconds is not None and int(most[counts > 1].sum()) <= MANY_PIECES:
         counts = np.where(counts > 1, most, 1)
+    total = float(np.minimum(counts, most).sum())
+    if total > MOST_PIECES:
+        counts = np.ceil(counts * (MOST_PIECES / total))
     return np.minimum(np.maximum(counts, 1), most).astype(np.int64)
 
 

@@ -128,9 +128,11 @@ def test_a_worker_of_another_version_is_refused(
             programs.double,
             engine=dask_engine,
             checkpoint=str(tmp_path / "runs"),
+            output=str(tmp_path / "out"),
             progress=False,
             cost="rows",
         )
+    assert not [*tmp_path.rglob("*.*")], "a failed preflight leaves output and checkpoint free"
 
 
 def test_a_worker_that_claims_more_memory_than_there_is_is_refused(tmp_path: Path) -> None:

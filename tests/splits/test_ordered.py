@@ -104,3 +104,8 @@ def test_byte_ranges_of_unknown_rows_are_cut():
 def test_fragments_that_cost_nothing_are_split_by_count():
     tasks = Ordered().split(dataset_of(np.full(8, 1)), costs(*[0] * 8), Limits(min_tasks_per_slot=2))
     assert [len(tasks.fragments_of(i)) for i in range(2)] == [4, 4]
+
+
+def test_a_target_that_asks_for_absurdly_many_sub_tasks_is_refused():
+    with pytest.raises(InfeasiblePlan, match=r"ask for 1,000,000,000 sub-tasks .* 5,000,000 is the most"):
+        Ordered().split(dataset_of(np.array([10**9])), costs(1000), Limits(target_task_seconds=1e-9))
