@@ -14,7 +14,7 @@ from partitioner.placement.start_events import run_events
 from partitioner.placement.waiting_pool import LARGE, run_pool
 
 _LARGE_GPU = 20_000
-_EVENTS = 10_000
+_EVENTS = 300_000
 
 
 def list_schedule(problem: Problem, key: npt.ArrayLike) -> Schedule:
@@ -48,4 +48,8 @@ def is_large(problem: Problem) -> bool:
 
 
 def _large(problem: Problem, order: Ints) -> Schedule:
-    return run_events(problem, order) if problem.uses_gpu.any() or problem.n <= _EVENTS else run_pool(problem, order)
+    return (
+        run_events(problem, order)
+        if problem.uses_gpu.any() or problem.n * problem.m <= _EVENTS
+        else run_pool(problem, order)
+    )
