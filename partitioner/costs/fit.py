@@ -121,11 +121,12 @@ def program_seconds(m: Measurements, clock: str) -> Floats:
 
 
 def wall_per_cpu(wall: Floats, cpu: Floats) -> float:
-    """Median of wall / CPU weighted by CPU seconds; 0 where CPU seconds are not known for all."""
+    """Median of wall / CPU, longer pieces weighing more; 0 where CPU seconds are not known for all."""
     if not len(cpu) or not (cpu > 0).all():
         return 0.0
     order = np.argsort(wall / cpu, kind="stable")
-    half = np.cumsum(cpu[order]) >= cpu.sum() / 2
+    weight = np.sqrt(cpu)
+    half = np.cumsum(weight[order]) >= weight.sum() / 2
     return float((wall / cpu)[order][int(np.argmax(half))])
 
 

@@ -157,7 +157,8 @@ class Learned:
                 "program": self.program,
                 "worker_class": worker_class,
                 "runs": profile.runs,
-                "measurements": len(profile.measurements),
+                "measurements": len(profile.measurements) - profile.pilot,
+                "pilot_pieces": profile.pilot,
                 "updated": profile.updated,
             },
         }

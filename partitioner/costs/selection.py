@@ -19,11 +19,11 @@ from partitioner.model.data import Floats, Ints
 FOLDS = 4
 MOST_TERMS = 4
 LEAST_GAIN = 0.01
-ALIKE = 0.1
+ALIKE = 0.25
 """Linear terms whose held-out errors differ by less than this part tell the same, such as bytes and characters of text."""
 
 PROOF = 2.0
-"""Standard errors by which a further term must gain: the best of twenty candidates gains one by chance."""
+"""Standard errors by which a further or a more complex term must gain: the best of twenty gains one by chance."""
 
 Option = tuple[int, ...]
 """Indices of the candidates that are added together."""
@@ -114,12 +114,11 @@ def _simplest(terms: Sequence[Term], tried: dict[Option, Floats]) -> Option:
     rank = {o: (_complexity(terms, o), float(e.mean()), o) for o, e in tried.items()}
     best = min(tried, key=lambda o: (rank[o][1], o))
     linear = rank[best][0] < 1
-    margin = 1.0 if linear else 2.0  # super-linear terms extrapolate far: they need more evidence
     alike = ALIKE * rank[best][1] if linear else 0.0
 
     def close(option: Option) -> bool:
         worse = tried[option] - tried[best]
-        return bool(worse.mean() <= max(margin * _standard_error(worse), alike))
+        return bool(worse.mean() <= max(PROOF * _standard_error(worse), alike))
 
     return min((o for o in tried if o == best or (rank[o][0] < rank[best][0] and close(o))), key=lambda o: rank[o])
 
