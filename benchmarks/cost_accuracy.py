@@ -68,7 +68,7 @@ def self_similarity(stride: int) -> Build:
     return lambda: call
 
 
-def with_fixed_cost(seconds: float, passes: int = 20) -> Build:
+def with_fixed_cost(seconds: float, passes: int = 36) -> Build:
     """As ``signature``, after work of about ``seconds`` that every call does, however few its rows."""
     inner = signature(passes)()
     rounds = int(seconds / 1e-7)
