@@ -42,7 +42,8 @@ def plan_config(config: RunConfig, workers: Any = None) -> Plan:
     table = stages.workers_of(workers)
     dataset = stages.describe(config)
     job = None if config.program is None else stages.make_job(config, dataset, RunDirectory(config.checkpoint))
-    dataset, costs = stages.regroup(config, *stages.cost(stages.cost_model(config, job), dataset))
+    costs = stages.cost(stages.cost_model(config, job), dataset)
+    dataset, costs = stages.regroup(config, dataset, costs)
     tasks = stages.split(config, dataset, costs, table)
     return stages.explained(config, stages.place(config, tasks, table), dataset, costs)
 
@@ -79,7 +80,7 @@ def run_config(
         dataset = stages.describe(config, directory)
         job = stages.make_job(config, dataset, directory)
         model = stages.cost_model(config, job)
-        dataset, costs = stages.cost(model, dataset)
+        costs = stages.cost(model, dataset)
         with _engine(config) as engine:
             workers, facts = stages.workers_to_use(config, engine, model, directory, job)
             dataset, costs = stages.regroup(config, dataset, costs)

@@ -64,10 +64,9 @@ def cost_model(config: RunConfig, job: Job | None) -> Any:
     return model.bind(build=pilot_program(job), columns=columns, program=programs.name_of(job.program))
 
 
-def cost(model: Any, described: Dataset) -> tuple[Dataset, Costs]:
-    """Stage 2. Seconds (or a stand-in) and bytes of every fragment, and the dataset with the features they rest on."""
-    dataset = model.prepare(described) if hasattr(model, "prepare") and len(described.fragments) else described
-    return dataset, checked(model.estimate(dataset), dataset)
+def cost(model: Any, described: Dataset) -> Costs:
+    """Stage 2. Seconds (or a stand-in) and bytes of every fragment."""
+    return checked(model.estimate(described), described)
 
 
 def workers_to_use(
