@@ -36,6 +36,14 @@ def test_a_run_on_a_profile_says_whether_costs_drifted(options):
     assert set(drift) == {"drifted", "ratio", "low", "high", "measurements", "message"}
 
 
+def test_the_report_says_when_costs_drifted(options):
+    run = pt.run(texts(4000), spell, **options)
+    drift = {"drifted": True, "message": "spell took 2.1 times the predicted seconds."}
+    run.directory.files.put("drift.json", json.dumps([drift, {"drifted": False, "message": "no"}]).encode())
+    assert str(run.report).splitlines()[-1] == "  spell took 2.1 times the predicted seconds."
+    assert run.report.to_json()["notes"] == ["spell took 2.1 times the predicted seconds."]
+
+
 def test_a_resumed_run_is_learned_from_once(options, tmp_path):
     run = pt.run(texts(4000), spell, **options)
     pt.run(texts(4000), spell, resume=run.run_id, **options)

@@ -33,7 +33,8 @@ class Facts:
     ``predicted`` in the unit of the cost model at reference speed, ``unit`` its name (empty: not written down);
     ``seconds`` measured by the attempt that committed; ``predicted_memory`` and ``peak_memory`` bytes;
     ``planned_worker`` and ``worker`` ids, empty where unknown; ``plan`` the figures of the last session's plan;
-    ``errors`` of quarantined rows with how often each came; ``logs`` of failed attempts, their last characters.
+    ``errors`` of quarantined rows with how often each came; ``logs`` of failed attempts, their last characters;
+    ``drift`` what a learning cost model said of this run against its profile, where costs moved.
     """
 
     run_id: str
@@ -55,6 +56,7 @@ class Facts:
     errors: tuple[tuple[str, int], ...]
     error_files: tuple[int, int]
     logs: Mapping[str, str]
+    drift: tuple[str, ...]
 
     @property
     def unit(self) -> str:
@@ -101,7 +103,14 @@ def read(run: RunDirectory) -> Facts:
         errors=errors,
         error_files=files,
         logs=_logs(run, failed),
+        drift=_drift(run),
     )
+
+
+def _drift(run: RunDirectory) -> tuple[str, ...]:
+    if not run.files.exists("drift.json"):
+        return ()
+    return tuple(report["message"] for report in json.loads(run.files.get("drift.json")) if report["drifted"])
 
 
 def _commits(run: RunDirectory) -> dict[str, CommitRecord]:

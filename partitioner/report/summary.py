@@ -92,6 +92,7 @@ class Summary:
     moved: float | None
     loads: tuple[WorkerLoad, ...]
     stragglers: tuple[Straggler, ...]
+    drift: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; loads and stragglers as lists of mappings."""
@@ -143,6 +144,7 @@ def summarise(facts: Facts) -> Summary:
         moved=_moved(facts),
         loads=loads,
         stragglers=_stragglers(facts, predicted),
+        drift=facts.drift,
     )
 
 

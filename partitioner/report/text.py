@@ -22,7 +22,7 @@ def table(summary: Summary) -> str:
 
 def notes(s: Summary) -> list[str]:
     """Sentences without which a figure would be misread."""
-    found = []
+    found = list(s.drift)
     if s.scaled and s.scale is not None:
         unit = s.unit or "units the plan does not name"
         found.append(
