@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,8 @@ def test_live_objects_become_a_description() -> None:
 def test_a_part_without_a_name_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"write a name, or \{engine: <name>, <option>: <value>\}"):
         config.named({"workers": 4}, "engine")
+
+
+def test_the_schema_in_the_docs_is_that_of_the_settings() -> None:
+    shown = json.loads((Path(__file__).parents[1] / "docs" / "config.schema.json").read_text())
+    assert shown == config.schema(), "run `make docs`"
