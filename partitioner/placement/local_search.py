@@ -19,6 +19,7 @@ from partitioner.placement.slot_search import SlotSearch
 
 _MOST_SHAKES = 2_000
 _MOST_TASKS = 300_000
+_MOST_SHARED = 100_000
 
 
 class LocalSearch(Algorithm):
@@ -40,6 +41,8 @@ class LocalSearch(Algorithm):
     def improve(self, problem: Problem, known: Schedule, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.improve``; never worse than ``known``."""
         plain = problem.slots is not None and not problem.has_edges and not problem.has_releases
+        if not plain and problem.n > _MOST_SHARED:
+            return known  # taking the schedule apart would take longer than any search is given
         if not plain or not objective.is_makespan or problem.hard.any():
             change = reinsert if problem.has_edges else ruin_and_recreate
             return change(problem, known, objective, seed, deadline)
