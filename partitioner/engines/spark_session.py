@@ -46,6 +46,9 @@ class Session:
         self._wait_before: str | None = None
         conf = _as_mapping(given) | dict(conf) if isinstance(given, SparkConf) else dict(conf)
         found = None if isinstance(given, SparkConf) else _existing(given)
+        if found is not None and master is not None:
+            _check_answers(master, timeout)
+            _refuse_another_master(found, master)
         self.ours = found is None and "PYSPARK_GATEWAY_PORT" not in os.environ
         self.spark = found if found is not None else self._start(master, conf, app_name, timeout)
         self.context: SparkContext = self.spark.sparkContext
@@ -109,6 +112,15 @@ class Session:
             return None
         jvm: Any = self.context._jvm
         return Path(jvm.java.lang.System.getenv("SPARK_HOME")) / "work" / str(self.context.applicationId)
+
+
+def _refuse_another_master(active: SparkSession, master: str) -> None:
+    """A process has one Spark context: it cannot silently stand for another master than the one asked for."""
+    if active.sparkContext.master != master:
+        raise ConfigError(
+            f"engine option master is {master!r}, and this process has a Spark session on "
+            f"{active.sparkContext.master!r}. Leave master out to use that one, or stop it first."
+        )
 
 
 def _check_answers(master: str, timeout: float) -> None:

@@ -25,6 +25,11 @@ def engine(spark) -> Iterator[SparkEngine]:
     engine.close()
 
 
+def test_another_master_than_that_of_the_active_session_is_refused(spark) -> None:
+    with pytest.raises(ConfigError, match=r"master is 'local\[1\]', and this process has a Spark session on 'local-cl"):
+        SparkEngine(master="local[1]")
+
+
 class TestContract(RealEngineContract):
     """The published suite; with placement as a hint, exactness is not its law (see the test with a long wait below)."""
 
