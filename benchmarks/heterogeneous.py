@@ -56,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--mean", type=int, default=20_000, help="mean loop length of a row")
+    parser.add_argument("--mean", type=int, default=60_000, help="mean loop length of a row")
     given = parser.parse_args()
     sizes = np.random.default_rng(3).lognormal(0.0, 1.0, given.rows)
     rows = pd.DataFrame({"size": (sizes / sizes.mean() * given.mean).astype(np.int64)})
@@ -70,7 +70,7 @@ def main() -> None:
                 engine=client,
                 cost={"model": "calibrated", "features": ["size"]},
                 measure_speeds=measure,
-                min_tasks_per_slot=8,
+                min_tasks_per_slot=16,
                 checkpoint=home,
                 report=False,
                 progress=False,
