@@ -194,7 +194,8 @@ def plain(config: RunConfig) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        # Credentials do not belong in run.json; workers get theirs with the job.
+        return {str(k): "<not written down>" if k == "storage_options" else _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     if value is None or isinstance(value, bool | int | float | str):

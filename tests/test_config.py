@@ -105,3 +105,11 @@ def test_a_part_without_a_name_is_refused() -> None:
 def test_the_schema_in_the_docs_is_that_of_the_settings() -> None:
     shown = json.loads((Path(__file__).parents[1] / "docs" / "config.schema.json").read_text())
     assert shown == config.schema(), "run `make docs`"
+
+
+def test_storage_options_are_not_written_down() -> None:
+    dataset = {"path": "s3://bucket/x.parquet", "storage_options": {"secret_access_key": "hunter2"}}
+    assert config.plain(config.make({"dataset": dataset}))["dataset"] == {
+        "path": "s3://bucket/x.parquet",
+        "storage_options": "<not written down>",
+    }
