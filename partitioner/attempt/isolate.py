@@ -14,6 +14,9 @@ from partitioner.errors import ConfigError, DataError, ProgramError
 from partitioner.model import Attempt
 from partitioner.run_directory import RunDirectory
 
+NOT_ABOUT_ROWS = (ConfigError, DataError, ProgramError)
+"""Errors that no row is to blame for, at any depth of the bisection."""
+
 
 def call_isolating(program: Callable[[pa.RecordBatch], Any], batch: pa.RecordBatch) -> tuple[Any, dict[int, str]]:
     """The program's value on all rows it can bear (None for none), and row index to error of the others.
@@ -23,7 +26,7 @@ def call_isolating(program: Callable[[pa.RecordBatch], Any], batch: pa.RecordBat
     """
     try:
         return program(batch), {}
-    except (ConfigError, DataError, ProgramError):
+    except NOT_ABOUT_ROWS:
         raise
     except Exception:
         poison: dict[int, str] = {}
@@ -35,19 +38,19 @@ def call_isolating(program: Callable[[pa.RecordBatch], Any], batch: pa.RecordBat
 def _bisect(
     program: Callable[[pa.RecordBatch], Any], batch: pa.RecordBatch, offset: int, reasons: dict[int, str]
 ) -> None:
-    """Find the rows of a failing batch that fail on their own."""
-    if batch.num_rows == 1:
-        try:
-            program(batch)
-        except Exception as error:
-            reasons[offset] = f"{type(error).__name__}: {error}"
+    """Find the rows of a batch that fail on their own."""
+    try:
+        program(batch)
         return
+    except NOT_ABOUT_ROWS:
+        raise
+    except Exception as error:
+        if batch.num_rows == 1:
+            reasons[offset] = f"{type(error).__name__}: {error}"
+            return
     half = batch.num_rows // 2
-    for start, part in ((0, batch.slice(0, half)), (half, batch.slice(half))):
-        try:
-            program(part)
-        except Exception:
-            _bisect(program, part, offset + start, reasons)
+    _bisect(program, batch.slice(0, half), offset, reasons)
+    _bisect(program, batch.slice(half), offset + half, reasons)
 
 
 def store_quarantined(run: RunDirectory, attempt: Attempt, poison: list[tuple[pa.RecordBatch, list[str]]]) -> None:
