@@ -47,4 +47,5 @@ $(VENV)/ready-to-run: pyproject.toml scripts/environment.sh
 
 $(VENV)/ready-for-development: pyproject.toml scripts/environment.sh
 	sh scripts/environment.sh $(PYTHON) $(VENV) '.[dev]'
+	$(BIN)/python scripts/compile_kernels.py
 	@touch $@ $(VENV)/ready-to-run

@@ -4,39 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from random import Random
-from typing import NamedTuple
 
 import numpy as np
 
+from partitioner.model.data import Floats, Ints
 from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.graph_kernel import Frame, Solution, anneal, copy_into, measure
 from partitioner.placement.list_search import search_lists
 from partitioner.placement.local_search import lanes_of
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
 from partitioner.placement.seeds import start_plans, too_large
 from partitioner.placement.sequence import slots_of
-from partitioner.placement.slot_graph import OUT, SlotGraph
+from partitioner.placement.slot_graph import graph_of, parents_first, work_of
 
 _SHARE_FOR_SEEDS = 0.2
-_MOST_OUT = 8
-_STRETCH = 0.15
-_WARM, _COLD = 6e-2, 6e-3
-_BLUR = 0.3
 _CRITICAL = 0.8
 _FIRST_CYCLE = 1_000
 _WINDOW = 160
 _FOR_SOLVER = 300
 _WINDOW_STEPS = 400
-_LESS = 1 - 1e-12
-
-
-class _Solution(NamedTuple):
-    """One order of tasks, and for every task of the problem its slot and its seconds there."""
-
-    order: list[int]
-    slot: list[int]
-    lasting: list[float]
+_FIRST_CHUNK, _MOST_CHUNK = 8, 100_000
+_CHUNK_SECONDS = 0.01
 
 
 class GraphSearch(Algorithm):
@@ -94,16 +83,27 @@ class _Search:
 
     def __init__(self, problem: Problem, known: Schedule, seed: int) -> None:
         self.problem = problem
-        self.graph = SlotGraph(problem, slots_of(problem))
-        self.random = Random(seed)
+        self.graph = graph_of(problem, slots_of(problem))
+        self.work = work_of(self.graph)
+        self.rng = np.random.default_rng(seed)
         place = np.empty(problem.n, np.int64)
         place[problem.topological] = np.arange(problem.n)
         # Ties and rounding: a task of no seconds may share its start with a parent.
-        order = _parents_first(self.graph, np.lexsort((place, known.finish, known.start)).tolist())
-        slot: list[int] = lanes_of(problem, known).tolist()
-        self.best = _Solution(order, slot, [self.graph.seconds[i][s] for i, s in enumerate(slot)])
-        self.length = self.graph.measure_all(*self.best)
-        self.scale = sum(self.best.lasting) / problem.n
+        order = np.array(parents_first(self.graph, np.lexsort((place, known.finish, known.start)).tolist()))
+        slot = lanes_of(problem, known)
+        self.best = _solution(order, slot, self.graph.seconds[np.arange(problem.n), slot])
+        self.everything = Frame(
+            np.zeros(self.graph.seconds.shape[1]),
+            np.zeros(self.graph.seconds.shape[1]),
+            np.ones(problem.n, np.int64),
+        )
+        self.length = self._measure(self.best)
+        self.scale = float(self.best.lasting.mean())
+        self.chunk = _FIRST_CHUNK
+
+    def _measure(self, solution: Solution) -> float:
+        """The makespan of a solution of all tasks, whose times are set."""
+        return float(measure(self.graph, self.everything, solution, 0, len(solution.order) - 1))
 
     def run(self, deadline: float, rounds: int | None) -> None:
         """Anneal windows until the deadline, the number of rounds, or the lower bound."""
@@ -121,99 +121,72 @@ class _Search:
         """The first position of a window around a critical task, or around any."""
         if self.problem.n <= _WINDOW:
             return 0
-        order, start, tail = self.best.order, self.graph.start, self.graph.tail
-        nearly = self.length * (1 - 1e-9)
-        critical = [k for k, i in enumerate(order) if start[i] + tail[i] >= nearly]
-        centre = self.random.choice(critical) if self.random.random() < _CRITICAL else self.random.randrange(len(order))
-        return min(max(0, centre - _WINDOW // 2), len(order) - _WINDOW)
+        through = (self.best.start + self.best.tail)[self.best.order]
+        critical = np.flatnonzero(through >= self.length * (1 - 1e-9))
+        pool = critical if self.rng.random() < _CRITICAL else np.arange(self.problem.n)
+        return int(np.clip(self.rng.choice(pool) - _WINDOW // 2, 0, self.problem.n - _WINDOW))
 
     def _anneal(self, first: int, last: int, steps: int, deadline: float) -> int:
         """Anneal the tasks at positions ``first`` to ``last`` and keep the best; returns the number of steps done."""
-        before, inside, after = self.best.order[:first], self.best.order[first:last], self.best.order[last:]
-        self.graph.enter(before, inside, after, self.best.slot)
-        start = best = _Solution(inside, self.best.slot, self.best.lasting)
+        order = self.best.order
+        frame = self._frame(first, last)
+        now, best, trial = (_copied(self.best, order[first:last]) for _ in range(3))
+        through = float((now.start + now.tail)[now.order].max())
+        lengths = np.array([through, through])
         target = self.problem.bound[0] * (1 + 1e-12)
-        self._accept(start, self.graph.measure(*start))
-        shortest = self.now_length
         step = 0
-        for step in range(1, steps + 1):
-            if (
-                self._step(self.scale * _WARM * (_COLD / _WARM) ** (step / steps))
-                and self.now_length < shortest * _LESS
-            ):
-                best, shortest = self.now, self.now_length
-            if shortest <= target or (step % 8 == 0 and time.monotonic() >= deadline):
-                break
-        self.best = _Solution(before + best.order + after, best.slot, best.lasting)
-        self.length = self.graph.measure_all(*self.best)
+        while step < steps and lengths[1] > target and (step == 0 or time.monotonic() < deadline):
+            begun, until = time.monotonic(), min(steps, step + self.chunk)
+            step = int(
+                anneal(
+                    self.graph,
+                    frame,
+                    now,
+                    best,
+                    trial,
+                    lengths,
+                    self.work,
+                    self.rng,
+                    (step, until, steps),
+                    self.scale,
+                    target,
+                )
+            )
+            self.chunk = _next_chunk(self.chunk, time.monotonic() - begun)
+        copy_into(Solution(np.concatenate([order[:first], best.order, order[last:]]), *best[1:]), self.best)
+        self.length = self._measure(self.best)
         return step
 
-    def _step(self, heat: float) -> bool:
-        """Take some tasks out and put them back; whether the heat let the result become the current solution."""
-        random = self.random.random
-        limit = self.now_length - heat * math.log(1.0 - random())
-        order, slot, lasting = self.now.order[:], self.now.slot[:], self.now.lasting[:]
-        out = self._pick()
-        for i in out:
-            slot[i], lasting[i] = OUT, self.graph.least[i]
-        self.graph.recall(self.start, self.head, self.tail)
-        places = [order.index(i) for i in out]
-        length = self.graph.measure(order, slot, lasting, min(places), max(places))
-        for i in out:
-            path, where = self.graph.put_back(i, order, slot, lasting, heat * _BLUR, self._uniform)
-            if length > limit or path > limit:
-                return False
-            length = self.graph.measure(order, slot, lasting, where, where)
-        if length <= limit:
-            self._accept(_Solution(order, slot, lasting), length)
-        return length <= limit
-
-    def _uniform(self) -> float:
-        return 1.0 - self.random.random()
-
-    def _accept(self, solution: _Solution, length: float) -> None:
-        """Make the solution that was measured last the current one. Its lists, and these, are never changed afterwards."""
-        self.now, self.now_length = solution, length
-        self.start, self.head, self.tail = self.graph.start, self.graph.head, self.graph.tail
-        nearly, start, tail = length * (1 - 1e-9), self.start, self.tail
-        self.critical = [i for i in solution.order if start[i] + tail[i] >= nearly]
-
-    def _pick(self) -> list[int]:
-        """A task, four times in five a critical one, and up to seven that run near it; about longest first."""
-        random, start, head = self.random.random, self.start, self.head
-        pool = self.critical if random() < _CRITICAL else self.now.order
-        first = pool[int(random() * len(pool))]
-        count = int(random() * _MOST_OUT)
-        if not count:
-            return [first]
-        middle, reach = (start[first] + head[first]) / 2, self.now_length * _STRETCH
-        early, late = middle - reach, middle + reach
-        near = [i for i in self.now.order if start[i] < late and head[i] > early and i != first]
-        out = [first, *self.random.sample(near, min(count, len(near)))]
-        rank = {i: -self.graph.least[i] * (0.5 + random()) for i in out}
-        return sorted(out, key=rank.__getitem__)
+    def _frame(self, first: int, last: int) -> Frame:
+        """What surrounds the tasks at positions ``first`` to ``last`` of the best solution."""
+        slots = self.graph.seconds.shape[1]
+        frame = Frame(np.zeros(slots), np.zeros(slots), np.zeros(self.problem.n, np.int64))
+        best = self.best
+        frame.inside[best.order[first:last]] = 1
+        for i in best.order[:first]:
+            frame.free[best.slot[i]] = best.head[i]
+        for i in best.order[last:][::-1]:
+            frame.left[best.slot[i]] = best.tail[i]
+        return frame
 
     def schedule(self) -> Schedule:
         """The best solution as a schedule."""
-        self.graph.measure_all(*self.best)
-        worker = np.array([self.graph.worker[s] for s in self.best.slot], np.int32)
-        return Schedule(worker, np.array(self.graph.start), np.array(self.graph.head))
+        return Schedule(self.graph.worker[self.best.slot].astype(np.int32), self.best.start, self.best.head)
 
 
-def _parents_first(graph: SlotGraph, order: list[int]) -> list[int]:
-    """``order`` with every task moved behind its parents, otherwise kept."""
-    placed = [False] * graph.n
-    result: list[int] = []
-    for i in order:
-        stack = [i]
-        while stack:
-            at = stack[-1]
-            waiting = [p for p, _, _ in graph.parents[at] if not placed[p]]
-            if waiting:
-                stack += waiting
-                continue
-            stack.pop()
-            if not placed[at]:
-                placed[at] = True
-                result.append(at)
-    return result
+def _copied(solution: Solution, order: Ints) -> Solution:
+    """A copy of which only the tasks in ``order`` may change."""
+    _, slot, lasting, start, head, tail = solution
+    return Solution(order.copy(), slot.copy(), lasting.copy(), start.copy(), head.copy(), tail.copy())
+
+
+def _solution(order: Ints, slot: Ints, lasting: Floats) -> Solution:
+    """A solution whose times are not measured yet."""
+    return Solution(order, slot, lasting, *(np.zeros(len(slot)) for _ in range(3)))
+
+
+def _next_chunk(chunk: int, seconds: float) -> int:
+    """How many steps to make before the next look at the clock."""
+    if seconds > 2 * _CHUNK_SECONDS:
+        return max(1, chunk // 2)
+    return min(_MOST_CHUNK, chunk * 2) if seconds < _CHUNK_SECONDS / 2 else chunk

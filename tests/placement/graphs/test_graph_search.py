@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,12 +11,13 @@ from partitioner.model import Edges, SubTasks, Worker, Workers
 from partitioner.placement.auto import Auto
 from partitioner.placement.base import NEVER
 from partitioner.placement.check import violations
+from partitioner.placement.graph_kernel import OUT, Frame, Solution, measure, put_back
 from partitioner.placement.graph_search import GraphSearch
 from partitioner.placement.heft import Heft
 from partitioner.placement.objectives import objective_of
 from partitioner.placement.problem import Problem
 from partitioner.placement.sequence import slots_of
-from partitioner.placement.slot_graph import OUT, SlotGraph
+from partitioner.placement.slot_graph import graph_of, work_of
 
 SPEEDS = (1.0, 1.0, 2.0, 4.0)
 
@@ -116,16 +121,18 @@ def test_hard_deadlines_come_before_the_makespan() -> None:
 @given(st.integers(0, 10_000), st.integers(0, 29), st.sampled_from([0.0, 4.0]))
 def test_the_length_of_a_reinsertion_is_what_it_turns_out_to_be(seed: int, v: int, moved: float) -> None:
     problem = Problem(graph(seed, moved=moved), workers(), bandwidth=1.0)
-    kernel = SlotGraph(problem, slots_of(problem))
-    order = problem.topological.tolist()
-    slot = np.random.default_rng(seed).integers(0, len(SPEEDS), problem.n).tolist()
-    lasting = [kernel.seconds[i][s] for i, s in enumerate(slot)]
-    before = kernel.measure_all(order, slot, lasting)
+    kernel = graph_of(problem, slots_of(problem))
+    frame = Frame(np.zeros(len(SPEEDS)), np.zeros(len(SPEEDS)), np.ones(problem.n, np.int64))
+    rng = np.random.default_rng(seed)
+    slot = rng.integers(0, len(SPEEDS), problem.n)
+    lasting = kernel.seconds[np.arange(problem.n), slot]
+    solution = Solution(problem.topological.copy(), slot, lasting, *(np.zeros(problem.n) for _ in range(3)))
+    before = measure(kernel, frame, solution, 0, problem.n - 1)
     slot[v], lasting[v] = OUT, kernel.least[v]
-    others = kernel.measure_all(order, slot, lasting)
-    path, where = kernel.put_back(v, order, slot, lasting, 0.0, lambda: 0.5)
-    partly = kernel.measure(order, slot, lasting, where, where)
-    after = kernel.measure_all(order, slot, lasting)
+    others = measure(kernel, frame, solution, 0, problem.n - 1)
+    path, where = put_back(kernel, frame, solution, v, 0.0, rng, work_of(kernel))
+    partly = measure(kernel, frame, solution, where, where)
+    after = measure(kernel, frame, solution, 0, problem.n - 1)
     assert after == pytest.approx(max(others, path))
     assert partly == pytest.approx(after)
     assert after <= before * (1 + 1e-9)
@@ -145,5 +152,31 @@ def test_what_is_too_large_is_refused(tasks: int, workers: int, message: str) ->
 def test_implied_dependencies_are_dropped() -> None:
     edges = Edges(np.array([0, 1, 0, 0]), np.array([1, 2, 2, 3]), np.array([0.0, 0, 0, 2]), np.zeros(4))
     problem = Problem(SubTasks.build(np.ones(4), edges=edges), Workers.identical(2))
-    kernel = SlotGraph(problem, slots_of(problem))
-    assert kernel.parents == [[], [(0, 0.0, 0.0)], [(1, 0.0, 0.0)], [(0, 2.0, 0.0)]]
+    kernel = graph_of(problem, slots_of(problem))
+    assert kernel.parent_offset.tolist() == [0, 0, 1, 2, 3]
+    assert kernel.parent.tolist() == [0, 1, 0]
+    assert kernel.parent_delay.tolist() == [0.0, 0.0, 2.0]
+
+
+def test_compiled_and_plain_searches_find_the_same_plan() -> None:
+    program = (
+        "import numpy as np\n"
+        "from partitioner.model import Edges, SubTasks, Workers\n"
+        "from partitioner.placement.graph_search import GraphSearch\n"
+        "edges = Edges(np.arange(0, 18), np.arange(2, 20), np.zeros(18), np.zeros(18))\n"
+        "tasks = SubTasks.build(np.arange(20) % 7 + 1.0, edges=edges)\n"
+        "plan = GraphSearch(rounds=50).place(tasks, Workers.identical(3), seed=3, time_limit=60.0)\n"
+        "print(plan.worker.tolist(), plan.start.tolist())\n"
+    )
+    compiled, plain = (
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "NUMBA_DISABLE_JIT": disabled},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
+        for disabled in ("0", "1")
+    )
+    assert compiled == plain != ""
