@@ -69,6 +69,7 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         round_robin="RoundRobin",
         sjf="Sjf",
         sufferage="Sufferage",
+        time_indexed="TimeIndexed@solver",
         urgent="Urgent",
     ),
     "costs": _files(

@@ -30,6 +30,7 @@ _FIRST_SEARCH = "local_search"
 _EARLY = 0.15
 _MOST_ROUNDS = 1_000
 _LEAST_TURN = 0.1
+_SHORT_TURNS = 0.25
 _GRAPH_TASKS_PER_SECOND = 100
 _MOST_FOR_GRAPHS = 14.0
 
@@ -134,17 +135,24 @@ class _Portfolio:
             self._try(registry.load("placements", name)(), self.deadline)
 
     def run_searches(self) -> None:
-        """Searches share what is left after a part for exact methods; whoever stops early leaves its time to the next."""
+        """A turn for each search and exact method; of task graphs many are settled by short turns that come first."""
         searches = self._members("search")
         searches.sort(key=lambda a: (a.name != _FIRST_SEARCH, a.name != "hybrid", a.name))
         turns = [*searches, *self._members("exact")]
+        if self.problem.has_edges:
+            now = time.monotonic()
+            self._run_turns(turns, now + _SHORT_TURNS * (self.deadline - now), self.seed)
+        self._run_turns(turns, self.deadline, self.seed + _MOST_ROUNDS)
+        self._use_the_rest(searches)
+
+    def _run_turns(self, turns: list[Algorithm], until: float, seed: int) -> None:
+        """The time is divided by the shares; whoever stops early leaves its time to the next."""
         for k, algorithm in enumerate(turns):
-            if self._over(algorithm.name, 0.0, self.deadline):
+            if self._over(algorithm.name, 0.0, until):
                 continue
             now = time.monotonic()
             parts = sum(a.share(self.problem) for a in turns[k:])
-            self._try(algorithm, now + (self.deadline - now) * algorithm.share(self.problem) / parts)
-        self._use_the_rest(searches)
+            self._try(algorithm, now + (until - now) * algorithm.share(self.problem) / parts, seed=seed)
 
     def _use_the_rest(self, searches: list[Algorithm]) -> None:
         """Searches in turn from the best plan, each time with another seed, while there is time and they use it."""
@@ -165,11 +173,13 @@ class _Portfolio:
     def _over(self, name: str, expected: float, until: float) -> bool:
         """Whether ``name`` must do without a turn; notes why."""
         if self._done():
-            self.skipped[name] = "plan proven optimal"
+            why = "plan proven optimal"
         elif time.monotonic() + expected > until:
-            self.skipped[name] = "time budget"
+            why = "time budget"
         else:
             return False
+        if name not in self.figures:
+            self.skipped[name] = why
         return True
 
     def _members(self, role: str) -> list[Algorithm]:
@@ -202,7 +212,8 @@ class _Portfolio:
             if self.best is None or algorithm.role == "list":
                 found = algorithm.solve(self.problem, self.objective, seed, until)
             else:
-                found = algorithm.improve(self.problem, self.best, self.objective, seed, until)
+                known = replace(self.best, bound=self.bound)
+                found = algorithm.improve(self.problem, known, self.objective, seed, until)
         except (ConfigError, InfeasiblePlan) as error:
             if isinstance(error, InfeasiblePlan) and self.best is None:
                 raise

@@ -42,6 +42,10 @@ class CpSat(Algorithm):
     anytime = True
     default_seconds = 10.0
 
+    def share(self, problem: Problem) -> float:
+        """Less on task graphs over slots: it ends soon there, or not at all."""
+        return 2.5 if problem.has_edges and problem.slots is not None else 3.0
+
     def refusals(self, problem: Problem) -> list[str]:
         """As declared, and by the size of the model."""
         pairs = problem.n * problem.m
@@ -71,7 +75,7 @@ def _solve_intervals(problem: Problem, objective: Objective, hint: Schedule, see
         [problem.matrix, problem.parents.delay, problem.parents.transfer, problem.release, problem.deadline], longest
     )
     built = IntervalModel(problem, ticks, ticks.up(longest), needs_workers_apart(objective))
-    least = ticks.up(problem.bound[0] * (1 - 1e-9)) if ticks.exact else 0
+    least = ticks.up(max(problem.bound[0], hint.bound) * (1 - 1e-9)) if ticks.exact else 0
     built.model.minimize(cost_expression(built, objective, built.add_makespan(least)))
     if ranking(problem, hint, objective)[0] == 0:
         built.add_hint(hint)

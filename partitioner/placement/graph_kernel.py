@@ -23,6 +23,7 @@ try:
 except ImportError:
     numba = None  # type: ignore[assignment,unused-ignore]
 
+compiled = numba is not None
 OUT = -1
 MOST_OUT = 8
 STRETCH = 0.15

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
 from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
-from partitioner.placement.graph_kernel import Frame, Solution, anneal, copy_into, measure
+from partitioner.placement.graph_kernel import Frame, Solution, anneal, compiled, copy_into, measure
 from partitioner.placement.list_search import search_lists
 from partitioner.placement.local_search import lanes_of
 from partitioner.placement.objectives import Objective
@@ -24,6 +27,7 @@ _FIRST_CYCLE = 1_000
 _WINDOW = 160
 _FOR_SOLVER = 300
 _WINDOW_STEPS = 400
+_MOST_THREADS = 4
 _FIRST_CHUNK, _MOST_CHUNK = 8, 100_000
 _CHUNK_SECONDS = 0.01
 
@@ -72,17 +76,46 @@ class GraphSearch(Algorithm):
         one_by_one = problem.slots is not None and not problem.uses_gpu.any()
         if not (one_by_one and objective.is_makespan) or problem.hard.any():
             return search_lists(problem, known, objective, seed, deadline, self.rounds)
-        search = _Search(problem, known, seed)
-        search.run(deadline, self.rounds)
-        found = search.schedule()
+        shared = _Shared(max(problem.bound[0], known.bound))
+        searches = [_Search(problem, known, (seed, k), shared) for k in range(self._threads())]
+        with ThreadPoolExecutor(len(searches)) as pool:
+            for ended in [pool.submit(search.run, deadline, self.rounds) for search in searches]:
+                ended.result()
+        found = min(searches, key=lambda search: search.length).schedule()
         return found if found.makespan < known.makespan else known
+
+    def _threads(self) -> int:
+        """Independent searches at once: one where the steps are counted, or where threads would wait for each other."""
+        if self.rounds is not None or not compiled:
+            return 1
+        return min(_MOST_THREADS, os.cpu_count() or 1)
+
+
+class _Shared:
+    """The best solution of all threads, and the makespan at which they may stop."""
+
+    def __init__(self, target: float) -> None:
+        self.target = target * (1 + 1e-12)
+        self.length = math.inf
+        self.best: Solution | None = None
+        self._lock = threading.Lock()
+
+    def exchange(self, best: Solution, length: float) -> tuple[Solution, float]:
+        """Hand in a solution and get the better of it and the shared one, as a copy of one's own."""
+        with self._lock:
+            if self.best is None or length < self.length:
+                self.best, self.length = _copied(best, best.order), length
+            if length == self.length:
+                return best, length
+            return _copied(self.best, self.best.order), self.length
 
 
 class _Search:
     """The best solution so far, and the annealing of one window of it."""
 
-    def __init__(self, problem: Problem, known: Schedule, seed: int) -> None:
+    def __init__(self, problem: Problem, known: Schedule, seed: tuple[int, int], shared: _Shared) -> None:
         self.problem = problem
+        self.shared = shared
         self.graph = graph_of(problem, slots_of(problem))
         self.work = work_of(self.graph)
         self.rng = np.random.default_rng(seed)
@@ -106,16 +139,21 @@ class _Search:
         return float(measure(self.graph, self.everything, solution, 0, len(solution.order) - 1))
 
     def run(self, deadline: float, rounds: int | None) -> None:
-        """Anneal windows until the deadline, the number of rounds, or the lower bound."""
+        """Anneal windows until the deadline, the number of rounds, or the target, here or in another thread."""
         left = math.inf if rounds is None else float(rounds)
         steps = _FIRST_CYCLE if self.problem.n <= _WINDOW else _WINDOW_STEPS
         turns, windows = 0, max(1, 2 * self.problem.n // _WINDOW)
-        while left > 0 and time.monotonic() < deadline and self.length > self.problem.bound[0] * (1 + 1e-12):
+        while left > 0 and not self._over(deadline):
             first = self._window()
             left -= self._anneal(first, first + _WINDOW, int(min(steps, left)), deadline)
+            self.best, self.length = self.shared.exchange(self.best, self.length)
             turns += 1
             if turns % windows == 0:
                 steps *= 2
+
+    def _over(self, deadline: float) -> bool:
+        """Whether time is up or somebody met the target."""
+        return min(self.length, self.shared.length) <= self.shared.target or time.monotonic() >= deadline
 
     def _window(self) -> int:
         """The first position of a window around a critical task, or around any."""
@@ -133,9 +171,8 @@ class _Search:
         now, best, trial = (_copied(self.best, order[first:last]) for _ in range(3))
         through = float((now.start + now.tail)[now.order].max())
         lengths = np.array([through, through])
-        target = self.problem.bound[0] * (1 + 1e-12)
         step = 0
-        while step < steps and lengths[1] > target and (step == 0 or time.monotonic() < deadline):
+        while step < steps and lengths[1] > self.shared.target and (step == 0 or not self._over(deadline)):
             begun, until = time.monotonic(), min(steps, step + self.chunk)
             step = int(
                 anneal(
@@ -149,7 +186,7 @@ class _Search:
                     self.rng,
                     (step, until, steps),
                     self.scale,
-                    target,
+                    self.shared.target,
                 )
             )
             self.chunk = _next_chunk(self.chunk, time.monotonic() - begun)

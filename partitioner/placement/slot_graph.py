@@ -11,7 +11,7 @@ from partitioner.placement.problem import Problem, Slots
 
 def graph_of(problem: Problem, slots: Slots) -> Graph:
     """The tables of a problem. Dependencies that wait for nothing and that others imply are left out."""
-    parents = _without_implied(problem)
+    parents = without_implied(problem)
     of = np.repeat(np.arange(problem.n), np.diff(parents.offset))
     children = links(problem.n, parents.task, of, parents.delay, parents.transfer)
     seconds = np.ascontiguousarray(problem.matrix[:, slots.group])
@@ -34,7 +34,7 @@ def work_of(graph: Graph) -> Work:
     return Work(np.zeros(n), *ints, *per_slot, np.zeros(MOST_OUT, np.int64), np.zeros(MOST_OUT))
 
 
-def _without_implied(problem: Problem) -> Links:
+def without_implied(problem: Problem) -> Links:
     """Parents of each task, less the ones that wait for nothing and come before another parent anyway."""
     position = {i: k for k, i in enumerate(problem.topological.tolist())}
     above = [0] * problem.n

@@ -24,7 +24,7 @@ class Ticks:
     def down(self, seconds: Floats) -> Ints:
         """int64 ticks, rounded down where they are not whole, so that bounds of the ticks are bounds of the seconds."""
         scaled = seconds * self.per_second
-        return np.floor(scaled + _ROUND).astype(np.int64)
+        return np.floor(scaled + _ROUND if self.exact else scaled).astype(np.int64)
 
     def up(self, seconds: float) -> int:
         """Ticks of one moment, rounded up where they are not whole."""

@@ -1,0 +1,132 @@
+"""A strong lower bound for task graphs: the time-indexed linear relaxation, solved for one makespan after another."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.objectives import Objective
+from partitioner.placement.problem import Problem
+from partitioner.placement.seeds import start_plans
+from partitioner.placement.ticks import Ticks, ticks_of
+from partitioner.placement.time_indexed_model import TimeIndexedModel
+from partitioner.placement.windows import Whole, in_ticks
+
+_MOST_PAIRS = 20_000
+_FOR_AUTO = 600
+_LEAST_EXCESS = 1e-6
+_FINEST = 100_000.0
+_COLUMNS, _SECONDS = 7_000, 2.0
+_PROBES = 4
+_MOST_COLUMNS = 60_000
+_MOST_LOST = 0.1
+
+
+class TimeIndexed(Algorithm):
+    """Bisect for the least makespan that the relaxation allows, in ticks in which all times are whole where that is few.
+
+    The relaxation knows the dependencies, their delays, releases and the capacity of each group of equal workers at
+    every tick; of transfers it knows nothing. Where the time is short for its size the ticks are coarser.
+    """
+
+    name = "time_indexed"
+    role = "exact"
+    supports = EVERYTHING
+    guarantee = "a proven bound; the plan is the best of the quick rules, never worse than HEFT"
+    complexity = "some linear programmes of up to n G T variables: G kinds of workers, T ticks"
+    source = "Christofides, Alvarez-Valdes and Tamarit 1987, https://doi.org/10.1016/0377-2217(87)90240-2"
+    anytime = True
+    default_seconds = 60.0
+
+    def refusals(self, problem: Problem) -> list[str]:
+        """As declared, and by size."""
+        found = super().refusals(problem)
+        if problem.n * problem.groups > _MOST_PAIRS:
+            found.append(f"{problem.n * problem.groups} pairs of tasks and worker kinds (its limit is {_MOST_PAIRS})")
+        return found
+
+    def share(self, problem: Problem) -> float:
+        """Only for task graphs, where the other bounds see either paths or work, and small ones."""
+        if not problem.has_edges or problem.n * problem.groups > _FOR_AUTO:
+            return 0.0
+        return 1.0 if problem.slots is None else 5.0
+
+    def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
+        """See ``Algorithm.solve``."""
+        return self.improve(problem, start_plans(problem, objective, deadline)[0], objective, seed, deadline)
+
+    def improve(self, problem: Problem, known: Schedule, objective: Objective, seed: int, deadline: float) -> Schedule:
+        """The known plan, with a bound on the makespan where that is the objective."""
+        if not objective.is_makespan:
+            return known
+        bound = makespan_bound(problem, known.makespan, deadline, known.bound)
+        return replace(known, bound=bound, notes={"bound_by": "time-indexed relaxation"})
+
+
+def makespan_bound(problem: Problem, known: float, deadline: float, proven: float = 0.0) -> float:
+    """Seconds that no plan goes below, at least ``proven``; ``known`` is the makespan of some plan."""
+    proven = max(proven, problem.bound[0])
+    left = deadline - time.monotonic()
+    whole = _in_fitting_ticks(problem, proven, known, left) if left > 0 else None
+    if whole is None:
+        return proven
+    low, high = _range(whole, proven, known)
+    cost = _SECONDS
+    while low < high:
+        begun = time.monotonic()
+        makespan = _probe(whole, low, high, _affordable(deadline - begun, cost))
+        if makespan is None:
+            break
+        model = TimeIndexedModel(whole, makespan)
+        excess = model.excess(deadline)
+        if excess is None:
+            break
+        cost = (time.monotonic() - begun) * (_COLUMNS / model.columns) ** 2
+        if excess > _LEAST_EXCESS:
+            low = makespan + 1
+        else:
+            high = makespan
+    return max(proven, min(known, whole.ticks.seconds(low)))
+
+
+def _range(whole: Whole, proven: float, known: float) -> tuple[int, int]:
+    """Ticks: no plan ends before the first, one ends at the second."""
+    low = whole.ticks.up(proven) if whole.ticks.exact else int(whole.ticks.down(np.asarray(proven)))
+    return max(whole.bound, low), int(whole.ticks.down(np.asarray(known)))
+
+
+def _affordable(seconds: float, cost: float) -> float:
+    """How many columns a model may have, if one of 7,000 takes ``cost`` seconds and the time grows with the square."""
+    return min(_MOST_COLUMNS, _COLUMNS * math.sqrt(max(0.0, seconds) / cost))
+
+
+def _probe(whole: Whole, low: int, high: int, most: float) -> int | None:
+    """The next makespan to try, with no more than ``most`` columns; None where even the lowest has more.
+
+    Nearer to the lower end, where models are smaller and refuted ones raise the bound.
+    """
+    makespan = low + max(0, high - low - 1) // 3
+    while makespan > low and whole.slack(makespan) > most:
+        makespan = (low + makespan) // 2
+    return makespan if whole.slack(makespan) <= most else None
+
+
+def _in_fitting_ticks(problem: Problem, proven: float, known: float, left: float) -> Whole | None:
+    """The problem in exact ticks where a model is solved in the seconds ``left``, else in as many ticks as allow some.
+
+    None where the ticks would be so coarse that rounding down costs more than the relaxation gains.
+    """
+    exact = ticks_of([problem.matrix, problem.parents.delay, problem.release], known, _FINEST)
+    whole = in_ticks(problem, exact)
+    low, high = _range(whole, proven, known)
+    if exact.exact and _probe(whole, low, high, _affordable(left, _SECONDS)) is not None:
+        return whole
+    slack = max(1, whole.slack(low + (high - low) // 3))
+    ticks = Ticks(exact.per_second * min(1.0, _affordable(left / _PROBES, _SECONDS) / slack), False)
+    whole = in_ticks(problem, ticks)
+    kept = whole.shortest.sum() / (problem.fastest.sum() * ticks.per_second)
+    return whole if kept >= 1 - _MOST_LOST else None
