@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from partitioner.model import SubTasks
 from partitioner.model.data import Floats, Ints
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Links:
+class Links(NamedTuple):
     """Neighbours of each task in one direction: those of i are ``task[offset[i]:offset[i + 1]]``.
 
     ``delay`` seconds always wait between the two; ``transfer`` seconds more when they run on different workers.

@@ -17,13 +17,14 @@ from typing import Any, NamedTuple, TypeVar, cast
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
+from partitioner.placement.graph import Links
 
 try:
     import numba
 except ImportError:
     numba = None  # type: ignore[assignment,unused-ignore]
 
-compiled = numba is not None
+compiled = numba is not None and not getattr(numba.config, "DISABLE_JIT", False)
 OUT = -1
 MOST_OUT = 8
 STRETCH = 0.15
@@ -35,15 +36,26 @@ LESS = 1 - 1e-12
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def _compiled(function: _F) -> _F:
+def _jit(function: _F, inline: str) -> _F:
     if numba is None:
         return function
-    kernel: Any = numba.njit(cache=True, nogil=True)(function)  # the first use ever takes some seconds to compile
+    # The first use ever takes some seconds to compile.
+    options: dict[str, Any] = {"cache": True, "nogil": True, "inline": inline}
+    kernel: Any = numba.njit(**options)(function)
     return cast(_F, kernel)
 
 
+def _compiled(function: _F) -> _F:
+    return _jit(function, "never")
+
+
+def _inlined(function: _F) -> _F:
+    """For a small function with large tuples as arguments: a call would count the references of every array in them."""
+    return _jit(function, "always")
+
+
 class Graph(NamedTuple):
-    """A task graph on S slots. Links of task i are rows ``offset[i]`` to ``offset[i + 1]`` of the other three arrays.
+    """A task graph on S slots.
 
     ``seconds`` float64[n, S], infinity where a task cannot run; ``least`` and ``release`` float64[n]; ``worker`` int64[S].
     """
@@ -52,14 +64,8 @@ class Graph(NamedTuple):
     least: Floats
     release: Floats
     worker: Ints
-    parent_offset: Ints
-    parent: Ints
-    parent_delay: Floats
-    parent_transfer: Floats
-    child_offset: Ints
-    child: Ints
-    child_delay: Floats
-    child_transfer: Floats
+    parents: Links
+    children: Links
     moves: bool
 
 
@@ -99,6 +105,23 @@ class Frame(NamedTuple):
     inside: Ints
 
 
+@_inlined
+def _longest_wait(g: Graph, s: Solution, links: Links, seconds: Floats, v: int, here: int, least: float) -> float:
+    """The largest of ``least`` and the ``seconds`` of each task linked to v with its delay, v being on slot ``here``.
+
+    Plus the transfer, where the other task is on another worker; none where either is out.
+    """
+    most = least
+    for e in range(links.offset[v], links.offset[v + 1]):
+        other = links.task[e]
+        wait = seconds[other] + links.delay[e]
+        if links.transfer[e] > 0.0 and here >= 0 and s.slot[other] >= 0 and g.worker[here] != g.worker[s.slot[other]]:
+            wait += links.transfer[e]
+        if wait > most:
+            most = wait
+    return most
+
+
 @_compiled
 def set_heads(g: Graph, f: Frame, s: Solution, first: int) -> None:
     """Starts and heads of the tasks from position ``first`` on; those before it are right already."""
@@ -110,16 +133,8 @@ def set_heads(g: Graph, f: Frame, s: Solution, first: int) -> None:
     for at in range(first, len(s.order)):
         i = s.order[at]
         here = s.slot[i]
-        begin = g.release[i]
-        if here >= 0 and free[here] > begin:
-            begin = free[here]
-        for e in range(g.parent_offset[i], g.parent_offset[i + 1]):
-            p = g.parent[e]
-            ready = s.head[p] + g.parent_delay[e]
-            if g.parent_transfer[e] > 0.0 and here >= 0 and s.slot[p] >= 0 and g.worker[here] != g.worker[s.slot[p]]:
-                ready += g.parent_transfer[e]
-            if ready > begin:
-                begin = ready
+        begin = max(g.release[i], free[here]) if here >= 0 else g.release[i]
+        begin = _longest_wait(g, s, g.parents, s.head, i, here, begin)
         s.start[i] = begin
         s.head[i] = begin + s.lasting[i]
         if here >= 0:
@@ -137,14 +152,7 @@ def set_tails(g: Graph, f: Frame, s: Solution, last: int) -> None:
     for at in range(last, -1, -1):
         i = s.order[at]
         here = s.slot[i]
-        rest = left[here] if here >= 0 else 0.0
-        for e in range(g.child_offset[i], g.child_offset[i + 1]):
-            c = g.child[e]
-            after = s.tail[c] + g.child_delay[e]
-            if g.child_transfer[e] > 0.0 and here >= 0 and s.slot[c] >= 0 and g.worker[here] != g.worker[s.slot[c]]:
-                after += g.child_transfer[e]
-            if after > rest:
-                rest = after
+        rest = _longest_wait(g, s, g.children, s.tail, i, here, left[here] if here >= 0 else 0.0)
         s.tail[i] = rest + s.lasting[i]
         if here >= 0:
             left[here] = s.tail[i]
@@ -185,32 +193,6 @@ def sort_by_time(s: Solution, key: Floats) -> None:
 
 
 @_compiled
-def _ready(g: Graph, s: Solution, v: int, here: int) -> float:
-    """When task v could start on slot ``here``, as far as its parents and its release go."""
-    begin: float = g.release[v]
-    for e in range(g.parent_offset[v], g.parent_offset[v + 1]):
-        p = g.parent[e]
-        ready = s.head[p] + g.parent_delay[e]
-        if g.parent_transfer[e] > 0.0 and s.slot[p] >= 0 and g.worker[here] != g.worker[s.slot[p]]:
-            ready += g.parent_transfer[e]
-        begin = max(begin, ready)
-    return begin
-
-
-@_compiled
-def _rest(g: Graph, s: Solution, v: int, here: int) -> float:
-    """Seconds from the end of task v on slot ``here`` to the end of everything that waits for it, by its children."""
-    rest = 0.0
-    for e in range(g.child_offset[v], g.child_offset[v + 1]):
-        c = g.child[e]
-        after = s.tail[c] + g.child_delay[e]
-        if g.child_transfer[e] > 0.0 and s.slot[c] >= 0 and g.worker[here] != g.worker[s.slot[c]]:
-            after += g.child_transfer[e]
-        rest = max(rest, after)
-    return rest
-
-
-@_compiled
 def _hole_limits(g: Graph, f: Frame, s: Solution, v: int, w: Work) -> tuple[int, int]:
     """Take v from the order; the positions after its last parent and before its first child among the others.
 
@@ -225,12 +207,12 @@ def _hole_limits(g: Graph, f: Frame, s: Solution, v: int, w: Work) -> tuple[int,
         s.order[k] = s.order[k + 1]
         w.place[s.order[k]] = k
     first, last = 0, count
-    for e in range(g.parent_offset[v], g.parent_offset[v + 1]):
-        p = g.parent[e]
+    for e in range(g.parents.offset[v], g.parents.offset[v + 1]):
+        p = g.parents.task[e]
         if f.inside[p] and w.place[p] >= first:
             first = w.place[p] + 1
-    for e in range(g.child_offset[v], g.child_offset[v + 1]):
-        c = g.child[e]
+    for e in range(g.children.offset[v], g.children.offset[v + 1]):
+        c = g.children.task[e]
         if f.inside[c] and w.place[c] < last:
             last = w.place[c]
     w.heads[:] = f.free
@@ -259,7 +241,8 @@ def put_back(
     slots = len(g.worker)
     for here in range(slots):
         if here == 0 or g.moves:
-            ready, rest = _ready(g, s, v, here), _rest(g, s, v, here)
+            ready = _longest_wait(g, s, g.parents, s.head, v, here, g.release[v])
+            rest = _longest_wait(g, s, g.children, s.tail, v, here, 0.0)
         w.ready[here], w.rest[here] = ready, rest
     best, path, where, on = inf, inf, last, 0
     for at in range(first, last + slots):

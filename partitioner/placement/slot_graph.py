@@ -20,8 +20,8 @@ def graph_of(problem: Problem, slots: Slots) -> Graph:
         seconds.min(axis=1),
         np.maximum(problem.release, 0.0),
         slots.worker.astype(np.int64),
-        *(parents.offset, parents.task, parents.delay, parents.transfer),
-        *(children.offset, children.task, children.delay, children.transfer),
+        parents,
+        children,
         bool(parents.transfer.any()),
     )
 
@@ -64,7 +64,7 @@ def parents_first(graph: Graph, order: list[int]) -> list[int]:
         stack = [i]
         while stack:
             at = stack[-1]
-            parents = graph.parent[graph.parent_offset[at] : graph.parent_offset[at + 1]].tolist()
+            parents = graph.parents.of(at).tolist()
             waiting = [p for p in parents if not placed[p]]
             if waiting:
                 stack += waiting

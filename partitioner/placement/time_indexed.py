@@ -17,7 +17,8 @@ from partitioner.placement.time_indexed_model import TimeIndexedModel
 from partitioner.placement.windows import Whole, in_ticks
 
 _MOST_PAIRS = 20_000
-_FOR_AUTO = 600
+_FOR_AUTO = 4_000
+_WINDOW_SECONDS = 2e-6
 _LEAST_EXCESS = 1e-6
 _FINEST = 100_000.0
 _COLUMNS, _SECONDS = 7_000, 2.0
@@ -63,18 +64,19 @@ class TimeIndexed(Algorithm):
         """The known plan, with a bound on the makespan where that is the objective."""
         if not objective.is_makespan:
             return known
-        bound = makespan_bound(problem, known.makespan, deadline, known.bound)
-        return replace(known, bound=bound, notes={"bound_by": "time-indexed relaxation"})
+        bound, which = makespan_bound(problem, known.makespan, deadline, known.bound)
+        return replace(known, bound=bound, notes={"bound_by": which})
 
 
-def makespan_bound(problem: Problem, known: float, deadline: float, proven: float = 0.0) -> float:
-    """Seconds that no plan goes below, at least ``proven``; ``known`` is the makespan of some plan."""
-    proven = max(proven, problem.bound[0])
+def makespan_bound(problem: Problem, known: float, deadline: float, proven: float = 0.0) -> tuple[float, str]:
+    """Seconds that no plan goes below, at least ``proven``, and by what; ``known`` is the makespan of some plan."""
+    found = _higher(problem.bound, proven, "what was known")
     left = deadline - time.monotonic()
-    whole = _in_fitting_ticks(problem, proven, known, left) if left > 0 else None
-    if whole is None:
-        return proven
-    low, high = _range(whole, proven, known)
+    if left <= _WINDOW_SECONDS * problem.n**2:
+        return found
+    whole = _in_fitting_ticks(problem, found[0], known, left)
+    low, high = _range(whole, found[0], known)
+    found = _higher(found, min(known, whole.ticks.seconds(low)), "work before and after each task")
     cost = _SECONDS
     while low < high:
         begun = time.monotonic()
@@ -88,9 +90,15 @@ def makespan_bound(problem: Problem, known: float, deadline: float, proven: floa
         cost = (time.monotonic() - begun) * (_COLUMNS / model.columns) ** 2
         if excess > _LEAST_EXCESS:
             low = makespan + 1
+            found = _higher(found, min(known, whole.ticks.seconds(low)), "time-indexed relaxation")
         else:
             high = makespan
-    return max(proven, min(known, whole.ticks.seconds(low)))
+    return found
+
+
+def _higher(found: tuple[float, str], bound: float, which: str) -> tuple[float, str]:
+    """``found``, or the other bound and its name where that is higher."""
+    return (bound, which) if bound > found[0] else found
 
 
 def _range(whole: Whole, proven: float, known: float) -> tuple[int, int]:
@@ -115,18 +123,19 @@ def _probe(whole: Whole, low: int, high: int, most: float) -> int | None:
     return makespan if whole.slack(makespan) <= most else None
 
 
-def _in_fitting_ticks(problem: Problem, proven: float, known: float, left: float) -> Whole | None:
+def _in_fitting_ticks(problem: Problem, proven: float, known: float, left: float) -> Whole:
     """The problem in exact ticks where a model is solved in the seconds ``left``, else in as many ticks as allow some.
 
-    None where the ticks would be so coarse that rounding down costs more than the relaxation gains.
+    Where rounding down to so few ticks would cost more than the relaxation gains, the exact ones again: their windows
+    alone are a bound.
     """
     exact = ticks_of([problem.matrix, problem.parents.delay, problem.release], known, _FINEST)
     whole = in_ticks(problem, exact)
     low, high = _range(whole, proven, known)
-    if exact.exact and _probe(whole, low, high, _affordable(left, _SECONDS)) is not None:
+    fits = exact.exact and _probe(whole, low, high, _affordable(left, _SECONDS)) is not None
+    if fits or low >= high:
         return whole
     slack = max(1, whole.slack(low + (high - low) // 3))
     ticks = Ticks(exact.per_second * min(1.0, _affordable(left / _PROBES, _SECONDS) / slack), False)
-    whole = in_ticks(problem, ticks)
-    kept = whole.shortest.sum() / (problem.fastest.sum() * ticks.per_second)
-    return whole if kept >= 1 - _MOST_LOST else None
+    kept = ticks.down(problem.fastest).sum() / (problem.fastest.sum() * ticks.per_second)
+    return in_ticks(problem, ticks) if kept >= 1 - _MOST_LOST else whole

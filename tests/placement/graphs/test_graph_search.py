@@ -153,9 +153,9 @@ def test_implied_dependencies_are_dropped() -> None:
     edges = Edges(np.array([0, 1, 0, 0]), np.array([1, 2, 2, 3]), np.array([0.0, 0, 0, 2]), np.zeros(4))
     problem = Problem(SubTasks.build(np.ones(4), edges=edges), Workers.identical(2))
     kernel = graph_of(problem, slots_of(problem))
-    assert kernel.parent_offset.tolist() == [0, 0, 1, 2, 3]
-    assert kernel.parent.tolist() == [0, 1, 0]
-    assert kernel.parent_delay.tolist() == [0.0, 0.0, 2.0]
+    assert kernel.parents.offset.tolist() == [0, 0, 1, 2, 3]
+    assert kernel.parents.task.tolist() == [0, 1, 0]
+    assert kernel.parents.delay.tolist() == [0.0, 0.0, 2.0]
 
 
 def test_compiled_and_plain_searches_find_the_same_plan() -> None:

@@ -36,7 +36,7 @@ def bound_of(tasks: SubTasks, workers: Workers) -> float:
     problem = Problem(tasks, workers)
     known = start_plans(problem, MAKESPAN, NEVER)[0]
     with patch.object(time_indexed, "_MOST_COLUMNS", 400):
-        return makespan_bound(problem, known.makespan, NEVER)
+        return makespan_bound(problem, known.makespan, NEVER)[0]
 
 
 def fork_join() -> tuple[SubTasks, Workers]:
@@ -159,13 +159,13 @@ def test_no_time_leaves_the_plain_bound() -> None:
     tasks, workers = fork_join()
     problem = Problem(tasks, workers)
     known = start_plans(problem, MAKESPAN, NEVER)[0]
-    assert makespan_bound(problem, known.makespan, 0.0) == problem.bound[0]
+    assert makespan_bound(problem, known.makespan, 0.0) == problem.bound
 
 
 def test_what_is_proven_already_is_kept() -> None:
     tasks, workers = fork_join()
     problem = Problem(tasks, workers)
-    assert makespan_bound(problem, 6.5, 0.0, proven=5.5) == 5.5
+    assert makespan_bound(problem, 6.5, 0.0, proven=5.5) == (5.5, "what was known")
 
 
 def test_too_many_pairs_are_refused() -> None:
