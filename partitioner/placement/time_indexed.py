@@ -22,7 +22,7 @@ _WINDOW_SECONDS = 2e-6
 _LEAST_EXCESS = 1e-6
 _FINEST = 100_000.0
 _COLUMNS, _SECONDS = 7_000, 2.0
-_PROBES = 4
+_PROBES = 3
 _MOST_COLUMNS = 60_000
 _MOST_LOST = 0.1
 
@@ -78,9 +78,10 @@ def makespan_bound(problem: Problem, known: float, deadline: float, proven: floa
     low, high = _range(whole, found[0], known)
     found = _higher(found, min(known, whole.ticks.seconds(low)), "work before and after each task")
     cost = _SECONDS
+    tried: list[tuple[float, int]] = []
     while low < high:
         begun = time.monotonic()
-        makespan = _probe(whole, low, high, _affordable(deadline - begun, cost))
+        makespan = _affordable_probe(whole, low, _probe(low, high, tried), _affordable(deadline - begun, cost))
         if makespan is None:
             break
         model = TimeIndexedModel(whole, makespan)
@@ -88,6 +89,7 @@ def makespan_bound(problem: Problem, known: float, deadline: float, proven: floa
         if excess is None:
             break
         cost = (time.monotonic() - begun) * (_COLUMNS / model.columns) ** 2
+        tried.append((excess, makespan))
         if excess > _LEAST_EXCESS:
             low = makespan + 1
             found = _higher(found, min(known, whole.ticks.seconds(low)), "time-indexed relaxation")
@@ -112,12 +114,21 @@ def _affordable(seconds: float, cost: float) -> float:
     return min(_MOST_COLUMNS, _COLUMNS * math.sqrt(max(0.0, seconds) / cost))
 
 
-def _probe(whole: Whole, low: int, high: int, most: float) -> int | None:
-    """The next makespan to try, with no more than ``most`` columns; None where even the lowest has more.
+def _probe(low: int, high: int, tried: list[tuple[float, int]]) -> int:
+    """The next makespan to try, ``low`` or above and below ``high``.
 
-    Nearer to the lower end, where models are smaller and refuted ones raise the bound.
+    First a third of the way up, where models are smaller and refuted ones raise the bound; then where the line through
+    the two ``tried`` (excess, makespan) nearest to no excess meets it.
     """
     makespan = low + max(0, high - low - 1) // 3
+    if len(tried) > 1:
+        (e, a), (f, b) = sorted(tried, key=lambda point: abs(point[0]))[:2]
+        makespan = math.floor(a + e * (b - a) / (e - f)) if e != f else makespan
+    return max(low, min(makespan, high - 1))
+
+
+def _affordable_probe(whole: Whole, low: int, makespan: int, most: float) -> int | None:
+    """``makespan``, or one nearer to ``low`` with no more than ``most`` columns; None where even the lowest has more."""
     while makespan > low and whole.slack(makespan) > most:
         makespan = (low + makespan) // 2
     return makespan if whole.slack(makespan) <= most else None
@@ -132,10 +143,11 @@ def _in_fitting_ticks(problem: Problem, proven: float, known: float, left: float
     exact = ticks_of([problem.matrix, problem.parents.delay, problem.release], known, _FINEST)
     whole = in_ticks(problem, exact)
     low, high = _range(whole, proven, known)
-    fits = exact.exact and _probe(whole, low, high, _affordable(left, _SECONDS)) is not None
+    first = _probe(low, high, [])
+    fits = exact.exact and _affordable_probe(whole, low, first, _affordable(left, _SECONDS)) is not None
     if fits or low >= high:
         return whole
-    slack = max(1, whole.slack(low + (high - low) // 3))
+    slack = max(1, whole.slack(first))
     ticks = Ticks(exact.per_second * min(1.0, _affordable(left / _PROBES, _SECONDS) / slack), False)
     kept = ticks.down(problem.fastest).sum() / (problem.fastest.sum() * ticks.per_second)
     return in_ticks(problem, ticks) if kept >= 1 - _MOST_LOST else whole

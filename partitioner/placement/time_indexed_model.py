@@ -3,7 +3,8 @@
 A variable per task, group of workers and tick: the part of the task that started there up to that tick. It grows from
 tick to tick, and at the end the parts of a task sum to one. What of a task started up to a tick is no more than what
 of each predecessor had finished by then. What runs at a tick is what started less what finished, and no more of it
-than (1 + excess) times the capacity; the excess is minimised. No plan meets a makespan whose excess is above zero.
+than (1 + excess) times the capacity; the excess, which may be negative, is minimised. No plan meets a makespan whose
+excess is above zero.
 (Pritsker, Watters and Wolfe 1969; the form with steps instead of pulses: Christofides, Alvarez-Valdes and Tamarit 1987.)
 """
 
@@ -64,7 +65,7 @@ class TimeIndexedModel:
         cost = np.zeros(self.columns)
         cost[0] = 1.0
         bounds = np.tile([0.0, 1.0], (self.columns, 1))
-        bounds[0, 1] = np.inf
+        bounds[0] = -1.0, np.inf
         options = {
             "time_limit": max(_LEAST_SECONDS, min(deadline - time.monotonic(), 1e6)),
             "ipm_optimality_tolerance": _TOLERANCE,
@@ -178,10 +179,10 @@ def _proven(
 ) -> float:
     """The bound of a dual solution, made feasible first, so that a tolerance of the solver proves nothing false.
 
-    Column 0 is at least 0, the other columns lie between 0 and 1.
+    Column 0 is at least -1, the other columns lie between 0 and 1.
     """
     dual = np.minimum(dual, 0.0)
     scale = max(1.0, float((less[:, [0]].T @ dual)[0]))
     dual, dual_once = dual / scale, dual_once / scale
     reduced = cost - less.T @ dual - once.T @ dual_once
-    return float(at_most @ dual + right @ dual_once + np.minimum(reduced[1:], 0.0).sum())
+    return float(at_most @ dual + right @ dual_once - reduced[0] + np.minimum(reduced[1:], 0.0).sum())

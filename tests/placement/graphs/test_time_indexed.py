@@ -184,7 +184,7 @@ def test_duals_that_are_wrong_prove_nothing_false(seed: int) -> None:
     x = random.uniform(0, 1, 5)
     at_most, right = random.uniform(0, 1, 4), once @ np.concatenate([[0.0], x])
     cost = np.array([1.0, 0, 0, 0, 0, 0])
-    solved = linprog(cost, less, at_most, once, right, [(0, None)] + [(0, 1)] * 5)
+    solved = linprog(cost, less, at_most, once, right, [(-1, None)] + [(0, 1)] * 5)
     assert solved.status == 0
     guess = random.normal(0, 2, 4), random.normal(0, 2, 2)
     assert _proven(cost, less, at_most, once, right, *guess) <= solved.fun + 1e-9
