@@ -9,6 +9,7 @@ from typing import Any
 from partitioner import registry
 from partitioner.errors import ConfigError, PartitionerError
 from partitioner.model import Plan
+from partitioner.placement.base import with_bound
 from partitioner.placement.feasible import check_feasible, check_load_bound
 from partitioner.placement.objectives import objective_of
 from partitioner.placement.problem import Problem
@@ -50,7 +51,10 @@ def place(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Plans of one instance side by side; ``refused`` maps an algorithm to why it did not take part."""
+    """Plans of one instance side by side, all measured by the best lower bound that any of them proved.
+
+    ``refused`` maps an algorithm to why it did not take part.
+    """
 
     plans: tuple[Plan, ...]
     refused: Mapping[str, str]
@@ -119,6 +123,9 @@ def compare(
             if algorithms is not None and name not in registry.names("placements"):
                 raise
             refused[name] = str(error)
+    if plans:
+        bound, which = max((plan.lower_bound, str(plan.reasons["bound_by"])) for plan in plans)
+        plans = [with_bound(plan, bound, which) for plan in plans]
     return Comparison(tuple(plans), refused)
 
 

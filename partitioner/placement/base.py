@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -175,14 +175,8 @@ def plan_of(problem: Problem, schedule: Schedule, objective: Objective, name: st
     bound, which = problem.bound
     if schedule.bound > bound:
         bound, which = schedule.bound, str(schedule.notes.get("bound_by", name))
-    if bound > makespan * (1 + 1e-9) + 1e-12:
-        raise AssertionError(
-            f"bound {bound} ({which}) above the makespan {makespan} of {name}: a bug, please report it"
-        )
-    bound = min(bound, makespan)
-    gap = makespan / bound - 1 if bound > 0 else (0.0 if makespan == 0 else float("inf"))
     shares = utilization(problem, schedule)
-    reasons: dict[str, Any] = {"bound_by": which, "proven_optimal": gap <= 1e-9, "utilization_by_resource": shares}
+    reasons: dict[str, Any] = {"utilization_by_resource": shares}
     reasons |= {k: v for k, v in schedule.notes.items() if k != "bound_by"}
     missed = np.flatnonzero(schedule.finish > problem.deadline * (1 + 1e-9))
     if len(missed):
@@ -191,15 +185,15 @@ def plan_of(problem: Problem, schedule: Schedule, objective: Objective, name: st
         reasons["gpu_devices"] = {
             str(problem.tasks.task_id[int(i)].as_py()): list(d) for i, d in sorted(schedule.devices.items())
         }
-    return Plan(
+    plan = Plan(
         tasks=problem.tasks,
         workers=problem.workers,
         worker=schedule.worker.astype(np.int32, copy=False),
         start=schedule.start,
         finish=schedule.finish,
         makespan=makespan,
-        lower_bound=bound,
-        gap=gap,
+        lower_bound=0.0,
+        gap=0.0,
         utilization=float(np.mean(list(shares.values()))) if shares else 0.0,
         objective=objective.name,
         value=objective.value(problem, schedule),
@@ -208,6 +202,19 @@ def plan_of(problem: Problem, schedule: Schedule, objective: Objective, name: st
         planning_seconds=time.monotonic() - begun,
         reasons=reasons,
     )
+    return with_bound(plan, bound, which)
+
+
+def with_bound(plan: Plan, bound: float, which: str) -> Plan:
+    """The plan measured by a lower bound on the makespan, seconds, and what that comes from."""
+    if bound > plan.makespan * (1 + 1e-9) + 1e-12:
+        raise AssertionError(
+            f"bound {bound} ({which}) above the makespan {plan.makespan} of {plan.algorithm}: a bug, please report it"
+        )
+    bound = min(bound, plan.makespan)
+    gap = plan.makespan / bound - 1 if bound > 0 else (0.0 if plan.makespan == 0 else float("inf"))
+    reasons = {"bound_by": which, "proven_optimal": gap <= 1e-9}
+    return replace(plan, lower_bound=bound, gap=gap, reasons={**reasons, **plan.reasons, **reasons})
 
 
 def _empty_plan(problem: Problem, objective: Objective, name: str, seed: int) -> Plan:

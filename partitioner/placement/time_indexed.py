@@ -41,7 +41,7 @@ class TimeIndexed(Algorithm):
     complexity = "some linear programmes of up to n G T variables: G kinds of workers, T ticks"
     source = "Christofides, Alvarez-Valdes and Tamarit 1987, https://doi.org/10.1016/0377-2217(87)90240-2"
     anytime = True
-    default_seconds = 60.0
+    default_seconds = 10.0
 
     def refusals(self, problem: Problem) -> list[str]:
         """As declared, and by size."""

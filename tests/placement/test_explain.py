@@ -93,6 +93,18 @@ def test_compare_shows_every_applicable_algorithm() -> None:
     assert re.search(r"<table>.*lpt.*</table>.*<svg", found.to_html(), re.DOTALL)
 
 
+def test_what_one_algorithm_proves_measures_them_all() -> None:
+    """The plain bound of this graph is 5 s; the relaxation proves the 6 s that both plans need."""
+    edges = Edges(np.array([0, 0, 1, 2]), np.array([1, 2, 3, 3]), np.zeros(4), np.zeros(4))
+    unlike = Workers.of([Worker("fast", speed=2.0), Worker("slow", speed=1.0)])
+    tasks = SubTasks.build([2.0, 4.0, 4.0, 2.0], edges=edges)
+    found = compare(tasks, unlike, algorithms=["heft", "time_indexed"])
+    assert [(row["makespan"], row["lower_bound"], row["gap"]) for row in found.rows()] == [(6.0, 6.0, 0.0)] * 2
+    assert [plan.reasons["bound_by"] for plan in found.plans] == ["time-indexed relaxation"] * 2
+    assert [row["proven_optimal"] for row in found.rows()] == [True, True]
+    assert place(tasks, unlike, algorithm="heft").lower_bound == 5.0
+
+
 @pytest.fixture
 def tables(tmp_path: Path) -> list[str]:
     (tmp_path / "tasks.csv").write_text("task_id,seconds\na,3\nb,2\nc,1\n")
