@@ -154,7 +154,8 @@ def measure(given: argparse.Namespace) -> list[Row]:
     left_out = set(given.without.split(","))
     for group in given.sets.split(","):
         limit = given.seconds or SECONDS.get(group, OTHERWISE)
-        for instance in itertools.islice(SETS[group](given.data), 0, None, given.every):
+        chosen = (i for i in SETS[group](given.data) if not given.instances or i.name in given.instances.split(","))
+        for instance in itertools.islice(chosen, 0, None, given.every):
             for algorithm in solvers([n for n in names if n not in left_out], instance):
                 try:
                     row = run(group, instance, algorithm, limit)
@@ -176,6 +177,7 @@ def main() -> None:
     parser.add_argument("--without", default="", help="comma-separated names to leave out")
     parser.add_argument("--seconds", type=float, help="time limit of the algorithms that use one")
     parser.add_argument("--every", type=int, default=1, help="only every k-th instance of each set")
+    parser.add_argument("--instances", default="", help="comma-separated names; by default all of a set")
     parser.add_argument("--out", type=Path, help="append one JSON line per plan to this file")
     parser.add_argument("--tables", type=Path, nargs="+", help="print the tables of such files")
     given = parser.parse_args()
