@@ -12,7 +12,7 @@ import numpy as np
 
 from partitioner.model.data import Floats, Ints
 from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
-from partitioner.placement.graph_kernel import Frame, Solution, anneal, compiled, copy_into, measure
+from partitioner.placement.graph_kernel import Frame, Graph, Solution, anneal, compiled, copy_into, measure
 from partitioner.placement.list_search import search_lists
 from partitioner.placement.local_search import lanes_of
 from partitioner.placement.objectives import Objective
@@ -77,10 +77,14 @@ class GraphSearch(Algorithm):
         if not (one_by_one and objective.is_makespan) or problem.hard.any():
             return search_lists(problem, known, objective, seed, deadline, self.rounds)
         shared = _Shared(max(problem.bound[0], known.bound))
-        searches = [_Search(problem, known, (seed, k), shared) for k in range(self._threads())]
+        graph = graph_of(problem, slots_of(problem))
+        searches = [_Search(problem, graph, known, (seed, k), shared) for k in range(self._threads())]
         with ThreadPoolExecutor(len(searches)) as pool:
-            for ended in [pool.submit(search.run, deadline, self.rounds) for search in searches]:
-                ended.result()
+            try:
+                for ended in [pool.submit(search.run, deadline, self.rounds) for search in searches]:
+                    ended.result()
+            finally:
+                shared.stop()  # an interrupt or an error must not wait for the other threads
         found = min(searches, key=lambda search: search.length).schedule()
         return found if found.makespan < known.makespan else known
 
@@ -100,6 +104,10 @@ class _Shared:
         self.best: Solution | None = None
         self._lock = threading.Lock()
 
+    def stop(self) -> None:
+        """Let every thread end at its next look at the target."""
+        self.target = math.inf
+
     def exchange(self, best: Solution, length: float) -> tuple[Solution, float]:
         """Hand in a solution and get the better of it and the shared one, as a copy of one's own."""
         with self._lock:
@@ -113,10 +121,10 @@ class _Shared:
 class _Search:
     """The best solution so far, and the annealing of one window of it."""
 
-    def __init__(self, problem: Problem, known: Schedule, seed: tuple[int, int], shared: _Shared) -> None:
+    def __init__(self, problem: Problem, graph: Graph, known: Schedule, seed: tuple[int, int], shared: _Shared) -> None:
         self.problem = problem
+        self.graph = graph
         self.shared = shared
-        self.graph = graph_of(problem, slots_of(problem))
         self.work = work_of(self.graph)
         self.rng = np.random.default_rng(seed)
         place = np.empty(problem.n, np.int64)

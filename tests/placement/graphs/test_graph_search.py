@@ -1,6 +1,9 @@
 import os
+import signal
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from partitioner.placement.auto import Auto
 from partitioner.placement.base import NEVER
 from partitioner.placement.check import violations
 from partitioner.placement.graph_kernel import OUT, Frame, Solution, measure, put_back
-from partitioner.placement.graph_search import GraphSearch
+from partitioner.placement.graph_search import GraphSearch, _Shared
 from partitioner.placement.heft import Heft
 from partitioner.placement.objectives import objective_of
 from partitioner.placement.problem import Problem
@@ -156,6 +159,52 @@ def test_implied_dependencies_are_dropped() -> None:
     assert kernel.parents.offset.tolist() == [0, 0, 1, 2, 3]
     assert kernel.parents.task.tolist() == [0, 1, 0]
     assert kernel.parents.delay.tolist() == [0.0, 0.0, 2.0]
+
+
+def test_an_interrupt_ends_every_thread() -> None:
+    program = (
+        "import numpy as np\n"
+        "from partitioner.model import Edges, SubTasks, Worker, Workers\n"
+        "from partitioner.placement.graph_search import GraphSearch\n"
+        "edges = Edges(np.array([0, 0, 1, 2]), np.array([1, 2, 3, 3]), np.zeros(4), np.zeros(4))\n"
+        "tasks = SubTasks.build([2.0, 4.0, 4.0, 2.0], edges=edges)\n"
+        "workers = Workers.of([Worker('fast', speed=2.0), Worker('slow')])\n"
+        "GraphSearch(rounds=1).place(tasks, workers)\n"
+        "print('searching', flush=True)\n"
+        "GraphSearch().place(tasks, workers, time_limit=3600.0)\n"
+    )
+    search = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert search.stdout is not None
+    assert search.stdout.readline() == "searching\n"
+    time.sleep(0.5)
+    search.send_signal(signal.SIGINT)
+    _, errors = search.communicate(timeout=60)
+    assert "KeyboardInterrupt" in errors
+    assert search.returncode != 0
+
+
+def test_threads_share_the_best_solution() -> None:
+    shared = _Shared(1.0)
+    worse, better = (Solution(np.arange(2), *(np.full(2, k) for _ in range(5))) for k in (2.0, 1.0))
+    assert shared.exchange(worse, 9.0) == (worse, 9.0)
+    assert shared.exchange(better, 8.0) == (better, 8.0)
+    mine, length = shared.exchange(worse, 9.0)
+    assert length == 8.0
+    assert mine.start.tolist() == [1.0, 1.0]
+    assert mine.start is not better.start
+
+
+def test_a_bound_that_is_known_ends_the_search() -> None:
+    """Told that the plan of heft is optimal, which it is not, the search does not even begin."""
+    tasks = graph(1, n=60, density=0.2)
+    tasks = tasks.with_columns(seconds=tasks.seconds + 1)
+    problem, makespan = Problem(tasks, workers()), objective_of("makespan")
+    heft = Heft().solve(problem, makespan, 0, NEVER)
+    told = replace(heft, bound=heft.makespan)
+    assert GraphSearch(rounds=600).improve(problem, told, makespan, 0, NEVER) is told
+    assert GraphSearch(rounds=600).improve(problem, heft, makespan, 0, NEVER).makespan < heft.makespan
 
 
 def test_compiled_and_plain_searches_find_the_same_plan() -> None:
