@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from partitioner.model import CommitRecord
-from partitioner.storage import Directory
+from partitioner.storage import Directory, read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +54,7 @@ class Output:
             if not rows:
                 continue
             if held is None or held[0] != file:
-                held = (file, pq.read_table(io.BytesIO(directory.get(self.records[file].path))))
+                held = (file, read_parquet(directory.get(self.records[file].path)))
             yield held[1].slice(offset, rows)
 
     def to_table(self) -> pa.Table:

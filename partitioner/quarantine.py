@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 from typing import Annotated
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import typer
 
 from partitioner.errors import ConfigError
 from partitioner.run import Run
 from partitioner.run_directory import RunDirectory
+from partitioner.storage import read_parquet
 
 ERROR_COLUMN = "_error"
 quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were set aside with their errors.")
@@ -21,7 +20,7 @@ quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were set asid
 def rows_of(directory: RunDirectory) -> pa.Table:
     """All quarantined rows of a run with the column ``_error``; ConfigError where it is no run."""
     directory.description()
-    tables = [pq.read_table(io.BytesIO(directory.files.get(n))) for n in directory.files.names("quarantine")]
+    tables = [read_parquet(directory.files.get(n)) for n in directory.files.names("quarantine")]
     return (
         pa.concat_tables(tables, promote_options="permissive")
         if tables

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cloudpickle
-import pyarrow.parquet as pq
 
 from partitioner.attempt.execute import ACCUMULATOR
 from partitioner.attempt.job import Job
@@ -18,7 +16,7 @@ from partitioner.model import CommitRecord, SubTasks
 from partitioner.output import Output
 from partitioner.reducers.tree import merge_tree
 from partitioner.run_directory import RunDirectory
-from partitioner.storage import Directory
+from partitioner.storage import Directory, read_parquet
 
 
 def check_rows(tasks: SubTasks, records: Sequence[CommitRecord]) -> dict[str, int]:
@@ -69,7 +67,7 @@ def reduce(
 
 
 def _accumulator(file: bytes) -> Any:
-    return pickle.loads(pq.read_table(io.BytesIO(file))[ACCUMULATOR][0].as_py())
+    return pickle.loads(read_parquet(file)[ACCUMULATOR][0].as_py())
 
 
 def manifest(records: Sequence[CommitRecord], counts: Mapping[str, int]) -> dict[str, Any]:

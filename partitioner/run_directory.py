@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 
 from partitioner.errors import ConfigError
 from partitioner.model import CommitRecord, Fragments, SubTasks
-from partitioner.storage import Directory
+from partitioner.storage import Directory, read_parquet
 
 
 def new_run_id() -> str:
@@ -82,7 +82,7 @@ class RunDirectory:
 
     def read_table(self, name: str) -> pa.Table:
         """Read ``<name>.parquet``."""
-        return pq.read_table(io.BytesIO(self.files.get(f"{name}.parquet")))
+        return read_parquet(self.files.get(f"{name}.parquet"))
 
     def write_tasks(self, tasks: SubTasks) -> None:
         """Persist the split, so that every later resume works on the same sub-tasks."""

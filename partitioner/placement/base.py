@@ -73,9 +73,12 @@ def refusals(supports: Supports, problem: Problem) -> list[str]:
     """What ``problem`` needs and ``supports`` lacks, in words; empty where it can be solved."""
     needs = needs_of(problem)
     lacking = [text for name, text in _MEANING.items() if getattr(needs, name) and not getattr(supports, name)]
-    if supports.max_tasks is not None and problem.n > supports.max_tasks:
-        lacking.append(f"{problem.n} tasks (its limit is {supports.max_tasks})")
-    return lacking
+    return lacking + ([] if supports.max_tasks is None else above(problem.n, "tasks", supports.max_tasks))
+
+
+def above(count: int, what: str, limit: int) -> list[str]:
+    """A refusal where ``count`` is above ``limit``; else none."""
+    return [f"{count} {what} (its limit is {limit})"] if count > limit else []
 
 
 @dataclass(frozen=True, slots=True, eq=False)

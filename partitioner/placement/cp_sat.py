@@ -8,7 +8,7 @@ import numpy as np
 
 from partitioner.errors import InfeasiblePlan
 from partitioner.model.data import Floats, Ints
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, Algorithm, Schedule, above
 from partitioner.placement.cp_assignment import fits_assignment, solve_assignment
 from partitioner.placement.cp_intervals import IntervalModel
 from partitioner.placement.cp_lanes import workers_of_pool
@@ -48,9 +48,7 @@ class CpSat(Algorithm):
 
     def refusals(self, problem: Problem) -> list[str]:
         """As declared, and by the size of the model."""
-        pairs = problem.n * problem.m
-        lacking = [f"{pairs} pairs of task and worker (its limit is {_PAIR_LIMIT})"] if pairs > _PAIR_LIMIT else []
-        return super().refusals(problem) + lacking
+        return super().refusals(problem) + above(problem.n * problem.m, "pairs of task and worker", _PAIR_LIMIT)
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """The best schedule found until ``deadline``; InfeasiblePlan where hard deadlines are proved impossible."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
-from partitioner.placement.base import Algorithm, Schedule, Supports
+from partitioner.placement.base import Algorithm, Schedule, Supports, above
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
 from partitioner.placement.sequence import longest_first, run_in_order, slots_of
@@ -35,11 +35,8 @@ class KarmarkarKarp(Algorithm):
 
     def refusals(self, problem: Problem) -> list[str]:
         """See ``Algorithm.refusals``."""
-        found = super().refusals(problem)
         cells = problem.n * (0 if problem.slots is None else len(problem.slots))
-        if cells > _MOST_CELLS:
-            found.append(f"{cells} task-slot pairs (its limit is {_MOST_CELLS})")
-        return found
+        return super().refusals(problem) + above(cells, "pairs of task and slot", _MOST_CELLS)
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
-from partitioner.placement.base import Algorithm, Schedule, Supports
+from partitioner.placement.base import Algorithm, Schedule, Supports, above
 from partitioner.placement.bounds import integral
 from partitioner.placement.list_rules import list_schedule
 from partitioner.placement.local_search import LocalSearch
@@ -36,10 +36,8 @@ class LpRounding(Algorithm):
 
     def refusals(self, problem: Problem) -> list[str]:
         """See ``Algorithm.refusals``."""
-        found = super().refusals(problem)
-        if problem.n * problem.groups > _MOST_PAIRS:
-            found.append(f"{problem.n * problem.groups} pairs of tasks and worker kinds (its limit is {_MOST_PAIRS})")
-        return found
+        pairs = problem.n * problem.groups
+        return super().refusals(problem) + above(pairs, "pairs of tasks and worker kinds", _MOST_PAIRS)
 
     def improve(self, problem: Problem, known: Schedule, objective: Objective, seed: int, deadline: float) -> Schedule:
         """The rounded vertex after a local search, which few moves separate from the relaxation; the bound stays."""

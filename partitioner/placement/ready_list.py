@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from partitioner.model.data import Floats
-from partitioner.placement.base import Schedule
+from partitioner.placement.base import Schedule, above
 from partitioner.placement.insertion import Insertion
 from partitioner.placement.problem import Problem
 
@@ -41,8 +41,7 @@ def most_regret(finishes: Floats) -> int:
 
 def too_many_pairs(problem: Problem) -> list[str]:
     """A refusal where tasks times workers would not fit in memory."""
-    pairs = problem.n * problem.m
-    return [f"{pairs} pairs of task and worker (its limit is {PAIR_LIMIT})"] if pairs > PAIR_LIMIT else []
+    return above(problem.n * problem.m, "pairs of task and worker", PAIR_LIMIT)
 
 
 def batch_schedule(problem: Problem, rule: Rule, deadline: float) -> Schedule:

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from partitioner.placement.base import Schedule
+from partitioner.placement.base import Schedule, above
 from partitioner.placement.insertion import Insertion
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.partial import precedence_order
@@ -22,9 +22,7 @@ _MOST_PAIRS = 5_000_000
 def too_large(problem: Problem) -> list[str]:
     """A refusal where a search that holds every pair of task and slot in plain lists would outgrow memory or patience."""
     slots = problem.m if problem.slots is None else len(problem.slots)
-    lacking = [f"{problem.n} tasks (its limit is {_MOST_TASKS})"] if problem.n > _MOST_TASKS else []
-    pairs = problem.n * slots
-    return lacking + ([f"{pairs} pairs of task and slot (its limit is {_MOST_PAIRS})"] if pairs > _MOST_PAIRS else [])
+    return above(problem.n, "tasks", _MOST_TASKS) + above(problem.n * slots, "pairs of task and slot", _MOST_PAIRS)
 
 
 def start_plans(problem: Problem, objective: Objective, deadline: float) -> list[Schedule]:

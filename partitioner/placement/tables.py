@@ -22,6 +22,7 @@ import pyarrow as pa
 from partitioner.errors import ConfigError, DataError, nearest
 from partitioner.model import Edges, SubTasks, Worker, Workers
 from partitioner.model.data import Floats, Ints
+from partitioner.storage import read_parquet
 
 _TASKS = (
     "task_id",
@@ -157,13 +158,11 @@ def _plain(table: pa.Table) -> pd.DataFrame:
 
 
 def _read(path: Path, what: str) -> pd.DataFrame:
-    import pyarrow.parquet as pq
-
     if not path.is_file():
         raise DataError(f"{what}: no file {str(path)!r}. Give the path of a CSV or Parquet file.")
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
-            return _plain(pq.read_table(path))
+            return _plain(read_parquet(path.read_bytes()))
         return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
     except pd.errors.EmptyDataError:
         return pd.DataFrame()

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, Algorithm, Schedule, above
 from partitioner.placement.graph_search import GraphSearch
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
@@ -47,10 +47,8 @@ class TimeIndexed(Algorithm):
 
     def refusals(self, problem: Problem) -> list[str]:
         """As declared, and by size."""
-        found = super().refusals(problem)
-        if problem.n * problem.groups > _MOST_PAIRS:
-            found.append(f"{problem.n * problem.groups} pairs of tasks and worker kinds (its limit is {_MOST_PAIRS})")
-        return found
+        pairs = problem.n * problem.groups
+        return super().refusals(problem) + above(pairs, "pairs of tasks and worker kinds", _MOST_PAIRS)
 
     def share(self, problem: Problem) -> float:
         """Only for task graphs, where the other bounds see either paths or work, and small ones."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections import Counter
@@ -13,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
 from partitioner.coordinator import ledger
 from partitioner.errors import ConfigError
 from partitioner.model import CommitRecord
 from partitioner.report.history import FAILED, History, history
 from partitioner.run_directory import RunDirectory
+from partitioner.storage import read_parquet
 
 Floats = npt.NDArray[np.float64]
 QUARANTINE_FILES = 500  # errors are tallied over this many files at most
@@ -151,7 +150,7 @@ def _errors(run: RunDirectory) -> tuple[tuple[tuple[str, int], ...], tuple[int, 
     tally: Counter[str] = Counter()
     first: dict[str, str] = {}
     for name in names[:QUARANTINE_FILES]:
-        table = pq.read_table(io.BytesIO(run.files.get(name)), columns=["_error"])
+        table = read_parquet(run.files.get(name), ["_error"])
         for error in table["_error"].to_pylist():
             kind = re.sub(r"\d+", "#", str(error))
             tally[kind] += 1
