@@ -38,6 +38,7 @@ _MOST_FOR_GRAPHS = 14.0
 class Auto(Algorithm):
     """Runs ``lpt`` first, then the other list schedulers, then searches from the best plan, then exact methods.
 
+    Task graphs get short turns of searches and exact methods first. What one member proves, the next know.
     Budget: the time limit, or 1 s plus 1 s per 250,000 tasks; with dependencies 1 s more per 100 tasks, up to 15 s.
     A result comes at any limit; what got no turn is listed.
     Members are whatever the registry holds whose declared support covers the problem.
@@ -74,8 +75,6 @@ class _Portfolio:
     best: Schedule | None = None
     winner: str = ""
     rank: tuple[float, float, float] = (NEVER, NEVER, NEVER)
-    bound: float = 0.0
-    bound_by: str = ""
     figures: dict[str, dict[str, float]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -212,8 +211,7 @@ class _Portfolio:
             if self.best is None or algorithm.role == "list":
                 found = algorithm.solve(self.problem, self.objective, seed, until)
             else:
-                known = replace(self.best, bound=self.bound)
-                found = algorithm.improve(self.problem, known, self.objective, seed, until)
+                found = algorithm.improve(self.problem, self.best, self.objective, seed, until)
         except (ConfigError, InfeasiblePlan) as error:
             if isinstance(error, InfeasiblePlan) and self.best is None:
                 raise
@@ -224,8 +222,7 @@ class _Portfolio:
         return taken
 
     def _keep(self, name: str, found: Schedule, taken: float) -> None:
-        if found.bound > self.bound:
-            self.bound, self.bound_by = found.bound, str(found.notes.get("bound_by", name))
+        self.problem.prove(found.bound, str(found.notes.get("bound_by", name)))
         rank = ranking(self.problem, found, self.objective)
         before = self.figures.get(name, {}).get("seconds", 0.0)
         self.figures[name] = {"makespan": found.makespan, "value": rank[1], "seconds": round(before + taken, 4)}
@@ -236,17 +233,14 @@ class _Portfolio:
         """Optimal by the bound; or so close on a huge problem that more search is not worth the user's time."""
         if self.best is None or not self.objective.is_makespan or self.rank[0] > 0:
             return False
-        bound = max(self.bound, self.problem.bound[0])
         slack = _GOOD_ENOUGH if self.problem.n >= _LARGE else 1e-12
-        return self.best.makespan <= bound * (1 + slack)
+        return self.best.makespan <= self.problem.bound[0] * (1 + slack)
 
     def result(self) -> Schedule:
         """The winner with the story of the portfolio."""
         assert self.best is not None
         notes: dict[str, Any] = {k: v for k, v in self.best.notes.items() if k != "bound_by"}
         notes |= {"winner": self.winner, "portfolio": self.figures}
-        if self.bound_by:
-            notes["bound_by"] = self.bound_by
         if self.skipped:
             notes["not_run"] = self.skipped
-        return replace(self.best, bound=self.bound, notes=notes)
+        return replace(self.best, notes=notes)

@@ -73,7 +73,7 @@ def _solve_intervals(problem: Problem, objective: Objective, hint: Schedule, see
         [problem.matrix, problem.parents.delay, problem.parents.transfer, problem.release, problem.deadline], longest
     )
     built = IntervalModel(problem, ticks, ticks.up(longest), needs_workers_apart(objective))
-    least = ticks.up(max(problem.bound[0], hint.bound) * (1 - 1e-9)) if ticks.exact else 0
+    least = ticks.up(problem.bound[0] * (1 - 1e-9)) if ticks.exact else 0
     built.model.minimize(cost_expression(built, objective, built.add_makespan(least)))
     if ranking(problem, hint, objective)[0] == 0:
         built.add_hint(hint)

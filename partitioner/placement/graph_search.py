@@ -76,7 +76,7 @@ class GraphSearch(Algorithm):
         one_by_one = problem.slots is not None and not problem.uses_gpu.any()
         if not (one_by_one and objective.is_makespan) or problem.hard.any():
             return search_lists(problem, known, objective, seed, deadline, self.rounds)
-        shared = _Shared(max(problem.bound[0], known.bound))
+        shared = _Shared(problem.bound[0])
         graph = graph_of(problem, slots_of(problem))
         searches = [_Search(problem, graph, known, (seed, k), shared) for k in range(self._threads())]
         with ThreadPoolExecutor(len(searches)) as pool:

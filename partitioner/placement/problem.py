@@ -176,10 +176,15 @@ class Problem:
 
     @cached_property
     def bound(self) -> tuple[float, str]:
-        """The best cheap lower bound on the makespan, seconds, and its name."""
+        """The best lower bound on the makespan, seconds, and its name: a cheap one until somebody proves more."""
         from partitioner.placement.bounds import lower_bound
 
         return lower_bound(self)
+
+    def prove(self, bound: float, which: str) -> None:
+        """Raise ``bound`` to one that an algorithm proved, where that is higher; searches stop when they meet it."""
+        if bound > self.bound[0]:
+            self.bound = bound, which
 
     @property
     def has_edges(self) -> bool:

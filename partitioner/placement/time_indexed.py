@@ -30,7 +30,7 @@ _MOST_LOST = 0.1
 
 
 class TimeIndexed(Algorithm):
-    """Bisect for the least makespan that the relaxation allows, in ticks in which all times are whole where that is few.
+    """Search for the least makespan that the relaxation allows, in ticks in which all times are whole where that is few.
 
     The relaxation knows the dependencies, their delays, releases and the capacity of each group of equal workers at
     every tick; of transfers it knows nothing. Where the time is short for its size the ticks are coarser.
@@ -68,17 +68,17 @@ class TimeIndexed(Algorithm):
         """The known plan, with a bound on the makespan where that is the objective."""
         if not objective.is_makespan:
             return known
-        bound, which = makespan_bound(problem, known.makespan, deadline, known.bound)
+        bound, which = makespan_bound(problem, known.makespan, deadline)
         return replace(known, bound=bound, notes={"bound_by": which})
 
 
-def makespan_bound(problem: Problem, known: float, deadline: float, proven: float = 0.0) -> tuple[float, str]:
-    """Seconds that no plan goes below, at least ``proven``, and by what; ``known`` is the makespan of some plan."""
-    found = _higher(problem.bound, proven, "what was known")
+def makespan_bound(problem: Problem, known: float, deadline: float) -> tuple[float, str]:
+    """Seconds that no plan goes below, and by what; ``known`` is the makespan of some plan."""
+    found = problem.bound
     left = deadline - time.monotonic()
     if left <= _WINDOW_SECONDS * problem.n**2:
         return found
-    whole = _in_fitting_ticks(problem, found[0], known, left)
+    whole = _in_fitting_ticks(problem, known, left)
     low, high = _range(whole, found[0], known)
     found = _higher(found, min(known, whole.ticks.seconds(low)), "work before and after each task")
     cost = _SECONDS
@@ -138,7 +138,7 @@ def _affordable_probe(whole: Whole, low: int, makespan: int, most: float) -> int
     return makespan if whole.slack(makespan) <= most else None
 
 
-def _in_fitting_ticks(problem: Problem, proven: float, known: float, left: float) -> Whole:
+def _in_fitting_ticks(problem: Problem, known: float, left: float) -> Whole:
     """The problem in exact ticks where a model is solved in the seconds ``left``, else in as many ticks as allow some.
 
     Where rounding down to so few ticks would cost more than the relaxation gains, the exact ones again: their windows
@@ -146,12 +146,12 @@ def _in_fitting_ticks(problem: Problem, proven: float, known: float, left: float
     """
     exact = ticks_of([problem.matrix, problem.parents.delay, problem.release], known, _FINEST)
     whole = in_ticks(problem, exact)
-    low, high = _range(whole, proven, known)
+    low, high = _range(whole, problem.bound[0], known)
     first = _probe(low, high, [])
     fits = exact.exact and _affordable_probe(whole, low, first, _affordable(left, _SECONDS)) is not None
     if fits or low >= high:
         return whole
     slack = max(1, whole.slack(first))
     ticks = Ticks(exact.per_second * min(1.0, _affordable(left / _PROBES, _SECONDS) / slack), False)
-    kept = ticks.down(problem.fastest).sum() / (problem.fastest.sum() * ticks.per_second)
-    return in_ticks(problem, ticks) if kept >= 1 - _MOST_LOST else whole
+    least = (1 - _MOST_LOST) * ticks.per_second * problem.fastest.sum()
+    return in_ticks(problem, ticks) if ticks.down(problem.fastest).sum() >= least else whole

@@ -24,7 +24,7 @@ _TOLERANCE = 1e-5
 
 
 class TimeIndexedModel:
-    """The linear programme for one makespan, in ticks. Column 0 is the excess."""
+    """The linear programme for one makespan in ticks, not below ``whole.bound``. Column 0 is the excess."""
 
     def __init__(self, whole: Whole, makespan: int) -> None:
         self.whole = whole
@@ -39,11 +39,6 @@ class TimeIndexedModel:
         ends = np.cumsum(count).reshape(count.shape)
         self.offset: Ints = 1 + ends - count
         self.columns = 1 + int(count.sum())
-
-    @property
-    def windows_hold(self) -> bool:
-        """Whether every task has some place and time; else no plan meets the makespan."""
-        return bool(self.open.any(axis=1).all())
 
     def excess(self, deadline: float) -> float | None:
         """A proven lower bound on the excess; None where the solver did not end by ``deadline``."""

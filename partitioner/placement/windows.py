@@ -13,7 +13,7 @@ from partitioner.placement.slot_graph import without_implied
 from partitioner.placement.ticks import Ticks
 
 _MOST_DISTANCES = 32
-_ROUND = 1e-9
+_ROUND = 1e-8  # of the work, above what rounding and the tolerance of capacities come to
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +85,9 @@ def _resources(problem: Problem) -> tuple[Floats, Floats]:
     if problem.uses_gpu.any():
         demand = np.column_stack([demand, problem.gpus])
         capacity = np.column_stack([capacity, problem.devices.astype(np.float64)])
-    return demand, capacity * problem.size[:, None]
+    unit = demand.max(axis=0)  # bytes and cpus in one programme need numbers of one size
+    unit[unit == 0] = 1.0
+    return demand / unit, capacity / unit * problem.size[:, None]
 
 
 def _areas(problem: Problem, lasting: Ints, demand: Floats, capacity: Floats) -> Floats:
@@ -128,6 +130,7 @@ def _heads(order: Ints, between: Ints, shortest: Ints, area: Floats, release: In
             levels = levels[np.linspace(0, len(levels) - 1, _MOST_DISTANCES).astype(np.int64)]
         for level in levels.tolist():
             inside = before[distance >= level]
-            work = np.cumsum(area[inside], axis=0).max(axis=1)
-            head[i] = max(head[i], int((head[inside] + np.ceil(work - _ROUND).astype(np.int64)).max()) + level)
+            work = np.cumsum(area[inside], axis=0).max(axis=1, initial=0.0)
+            lasting = np.ceil(work * (1 - _ROUND) - _ROUND).astype(np.int64)
+            head[i] = max(head[i], int((head[inside] + lasting).max()) + level)
     return head
