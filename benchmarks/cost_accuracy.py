@@ -26,10 +26,10 @@ import pyarrow as pa
 from benchmarks.versions import versions
 from connectors.parquet import ParquetSource
 from partitioner.costs.calibrated import Calibrated
-from partitioner.costs.fit import FitOptions, fit
+from partitioner.costs.fitting.fit import FitOptions, fit
+from partitioner.costs.fitting.terms import Term, candidates, columns
 from partitioner.costs.learned import Learned
-from partitioner.costs.measurements import Measurements, Timing
-from partitioner.costs.terms import Term, candidates, columns
+from partitioner.costs.measuring.measurements import Measurements, Timing
 from partitioner.measure import measured
 from partitioner.model import Costs, Dataset, Limits, SubTasks
 from partitioner.splits.ordered import Ordered
@@ -184,7 +184,7 @@ def inference_trace(data: Path) -> None:
 
 def columns_of_rows(table: pa.Table, terms: list[Term]) -> dict[str, Any]:
     """Terms of every row by itself."""
-    from partitioner.costs.terms import row_values
+    from partitioner.costs.fitting.terms import row_values
 
     base = {"rows": np.ones(table.num_rows), "bytes": np.full(table.num_rows, table.nbytes / table.num_rows)}
     return {t.name: row_values(t, table) if t.per_row else t.of_whole(base[t.feature]) for t in terms}
@@ -227,7 +227,7 @@ def overhead(count: int = 5000) -> None:
 
 def scale(n: int = 1_000_000) -> None:
     """Estimating a million fragments from a fit."""
-    from partitioner.costs.fitted import Fitted
+    from partitioner.costs.fitting.fitted import Fitted
     from partitioner.model import Fragments
 
     i = np.arange(n)

@@ -20,9 +20,9 @@ import numpy as np
 from partitioner import registry
 from partitioner.model import SubTasks, Worker, Workers
 from partitioner.placement.check import violations
-from partitioner.placement.cluster_state import ClusterState
-from partitioner.placement.packing import Packing
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedules.cluster_state import ClusterState
+from partitioner.placement.schedules.packing import Packing
 from partitioner.placement.subset import take_tasks
 
 DAY = 86_400.0

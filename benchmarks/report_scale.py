@@ -22,7 +22,7 @@ from partitioner.coordinator.execute import write_plan
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import Policy, Submit, initial
 from partitioner.model import CommitRecord, Event, EventKind, Fragment, Fragments, Plan, SubTasks, Workers
-from partitioner.placement.lpt import Lpt
+from partitioner.placement.algorithms.lpt import Lpt
 from partitioner.report.progress import Progress
 from partitioner.report.report import Report
 from partitioner.run_directory import RunDirectory

@@ -15,13 +15,13 @@ import typer
 
 from partitioner import config as configuration
 from partitioner import registry
-from partitioner.costs.commands import calibrate, profile_app
+from partitioner.commands.calibrate import calibrate, profile_app
+from partitioner.commands.place import compare, place
+from partitioner.commands.report import report
 from partitioner.errors import PartitionerError
 from partitioner.model import Plan
 from partitioner.pipeline import plan_config, run_config
-from partitioner.placement.commands import compare, place
 from partitioner.quarantine import quarantine_app
-from partitioner.report.commands import report
 from partitioner.resume import from_directory
 from partitioner.run import Run
 from partitioner.run_directory import RunDirectory

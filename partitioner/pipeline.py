@@ -17,8 +17,8 @@ from partitioner import resume as resuming
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
 from partitioner.coordinator.execute import execute
-from partitioner.coordinator.preflight import preflight
 from partitioner.engines.base import Engine
+from partitioner.engines.preflight import preflight
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import ConfigError, Interrupted
 from partitioner.model import CommitRecord, Plan

@@ -36,7 +36,7 @@ def _files(package: str, **classes: str) -> dict[str, Entry]:
 
 _BUILT_IN: dict[str, dict[str, Entry]] = {
     "placements": _files(
-        "partitioner.placement",
+        "partitioner.placement.algorithms",
         auto="Auto",
         cp_sat="CpSat@solver",
         cpop="Cpop",

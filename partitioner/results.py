@@ -8,8 +8,8 @@ from typing import Any
 
 import cloudpickle
 
-from partitioner.attempt.execute import ACCUMULATOR
 from partitioner.attempt.job import Job
+from partitioner.attempt.run import ACCUMULATOR
 from partitioner.config import RunConfig
 from partitioner.errors import RunFailed
 from partitioner.model import CommitRecord, SubTasks

@@ -10,8 +10,8 @@ import numpy as np
 
 from partitioner import config as configuration
 from partitioner import program as programs
-from partitioner.attempt.execute import Tally, record_of
 from partitioner.attempt.job import Job
+from partitioner.attempt.run import Tally, record_of
 from partitioner.config import RunConfig
 from partitioner.errors import ConfigError, ResumeRefused
 from partitioner.measure import Measurement

@@ -13,20 +13,20 @@ import numpy as np
 
 from partitioner import program as programs
 from partitioner import registry
+from partitioner.attempt.batching import Batcher
 from partitioner.attempt.job import Job
 from partitioner.attempt.pilot import pilot_program
 from partitioner.config import RunConfig, named, plain
-from partitioner.coordinator.preflight import versions
-from partitioner.coordinator.speeds import with_measured_speeds
 from partitioner.costs.base import checked
-from partitioner.costs.observed import observed
+from partitioner.costs.measuring.observed import observed
 from partitioner.costs.resolve import resolve as resolve_cost
 from partitioner.engines.base import Engine
+from partitioner.engines.preflight import versions
 from partitioner.engines.resolve import resolve as resolve_engine
+from partitioner.engines.speeds import with_measured_speeds
 from partitioner.errors import ConfigError, OutputExists
 from partitioner.model import CommitRecord, Costs, Dataset, Limits, Plan, SubTasks, Worker, Workers
 from partitioner.run_directory import RunDirectory
-from partitioner.splits.batching import Batcher
 from partitioner.storage import Directory
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from partitioner.model import Edges, SubTasks, Worker, Workers
-from partitioner.placement.graph_kernel import anneal, compiled
-from partitioner.placement.graph_search import GraphSearch
+from partitioner.placement.algorithms.graph_search import GraphSearch
+from partitioner.placement.search.graph_kernel import anneal, compiled
 
 # Its bound, 5 s, lies below its optimum, 6 s: a search never stops before the first step.
 edges = Edges(np.array([0, 0, 1, 2]), np.array([1, 2, 3, 3]), np.zeros(4), np.zeros(4))

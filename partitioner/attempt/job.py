@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from partitioner.attempt.batching import Batcher
 from partitioner.errors import ProgramError
 from partitioner.model import SubTasks
 from partitioner.run_directory import RunDirectory
-from partitioner.splits.batching import Batcher
 
 if TYPE_CHECKING:
     from connectors.base import Sink, Source

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from partitioner.attempt.batching import Places
 from partitioner.attempt.formats import table_to_batch
 from partitioner.attempt.job import Loaded
 from partitioner.model import Fragment, SubTasks
-from partitioner.splits.batching import Places
 
 if TYPE_CHECKING:
-    from partitioner.attempt.execute import Tally
+    from partitioner.attempt.run import Tally
 
 
 def runs_of(tasks: SubTasks, task: int, together: bool) -> list[list[Fragment]]:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from partitioner.costs.fit import FitOptions, fit
-from partitioner.costs.fitted import Fitted
-from partitioner.costs.measurements import Measurements
+from partitioner.costs.fitting.fit import FitOptions, fit
+from partitioner.costs.fitting.fitted import Fitted
+from partitioner.costs.fitting.terms import Term, automatic, candidates, columns
+from partitioner.costs.measuring.measurements import Measurements
+from partitioner.costs.measuring.pilot import LEAST_PIECES, Pilot, choose
+from partitioner.costs.measuring.runner import InProcess, Program, Runner
 from partitioner.costs.memory import positive
-from partitioner.costs.pilot import LEAST_PIECES, Pilot, choose
-from partitioner.costs.runner import InProcess, Program, Runner
-from partitioner.costs.terms import Term, automatic, candidates, columns
 from partitioner.errors import ConfigError
 from partitioner.model import Costs, Dataset
 from partitioner.model.data import Ints

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from partitioner.costs.base import checked
 from partitioner.costs.expression import evaluate
-from partitioner.costs.formula import Formula, parse
+from partitioner.costs.formulas.formula import Formula, parse
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
 from partitioner.errors import ConfigError, CostError, nearest
 from partitioner.model import Costs, Dataset

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partitioner.costs.base import checked
-from partitioner.costs.formula import Formula, parse
+from partitioner.costs.formulas.formula import Formula, parse
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
 from partitioner.errors import DataError, nearest
 from partitioner.model import Costs, Dataset, Fragment

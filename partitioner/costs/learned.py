@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from partitioner.costs.calibrated import Calibrated
-from partitioner.costs.drift import DriftReport, detect
-from partitioner.costs.fit import fit
-from partitioner.costs.fitted import Fitted
-from partitioner.costs.measurements import Measurements
-from partitioner.costs.profile import Profile, ProfileKey, ProfileStore
-from partitioner.costs.runner import Program, Runner
-from partitioner.costs.terms import Term
+from partitioner.costs.fitting.fit import fit
+from partitioner.costs.fitting.fitted import Fitted
+from partitioner.costs.fitting.terms import Term
+from partitioner.costs.measuring.drift import DriftReport, detect
+from partitioner.costs.measuring.measurements import Measurements
+from partitioner.costs.measuring.profile import Profile, ProfileKey, ProfileStore
+from partitioner.costs.measuring.runner import Program, Runner
 from partitioner.errors import ConfigError
 from partitioner.model import Costs, Dataset
 from partitioner.model.data import Floats

@@ -16,7 +16,7 @@ import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, get_worker
 from distributed.client import ClosedClientError
 
-from partitioner.attempt.execute import describe_error, run_attempt
+from partitioner.attempt.run import describe_error, run_attempt
 from partitioner.engines.base import Capabilities
 from partitioner.errors import ConfigError, EngineLost
 from partitioner.model import Attempt, Event, EventKind, Worker, Workers

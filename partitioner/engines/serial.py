@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from partitioner.attempt.execute import run_attempt
+from partitioner.attempt.run import run_attempt
 from partitioner.engines.base import Capabilities
 from partitioner.model import Attempt, Event, EventKind, Worker, Workers
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from partitioner.attempt.execute import run_attempt
+from partitioner.attempt.run import run_attempt
 from partitioner.attempt.surroundings import assigned_devices
 from partitioner.engines.spark_imports import Accumulator, AccumulatorParam, TaskContext
 from partitioner.model import Attempt, Event, EventKind

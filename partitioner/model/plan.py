@@ -53,23 +53,23 @@ class Plan:
 
     def explain(self, limit: int = 20) -> str:
         """Text for a person: cost source, bound and gap, and for the first ``limit`` assignments the reason."""
-        from partitioner.report.explain import explain
+        from partitioner.placement.explain.views import explain
 
         return explain(self, limit)
 
     def to_mermaid(self) -> str:
         """The plan as a Mermaid gantt chart."""
-        from partitioner.report.mermaid import plan_to_mermaid
+        from partitioner.placement.explain.mermaid import plan_to_mermaid
 
         return plan_to_mermaid(self)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: figures and ``assignments`` of task_id, worker_id, start, finish, order."""
-        from partitioner.report.explain import to_json
+        from partitioner.placement.explain.views import to_json
 
         return to_json(self)
 
     def _repr_html_(self) -> str:
-        from partitioner.report.explain import to_html
+        from partitioner.placement.explain.views import to_html
 
         return to_html(self)

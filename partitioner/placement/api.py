@@ -75,13 +75,13 @@ class Comparison:
 
     def to_text(self) -> str:
         """The table for a terminal."""
-        from partitioner.report.comparison import to_text
+        from partitioner.placement.explain.comparison import to_text
 
         return to_text(self.rows(), self.refused)
 
     def to_html(self) -> str:
         """One self-contained page: the table and a Gantt picture of the best plan."""
-        from partitioner.report.comparison import to_html
+        from partitioner.placement.explain.comparison import to_html
 
         return to_html(self.rows(), self.refused, self.best if self.plans else None)
 

@@ -134,7 +134,7 @@ def _why_stuck(problem: Problem, i: int) -> str:
 
 def _check_deadline_bounds(problem: Problem) -> None:
     """Hard deadlines that even an empty cluster could not meet."""
-    from partitioner.placement.bounds import earliest_finishes
+    from partitioner.placement.bounds.combinatorial import earliest_finishes
 
     earliest = earliest_finishes(problem)
     bad = np.flatnonzero(problem.hard & (earliest > problem.deadline * (1 + TOLERANCE)))

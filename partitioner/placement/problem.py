@@ -177,7 +177,7 @@ class Problem:
     @cached_property
     def bound(self) -> tuple[float, str]:
         """The best lower bound on the makespan, seconds, and its name: a cheap one until somebody proves more."""
-        from partitioner.placement.bounds import lower_bound
+        from partitioner.placement.bounds.combinatorial import lower_bound
 
         return lower_bound(self)
 

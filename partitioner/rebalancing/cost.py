@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from partitioner.costs.formula import Formula, parse
+from partitioner.costs.formulas.formula import Formula, parse
 from partitioner.errors import ConfigError, CostError, nearest
 from partitioner.model.data import Floats
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from partitioner.costs.base import CostModel
 from partitioner.costs.expression import evaluate
-from partitioner.costs.formula import parse
-from partitioner.costs.measurements import Timing
+from partitioner.costs.formulas.formula import parse
+from partitioner.costs.measuring.measurements import Timing
 from partitioner.errors import DataError
 from partitioner.model import Costs, Dataset, Fragment, Fragments
 from partitioner.model.data import Floats

@@ -118,7 +118,7 @@ def test_a_run_directory_the_workers_do_not_see_is_refused(tmp_path: Path, dask_
 def test_a_worker_of_another_version_is_refused(
     tmp_path: Path, dask_engine: DaskEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from partitioner.coordinator import preflight
+    from partitioner.engines import preflight
 
     real = preflight.versions()
     monkeypatch.setattr(preflight, "versions", lambda: {**real, "numpy": "0.9.1"})

@@ -10,7 +10,7 @@ from partitioner import registry
 from partitioner.costs.base import CostModel
 from partitioner.costs.calibrated import Calibrated
 from partitioner.costs.learned import Learned
-from partitioner.costs.measurements import Timing
+from partitioner.costs.measuring.measurements import Timing
 from partitioner.costs.resolve import resolve
 from partitioner.model import Dataset, Fragments
 from partitioner.testing.costs import CostModelContract

@@ -6,7 +6,7 @@ from partitioner.coordinator.state import Policy, State, initial
 from partitioner.engines.serial import SerialEngine
 from partitioner.engines.simulated import _record
 from partitioner.model import Event, EventKind, Plan, SubTasks, Worker, Workers
-from partitioner.placement.lpt import Lpt
+from partitioner.placement.algorithms.lpt import Lpt
 
 
 def plan_of(seconds: list[float], workers: Workers | int = 2, **columns: object) -> Plan:

@@ -3,7 +3,7 @@ import pytest
 from partitioner.coordinator import forecast
 from partitioner.coordinator.state import DONE, Policy, State, initial
 from partitioner.model import SubTasks, Workers
-from partitioner.placement.round_robin import RoundRobin
+from partitioner.placement.algorithms.round_robin import RoundRobin
 
 
 def state_of(tasks: int, workers: int = 2) -> State:

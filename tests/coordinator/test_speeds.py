@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from connectors.memory import MemorySource
-from partitioner.coordinator.speeds import time_pieces, with_measured_speeds
-from partitioner.costs.measurements import Timing
+from partitioner.costs.measuring.measurements import Timing
 from partitioner.engines.serial import SerialEngine
+from partitioner.engines.speeds import time_pieces, with_measured_speeds
 from partitioner.model import Workers
 from partitioner.run_directory import RunDirectory
 

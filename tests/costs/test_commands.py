@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from partitioner.costs.commands import profile_app
-from partitioner.costs.drift import detect
-from partitioner.costs.measurements import Measurements, Timing
-from partitioner.costs.profile import ProfileKey, ProfileStore
-from partitioner.costs.terms import Term
+from partitioner.commands.calibrate import profile_app
+from partitioner.costs.fitting.terms import Term
+from partitioner.costs.measuring.drift import detect
+from partitioner.costs.measuring.measurements import Measurements, Timing
+from partitioner.costs.measuring.profile import ProfileKey, ProfileStore
 from partitioner.errors import ConfigError
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from partitioner.costs.drift import detect
+from partitioner.costs.measuring.drift import detect
 
 PREDICTED = np.linspace(1.0, 5.0, 20)
 NOISE = np.exp(0.05 * np.random.default_rng(0).standard_normal(20))

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from partitioner.costs.fitting.terms import columns
 from partitioner.costs.learned import Learned, shape_of
-from partitioner.costs.measurements import Measurements, Timing
-from partitioner.costs.terms import columns
+from partitioner.costs.measuring.measurements import Measurements, Timing
 from partitioner.errors import ConfigError
 from partitioner.testing.costs import FormulaRunner, text_dataset
 

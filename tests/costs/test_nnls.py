@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls as scipy_nnls
 
-from partitioner.costs.nnls import nnls
+from partitioner.costs.fitting.nnls import nnls
 
 
 @settings(deadline=None, max_examples=60)

@@ -1,8 +1,8 @@
 import numpy as np
 import pyarrow as pa
 
-from partitioner.costs.observed import observed
-from partitioner.costs.terms import Term
+from partitioner.costs.fitting.terms import Term
+from partitioner.costs.measuring.observed import observed
 from partitioner.model import CommitRecord, SubTasks
 from partitioner.testing.costs import TableSource
 

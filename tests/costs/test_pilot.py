@@ -2,8 +2,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from partitioner.costs.pilot import choose
-from partitioner.costs.terms import candidates
+from partitioner.costs.fitting.terms import candidates
+from partitioner.costs.measuring.pilot import choose
 from partitioner.model import Dataset
 from partitioner.testing.costs import TableSource, text_dataset
 

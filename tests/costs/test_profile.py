@@ -3,9 +3,9 @@ import sqlite3
 import numpy as np
 import pytest
 
-from partitioner.costs.measurements import Measurements, Timing
-from partitioner.costs.profile import KEPT, ProfileKey, ProfileStore
-from partitioner.costs.terms import Term
+from partitioner.costs.fitting.terms import Term
+from partitioner.costs.measuring.measurements import Measurements, Timing
+from partitioner.costs.measuring.profile import KEPT, ProfileKey, ProfileStore
 from partitioner.errors import DataError
 
 KEY = ProfileKey("jobs:embed", "abc")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from partitioner.costs.regression import robust
+from partitioner.costs.fitting.regression import robust
 
 
 def test_exact_data_gives_exact_coefficients():

@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from partitioner.costs.runner import InProcess
+from partitioner.costs.measuring.runner import InProcess
 from partitioner.errors import CostError
 from partitioner.testing.costs import sample_dataset
 

@@ -1,7 +1,7 @@
 import numpy as np
 
-from partitioner.costs.selection import select
-from partitioner.costs.terms import Term
+from partitioner.costs.fitting.selection import select
+from partitioner.costs.fitting.terms import Term
 
 RNG = np.random.default_rng(0)
 SIZE = np.geomspace(1.0, 500.0, 30)

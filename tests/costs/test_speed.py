@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from partitioner.costs.measurements import Measurements, Timing
-from partitioner.costs.speed import relative_speeds
+from partitioner.costs.measuring.measurements import Measurements, Timing
+from partitioner.costs.measuring.speed import relative_speeds
 from partitioner.errors import CostError
 
 

@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from partitioner.costs.terms import Term, automatic, candidates, columns
+from partitioner.costs.fitting.terms import Term, automatic, candidates, columns
 from partitioner.errors import ConfigError, DataError
 from partitioner.testing.costs import TableSource, sample_dataset
 

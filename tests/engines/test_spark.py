@@ -166,7 +166,7 @@ def test_a_failing_program_ends_the_run_with_its_message(spark, checkpoint) -> N
 
 
 def test_preflight_names_the_executors_that_cannot_see_the_run_directory(spark, checkpoint, monkeypatch) -> None:
-    from partitioner.coordinator import preflight
+    from partitioner.engines import preflight
 
     monkeypatch.setattr(preflight.RunDirectory, "url", property(lambda self: "/nowhere/run"))
     with pytest.raises(PreflightFailed, match="does not see the run directory"):

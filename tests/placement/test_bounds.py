@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partitioner.model import SubTasks, Worker, Workers
-from partitioner.placement.bounds import lower_bound
-from partitioner.placement.lp_rounding import relaxation
+from partitioner.placement.algorithms.lp_rounding import relaxation
+from partitioner.placement.bounds.combinatorial import lower_bound
 from partitioner.placement.problem import Problem
 
 TIMES = st.lists(st.integers(1, 30), min_size=1, max_size=7)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from partitioner.model import Edges, Plan, SubTasks, Worker, Workers
+from partitioner.placement.algorithms.lpt import Lpt
 from partitioner.placement.check import check, violations
-from partitioner.placement.lpt import Lpt
 
 
 def plan_of(tasks: SubTasks, workers: Workers, worker: list[int], start: list[float], finish: list[float]) -> Plan:

@@ -12,9 +12,9 @@ from partitioner.errors import ConfigError
 from partitioner.model import Edges, Fragment, Fragments, SubTasks, Worker, Workers
 from partitioner.placement.api import compare, place
 from partitioner.placement.communication_tree import communication_tree
-from partitioner.placement.decisions import Decider, Decision
 from partitioner.placement.duplicates import run_once
-from partitioner.report.mermaid import flow_to_mermaid
+from partitioner.placement.explain.decisions import Decider, Decision
+from partitioner.placement.explain.mermaid import flow_to_mermaid
 
 TASKS = SubTasks.build([4.0, 2.0, 3.0], ["big", "late", "fits"], memory_bytes=[8e9, 1e9, 1e9])
 WORKERS = Workers.of([Worker("large", memory_bytes=8e9), Worker("small", memory_bytes=2e9)])

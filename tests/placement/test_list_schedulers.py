@@ -5,13 +5,13 @@ import pytest
 
 from partitioner.errors import ConfigError
 from partitioner.model import SubTasks, Worker, Workers
+from partitioner.placement.algorithms.distributed import Distributed
+from partitioner.placement.algorithms.locality import Locality
+from partitioner.placement.algorithms.priority import Priority
+from partitioner.placement.algorithms.proportional import Proportional
+from partitioner.placement.algorithms.urgent import Urgent
 from partitioner.placement.api import place
 from partitioner.placement.check import violations
-from partitioner.placement.distributed import Distributed
-from partitioner.placement.locality import Locality
-from partitioner.placement.priority import Priority
-from partitioner.placement.proportional import Proportional
-from partitioner.placement.urgent import Urgent
 
 TWO = Workers.identical(2)
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from partitioner.errors import ConfigError
 from partitioner.model import SubTasks, Worker, Workers
+from partitioner.placement.algorithms.karmarkar_karp import differencing
+from partitioner.placement.algorithms.multifit import first_fit
 from partitioner.placement.api import place
-from partitioner.placement.karmarkar_karp import differencing
-from partitioner.placement.multifit import first_fit
-from partitioner.placement.pair_split import split_alike, split_unlike
+from partitioner.placement.search.pair_split import split_alike, split_unlike
 
 TIMES = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 

@@ -6,18 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partitioner.model import SubTasks, Worker, Workers
+from partitioner.placement.algorithms.dot_product import DotProduct
+from partitioner.placement.algorithms.fragmentation_aware import FragmentationAware
 from partitioner.placement.api import place
 from partitioner.placement.base import plan_of
 from partitioner.placement.check import violations
-from partitioner.placement.cluster_state import ClusterState
-from partitioner.placement.dot_product import DotProduct
-from partitioner.placement.fragmentation_aware import FragmentationAware
 from partitioner.placement.objectives import objective_of
 from partitioner.placement.problem import Problem
-from partitioner.placement.ruin import ruin_and_recreate
-from partitioner.placement.start_events import run_events
-from partitioner.placement.waiting_pool import run_pool
-from partitioner.placement.worker_queues import run_queues
+from partitioner.placement.schedules.cluster_state import ClusterState
+from partitioner.placement.schedules.start_events import run_events
+from partitioner.placement.schedules.waiting_pool import run_pool
+from partitioner.placement.schedules.worker_queues import run_queues
+from partitioner.placement.search.ruin import ruin_and_recreate
 
 
 def mixed(seed: int, n: int) -> Problem:

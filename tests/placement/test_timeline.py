@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from partitioner.model import SubTasks, Workers
 from partitioner.placement.problem import Problem
-from partitioner.placement.timeline import Capacity, Exclusive
+from partitioner.placement.schedules.timeline import Capacity, Exclusive
 
 STEPS = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(0, 12)), min_size=1, max_size=10)
 

@@ -5,14 +5,14 @@ import pytest
 
 from partitioner.errors import ConfigError
 from partitioner.model import Edges, Plan, SubTasks, Worker, Workers
+from partitioner.placement.algorithms.dp import Dp
+from partitioner.placement.algorithms.dynamic import Dynamic
+from partitioner.placement.algorithms.lpt import Lpt
+from partitioner.placement.algorithms.proportional import Proportional
 from partitioner.placement.api import place
 from partitioner.placement.check import violations
 from partitioner.placement.communication_tree import communication_tree
-from partitioner.placement.dp import Dp
-from partitioner.placement.dynamic import Dynamic
-from partitioner.placement.lpt import Lpt
 from partitioner.placement.objectives import resource_losses, time_losses
-from partitioner.placement.proportional import Proportional
 from partitioner.placement.shares import capability_shares, granted_shares, largest_remainder
 
 FOUR = SubTasks.build([5.0, 3.0, 8.0, 2.0], ["t5", "t3", "t8", "t2"], cpus=[2.0, 1.0, 3.0, 2.0])

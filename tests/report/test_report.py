@@ -98,7 +98,7 @@ def test_a_report_that_cannot_be_written_does_not_hide_the_error(tmp_path):
 def command():
     import typer
 
-    from partitioner.report.commands import report
+    from partitioner.commands.report import report
 
     app = typer.Typer()
     app.command()(report)

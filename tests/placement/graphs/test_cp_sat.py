@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from partitioner.errors import ConfigError, InfeasiblePlan
 from partitioner.model import Edges, Plan, SubTasks, Worker, Workers
+from partitioner.placement.algorithms.cp_sat import CpSat
 from partitioner.placement.check import violations
-from partitioner.placement.cp_sat import CpSat
 
 
 def solve(tasks: SubTasks, workers: Workers, objective: str = "makespan", bandwidth: float = float("inf")) -> Plan:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from partitioner.model import Edges, SubTasks, Worker, Workers
+from partitioner.placement.algorithms.genetic import Genetic
 from partitioner.placement.base import NEVER
 from partitioner.placement.check import violations
-from partitioner.placement.genetic import Genetic
 from partitioner.placement.objectives import objective_of
 from partitioner.placement.problem import Problem
-from partitioner.placement.seeds import start_plans
+from partitioner.placement.search.seeds import start_plans
 
 UNLIKE = {name: np.random.default_rng(k).integers(5, 30, 20).astype(np.float64) for k, name in enumerate("abcd")}
 TASKS = SubTasks.build(np.ones(20), seconds_by_class=UNLIKE)

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partitioner.model import Edges, SubTasks, Worker, Workers
-from partitioner.placement.auto import Auto
+from partitioner.placement.algorithms.auto import Auto
+from partitioner.placement.algorithms.graph_search import GraphSearch, _Shared
+from partitioner.placement.algorithms.heft import Heft
 from partitioner.placement.base import NEVER
 from partitioner.placement.check import violations
-from partitioner.placement.graph_kernel import OUT, Frame, Solution, measure, put_back
-from partitioner.placement.graph_search import GraphSearch, _Shared
-from partitioner.placement.heft import Heft
 from partitioner.placement.objectives import objective_of
 from partitioner.placement.problem import Problem
-from partitioner.placement.sequence import slots_of
-from partitioner.placement.slot_graph import graph_of, work_of
+from partitioner.placement.schedules.sequence import slots_of
+from partitioner.placement.search.graph_kernel import OUT, Frame, Solution, measure, put_back
+from partitioner.placement.search.slot_graph import graph_of, work_of
 
 SPEEDS = (1.0, 1.0, 2.0, 4.0)
 
@@ -164,7 +164,7 @@ def test_an_interrupt_ends_every_thread() -> None:
     program = (
         "import numpy as np\n"
         "from partitioner.model import Edges, SubTasks, Worker, Workers\n"
-        "from partitioner.placement.graph_search import GraphSearch\n"
+        "from partitioner.placement.algorithms.graph_search import GraphSearch\n"
         "edges = Edges(np.array([0, 0, 1, 2]), np.array([1, 2, 3, 3]), np.zeros(4), np.zeros(4))\n"
         "tasks = SubTasks.build([2.0, 4.0, 4.0, 2.0], edges=edges)\n"
         "workers = Workers.of([Worker('fast', speed=2.0), Worker('slow')])\n"
@@ -210,7 +210,7 @@ def test_compiled_and_plain_searches_find_the_same_plan() -> None:
     program = (
         "import numpy as np\n"
         "from partitioner.model import Edges, SubTasks, Workers\n"
-        "from partitioner.placement.graph_search import GraphSearch\n"
+        "from partitioner.placement.algorithms.graph_search import GraphSearch\n"
         "edges = Edges(np.arange(0, 18), np.arange(2, 20), np.zeros(18), np.zeros(18))\n"
         "tasks = SubTasks.build(np.arange(20) % 7 + 1.0, edges=edges)\n"
         "plan = GraphSearch(rounds=50).place(tasks, Workers.identical(3), seed=3, time_limit=60.0)\n"

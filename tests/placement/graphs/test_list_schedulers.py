@@ -123,8 +123,8 @@ def test_hbmct_moves_tasks_off_the_fastest_worker() -> None:
 
 
 def test_too_many_pairs_are_refused() -> None:
+    from partitioner.placement.algorithms.sufferage import Sufferage
     from partitioner.placement.problem import Problem
-    from partitioner.placement.sufferage import Sufferage
 
     problem = Problem(SubTasks.build(np.ones(30_000)), Workers.identical(1_000))
     assert Sufferage().refusals(problem) == ["30000000 pairs of task and worker (its limit is 20000000)"]

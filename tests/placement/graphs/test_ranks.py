@@ -3,7 +3,7 @@ import pytest
 
 from partitioner.model import Edges, SubTasks, Workers
 from partitioner.placement.problem import Problem
-from partitioner.placement.ranks import ReadyQueue, by_rank, downward_rank, optimistic_cost, upward_rank
+from partitioner.placement.schedules.ranks import ReadyQueue, by_rank, downward_rank, optimistic_cost, upward_rank
 
 
 def test_upward_rank_of_the_paper(paper_tasks: SubTasks, paper_workers: Workers) -> None:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from partitioner.placement.cp_lanes import whole_units
-from partitioner.placement.ticks import ticks_of
+from partitioner.placement.exact.lanes import whole_units
+from partitioner.placement.exact.ticks import ticks_of
 
 
 @pytest.mark.parametrize(

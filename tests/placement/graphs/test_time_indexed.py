@@ -11,15 +11,15 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_matrix
 
 from partitioner.model import Edges, SubTasks, Worker, Workers
-from partitioner.placement import time_indexed
+from partitioner.placement.algorithms import time_indexed
+from partitioner.placement.algorithms.time_indexed import TimeIndexed, makespan_bound
 from partitioner.placement.api import place
+from partitioner.placement.bounds.time_indexed_model import _proven
+from partitioner.placement.bounds.windows import in_ticks
+from partitioner.placement.exact.ticks import Ticks
 from partitioner.placement.objectives import objective_of
 from partitioner.placement.problem import Problem
-from partitioner.placement.seeds import start_plans
-from partitioner.placement.ticks import Ticks
-from partitioner.placement.time_indexed import TimeIndexed, makespan_bound
-from partitioner.placement.time_indexed_model import _proven
-from partitioner.placement.windows import in_ticks
+from partitioner.placement.search.seeds import start_plans
 
 MAKESPAN = objective_of("makespan")
 NEVER = float("inf")

@@ -1,0 +1,190 @@
+"""One attempt from beginning to end: read, call the program, write, commit, record."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import pyarrow as pa
+
+from partitioner.attempt.batching import Places, restored
+from partitioner.attempt.formats import FORMATS, to_record_batch
+from partitioner.attempt.isolate import call_isolating, store_quarantined
+from partitioner.attempt.job import Loaded, load
+from partitioner.attempt.surroundings import guest, kept_prints
+from partitioner.attempt.work import calls_of, runs_of
+from partitioner.errors import ConfigError, DataError, ProgramError
+from partitioner.measure import Measurement, measured
+from partitioner.model import Attempt, CommitRecord, Event, EventKind
+
+ACCUMULATOR = "accumulator"  # the column of partial results in the files of reducers other than concat
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one attempt while it runs."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    rows_written: int = 0
+    quarantined: int = 0
+    bytes_read: int = 0
+    read_seconds: float = 0.0
+    segments: list[tuple[int, int]] = field(default_factory=list)
+    poison: list[tuple[pa.RecordBatch, list[str]]] = field(default_factory=list)
+
+    def facts(self) -> dict[str, Any]:
+        """What the output file says of itself: the same for every attempt at the sub-task."""
+        return {
+            "rows_in": self.rows_in,
+            "rows_out": self.rows_out,
+            "rows_written": self.rows_written,
+            "quarantined": self.quarantined,
+            "bytes_read": self.bytes_read,
+            "segments": self.segments,
+        }
+
+
+def run_attempt(attempt: Attempt) -> Event:
+    """Run one attempt to its end. Never raises for what the program, the data or the sink did: the event says it.
+
+    A sub-task that is committed already is not run again: the event holds the winner's record.
+    """
+    with kept_prints() as prints:
+        try:
+            loaded = load(attempt.run_url)
+            event = _finished(attempt, loaded)
+        except Exception as error:
+            traceback.print_exc()
+            event = Event(EventKind.FAILED, attempt.attempt_id, attempt.worker_id, error=describe_error(error))
+    if text := prints.getvalue():
+        _keep(attempt, text)
+    return event
+
+
+def describe_error(error: Exception) -> dict[str, Any]:
+    """Plain values of an exception; ``fatal`` where no retry can mend it."""
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        "traceback": "".join(traceback.format_exception(error)),
+        "fatal": isinstance(error, ConfigError | DataError | ProgramError),
+        "memory": isinstance(error, MemoryError),
+    }
+
+
+def _keep(attempt: Attempt, text: str) -> None:
+    from partitioner.storage import Directory
+
+    Directory(attempt.run_url).put(f"attempts/{attempt.attempt_id}.log", text.encode())
+
+
+def _finished(attempt: Attempt, loaded: Loaded) -> Event:
+    key, sink = attempt.task_key, loaded.job.sink
+    facts = sink.committed(key)
+    started = time.time()
+    if facts is not None and (known := loaded.run.committed(key)) is not None:
+        return Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=known)
+    if facts is None:
+        with guest(attempt, loaded.job.seed), measured() as measurement:
+            tally = Tally()
+            staged = sink.write(key, _output(attempt, loaded, tally), tally.facts)
+            if tally.poison:
+                store_quarantined(loaded.run, attempt, tally.poison)
+            facts = sink.commit(staged)
+    else:
+        tally, measurement = Tally(), Measurement()
+    load_seconds, loaded.load_seconds = loaded.load_seconds, 0.0
+    record = record_of(attempt, facts, tally, measurement, load_seconds, started)
+    loaded.run.commit(record)
+    return Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=record)
+
+
+def record_of(
+    attempt: Attempt, facts: dict[str, Any], tally: Tally, measurement: Measurement, load_seconds: float, started: float
+) -> CommitRecord:
+    """The commit record: the facts of the output that counts, and what this attempt measured."""
+    return CommitRecord(
+        task_key=attempt.task_key,
+        attempt_id=attempt.attempt_id,
+        worker_id=attempt.worker_id,
+        path=f"part-{attempt.task_key}.parquet",
+        rows_in=facts["rows_in"],
+        rows_out=facts["rows_out"],
+        rows_written=facts["rows_written"],
+        quarantined=facts["quarantined"],
+        segments=tuple((int(a), int(b)) for a, b in facts["segments"]),
+        bytes_read=facts["bytes_read"],
+        seconds=measurement.wall_seconds,
+        cpu_seconds=measurement.cpu_seconds,
+        load_seconds=load_seconds,
+        read_seconds=tally.read_seconds,
+        peak_memory_bytes=measurement.peak_memory_bytes,
+        started=started,
+        finished=time.time(),
+        digest=facts["digest"],
+        measured=measurement.to_measured(),
+    )
+
+
+def _output(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordBatch]:
+    """What the sink writes: the program's rows for concat, else one row with the pickled accumulator."""
+    if loaded.job.reducer.name == "concat":
+        yield from _rows(attempt, loaded, tally)
+        return
+    reducer = loaded.job.reducer
+    accumulator = reducer.create_accumulator()
+    for run in runs_of(loaded.tasks, attempt.task, together=True):
+        for batch, _ in calls_of(loaded, run, tally):
+            for value, _ in _call(loaded, batch, None, tally):
+                accumulator = reducer.add_input(accumulator, value)
+    tally.rows_written = 1
+    yield pa.RecordBatch.from_arrays([pa.array([cloudpickle.dumps(accumulator)], pa.large_binary())], [ACCUMULATOR])
+
+
+def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordBatch]:
+    """Rows in input order; segments say how many came from each contiguous run of fragments."""
+    for run in runs_of(loaded.tasks, attempt.task, together=False):
+        before = tally.rows_written
+        calls = (pair for batch, places in calls_of(loaded, run, tally) for pair in _call(loaded, batch, places, tally))
+        for output in restored((to_record_batch(value), places) for value, places in calls):
+            tally.rows_written += output.num_rows
+            yield output
+        tally.segments.append((run[0].index, tally.rows_written - before))
+
+
+def _call(loaded: Loaded, batch: pa.RecordBatch, places: Places, tally: Tally) -> Iterator[tuple[Any, Places]]:
+    """The program's output for one batch and its rows' places; with ``on_error="quarantine"`` without failing rows."""
+    job = loaded.job
+    convert = FORMATS[job.batch_format]
+
+    def program(rows: pa.RecordBatch) -> Any:
+        value = loaded.call(convert(rows))
+        if job.reducer.name == "concat" and not job.allow_row_change:
+            value = to_record_batch(value)
+            if value.num_rows != rows.num_rows:
+                raise ProgramError(
+                    f"the program got {rows.num_rows} rows and returned {value.num_rows}; return one row per input row, "
+                    "or set allow_row_change=True if it filters or expands on purpose."
+                )
+        return value
+
+    tally.rows_in += batch.num_rows
+    if job.on_error != "quarantine":
+        bad: dict[int, str] = {}
+        value = program(batch)
+    else:
+        value, bad = call_isolating(program, batch)
+    if bad:
+        poison = sorted(bad)
+        tally.poison.append((batch.take(pa.array(poison)), [bad[i] for i in poison]))
+        places = None if places is None else np.delete(places, poison)
+    tally.quarantined += len(bad)
+    tally.rows_out += batch.num_rows - len(bad)
+    if len(bad) < batch.num_rows:
+        yield value, places

@@ -1,0 +1,242 @@
+"""From measurements to a fitted cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from partitioner.costs.fitting.fitted import Fitted
+from partitioner.costs.fitting.regression import Regression, floor_of, robust
+from partitioner.costs.fitting.selection import Selection, select
+from partitioner.costs.fitting.terms import Term
+from partitioner.costs.measuring.measurements import Measurements
+from partitioner.costs.memory import MEMORY_PER_BYTE
+from partitioner.errors import CostError
+from partitioner.model.data import Floats
+
+MOST_WAITING = 4.0
+"""Wall / CPU seconds above which a program waits rather than computes, so that its CPU seconds tell nothing."""
+
+CLEARLY = 0.8
+BOOTSTRAPS = 60
+SLACK = 1.02
+"""Memory above the quantile seen: what allocators round up and a run of other pieces leaves behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """``quantile`` of memory; ``clock`` ``"auto"``, ``"wall"`` or ``"cpu"``; ``seed`` of folds and bootstrap.
+
+    ``bytes_held`` is the least memory per byte of input: the rows read must be held, whatever small pieces show.
+    """
+
+    quantile: float = 0.99
+    clock: str = "auto"
+    bytes_held: float = 2.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """The fit of the program's own seconds: ``coefficients`` of 1 and the chosen terms; ``ratio`` wall / CPU, 0 for wall."""
+
+    seconds: Floats
+    design: Floats
+    selection: Selection
+    regression: Regression
+    ratio: float = 0.0
+
+
+def fit(measurements: Measurements, terms: Sequence[Term], options: FitOptions | None = None) -> Fitted:
+    """Coefficients >= 0 of the terms that cross-validation picks, intervals by bootstrap, memory at a quantile.
+
+    Time spent reading is fitted on bytes by itself and joined. Raises CostError without measurements.
+    """
+    options = options or FitOptions()
+    if not len(measurements):
+        raise CostError("No measurement to fit a cost to: the pilot ran nothing. Raise its budget or declare the cost.")
+    steady = measurements.take(~measurements.first) if (~measurements.first).sum() >= 3 else measurements
+    usable = [t for t in terms if t.name in steady.columns]
+    work = _fit_work(steady, usable, options)
+    chosen = [usable[i] for i in work.selection.chosen]
+    scale = work.ratio or 1.0
+    beta = work.regression.coefficients
+    beta = beta * _unbiased(work.design @ beta, work.seconds) * scale
+    covariance = _bootstrap(work.design, work.seconds, options.seed) * scale**2
+    chosen, coefficients, covariance = _with_reading(steady, options.clock, chosen, beta, covariance)
+    memory_terms, memory = _memory(steady, usable, options)
+    return Fitted(
+        terms=tuple(chosen),
+        coefficients=tuple(float(c) for c in coefficients[1:]),
+        fixed_seconds=float(coefficients[0]),
+        covariance=tuple(tuple(float(v) for v in row) for row in covariance),
+        noise=work.regression.scale,
+        piece_seconds=float(np.median(work.seconds)) * scale,
+        process_seconds=_process_seconds(measurements, beta, work),
+        memory_terms=tuple(memory_terms),
+        memory_coefficients=tuple(float(m) for m in memory[1:]),
+        memory_fixed=float(memory[0]),
+        memory_baseline=float(np.median(steady.baseline_memory_bytes)),
+        quantile=options.quantile,
+        measurements=len(measurements),
+        held_out_error=math.expm1(work.selection.error),
+        cpu_ratio=work.ratio,
+        considered=work.selection.considered,
+        notes=_notes(chosen, work, len(steady)),
+    )
+
+
+def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _Work:
+    """Fit on the asked clock; ``auto`` takes CPU seconds where they are held out clearly better and most of the wall time.
+
+    On a busy machine wall seconds are mostly noise. CPU seconds tell the shape, and the median wall / CPU the level.
+    """
+    ones = np.ones(len(m))
+    design = np.stack([ones, *(m.columns[t.name] for t in terms)], axis=1)
+
+    def on(seconds: Floats, ratio: float = 0.0) -> _Work:
+        selection = select(terms, design, seconds, options.seed)
+        x = design[:, [0, *(i + 1 for i in selection.chosen)]]
+        return _Work(seconds, x, selection, robust(x, seconds), ratio)
+
+    wall, cpu = program_seconds(m, "wall"), program_seconds(m, "cpu")
+    if options.clock != "auto":
+        return on(cpu if options.clock == "cpu" else wall)
+    ratio = wall_per_cpu(wall, cpu)
+    by_wall = on(wall)
+    if not 0 < ratio <= MOST_WAITING:
+        return by_wall
+    by_cpu = on(cpu, ratio)
+    return by_cpu if by_cpu.selection.error < CLEARLY * by_wall.selection.error else by_wall
+
+
+def program_seconds(m: Measurements, clock: str) -> Floats:
+    """float64[n]: wall or CPU seconds that the program itself took, without reading."""
+    if clock == "cpu":
+        return np.maximum(m.cpu_seconds - m.read_cpu_seconds, 0.0)
+    return np.maximum(m.seconds - m.read_seconds, 0.0)
+
+
+def wall_per_cpu(wall: Floats, cpu: Floats) -> float:
+    """Median of wall / CPU, longer pieces weighing more; 0 where CPU seconds are not known for all."""
+    if not len(cpu) or not (cpu > 0).all():
+        return 0.0
+    order = np.argsort(wall / cpu, kind="stable")
+    weight = np.sqrt(cpu)
+    half = np.cumsum(weight[order]) >= weight.sum() / 2
+    return float((wall / cpu)[order][int(np.argmax(half))])
+
+
+def _unbiased(predicted: Floats, actual: Floats) -> float:
+    """What a robust fit must be multiplied by so that totals agree, ratios beyond three deviations cut off.
+
+    Robust loss follows the median; a sum of many skewed times follows the mean.
+    """
+    if predicted.sum() <= 0:
+        return 1.0
+    floor = floor_of(actual)
+    ratio = (actual + floor) / (predicted + floor)
+    spread = 3 * 1.4826 * float(np.median(np.abs(ratio - np.median(ratio)))) + 1e-3
+    clipped = np.clip(ratio, np.median(ratio) - spread, np.median(ratio) + spread)
+    return float(np.sum(clipped * predicted) / predicted.sum())
+
+
+def _bootstrap(x: Floats, target: Floats, seed: int) -> Floats:
+    """Covariance of the coefficients over resampled measurements."""
+    rng = np.random.default_rng(seed)
+    n = len(target)
+    floor = floor_of(target)
+    draws = [rng.integers(0, n, n) for _ in range(BOOTSTRAPS)]
+    fits = np.stack([robust(x[d], target[d], floor, iterations=4).coefficients for d in draws])
+    return np.asarray(np.cov(fits, rowvar=False)).reshape(x.shape[1], x.shape[1])
+
+
+def _with_reading(
+    m: Measurements, clock: str, terms: list[Term], coefficients: Floats, covariance: Floats
+) -> tuple[list[Term], Floats, Floats]:
+    """Join seconds per byte read and per read, fitted apart, to the formula."""
+    m = m.take(m.read_seconds > 0)
+    seconds = m.read_cpu_seconds if clock == "cpu" else m.read_seconds
+    touched = m.columns.get("bytes touched", m.columns.get("bytes"))
+    if touched is None or not len(m):
+        return terms, coefficients, covariance
+    reading = robust(np.stack([np.ones(len(m)), touched], axis=1), seconds).coefficients
+    if not touched.any() or np.ptp(touched) < 0.2 * touched.max():
+        # All reads alike: a rate and a constant cannot be told apart; a rate is what carries over to other sizes.
+        reading = np.array([0.0, float(np.median(seconds / np.maximum(touched, 1.0)))])
+    names = [t.name for t in terms]
+    coefficients = coefficients.copy()
+    coefficients[0] += reading[0]
+    if "bytes" in names:
+        coefficients[1 + names.index("bytes")] += reading[1]
+        return terms, coefficients, covariance
+    grown = np.zeros((len(covariance) + 1, len(covariance) + 1))
+    grown[:-1, :-1] = covariance
+    return [*terms, Term("bytes")], np.append(coefficients, reading[1]), grown
+
+
+def _process_seconds(m: Measurements, beta: Floats, work: _Work) -> float:
+    """Loading, and what the first piece of a process took beyond the slowest of the others: warming up."""
+    loads = m.load_seconds[m.load_seconds > 0]
+    load = float(np.median(loads)) if len(loads) else 0.0
+    first = program_seconds(m.take(m.first), "cpu" if work.ratio else "wall") * (work.ratio or 1.0)
+    if not len(first) or not len(work.seconds):
+        return load
+    usual = max(float(work.seconds.max()) * (work.ratio or 1.0), float(beta[0]))
+    return load + max(0.0, float(np.median(first)) - usual)
+
+
+def _memory(m: Measurements, terms: Sequence[Term], options: FitOptions) -> tuple[list[Term], Floats]:
+    """Peak resident bytes at the quantile: a line in bytes, raised until the peaks lie below it.
+
+    The amount is the conformal quantile of what peaks exceed the line by (Vovk et al., Algorithmic Learning in a Random
+    World, 2005); with fewer measurements than that needs, the largest.
+    """
+    bytes_term = next((t for t in terms if t.name == "bytes"), None)
+    peaks = m.peak_memory_bytes
+    if bytes_term is None or not peaks.any():
+        return [], np.array([float(peaks.max(initial=0.0)) * SLACK])
+    size = m.columns["bytes"]
+    slope = max(_memory_slope(m, size, peaks), options.bytes_held)
+    above = np.sort(peaks - slope * size)
+    rank = min(math.ceil((len(above) + 1) * options.quantile), len(above))
+    fixed = max(float(above[rank - 1]), 0.0)
+    return [bytes_term], np.array([fixed, slope]) * SLACK
+
+
+def _memory_slope(m: Measurements, size: Floats, peaks: Floats) -> float:
+    """Bytes of memory per byte of input, the larger of what tracing and resident sizes say; a stand-in where neither can.
+
+    The resident size moves by whole arenas: pieces must be of a megabyte, and the largest twice the smallest, to show it.
+    """
+    slopes = []
+    traced = m.traced_bytes > 0
+    if traced.sum() >= 2 and np.ptp(size[traced]) > 0:
+        x = np.stack([np.ones(int(traced.sum())), size[traced]], axis=1)
+        line = robust(x, m.traced_bytes[traced]).coefficients
+        ratio = m.traced_bytes[traced] / np.maximum(x @ line, 1.0)
+        # The input itself is not traced: Arrow allocates outside of Python.
+        slopes.append(1.0 + float(line[1]) * max(1.0, float(ratio.max())))
+    large = size >= 1 << 20
+    if large.sum() >= 4 and size[large].max() >= 2 * size[large].min():
+        x = np.stack([np.ones(int(large.sum())), size[large]], axis=1)
+        slopes.append(float(robust(x, peaks[large]).coefficients[1]))
+    return max(slopes, default=MEMORY_PER_BYTE)
+
+
+def _notes(terms: Sequence[Term], work: _Work, n: int) -> tuple[str, ...]:
+    notes = []
+    for term in terms:
+        if term.shape != "linear":
+            where = "row" if term.per_row else "fragment: cutting fragments lowers the total"
+            notes.append(f"super-linear cost: {term.name}, per {where}")
+    if n < 8:
+        notes.append(f"only {n} measurements: coefficients are uncertain")
+    if work.ratio:
+        notes.append(f"fitted on CPU seconds, times {work.ratio:.2f} wall seconds each")
+    if not work.selection.chosen:
+        notes.append("no feature explains the seconds better than their mean")
+    return tuple(notes)

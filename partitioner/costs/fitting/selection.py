@@ -1,0 +1,127 @@
+"""Which terms a cost has, by cross-validation.
+
+Forward selection. A candidate is judged by its held-out errors: random folds, and one fold that holds the largest pieces,
+since pieces are small and fragments large, and what counts is how a formula extrapolates. Among candidates within one
+standard error of the best the least complex wins (Breiman et al., CART, 1984), so that a super-linear term needs evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from partitioner.costs.fitting.regression import errors, floor_of, robust
+from partitioner.costs.fitting.terms import Term
+from partitioner.model.data import Floats, Ints
+
+FOLDS = 4
+MOST_TERMS = 4
+LEAST_GAIN = 0.01
+ALIKE = 0.25
+"""Linear terms whose held-out errors differ by less than this part tell the same, such as bytes and characters of text."""
+
+PROOF = 2.0
+"""Standard errors by which a further or a more complex term must gain: the best of twenty gains one by chance."""
+
+Option = tuple[int, ...]
+"""Indices of the candidates that are added together."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """``chosen`` indices into the candidates, ``considered`` the mean held-out error of each in the first round, by name."""
+
+    chosen: tuple[int, ...]
+    considered: dict[str, float]
+    error: float
+
+
+class _Validation:
+    """Held-out errors of a set of columns, with the folds fixed so that sets can be compared pairwise."""
+
+    def __init__(self, design: Floats, target: Floats, seed: int) -> None:
+        self.design, self.target, self.floor = design, target, floor_of(target)
+        n = len(target)
+        shuffled = np.random.default_rng(seed).permutation(n)
+        folds = [shuffled[k::FOLDS] for k in range(min(FOLDS, n))]
+        if n >= 12:
+            folds.append(np.argsort(target, kind="stable")[-(n // 4) :])
+        self.folds = folds
+
+    def errors(self, columns: Sequence[int]) -> Floats:
+        """One error per held-out measurement, folds one after another; column 0 is the intercept."""
+        x = self.design[:, [0, *columns]]
+        out = []
+        for fold in self.folds:
+            kept = np.ones(len(self.target), np.bool_)
+            kept[fold] = False
+            fit = robust(x[kept], self.target[kept], self.floor, iterations=5)
+            out.append(errors(x[fold] @ fit.coefficients, self.target[fold], self.floor))
+        return np.concatenate(out)
+
+
+def select(terms: Sequence[Term], design: Floats, target: Floats, seed: int = 0) -> Selection:
+    """The terms that predict ``target`` float64[n]; ``design`` float64[n, 1 + p], ones first, then one column per term."""
+    check = _Validation(design, target, seed)
+    chosen: tuple[int, ...] = ()
+    current = check.errors([])
+    considered: dict[str, float] = {}
+    usable = [
+        i for i in range(len(terms)) if np.ptp(design[:, i + 1]) > 0 and _spread_enough(terms[i], design[:, i + 1])
+    ]
+    options = [(i,) for i in usable] + _polynomials(terms, usable)
+    while options and len(chosen) < min(MOST_TERMS + (len(target) > 500) * 2, max(len(target) // 5, 1)):
+        tried = {o: check.errors([j + 1 for j in (*chosen, *o)]) for o in options}
+        if not chosen:
+            considered = {" + ".join(terms[i].name for i in o): float(e.mean()) for o, e in tried.items()}
+        pick = _simplest(terms, tried)
+        gain = current - tried[pick]
+        # Work grows with its input: it is the absence of the first term that needs proof, and the presence of further ones.
+        needed = max(LEAST_GAIN * current.mean(), PROOF * _standard_error(gain)) if chosen else -_standard_error(gain)
+        if gain.mean() <= needed:
+            break
+        chosen = (*chosen, *pick)
+        current = tried[pick]
+        options = [(i,) for i in usable if i not in chosen]
+    return Selection(chosen, considered, float(current.mean()))
+
+
+def _polynomials(terms: Sequence[Term], usable: Sequence[int]) -> list[Option]:
+    """The pairs f, f^2 of one per-row feature: a loop in a loop costs both, and alone 1.5 beats either."""
+    at = {(terms[i].feature, terms[i].shape): i for i in usable if terms[i].per_row}
+    return [
+        (i, at[feature, "square"])
+        for (feature, shape), i in at.items()
+        if shape == "linear" and (feature, "square") in at
+    ]
+
+
+def _spread_enough(term: Term, column: Ints | Floats) -> bool:
+    """A super-linear shape of whole fragments is extrapolated far: it needs pieces that span a factor of 8 in size."""
+    if term.complexity < 2:
+        return True
+    positive = column[column > 0]
+    return bool(len(positive) > 7 and term.of_whole(np.array([8.0]))[0] <= positive.max() / positive.min())
+
+
+def _complexity(terms: Sequence[Term], option: Option) -> float:
+    return max(terms[i].complexity for i in option)
+
+
+def _simplest(terms: Sequence[Term], tried: dict[Option, Floats]) -> Option:
+    rank = {o: (_complexity(terms, o), float(e.mean()), o) for o, e in tried.items()}
+    best = min(tried, key=lambda o: (rank[o][1], o))
+    linear = rank[best][0] < 1
+    alike = ALIKE * rank[best][1] if linear else 0.0
+
+    def close(option: Option) -> bool:
+        worse = tried[option] - tried[best]
+        return bool(worse.mean() <= max(PROOF * _standard_error(worse), alike))
+
+    return min((o for o in tried if o == best or (rank[o][0] < rank[best][0] and close(o))), key=lambda o: rank[o])
+
+
+def _standard_error(values: Floats) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.inf

@@ -1,0 +1,1 @@
+"""Arithmetic formulas over named values."""

@@ -1,0 +1,1 @@
+"""What is measured: pilots, runs, profiles and speeds."""

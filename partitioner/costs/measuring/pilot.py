@@ -1,0 +1,294 @@
+"""Which small pieces of a dataset to run before the rest, to learn what it costs.
+
+Pieces are stratified over the range of sizes: single rows at the quantiles of row size, and blocks of rows whose lengths
+grow geometrically, so that what a call costs and what a row costs can be told apart. They come from fragments at the
+quantiles of fragment size. Together they hold at most the asked share of the bytes, and they are ordered from small to
+large, so that any prefix is a pilot of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from partitioner.costs.fitting.terms import Term, base_columns, columns, measured_columns, row_values
+from partitioner.model import Dataset, Fragments
+from partitioner.model.data import Floats, Ints
+
+PARENTS = 24
+READ_LIMIT = 256 << 20
+SINGLES = 18
+FEW_SINGLES = 3
+BLOCKS = 12
+LEAST_PIECES = 6
+LEAST_BYTES = 2048
+TOUCHED = "bytes touched"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pilot:
+    """n ``pieces`` from small to large, and what is known of them before they run.
+
+    ``origin`` int64[n] the fragment each was cut from; ``columns`` float64[n] the terms of each, from its own rows where
+    they were read, and ``bytes touched``, what reading it costs; ``share`` of the dataset's bytes.
+    """
+
+    pieces: Fragments
+    origin: Ints
+    columns: Mapping[str, Floats]
+    share: float
+
+    def take(self, indices: Ints) -> Pilot:
+        """The pieces at ``indices``."""
+        part = {k: v[indices] for k, v in self.columns.items()}
+        size = self.columns["bytes"]
+        share = self.share * float(part["bytes"].sum()) / max(float(size.sum()), 1e-300)
+        return Pilot(self.pieces.take(indices), self.origin[indices], part, share)
+
+
+def choose(
+    dataset: Dataset,
+    terms: Sequence[Term],
+    share: float = 0.01,
+    seed: int = 0,
+    read_columns: Sequence[str] | None = None,
+) -> Pilot:
+    """Pieces that hold at most ``share`` of the bytes, and ``LEAST_PIECES`` where there are so many.
+
+    Reads the fragments it cuts (at most ``PARENTS``, about 256 MB) to know the pieces' own bytes and per-row terms;
+    ``read_columns`` are those the program reads, None for all. Deterministic for a seed.
+    """
+    rng = np.random.default_rng(seed)
+    f = dataset.fragments
+    kept = np.flatnonzero((f.stop > f.start) & (f.rows != 0))
+    if not len(kept):
+        return Pilot(
+            f.take([]), kept, {name: np.zeros(0) for name in (*(t.name for t in terms), "rows", "bytes", TOUCHED)}, 0.0
+        )
+    if dataset.divisible_by == "rows":
+        pilot = _by_rows(dataset, terms, share, rng, _parents(f, kept, rng), read_columns)
+    elif dataset.divisible_by == "bytes":
+        pilot = _by_bytes(dataset, terms, share, rng, kept, read_columns)
+    else:
+        pilot = _whole(dataset, terms, share, kept)
+    return _within(pilot, share)
+
+
+def _parents(f: Fragments, kept: Ints, rng: np.random.Generator) -> Ints:
+    """Fragments at the quantiles of size, one at random per stratum, while reading them stays affordable."""
+    by_size = kept[np.argsort(f.bytes[kept], kind="stable")]
+    strata = np.array_split(by_size, min(PARENTS, max(len(by_size), 1)))
+    picked = np.array([s[rng.integers(len(s))] for s in strata if len(s)], np.int64)
+    affordable = np.cumsum(f.bytes[picked]) <= READ_LIMIT
+    affordable[:2] = True
+    return picked[affordable]
+
+
+def _by_rows(
+    dataset: Dataset,
+    terms: Sequence[Term],
+    share: float,
+    rng: np.random.Generator,
+    parents: Ints,
+    read_columns: Sequence[str] | None,
+) -> Pilot:
+    """Row ranges of ``parents``, with their own rows, bytes, column bytes and per-row terms."""
+    f = dataset.fragments
+    sums = [_prefix_sums(dataset, int(parent), terms, read_columns) for parent in parents]
+    lengths = np.array([len(s["bytes"]) - 1 for s in sums], np.int64)
+    total_rows = int((f.stop - f.start).sum())
+    budget = max(int(share * total_rows), min(LEAST_PIECES, int(lengths.sum())))
+    sizes = [np.diff(s["bytes"]) for s in sums]
+    which, start, stop = _ranges(sizes, lengths, budget, share * float(f.bytes.sum()), rng)
+    places = list(zip(which, start, stop, strict=True))
+    own = {
+        name: np.array([sums[w][name][b] - sums[w][name][a] for w, a, b in places])
+        for name in (sums[0] if sums else {})
+    }
+    origin = parents[which]
+    base = {name: own[name] if name in own else f.features[name][origin] for name in base_columns(dataset)}
+    rows = stop - start
+    pieces = replace(
+        f.take(origin),
+        start=f.start[origin] + start,
+        stop=f.start[origin] + stop,
+        rows=rows,
+        bytes=own["bytes"].astype(np.int64),
+    )
+    touched = np.where(f.unit[origin] >= 0, f.bytes[origin], own["bytes"]).astype(np.float64)
+    values = measured_columns(terms, base, own)
+    values |= {"rows": rows.astype(np.float64), "bytes": own["bytes"], TOUCHED: touched}
+    return Pilot(pieces, origin, values, float(own["bytes"].sum()) / max(float(f.bytes.sum()), 1.0))
+
+
+def _prefix_sums(
+    dataset: Dataset, parent: int, terms: Sequence[Term], read_columns: Sequence[str] | None
+) -> dict[str, Floats]:
+    """float64[rows + 1] by name: bytes, features and per-row terms summed over the rows before.
+
+    Bytes, column bytes and other features are shared by row bytes and scaled to the fragment's own total.
+    """
+    f = dataset.fragments
+    table = _read(dataset, parent, read_columns, [t for t in terms if t.per_row])
+    by_column = {name: _column_bytes(column) for name, column in zip(table.column_names, table.columns, strict=True)}
+    together = np.sum(list(by_column.values()), axis=0) if by_column else np.zeros(table.num_rows)
+    per_row = {"rows": np.ones(table.num_rows), "bytes": _scaled(together, float(f.bytes[parent]))}
+    for name, values in f.features.items():
+        per_row[name] = _scaled(by_column.get(name.removeprefix("bytes:"), together), float(values[parent]))
+    per_row |= {t.name: row_values(t, table) for t in terms if t.per_row}
+    return {name: np.concatenate([[0.0], np.cumsum(values)]) for name, values in per_row.items()}
+
+
+def _scaled(values: Floats, total: float) -> Floats:
+    return np.asarray(values * (total / max(float(values.sum()), 1e-300)))
+
+
+def _ranges(
+    sizes: list[Floats], lengths: Ints, budget: int, budget_bytes: float, rng: np.random.Generator
+) -> tuple[Ints, Ints, Ints]:
+    """(parent, first row, past the last row) of the pieces: single rows, then blocks, none overlapping."""
+    free = [np.ones(int(n), np.bool_) for n in lengths]
+    out: list[tuple[int, int, int]] = []
+
+    def take(parent: int, start: int, stop: int) -> None:
+        if free[parent][start:stop].all():
+            free[parent][start:stop] = False
+            out.append((parent, start, stop))
+
+    parent = np.repeat(np.arange(len(lengths)), lengths)
+    row = np.concatenate([np.arange(n) for n in lengths])
+    size = np.concatenate(sizes)
+    # Single rows tell the cost over sizes of rows: where all are alike a few will do, and the budget goes to blocks.
+    most = SINGLES if float(size.std()) > 0.2 * float(size.mean()) else FEW_SINGLES
+    singles = max(min(most, budget // 3), 1) if budget > LEAST_PIECES else budget
+    small = np.flatnonzero(size <= max(budget_bytes / 8, float(np.median(size))))
+    ordered = small[np.argsort(size[small], kind="stable")]
+    for stratum in np.array_split(ordered, min(singles, len(ordered))):
+        at = stratum[rng.integers(len(stratum))]
+        take(int(parent[at]), int(row[at]), int(row[at]) + 1)
+    for length in _geometric(budget - singles, int(lengths.max())):
+        fits = np.flatnonzero(lengths >= length)
+        for _ in range(4):  # a few tries for a place that is still free
+            before = len(out)
+            j = int(fits[rng.integers(len(fits))])
+            start = int(rng.integers(lengths[j] - length + 1))
+            take(j, start, start + length)
+            if len(out) > before:
+                break
+    triples = np.array(out, np.int64).reshape(-1, 3)
+    return triples[:, 0], triples[:, 1], triples[:, 2]
+
+
+def _geometric(total: int, largest: int) -> list[int]:
+    """At most ``BLOCKS`` lengths >= 2 with a sum of about ``total``, growing geometrically, none above ``largest``."""
+    count = min(BLOCKS, max(total // 8, min(LEAST_PIECES, total // 3)))
+    if count <= 0 or largest < 2:
+        return []
+    low, high = 1.0, float(max(total, 2)) ** (1 / max(count - 1, 1))
+    for _ in range(60):  # bisection for the ratio whose series has the sum
+        ratio = (low + high) / 2
+        series = 2 * ratio ** np.arange(count)
+        low, high = (ratio, high) if series.sum() < total else (low, ratio)
+    return [int(min(max(round(s), 2), largest)) for s in 2 * low ** np.arange(count)]
+
+
+def _by_bytes(
+    dataset: Dataset,
+    terms: Sequence[Term],
+    share: float,
+    rng: np.random.Generator,
+    kept: Ints,
+    read: Sequence[str] | None,
+) -> Pilot:
+    """Byte ranges of text: lines that start in the range; ranges that hold no line are dropped."""
+    f = dataset.fragments
+    length = (f.stop - f.start).astype(np.float64)
+    budget = share * float(length.sum())
+    count = int(np.clip(budget / LEAST_BYTES, LEAST_PIECES, SINGLES + BLOCKS))
+    sizes = LEAST_BYTES * np.geomspace(1.0, max(2 * budget / (count * LEAST_BYTES), 1.0001), count)
+    origin = rng.choice(kept, size=count, p=length[kept] / length[kept].sum()) if len(kept) else np.empty(0, np.int64)
+    size = np.minimum(sizes[: len(origin)], length[origin]).astype(np.int64)
+    start = f.start[origin] + (rng.random(len(origin)) * (length[origin] - size + 1)).astype(np.int64)
+    part = size / np.maximum(length[origin], 1)
+    pieces = replace(
+        f.take(origin),
+        start=start,
+        stop=start + size,
+        rows=np.full(len(origin), -1, np.int64),
+        bytes=np.maximum((f.bytes[origin] * part).astype(np.int64), 1),
+        features={k: v[origin] * part for k, v in f.features.items()},
+    )
+    return _described(dataset, pieces, origin, terms, read)
+
+
+def _described(
+    dataset: Dataset, pieces: Fragments, origin: Ints, terms: Sequence[Term], read: Sequence[str] | None
+) -> Pilot:
+    """Read the pieces themselves for their rows and per-row terms."""
+    cut = replace(dataset, fragments=pieces)
+    per_row = [t for t in terms if t.per_row]
+    rows = np.zeros(len(pieces))
+    rowwise = {t.name: np.zeros(len(pieces)) for t in per_row}
+    for i in range(len(pieces)):
+        table = _read(cut, i, read, per_row)
+        rows[i] = table.num_rows
+        for t in per_row:
+            rowwise[t.name][i] = float(row_values(t, table).sum())
+    base = base_columns(cut) | {"rows": rows}
+    values = measured_columns(terms, base, rowwise) | {"rows": rows, "bytes": base["bytes"], TOUCHED: base["bytes"]}
+    total = max(float(dataset.fragments.bytes.sum()), 1.0)
+    pilot = Pilot(pieces, origin.astype(np.int64), values, float(base["bytes"].sum()) / total)
+    return pilot.take(np.flatnonzero(rows > 0))
+
+
+def _whole(dataset: Dataset, terms: Sequence[Term], share: float, kept: Ints) -> Pilot:
+    """Fragments that cannot be cut: the small ones up to the share, at quantiles of what is affordable."""
+    f = dataset.fragments
+    order = kept[np.argsort(f.bytes[kept], kind="stable")]
+    affordable = int((np.cumsum(f.bytes[order]) <= max(share, 0.0) * 4 * f.bytes.sum()).sum())
+    pool = order[: max(affordable, min(LEAST_PIECES, len(order)))]
+    strata = np.array_split(pool, min(SINGLES + BLOCKS, max(len(pool), 1)))
+    picked = np.array([s[len(s) // 2] for s in strata if len(s)], np.int64)
+    part = replace(dataset, fragments=f.take(picked))
+    values = columns(part, terms)
+    size = base_columns(part)["bytes"]
+    values |= {name: v for name, v in base_columns(part).items() if name in ("rows", "bytes")} | {TOUCHED: size}
+    return Pilot(part.fragments, picked, values, float(size.sum()) / max(float(f.bytes.sum()), 1.0))
+
+
+def _within(pilot: Pilot, share: float) -> Pilot:
+    """Ordered from small to large, the largest left out until the share is kept."""
+    order = np.argsort(pilot.columns["bytes"], kind="stable")
+    sorted_ = pilot.take(order)
+    size = sorted_.columns["bytes"]
+    total = float(size.sum()) / pilot.share if pilot.share > 0 else 0.0
+    fits = int((np.cumsum(size) <= share * total).sum())
+    return sorted_.take(np.arange(max(fits, min(LEAST_PIECES, len(size)))))
+
+
+def _read(dataset: Dataset, i: int, read_columns: Sequence[str] | None, terms: Sequence[Term]) -> pa.Table:
+    from partitioner.costs.formulas.formula import parse
+
+    needed = None
+    if read_columns is not None:
+        needed = list(dict.fromkeys([*read_columns, *(n for t in terms for n in parse(t.formula).names)]))
+    fragment = dataset.fragments[i]
+    batches = list(dataset.source.read(fragment, needed))
+    return pa.Table.from_batches(batches) if batches else pa.table({})
+
+
+def _column_bytes(column: pa.ChunkedArray) -> Floats:
+    """float64[rows]: bytes of each value in memory, lengths of text, binary and lists included."""
+    kind = column.type
+    tests = pa.types
+    if any(t(kind) for t in (tests.is_string, tests.is_large_string, tests.is_binary, tests.is_large_binary)):
+        return np.asarray(4.0 + pc.fill_null(pc.binary_length(column), 0).to_numpy(), np.float64)
+    if tests.is_list(kind) or tests.is_large_list(kind):
+        items = max(sum(len(c.values) for c in column.chunks), 1)
+        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
+        return np.asarray(4.0 + lengths * (column.nbytes / items), np.float64)
+    return np.full(len(column), column.nbytes / max(len(column), 1))

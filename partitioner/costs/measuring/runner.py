@@ -1,0 +1,145 @@
+"""Runs the program on pilot pieces in this process and times each."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from partitioner.costs.measuring.measurements import Timing
+from partitioner.errors import CostError
+from partitioner.measure import measured
+from partitioner.model import Dataset, Fragment, Fragments
+
+KEPT_BYTES = 64 << 20
+TRACED_SHARE = 0.15
+Program = Callable[[pa.RecordBatch], Any]
+
+
+class Runner(Protocol):
+    """How the pilot gets its timings: in this process by default; the pipeline may hand in one that uses the engine."""
+
+    def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> Sequence[Timing | None]:
+        """One timing per piece, in order; fewer when ``seconds_limit`` is spent before the last.
+
+        None for a piece on which the program failed; CostError where it failed on all.
+        """
+        ...
+
+
+class InProcess:
+    """``build`` makes the program, once; each piece is read and handed to it as one record batch.
+
+    ``columns`` are those the program reads, None for all. Small and picklable where ``build`` is, so that it can also be
+    sent to a worker. A row group from which several pieces come is decoded once. Some pieces run once more under
+    tracemalloc, within a sixth of the time, since the resident size of a process hardly moves for small ones.
+    """
+
+    def __init__(self, build: Callable[[], Program], columns: list[str] | None = None, worker_class: str = "") -> None:
+        self.build, self.columns, self.worker_class = build, columns, worker_class
+        self._program: Program | None = None
+        self._groups: dict[tuple[str, int], pa.Table] = {}
+        self._timed = self._traced = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_program": None, "_groups": {}}
+
+    def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> list[Timing | None]:
+        """Timings of the pieces until ``seconds_limit``, None where the program fails: a poison row, or too few to train on.
+
+        CostError naming the first piece where it fails on all.
+        """
+        began = time.perf_counter()
+        timings: list[Timing | None] = []
+        failure: CostError | None = None
+        for i in range(len(pieces)):
+            if timings and time.perf_counter() - began > seconds_limit:
+                break
+            try:
+                timings.append(self._one(dataset, pieces[i]))
+            except CostError as error:
+                failure = failure or error
+                timings.append(None)
+        if failure is not None and not any(timings):
+            raise failure
+        return timings
+
+    def _one(self, dataset: Dataset, fragment: Fragment) -> Timing:
+        load = 0.0
+        if self._program is None:
+            start = time.perf_counter()
+            self._program = self.build()
+            load = time.perf_counter() - start
+        with measured() as m:
+            start, cpu = time.perf_counter(), time.process_time()
+            table, decoded = self._read(dataset, fragment)
+            reading, cpu_reading = time.perf_counter() - start, time.process_time() - cpu
+            self._call(table, fragment)
+        timing = Timing(
+            seconds=m.wall_seconds if decoded else m.wall_seconds - reading,
+            cpu_seconds=max(m.cpu_seconds - (0.0 if decoded else cpu_reading), 0.0),
+            read_seconds=reading if decoded else 0.0,
+            read_cpu_seconds=cpu_reading if decoded else 0.0,
+            load_seconds=load,
+            baseline_memory_bytes=float(m.baseline_memory_bytes),
+            peak_memory_bytes=float(m.peak_memory_bytes),
+            worker_class=self.worker_class,
+            process=f"{socket.gethostname()}:{os.getpid()}",
+        )
+        self._timed += timing.seconds
+        return replace(timing, traced_bytes=self._trace(table, fragment))
+
+    def _read(self, dataset: Dataset, fragment: Fragment) -> tuple[pa.Table, bool]:
+        """The rows of one piece, and whether they were truly read: row groups are decoded whole, and kept while small."""
+        f = dataset.fragments
+        whole = np.flatnonzero((f.unit == fragment.unit) & (f.start <= fragment.start) & (f.stop >= fragment.stop))
+        parent = next((int(i) for i in whole if f.paths[f.path_index[i]] == fragment.path), None)
+        if fragment.unit < 0 or parent is None or f.bytes[parent] > KEPT_BYTES:
+            return _table(dataset, fragment, self.columns), True
+        key = (fragment.path, parent)
+        decoded = key not in self._groups
+        if decoded:
+            if sum(t.nbytes for t in self._groups.values()) + f.bytes[parent] > KEPT_BYTES:
+                self._groups.clear()
+            self._groups[key] = _table(dataset, dataset.fragments[parent], self.columns)
+        start = fragment.start - int(f.start[parent])
+        return self._groups[key].slice(start, fragment.stop - fragment.start), decoded
+
+    def _call(self, table: pa.Table, fragment: Fragment) -> None:
+        assert self._program is not None
+        try:
+            for batch in table.combine_chunks().to_batches():
+                self._program(batch)
+        except Exception as error:
+            raise CostError(
+                f"the pilot's program failed on {fragment.name}: {type(error).__name__}: {error}. "
+                "Mend it, or declare the cost instead of calibrating."
+            ) from error
+
+    def _trace(self, table: pa.Table, fragment: Fragment) -> float:
+        """Bytes allocated at the peak of one more run, 0 where the time for it is used up or someone traces already."""
+        if self._traced > TRACED_SHARE * self._timed or tracemalloc.is_tracing():
+            return 0.0
+        start = time.perf_counter()
+        tracemalloc.start()
+        try:
+            self._call(table, fragment)
+            peak = float(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        took = time.perf_counter() - start
+        self._traced += took
+        self._timed += took
+        return peak
+
+
+def _table(dataset: Dataset, fragment: Fragment, columns: list[str] | None) -> pa.Table:
+    batches = list(dataset.source.read(fragment, columns))
+    return pa.Table.from_batches(batches) if batches else pa.table({})

@@ -1,0 +1,1 @@
+"""The placement algorithms that are registered, one a file."""

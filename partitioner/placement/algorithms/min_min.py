@@ -1,0 +1,27 @@
+"""Min-min: short tasks first, each on its best worker."""
+
+from __future__ import annotations
+
+from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.objectives import Objective
+from partitioner.placement.problem import Problem
+from partitioner.placement.schedules.ready_list import batch_schedule, fewest_first, too_many_pairs
+
+
+class MinMin(Algorithm):
+    """Repeatedly the ready task with the earliest possible finish, where it has it."""
+
+    name = "min_min"
+    quadratic = True
+    supports = EVERYTHING
+    guarantee = "none; keeps fast workers busy, may leave long tasks for the end"
+    complexity = "O(n r m): n tasks, at most r ready at once, m workers"
+    source = "Maheswaran et al. 1999, https://doi.org/10.1006/jpdc.1999.1581"
+
+    def refusals(self, problem: Problem) -> list[str]:
+        """As declared, and by the number of pairs of task and worker."""
+        return super().refusals(problem) + too_many_pairs(problem)
+
+    def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
+        """The schedule of this rule; past the deadline the rest is placed in topological order."""
+        return batch_schedule(problem, fewest_first, deadline)

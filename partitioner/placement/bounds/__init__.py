@@ -1,0 +1,1 @@
+"""Lower bounds on the makespan: each true for every feasible plan."""

@@ -1,0 +1,1 @@
+"""The models that cp_sat hands to the solver."""

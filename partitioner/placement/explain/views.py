@@ -1,0 +1,85 @@
+"""A plan in words, as JSON and as a small table."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from partitioner.model.plan import Plan
+
+
+def explain(plan: Plan, limit: int = 20) -> str:
+    """Figures first, then what backs them, then the first assignments and their reasons."""
+    from partitioner.placement.explain.decisions import decisions
+
+    proof = ", proven optimal" if plan.reasons.get("proven_optimal") and plan.objective == "makespan" else ""
+    unit = plan.reasons.get("cost unit", "seconds")
+    unit = "s" if unit == "seconds" else f"{unit} (not seconds)"
+    used = plan.reasons.get("utilization_by_resource", {}).get("cpus", plan.utilization)
+    lines = [
+        f"{len(plan)} sub-tasks on {len(plan.workers)} workers by {plan.algorithm}",
+        f"makespan {plan.makespan:.4g} {unit}, lower bound {plan.lower_bound:.4g} {unit}, gap {plan.gap:.2%}{proof}, "
+        f"utilization {used:.1%} of cores",
+    ]
+    if plan.objective != "makespan":
+        lines.append(f"objective {plan.objective}: {plan.value:.6g}")
+    for key, value in plan.reasons.items():
+        if key not in ("gpu_devices", "proven_optimal"):
+            lines += _reason(key, value)
+    lines += decisions(plan, limit)
+    if 0 < limit < len(plan):
+        lines.append(f"... and {len(plan) - limit} more sub-tasks")
+    return "\n".join(lines)
+
+
+def _reason(key: str, value: Any) -> list[str]:
+    """One line, or one per entry of a table of figures."""
+    name = key.replace("_", " ")
+    if not isinstance(value, dict):
+        return [f"{name}: {_short(value)}"]
+    if value and all(isinstance(v, dict) for v in value.values()):
+        return [
+            f"{name}:",
+            *(f"  {k}: " + ", ".join(f"{a} {_short(b)}" for a, b in v.items()) for k, v in value.items()),
+        ]
+    return [f"{name}: " + ", ".join(f"{k} {_short(v)}" for k, v in value.items())]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """Plain values: the figures, and one entry per assignment."""
+    order = plan.order.tolist()
+    start, finish, worker = plan.start.tolist(), plan.finish.tolist(), plan.worker.tolist()
+    names = plan.workers.worker_id
+    return {
+        "algorithm": plan.algorithm,
+        "objective": plan.objective,
+        "makespan": plan.makespan,
+        "lower_bound": plan.lower_bound,
+        "gap": plan.gap,
+        "utilization": plan.utilization,
+        "value": plan.value,
+        "seed": plan.seed,
+        "planning_seconds": plan.planning_seconds,
+        "reasons": dict(plan.reasons),
+        "assignments": [
+            {
+                "task_id": task_id,
+                "worker_id": names[worker[i]],
+                "start": start[i],
+                "finish": finish[i],
+                "order": order[i],
+            }
+            for i, task_id in enumerate(plan.tasks.task_id.to_pylist())
+        ],
+    }
+
+
+def to_html(plan: Plan) -> str:
+    """The explanation and a Gantt picture, for notebooks."""
+    from partitioner.placement.explain.gantt import to_svg
+
+    return f"<pre>{escape(explain(plan))}</pre>{to_svg(plan) if len(plan) else ''}"

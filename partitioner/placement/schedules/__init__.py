@@ -1,0 +1,1 @@
+"""Timelines, queues and list rules that algorithms build schedules with."""

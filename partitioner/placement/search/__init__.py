@@ -1,0 +1,1 @@
+"""Searches that start from a known schedule and improve it."""
