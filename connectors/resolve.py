@@ -10,10 +10,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from connectors.arrays import is_tabular
-from connectors.base import Source
 from connectors.listing import Paths, as_paths, expand
 from partitioner import registry
 from partitioner.errors import ConfigError, DataError, nearest
+from partitioner.model.source import Source
 
 BY_EXTENSION = {
     ".parquet": "parquet",

@@ -22,6 +22,7 @@ from partitioner.engines.preflight import preflight
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import ConfigError, Interrupted
 from partitioner.model import CommitRecord, Plan
+from partitioner.report.progress import Progress
 from partitioner.report.report import reported_if_stopped
 from partitioner.run import Run
 from partitioner.run_directory import RunDirectory, new_run_id
@@ -124,7 +125,8 @@ def _finish(
     """Execute, reduce, learn, report."""
     with reported_if_stopped(directory, html=config.report):
         try:
-            records, attempted = execute(config, engine, planned, directory, committed, seconds_known)
+            with Progress(planned, enabled=config.progress) as progress:
+                records, attempted = execute(config, engine, planned, directory, committed, seconds_known, [progress])
             counts = results.check_rows(planned.tasks, records)
             result = results.reduce(config, directory, job, records, counts)
         except (Interrupted, KeyboardInterrupt) as error:

@@ -11,7 +11,8 @@ import numpy as np
 from partitioner import config as configuration
 from partitioner import program as programs
 from partitioner.attempt.job import Job
-from partitioner.attempt.run import Tally, record_of
+from partitioner.attempt.run import record_of
+from partitioner.attempt.tally import Tally
 from partitioner.config import RunConfig
 from partitioner.errors import ConfigError, ResumeRefused
 from partitioner.measure import Measurement

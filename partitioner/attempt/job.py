@@ -17,7 +17,7 @@ from partitioner.model import SubTasks
 from partitioner.run_directory import RunDirectory
 
 if TYPE_CHECKING:
-    from connectors.base import Sink, Source
+    from partitioner.model.source import Sink, Source
     from partitioner.reducers.base import Reducer
 
 KEPT_JOBS = 2  # per process: a program may hold a large model, and two-pass jobs alternate

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle
@@ -17,37 +16,13 @@ from partitioner.attempt.formats import FORMATS, to_record_batch
 from partitioner.attempt.isolate import call_isolating, store_quarantined
 from partitioner.attempt.job import Loaded, load
 from partitioner.attempt.surroundings import guest, kept_prints
+from partitioner.attempt.tally import Tally
 from partitioner.attempt.work import calls_of, runs_of
 from partitioner.errors import ConfigError, DataError, ProgramError
 from partitioner.measure import Measurement, measured
 from partitioner.model import Attempt, CommitRecord, Event, EventKind
 
 ACCUMULATOR = "accumulator"  # the column of partial results in the files of reducers other than concat
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts of one attempt while it runs."""
-
-    rows_in: int = 0
-    rows_out: int = 0
-    rows_written: int = 0
-    quarantined: int = 0
-    bytes_read: int = 0
-    read_seconds: float = 0.0
-    segments: list[tuple[int, int]] = field(default_factory=list)
-    poison: list[tuple[pa.RecordBatch, list[str]]] = field(default_factory=list)
-
-    def facts(self) -> dict[str, Any]:
-        """What the output file says of itself: the same for every attempt at the sub-task."""
-        return {
-            "rows_in": self.rows_in,
-            "rows_out": self.rows_out,
-            "rows_written": self.rows_written,
-            "quarantined": self.quarantined,
-            "bytes_read": self.bytes_read,
-            "segments": self.segments,
-        }
 
 
 def run_attempt(attempt: Attempt) -> Event:

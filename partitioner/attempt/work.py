@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +11,8 @@ import pyarrow as pa
 from partitioner.attempt.batching import Places
 from partitioner.attempt.formats import table_to_batch
 from partitioner.attempt.job import Loaded
+from partitioner.attempt.tally import Tally
 from partitioner.model import Fragment, SubTasks
-
-if TYPE_CHECKING:
-    from partitioner.attempt.run import Tally
 
 
 def runs_of(tasks: SubTasks, task: int, together: bool) -> list[list[Fragment]]:

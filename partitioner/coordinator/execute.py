@@ -45,6 +45,7 @@ def execute(
     run: RunDirectory,
     committed: Mapping[str, CommitRecord],
     seconds_known: bool,
+    watching: Sequence[Observer] = (),
 ) -> tuple[tuple[CommitRecord, ...], int]:
     """Run what is not committed; the records of all sub-tasks in order, and how many attempts this session made."""
     keys = planned.tasks.task_id.to_pylist()
@@ -61,18 +62,14 @@ def execute(
     if not state.finished:  # a resume with nothing left to do leaves the plan that was followed
         write_plan(run, planned)
     ledger.note("session", engine=engine.name, workers=list(planned.workers.worker_id), committed=len(committed))
-    observers: list[Observer] = [ledger, collector]
-    from partitioner.report.progress import Progress
-
-    with Progress(planned, enabled=config.progress) as progress:
-        try:
-            drive(engine, state, [*observers, progress], getattr(engine, "clock", time.monotonic))
-            ledger.note("end")
-        except PartitionerError as error:
-            ledger.note("stopped", error={"type": type(error).__name__, "message": str(error)})
-            raise
-        finally:
-            ledger.flush()
+    try:
+        drive(engine, state, [ledger, collector, *watching], getattr(engine, "clock", time.monotonic))
+        ledger.note("end")
+    except PartitionerError as error:
+        ledger.note("stopped", error={"type": type(error).__name__, "message": str(error)})
+        raise
+    finally:
+        ledger.flush()
     return tuple(collector.records[key] for key in keys), collector.attempted
 
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import partitioner
 from partitioner.engines.spark_failures import first_cause, message_of
 from partitioner.engines.spark_imports import Py4JError, SparkConf, SparkContext, SparkSession
 from partitioner.errors import ConfigError, EngineLost
@@ -83,7 +82,7 @@ class Session:
         """Executors on this machine must find the driver whatever its name resolves to, our Python and packages."""
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        packages = str(Path(partitioner.__file__).resolve().parents[1])
+        packages = str(Path(__file__).resolve().parents[2])
         paths = [p for p in (os.environ.get("PYTHONPATH"), packages) if p]
         conf.setdefault("spark.executorEnv.PYTHONPATH", os.pathsep.join(paths))
 

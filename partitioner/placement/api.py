@@ -131,8 +131,8 @@ def compare(
 
 def _figures(plan: Plan) -> dict[str, Any]:
     """What the table shows of one plan."""
-    from partitioner.placement.base import Schedule
     from partitioner.placement.objectives import loss, money
+    from partitioner.placement.schedule import Schedule
 
     problem = Problem(plan.tasks, plan.workers)
     schedule = Schedule(plan.worker, plan.start, plan.finish)

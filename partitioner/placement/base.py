@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from partitioner.errors import ConfigError
 from partitioner.model import Plan, SubTasks, Workers
-from partitioner.model.data import Codes, Floats
 from partitioner.placement.objectives import Objective, objective_of, utilization
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 
 NEVER = float("inf")
 
@@ -79,27 +79,6 @@ def refusals(supports: Supports, problem: Problem) -> list[str]:
 def above(count: int, what: str, limit: int) -> list[str]:
     """A refusal where ``count`` is above ``limit``; else none."""
     return [f"{count} {what} (its limit is {limit})"] if count > limit else []
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Schedule:
-    """Where and when: ``worker`` int32[n], ``start`` and ``finish`` float64[n] seconds.
-
-    ``bound``: a lower bound on the makespan that the algorithm proved on its way, 0 for none; ``notes`` go into
-    ``plan.reasons``; ``devices``: GPU devices of the tasks that use some, where the algorithm chose them.
-    """
-
-    worker: Codes
-    start: Floats
-    finish: Floats
-    bound: float = 0.0
-    notes: Mapping[str, Any] = field(default_factory=dict)
-    devices: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-
-    @property
-    def makespan(self) -> float:
-        """The last finish, seconds."""
-        return float(self.finish.max()) if len(self.finish) else 0.0
 
 
 class Algorithm(ABC):

@@ -14,7 +14,7 @@ from partitioner.model.tasks import Bools
 from partitioner.placement.problem import TOLERANCE, Problem
 
 if TYPE_CHECKING:
-    from partitioner.placement.base import Schedule
+    from partitioner.placement.schedule import Schedule
 
 
 def check_time_limit(time_limit: float | None, default: float) -> float:

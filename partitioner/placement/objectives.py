@@ -12,8 +12,8 @@ from partitioner.errors import ConfigError, UnknownName, nearest
 from partitioner.model.data import Floats
 
 if TYPE_CHECKING:
-    from partitioner.placement.base import Schedule
     from partitioner.placement.problem import Problem
+    from partitioner.placement.schedule import Schedule
 
 SECONDS_PER_HOUR = 3600.0
 

@@ -19,7 +19,7 @@ from partitioner.model import Costs, Dataset, Fragment, Fragments, SubTasks
 from partitioner.splits.key_index import KeyIndex, index_keys
 
 if TYPE_CHECKING:
-    from connectors.base import Source
+    from partitioner.model.source import Source
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from partitioner.model.data import Floats, Ints
 from partitioner.splits.key_index import KeyIndex, index_keys
 
 if TYPE_CHECKING:
-    from connectors.base import Source
+    from partitioner.model.source import Source
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,7 @@ from partitioner.errors import DataError
 from partitioner.model import Dataset, Fragments
 
 if TYPE_CHECKING:
-    from connectors.base import Source
+    from partitioner.model.source import Source
 
 MAX_BATCH_ROWS = 65_536
 

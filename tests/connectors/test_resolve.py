@@ -3,7 +3,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from connectors.base import Source
 from connectors.csv import CsvSource
 from connectors.files import FilesSource
 from connectors.jsonl import JsonLinesSource
@@ -12,6 +11,7 @@ from connectors.memory import MemorySource
 from connectors.parquet import ParquetSource
 from connectors.resolve import resolve
 from partitioner.errors import ConfigError, DataError, UnknownName
+from partitioner.model.source import Source
 
 
 @pytest.mark.parametrize(

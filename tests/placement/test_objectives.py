@@ -6,9 +6,9 @@ import pytest
 from partitioner.errors import ConfigError, UnknownName
 from partitioner.model import SubTasks, Worker, Workers
 from partitioner.placement.api import place
-from partitioner.placement.base import Schedule
 from partitioner.placement.objectives import money, money_until_last, objective_of, utilization
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 
 TASKS = SubTasks.build([2.0, 3.0, 4.0], cpus=[1.0, 2.0, 1.0], deadline=[2.0, 2.0, 8.0])
 WORKERS = Workers.of([Worker("a", cpus=2, price_per_hour=3600.0), Worker("b", cpus=1, price_per_hour=1800.0)])

@@ -8,9 +8,10 @@ from typing import Any
 
 from partitioner import registry
 from partitioner.errors import ConfigError, InfeasiblePlan
-from partitioner.placement.base import EVERYTHING, NEVER, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, NEVER, Algorithm
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.cheapest import cheapest
 
 _TASKS_PER_SECOND = 250_000

@@ -10,7 +10,7 @@ from partitioner.errors import InfeasiblePlan
 from partitioner.model.data import Floats, Ints
 from partitioner.placement.algorithms.graph_search import GraphSearch
 from partitioner.placement.algorithms.local_search import LocalSearch
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule, above
+from partitioner.placement.base import EVERYTHING, Algorithm, above
 from partitioner.placement.exact.assignment import fits_assignment, solve_assignment
 from partitioner.placement.exact.intervals import IntervalModel
 from partitioner.placement.exact.lanes import workers_of_pool
@@ -19,6 +19,7 @@ from partitioner.placement.exact.solve import Answer, solve
 from partitioner.placement.exact.ticks import Ticks, ticks_of
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.insertion import Insertion
 from partitioner.placement.search.seeds import start_plans
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from partitioner.model.data import Floats
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.insertion import Insertion
 from partitioner.placement.schedules.ranks import ReadyQueue, downward_rank, upward_rank
 

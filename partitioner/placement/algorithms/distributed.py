@@ -6,9 +6,10 @@ import numpy as np
 
 from partitioner.model import Workers
 from partitioner.model.data import Floats, Ints
-from partitioner.placement.base import Algorithm, Schedule, Supports
+from partitioner.placement.base import Algorithm, Supports
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.list_rules import list_schedule
 from partitioner.placement.subset import take_tasks
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.bounds.combinatorial import earliest_finishes
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import TOLERANCE, Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.list_rules import list_schedule
 
 

@@ -13,9 +13,10 @@ from deap import base, tools
 
 from partitioner.model.data import Ints
 from partitioner.placement.algorithms.local_search import lanes_of
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.insertion import Insertion
 from partitioner.placement.schedules.partial import precedence_order
 from partitioner.placement.schedules.sequence import longest_first, run_in_order, slots_of

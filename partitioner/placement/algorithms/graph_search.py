@@ -12,9 +12,10 @@ import numpy as np
 
 from partitioner.model.data import Floats, Ints
 from partitioner.placement.algorithms.local_search import lanes_of
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.sequence import slots_of
 from partitioner.placement.search.graph_kernel import Frame, Graph, Solution, anneal, compiled, copy_into, measure
 from partitioner.placement.search.list_search import search_lists

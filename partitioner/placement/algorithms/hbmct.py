@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.insertion import INFINITY, Insertion
 from partitioner.placement.schedules.ranks import by_rank, upward_rank
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.insertion import Insertion
 from partitioner.placement.schedules.ranks import by_rank, upward_rank
 

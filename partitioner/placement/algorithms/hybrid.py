@@ -9,9 +9,10 @@ import numpy as np
 
 from partitioner.model.data import Ints
 from partitioner.placement.algorithms.local_search import lanes_of
-from partitioner.placement.base import Algorithm, Schedule, Supports
+from partitioner.placement.base import Algorithm, Supports
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.sequence import longest_first, run_in_order, slots_of, times_on_slots
 from partitioner.placement.schedules.slot_lists import assign
 from partitioner.placement.search.pair_split import split_alike, split_unlike

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
-from partitioner.placement.base import Algorithm, Schedule, Supports, above
+from partitioner.placement.base import Algorithm, Supports, above
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.sequence import longest_first, run_in_order, slots_of
 
 _MOST_CELLS = 20_000_000

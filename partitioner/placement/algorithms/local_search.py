@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from partitioner.model.data import Ints
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.list_rules import list_schedule
 from partitioner.placement.schedules.sequence import longest_first, run_in_order, slots_of
 from partitioner.placement.search.reinsertion import reinsert

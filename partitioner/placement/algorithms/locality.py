@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from partitioner.errors import ConfigError
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.partial import Partial, precedence_order
 
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from partitioner.model.data import Floats, Ints
 from partitioner.placement.algorithms.local_search import LocalSearch
-from partitioner.placement.base import Algorithm, Schedule, Supports, above
+from partitioner.placement.base import Algorithm, Supports, above
 from partitioner.placement.bounds.combinatorial import integral
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.list_rules import list_schedule
 from partitioner.placement.schedules.sequence import longest_first, run_in_order, slots_of
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.list_rules import list_schedule
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from partitioner.errors import ConfigError
 from partitioner.model.data import Floats, Ints
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.worker_queues import run_assigned
 from partitioner.placement.shares import capability_shares, largest_remainder
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from partitioner.model.data import Ints
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule
+from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.worker_queues import run_assigned
 
 

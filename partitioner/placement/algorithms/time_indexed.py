@@ -9,12 +9,13 @@ from dataclasses import replace
 import numpy as np
 
 from partitioner.placement.algorithms.graph_search import GraphSearch
-from partitioner.placement.base import EVERYTHING, Algorithm, Schedule, above
+from partitioner.placement.base import EVERYTHING, Algorithm, above
 from partitioner.placement.bounds.time_indexed_model import TimeIndexedModel
 from partitioner.placement.bounds.windows import Whole, in_ticks
 from partitioner.placement.exact.ticks import Ticks, ticks_of
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.search.seeds import start_plans
 
 _MOST_PAIRS = 20_000

@@ -8,9 +8,10 @@ import numpy as np
 
 from partitioner.errors import ConfigError
 from partitioner.model.data import Ints
-from partitioner.placement.base import Algorithm, Schedule, Supports
+from partitioner.placement.base import Algorithm, Supports
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.sequence import longest_first, run_in_order, slots_of
 
 

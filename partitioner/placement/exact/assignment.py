@@ -8,10 +8,10 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from partitioner.model.data import Ints
-from partitioner.placement.base import Schedule
 from partitioner.placement.exact.solve import solve
 from partitioner.placement.exact.ticks import Ticks, ticks_of
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.sequence import run_in_order, slots_of
 
 

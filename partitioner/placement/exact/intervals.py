@@ -8,10 +8,10 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from partitioner.model.data import Ints
-from partitioner.placement.base import Schedule
 from partitioner.placement.exact.lanes import Lane, lanes_of, whole_units
 from partitioner.placement.exact.ticks import Ticks
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 
 
 class IntervalModel:

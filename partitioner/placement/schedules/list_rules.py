@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy.typing as npt
 
 from partitioner.model.data import Ints
-from partitioner.placement.base import Schedule
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.partial import Choose, Partial, build, earliest_finish, precedence_order
 from partitioner.placement.schedules.sequence import run_in_order
 from partitioner.placement.schedules.slot_lists import assign

@@ -8,9 +8,10 @@ from abc import abstractmethod
 import numpy as np
 
 from partitioner.model.data import Ints
-from partitioner.placement.base import Algorithm, Schedule, Supports
+from partitioner.placement.base import Algorithm, Supports
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.cluster_state import ClusterState
 from partitioner.placement.schedules.start_events import run_events
 

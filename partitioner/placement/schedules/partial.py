@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from partitioner.model.data import Ints
-from partitioner.placement.base import Schedule
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.timeline import Devices, Timeline, timeline_of
 
 

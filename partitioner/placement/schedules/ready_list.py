@@ -12,8 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from partitioner.model.data import Floats
-from partitioner.placement.base import Schedule, above
+from partitioner.placement.base import above
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.insertion import Insertion
 
 PAIR_LIMIT = 20_000_000

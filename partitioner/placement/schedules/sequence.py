@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
-from partitioner.placement.base import Schedule
 from partitioner.placement.problem import Problem, Slots
+from partitioner.placement.schedule import Schedule
 
 
 def slots_of(problem: Problem) -> Slots:

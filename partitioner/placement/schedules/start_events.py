@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
-from partitioner.placement.base import Schedule
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.cluster_state import ClusterState
 
 _FIRST_LOOK = 64

@@ -14,8 +14,8 @@ from bisect import bisect_right
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
-from partitioner.placement.base import Schedule
 from partitioner.placement.problem import TOLERANCE, Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.worker_queues import run_queues
 
 LARGE = 100_000

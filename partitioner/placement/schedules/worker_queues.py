@@ -7,8 +7,8 @@ import heapq
 import numpy as np
 
 from partitioner.model.data import Ints
-from partitioner.placement.base import Schedule
 from partitioner.placement.problem import TOLERANCE, Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.partial import Partial
 
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from partitioner.model import Edges
 from partitioner.model.data import Floats, Ints
-from partitioner.placement.base import Schedule
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.insertion import Insertion
 from partitioner.placement.schedules.partial import precedence_order
 

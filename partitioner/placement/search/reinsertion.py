@@ -7,9 +7,9 @@ import time
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
-from partitioner.placement.base import Schedule
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.partial import Partial, precedence_order
 
 _MOST_TASKS = 3_000

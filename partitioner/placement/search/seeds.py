@@ -6,9 +6,10 @@ import time
 
 import numpy as np
 
-from partitioner.placement.base import Schedule, above
+from partitioner.placement.base import above
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
+from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.insertion import Insertion
 from partitioner.placement.schedules.partial import precedence_order
 from partitioner.placement.schedules.ranks import by_rank, optimistic_cost, upward_rank

@@ -1,13 +1,14 @@
-"""The two contracts of this package: ``Source`` describes and reads, ``Sink`` writes and commits."""
+"""Where data comes from and goes to: ``Source`` describes and reads a ``Dataset``, ``Sink`` writes and commits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from partitioner.model import Dataset, Fragment
+from partitioner.model.fragments import Fragment, Fragments
 
 
 @runtime_checkable
@@ -41,6 +42,27 @@ class Source(Protocol):
     def fingerprints(self) -> dict[str, str]:
         """Path to fingerprint of every file, from one listing."""
         ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """What a connector's ``describe()`` returns.
+
+    ``divisible_by`` says in what the fragments' ranges are counted and can be cut: ``"rows"``, ``"bytes"`` (text cut at
+    line ends: a line belongs to the range in which it starts) or ``None`` (whole fragments only).
+    ``schema`` is None where only reading would tell.
+    """
+
+    source: Source
+    fragments: Fragments
+    schema: pa.Schema | None = None
+    divisible_by: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """Total rows, -1 where unknown without reading."""
+        rows = self.fragments.rows
+        return int(rows.sum()) if (rows >= 0).all() else -1
 
 
 class Sink(Protocol):

@@ -1,0 +1,121 @@
+"""The layers, drawn from the code: imports go down only, and no module needs itself through another."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+LAYERS = [
+    ("errors", "measure"),
+    ("model",),
+    ("storage", "registry", "config", "program"),
+    ("run_directory", "output"),
+    ("connectors", "reducers", "costs"),
+    ("splits",),
+    ("attempt",),
+    ("engines",),
+    ("coordinator",),
+    ("placement",),
+    ("report",),
+    ("stages", "results", "resume", "run", "pipeline", "simulation", "quarantine", "rebalancing"),
+    ("commands",),
+    ("cli",),
+]
+"""Bottom up. ``partitioner/__init__.py`` holds the public names, above all; ``testing`` is for tests alone."""
+
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name to file, of both packages."""
+    found = {}
+    for package in ("partitioner", "connectors"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports_of(path: Path, known: dict[str, Path]) -> set[str]:
+    """The modules of ours that a file imports anywhere in it, and under ``TYPE_CHECKING`` too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name in known}
+        elif isinstance(node, ast.ImportFrom) and node.module in known:
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (inside & known.keys()) or {str(node.module)}
+            if not inside <= known.keys():
+                found.add(str(node.module))
+    return found
+
+
+def layer(module: str) -> int | None:
+    """The rank of a module, or None for the public names and the contract suites."""
+    first, _, rest = module.partition(".")
+    part = "connectors" if first == "connectors" else rest.partition(".")[0]
+    return None if part in ("", "testing") else RANK[part]
+
+
+def drawn() -> dict[str, set[str]]:
+    """Module to the modules it imports."""
+    known = modules()
+    return {name: imports_of(path, known) - {name} for name, path in known.items()}
+
+
+def test_imports_go_down_only() -> None:
+    graph = drawn()
+    upward = [
+        f"{name} imports {target}"
+        for name, targets in graph.items()
+        for target in sorted(targets)
+        if (here := layer(name)) is not None and ((there := layer(target)) is None or there > here)
+    ]
+    assert not upward, "\n".join(upward)
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Strongly connected components of more than one module (Tarjan 1972, without recursion)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found = []
+    for root in graph:
+        if root in index:
+            continue
+        work = [(root, iter(sorted(graph[root])))]
+        index[root] = low[root] = len(index)
+        stack.append(root)
+        while work:
+            node, targets = work[-1]
+            target = next(targets, None)
+            if target is None:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == index[node]:
+                    at = stack.index(node)
+                    component, stack = stack[at:], stack[:at]
+                    if len(component) > 1:
+                        found.append(sorted(component))
+            elif target not in index:
+                index[target] = low[target] = len(index)
+                stack.append(target)
+                work.append((target, iter(sorted(graph[target]))))
+            elif target in stack:
+                low[node] = min(low[node], index[target])
+    return found
+
+
+def test_no_import_circle() -> None:
+    assert circles(drawn()) == []
+
+
+def test_every_module_has_a_layer() -> None:
+    assert [name for name in modules() if layer(name) is None and ".testing" not in name] == ["partitioner"]
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
