@@ -12,6 +12,7 @@ import numpy as np
 
 from partitioner.errors import ConfigError
 from partitioner.model import Plan, SubTasks, Workers
+from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective, objective_of, utilization
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -154,12 +155,10 @@ def plan_of(problem: Problem, schedule: Schedule, objective: Objective, name: st
 
     check_hard_deadlines(problem, schedule)
     makespan = schedule.makespan
-    bound, which = problem.bound
-    if schedule.bound > bound:
-        bound, which = schedule.bound, str(schedule.notes.get("bound_by", name))
+    bound, which = proven(problem).or_higher(schedule.bound, schedule.bound_by or name)
     shares = utilization(problem, schedule)
     reasons: dict[str, Any] = {"utilization_by_resource": shares}
-    reasons |= {k: v for k, v in schedule.notes.items() if k != "bound_by"}
+    reasons |= schedule.notes
     missed = np.flatnonzero(schedule.finish > problem.deadline * (1 + 1e-9))
     if len(missed):
         reasons["deadlines_missed"] = len(missed)

@@ -174,18 +174,6 @@ class Problem:
         first = self.times_on(0)
         return all(bool(np.array_equal(first, self.times_on(g))) for g in range(1, self.groups))
 
-    @cached_property
-    def bound(self) -> tuple[float, str]:
-        """The best lower bound on the makespan, seconds, and its name: a cheap one until somebody proves more."""
-        from partitioner.placement.bounds.combinatorial import lower_bound
-
-        return lower_bound(self)
-
-    def prove(self, bound: float, which: str) -> None:
-        """Raise ``bound`` to one that an algorithm proved, where that is higher; searches stop when they meet it."""
-        if bound > self.bound[0]:
-            self.bound = bound, which
-
     @property
     def has_edges(self) -> bool:
         """Whether anything depends on anything."""

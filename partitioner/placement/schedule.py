@@ -13,7 +13,8 @@ from partitioner.model.data import Codes, Floats
 class Schedule:
     """Where and when: ``worker`` int32[n], ``start`` and ``finish`` float64[n] seconds.
 
-    ``bound``: a lower bound on the makespan that the algorithm proved on its way, 0 for none; ``notes`` go into
+    ``bound``: a lower bound on the makespan, seconds, that was proved on the way, 0 for none, and ``bound_by`` what
+    proved it: a search passes on what the schedule it starts from brings along. ``notes`` go into
     ``plan.reasons``; ``devices``: GPU devices of the tasks that use some, where the algorithm chose them.
     """
 
@@ -23,6 +24,7 @@ class Schedule:
     bound: float = 0.0
     notes: Mapping[str, Any] = field(default_factory=dict)
     devices: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    bound_by: str = ""
 
     @property
     def makespan(self) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 from partitioner import registry
 from partitioner.errors import ConfigError, InfeasiblePlan
 from partitioner.placement.base import EVERYTHING, NEVER, Algorithm
+from partitioner.placement.bounds.proof import Bound, proven
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -59,7 +60,7 @@ class Auto(Algorithm):
         if deadline == NEVER:
             graph = min(_MOST_FOR_GRAPHS, problem.n / _GRAPH_TASKS_PER_SECOND) if problem.has_edges else 0.0
             deadline = begun + 1.0 + problem.n / _TASKS_PER_SECOND + graph
-        state = _Portfolio(problem, objective, seed, deadline)
+        state = _Portfolio(problem, objective, seed, deadline, proven(problem))
         state.run_lists()
         state.run_searches()
         return state.result()
@@ -73,6 +74,7 @@ class _Portfolio:
     objective: Objective
     seed: int
     deadline: float
+    proof: Bound
     best: Schedule | None = None
     winner: str = ""
     rank: tuple[float, float, float] = (NEVER, NEVER, NEVER)
@@ -212,7 +214,7 @@ class _Portfolio:
             if self.best is None or algorithm.role == "list":
                 found = algorithm.solve(self.problem, self.objective, seed, until)
             else:
-                found = algorithm.improve(self.problem, self.best, self.objective, seed, until)
+                found = algorithm.improve(self.problem, self._known(), self.objective, seed, until)
         except (ConfigError, InfeasiblePlan) as error:
             if isinstance(error, InfeasiblePlan) and self.best is None:
                 raise
@@ -222,8 +224,13 @@ class _Portfolio:
         self._keep(name, found, taken)
         return taken
 
+    def _known(self) -> Schedule:
+        """The best schedule, with all that is proven."""
+        assert self.best is not None
+        return replace(self.best, bound=self.proof.seconds, bound_by=self.proof.source)
+
     def _keep(self, name: str, found: Schedule, taken: float) -> None:
-        self.problem.prove(found.bound, str(found.notes.get("bound_by", name)))
+        self.proof = self.proof.or_higher(found.bound, found.bound_by or name)
         rank = ranking(self.problem, found, self.objective)
         before = self.figures.get(name, {}).get("seconds", 0.0)
         self.figures[name] = {"makespan": found.makespan, "value": rank[1], "seconds": round(before + taken, 4)}
@@ -235,13 +242,13 @@ class _Portfolio:
         if self.best is None or not self.objective.is_makespan or self.rank[0] > 0:
             return False
         slack = _GOOD_ENOUGH if self.problem.n >= _LARGE else 1e-12
-        return self.best.makespan <= self.problem.bound[0] * (1 + slack)
+        return self.best.makespan <= self.proof.seconds * (1 + slack)
 
     def result(self) -> Schedule:
         """The winner with the story of the portfolio."""
-        assert self.best is not None
-        notes: dict[str, Any] = {k: v for k, v in self.best.notes.items() if k != "bound_by"}
+        known = self._known()
+        notes: dict[str, Any] = dict(known.notes)
         notes |= {"winner": self.winner, "portfolio": self.figures}
         if self.skipped:
             notes["not_run"] = self.skipped
-        return replace(self.best, notes=notes)
+        return replace(known, notes=notes)

@@ -11,6 +11,7 @@ from partitioner.model.data import Floats, Ints
 from partitioner.placement.algorithms.graph_search import GraphSearch
 from partitioner.placement.algorithms.local_search import LocalSearch
 from partitioner.placement.base import EVERYTHING, Algorithm, above
+from partitioner.placement.bounds.proof import proven
 from partitioner.placement.exact.assignment import fits_assignment, solve_assignment
 from partitioner.placement.exact.intervals import IntervalModel
 from partitioner.placement.exact.lanes import workers_of_pool
@@ -74,7 +75,7 @@ def _solve_intervals(problem: Problem, objective: Objective, hint: Schedule, see
         [problem.matrix, problem.parents.delay, problem.parents.transfer, problem.release, problem.deadline], longest
     )
     built = IntervalModel(problem, ticks, ticks.up(longest), needs_workers_apart(objective))
-    least = ticks.up(problem.bound[0] * (1 - 1e-9)) if ticks.exact else 0
+    least = ticks.up(proven(problem, hint).seconds * (1 - 1e-9)) if ticks.exact else 0
     built.model.minimize(cost_expression(built, objective, built.add_makespan(least)))
     if ranking(problem, hint, objective)[0] == 0:
         built.add_hint(hint)
@@ -97,10 +98,9 @@ def _with_bound(best: Schedule, answer: Answer, ticks: Ticks, objective: Objecti
     bound = 0.0
     if objective.is_makespan and not answer.impossible:
         bound = min(ticks.seconds(answer.bound), best.makespan)
-        notes["bound_by"] = "CP-SAT"
     elif not answer.impossible:
         notes["objective_bound"] = answer.bound
-    return Schedule(best.worker, best.start, best.finish, bound, notes, best.devices)
+    return Schedule(best.worker, best.start, best.finish, bound, notes, best.devices, "CP-SAT")
 
 
 def _serial_seconds(problem: Problem) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
 from partitioner.errors import ConfigError
 from partitioner.model.data import Ints
 from partitioner.placement.base import Algorithm, Supports
+from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -42,13 +44,12 @@ class Dp(Algorithm):
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""
         order = longest_first(problem)
-        search = SlotSearch(problem, assign(problem, order), seed)
+        search = SlotSearch(problem, assign(problem, order), seed, proven(problem).seconds)
         search.run(deadline, 50)
         found = _Search(problem, order, search.best_span, deadline).run()
         slot = search.best if found is None else found
         schedule = run_in_order(problem, slot, order)
-        proof = {"bound_by": "exhausted by dynamic programming"}
-        return Schedule(schedule.worker, schedule.start, schedule.finish, schedule.makespan, proof)
+        return replace(schedule, bound=schedule.makespan, bound_by="exhausted by dynamic programming")
 
 
 class _Search:
@@ -61,7 +62,7 @@ class _Search:
         least = problem.fastest[order]
         self.left: list[float] = [*np.cumsum(least[::-1])[::-1].tolist(), 0.0]
         self.known = known
-        self.goal = problem.bound[0]
+        self.goal = proven(problem).seconds
 
     def run(self) -> Ints | None:
         """Slot of each task in the best plan below the known one; None where that is optimal already."""

@@ -14,6 +14,7 @@ from deap import base, tools
 from partitioner.model.data import Ints
 from partitioner.placement.algorithms.local_search import lanes_of
 from partitioner.placement.base import EVERYTHING, Algorithm
+from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -103,6 +104,7 @@ class _Breeding:
         )
         self.best = min(known, key=lambda plan: ranking(problem, plan, objective))
         self.rank = ranking(problem, self.best, objective)
+        self.goal = max(proven(problem, plan).seconds for plan in known) * (1 + 1e-12)
         self.order = longest_first(problem) if self.plain else precedence_order(problem, self.best.start)
         group = slots_of(problem).group if self.plain else problem.group_of
         able = np.isfinite(problem.matrix)
@@ -128,7 +130,7 @@ class _Breeding:
         return self.best
 
     def _optimal(self) -> bool:
-        within = self.best.makespan <= self.problem.bound[0] * (1 + 1e-12)
+        within = self.best.makespan <= self.goal
         return self.objective.is_makespan and self.rank[0] == 0 and within
 
     def _offspring(self, children: list[_Chromosome]) -> list[_Chromosome]:

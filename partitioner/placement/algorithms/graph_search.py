@@ -7,12 +7,14 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
 from partitioner.placement.algorithms.local_search import lanes_of
 from partitioner.placement.base import EVERYTHING, Algorithm
+from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -77,7 +79,7 @@ class GraphSearch(Algorithm):
         one_by_one = problem.slots is not None and not problem.uses_gpu.any()
         if not (one_by_one and objective.is_makespan) or problem.hard.any():
             return search_lists(problem, known, objective, seed, deadline, self.rounds)
-        shared = _Shared(problem.bound[0])
+        shared = _Shared(proven(problem, known).seconds)
         graph = graph_of(problem, slots_of(problem))
         searches = [_Search(problem, graph, known, (seed, k), shared) for k in range(self._threads())]
         with ThreadPoolExecutor(len(searches)) as pool:
@@ -87,7 +89,7 @@ class GraphSearch(Algorithm):
             finally:
                 shared.stop()  # an interrupt or an error must not wait for the other threads
         found = min(searches, key=lambda search: search.length).schedule()
-        return found if found.makespan < known.makespan else known
+        return replace(found, bound=known.bound, bound_by=known.bound_by) if found.makespan < known.makespan else known
 
     def _threads(self) -> int:
         """Independent searches at once: one where the steps are counted, or where threads would wait for each other."""

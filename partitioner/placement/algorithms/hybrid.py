@@ -10,6 +10,7 @@ import numpy as np
 from partitioner.model.data import Ints
 from partitioner.placement.algorithms.local_search import lanes_of
 from partitioner.placement.base import Algorithm, Supports
+from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -42,21 +43,21 @@ class Hybrid(Algorithm):
 
     def improve(self, problem: Problem, known: Schedule, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.improve``; never a longer makespan than ``known``."""
-        slot = Blocks(problem, lanes_of(problem, known), seed).run(deadline)
+        slot = Blocks(problem, lanes_of(problem, known), seed, proven(problem, known).seconds).run(deadline)
         found = run_in_order(problem, slot, longest_first(problem))
-        return replace(found, bound=known.bound) if found.makespan < known.makespan else known
+        return replace(found, bound=known.bound, bound_by=known.bound_by) if found.makespan < known.makespan else known
 
 
 class Blocks:
     """The assignment while blocks are solved."""
 
-    def __init__(self, problem: Problem, slot: Ints, seed: int) -> None:
+    def __init__(self, problem: Problem, slot: Ints, seed: int, goal: float) -> None:
         self.problem = problem
         self.slot = slot.copy()
         self.group = slots_of(problem).group
         self.load = np.bincount(slot, weights=times_on_slots(problem, slot), minlength=len(self.group))
         self.random = np.random.default_rng(seed)
-        self.goal = problem.bound[0] * (1 + 1e-12)
+        self.goal = goal * (1 + 1e-12)
 
     def run(self, deadline: float) -> Ints:
         """Solve blocks until the bound is met, the time is over or nothing has helped for long."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from partitioner.model.data import Ints
 from partitioner.placement.base import EVERYTHING, Algorithm
+from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -49,10 +50,10 @@ class LocalSearch(Algorithm):
             return change(problem, known, objective, seed, deadline)
         if problem.n > _MOST_TASKS or problem.dense is None or len(slots_of(problem)) < 2:
             return known
-        search = SlotSearch(problem, lanes_of(problem, known), seed)
+        search = SlotSearch(problem, lanes_of(problem, known), seed, proven(problem, known).seconds)
         search.run(deadline, _MOST_SHAKES)
         found = run_in_order(problem, search.best, longest_first(problem))
-        return replace(found, bound=known.bound) if found.makespan < known.makespan else known
+        return replace(found, bound=known.bound, bound_by=known.bound_by) if found.makespan < known.makespan else known
 
 
 def lanes_of(problem: Problem, schedule: Schedule) -> Ints:

@@ -11,6 +11,7 @@ from partitioner.model.data import Floats, Ints
 from partitioner.placement.algorithms.local_search import LocalSearch
 from partitioner.placement.base import Algorithm, Supports, above
 from partitioner.placement.bounds.combinatorial import integral
+from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -45,7 +46,7 @@ class LpRounding(Algorithm):
         now = time.monotonic()
         rounded = self.solve(problem, objective, seed, now + (deadline - now) / 2)
         found = LocalSearch().improve(problem, rounded, objective, seed, deadline)
-        return replace(found, bound=rounded.bound, notes=rounded.notes)
+        return replace(found, bound=rounded.bound, bound_by=rounded.bound_by)
 
     def share(self, problem: Problem) -> float:
         """Nothing where times are related: the relaxation is the mean load there."""
@@ -56,10 +57,10 @@ class LpRounding(Algorithm):
         greedy = list_schedule(problem, -problem.fastest)
         bound, shares = relaxation(problem, greedy.makespan, deadline)
         if shares is None:
-            return replace(greedy, bound=bound, notes={"bound_by": "linear relaxation"})
+            return replace(greedy, bound=bound, bound_by="linear relaxation")
         slot = _slots_of_groups(problem, _round(problem, shares))
         schedule = run_in_order(problem, slot, longest_first(problem))
-        return replace(schedule, bound=bound, notes={"bound_by": "linear relaxation"})
+        return replace(schedule, bound=bound, bound_by="linear relaxation")
 
 
 def relaxation(problem: Problem, known: float, deadline: float) -> tuple[float, Floats | None]:
@@ -74,7 +75,7 @@ def relaxation(problem: Problem, known: float, deadline: float) -> tuple[float, 
     if first is None:
         return 0.0, None
     low, shares = first
-    low = max(low * (1 - 1e-9), problem.bound[0])
+    low = max(low * (1 - 1e-9), proven(problem).seconds)
     low = float(np.ceil(low - 1e-6)) if whole else low
     high, precision = known, (0.5 if whole else 1e-4 * known)
     while high - low > precision and time.monotonic() < deadline:

@@ -9,6 +9,7 @@ import numpy as np
 
 from partitioner.model.data import Floats, Ints
 from partitioner.placement.base import Algorithm, Supports
+from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -39,7 +40,7 @@ class Multifit(Algorithm):
         speed = problem.speed[slots_of(problem).group]
         by_speed = np.argsort(speed, kind="stable")
         work = problem.tasks.seconds[order]
-        low, high = problem.bound[0], schedule.makespan
+        low, high = proven(problem).seconds, schedule.makespan
         for _ in range(_ROUNDS):
             if high - low <= 1e-9 * high or time.monotonic() > deadline:
                 break

@@ -10,6 +10,7 @@ import numpy as np
 
 from partitioner.placement.algorithms.graph_search import GraphSearch
 from partitioner.placement.base import EVERYTHING, Algorithm, above
+from partitioner.placement.bounds.proof import Bound, proven
 from partitioner.placement.bounds.time_indexed_model import TimeIndexedModel
 from partitioner.placement.bounds.windows import Whole, in_ticks
 from partitioner.placement.exact.ticks import Ticks, ticks_of
@@ -69,19 +70,19 @@ class TimeIndexed(Algorithm):
         """The known plan, with a bound on the makespan where that is the objective."""
         if not objective.is_makespan:
             return known
-        bound, which = makespan_bound(problem, known.makespan, deadline)
-        return replace(known, bound=bound, notes={"bound_by": which})
+        bound, which = makespan_bound(problem, known, deadline)
+        return replace(known, bound=bound, bound_by=which)
 
 
-def makespan_bound(problem: Problem, known: float, deadline: float) -> tuple[float, str]:
-    """Seconds that no plan goes below, and by what; ``known`` is the makespan of some plan."""
-    found = problem.bound
+def makespan_bound(problem: Problem, plan: Schedule, deadline: float) -> Bound:
+    """Seconds that no plan goes below, and by what; at least what ``plan`` brings along."""
+    known, found = plan.makespan, proven(problem, plan)
     left = deadline - time.monotonic()
     if left <= _WINDOW_SECONDS * problem.n**2:
         return found
-    whole = _in_fitting_ticks(problem, known, left)
-    low, high = _range(whole, found[0], known)
-    found = _higher(found, min(known, whole.ticks.seconds(low)), "work before and after each task")
+    whole = _in_fitting_ticks(problem, known, found.seconds, left)
+    low, high = _range(whole, found.seconds, known)
+    found = found.or_higher(min(known, whole.ticks.seconds(low)), "work before and after each task")
     cost = _SECONDS
     tried: list[tuple[float, int]] = []
     while low < high:
@@ -97,15 +98,10 @@ def makespan_bound(problem: Problem, known: float, deadline: float) -> tuple[flo
         tried.append((excess, makespan))
         if excess > _LEAST_EXCESS:
             low = makespan + 1
-            found = _higher(found, min(known, whole.ticks.seconds(low)), "time-indexed relaxation")
+            found = found.or_higher(min(known, whole.ticks.seconds(low)), "time-indexed relaxation")
         else:
             high = makespan
     return found
-
-
-def _higher(found: tuple[float, str], bound: float, which: str) -> tuple[float, str]:
-    """``found``, or the other bound and its name where that is higher."""
-    return (bound, which) if bound > found[0] else found
 
 
 def _range(whole: Whole, proven: float, known: float) -> tuple[int, int]:
@@ -139,7 +135,7 @@ def _affordable_probe(whole: Whole, low: int, makespan: int, most: float) -> int
     return makespan if whole.slack(makespan) <= most else None
 
 
-def _in_fitting_ticks(problem: Problem, known: float, left: float) -> Whole:
+def _in_fitting_ticks(problem: Problem, known: float, proof: float, left: float) -> Whole:
     """The problem in exact ticks where a model is solved in the seconds ``left``, else in as many ticks as allow some.
 
     Where rounding down to so few ticks would cost more than the relaxation gains, the exact ones again: their windows
@@ -147,7 +143,7 @@ def _in_fitting_ticks(problem: Problem, known: float, left: float) -> Whole:
     """
     exact = ticks_of([problem.matrix, problem.parents.delay, problem.release], known, _FINEST)
     whole = in_ticks(problem, exact)
-    low, high = _range(whole, problem.bound[0], known)
+    low, high = _range(whole, proof, known)
     first = _probe(low, high, [])
     fits = exact.exact and _affordable_probe(whole, low, first, _affordable(left, _SECONDS)) is not None
     if fits or low >= high:

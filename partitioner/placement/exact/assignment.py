@@ -8,6 +8,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from partitioner.model.data import Ints
+from partitioner.placement.bounds.proof import Bound, proven
 from partitioner.placement.exact.solve import solve
 from partitioner.placement.exact.ticks import Ticks, ticks_of
 from partitioner.placement.problem import Problem
@@ -31,7 +32,7 @@ def solve_assignment(problem: Problem, hint: Schedule, seed: int, deadline: floa
     model = cp_model.CpModel()
     given = _slot_of_hint(problem, hint)
     most = ticks.up(hint.makespan)
-    longest = model.new_int_var(min(most, _ticks_of_bound(problem, ticks)), most, "makespan")
+    longest = model.new_int_var(min(most, _ticks_of_bound(proven(problem, hint), ticks)), most, "makespan")
     chosen: list[dict[int, Any]] = [{} for _ in range(problem.n)]
     loads: list[list[Any]] = [[] for _ in range(len(slots))]
     durations = np.stack([ticks.down(np.nan_to_num(problem.times_on(g), posinf=0.0)) for g in range(problem.groups)])
@@ -55,13 +56,13 @@ def solve_assignment(problem: Problem, hint: Schedule, seed: int, deadline: floa
     if answer.found:
         slot = np.array([next(s for s, x in options.items() if answer.solver.value(x)) for options in chosen], np.int64)
         best = min(hint, run_in_order(problem, slot), key=lambda schedule: schedule.makespan)
-    notes = {"bound_by": "CP-SAT", "solver_proved": answer.proven and ticks.exact}
-    return Schedule(best.worker, best.start, best.finish, min(bound, best.makespan), notes)
+    notes = {"solver_proved": answer.proven and ticks.exact}
+    return Schedule(best.worker, best.start, best.finish, min(bound, best.makespan), notes, bound_by="CP-SAT")
 
 
-def _ticks_of_bound(problem: Problem, ticks: Ticks) -> int:
+def _ticks_of_bound(bound: Bound, ticks: Ticks) -> int:
     """What the plain lower bounds already say, in ticks."""
-    return ticks.up(problem.bound[0] * (1 - 1e-9)) if ticks.exact else 0
+    return ticks.up(bound.seconds * (1 - 1e-9)) if ticks.exact else 0
 
 
 def _slot_of_hint(problem: Problem, hint: Schedule) -> Ints:

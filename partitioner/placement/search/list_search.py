@@ -14,6 +14,7 @@ import numpy as np
 
 from partitioner.model import Edges
 from partitioner.model.data import Floats, Ints
+from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -68,12 +69,13 @@ def search_lists(
 ) -> Schedule:
     """The best schedule found from ``known`` until the deadline, the number of rounds, or the lower bound."""
     search = ListSearch(problem, objective, deadline)
+    goal = proven(problem, known).seconds * (1 + 1e-12)
     random = np.random.default_rng(seed)
     best = current = min(known, search.justified(known), key=search.rank)
     limit = math.inf if rounds is None else rounds
     done = idle = 0
     while done < limit and time.monotonic() < deadline:
-        if objective.is_makespan and search.rank(best)[0] == 0 and best.makespan <= problem.bound[0] * (1 + 1e-12):
+        if objective.is_makespan and search.rank(best)[0] == 0 and best.makespan <= goal:
             break
         done += 1
         key, worker = _perturbed(problem, current, random)

@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
+from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -25,10 +26,11 @@ def reinsert(problem: Problem, start: Schedule, objective: Objective, seed: int,
     best, cost = start, ranking(problem, start, objective)
     if problem.n > _MOST_TASKS:
         return best
+    goal = proven(problem, start).seconds * (1 + 1e-12)
     random = np.random.default_rng(seed)
     idle = 0
     while idle < _MOST_IDLE and time.monotonic() < deadline:
-        if objective.is_makespan and best.makespan <= problem.bound[0] * (1 + 1e-12):
+        if objective.is_makespan and best.makespan <= goal:
             break
         candidate = _rebuild(problem, best, objective, random, deadline)
         if candidate is None:

@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
+from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -43,6 +44,7 @@ class _Ruin:
         self.partial = Partial(problem)
         for i in np.argsort(known.start, kind="stable").tolist():
             self.partial.place(i, int(known.worker[i]), float(known.start[i]), known.devices.get(i, ()))
+        self.goal = proven(problem, known).seconds * (1 + 1e-12)
         self.best = known
         self.cost = self.record = ranking(problem, known, objective)
         part = (problem.demand / np.maximum(problem.capacity.max(axis=0, initial=0.0), 1e-300)).max(axis=1, initial=0.0)
@@ -50,11 +52,7 @@ class _Ruin:
 
     def is_optimal(self) -> bool:
         """Whether the bound is met."""
-        return (
-            self.objective.is_makespan
-            and self.record[0] == 0
-            and self.best.makespan <= self.problem.bound[0] * (1 + 1e-12)
-        )
+        return self.objective.is_makespan and self.record[0] == 0 and self.best.makespan <= self.goal
 
     def round(self) -> bool:
         """One removal and repair; True where a new record was found."""

@@ -22,13 +22,13 @@ class SlotSearch:
     (ejection). A step is taken when the larger of the changed loads is below that of a. O(|a| n) per step with numpy.
     """
 
-    def __init__(self, problem: Problem, slot: Ints, seed: int) -> None:
+    def __init__(self, problem: Problem, slot: Ints, seed: int, goal: float) -> None:
         self.table: Floats = problem.matrix
         self.group = slots_of(problem).group
         self.random = np.random.default_rng(seed)
         self.count = len(self.group)
         self.tasks = np.arange(problem.n)
-        self.goal = problem.bound[0] * (1 + 1e-12)
+        self.goal = goal * (1 + 1e-12)
         self._load_from(slot)
         self.best, self.best_span = self.slot.copy(), self.span
         self.steps = 0

@@ -1,6 +1,7 @@
 """The bound of the time-indexed relaxation: never above the optimum, and above the plain bounds where those are blind."""
 
 import itertools
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -14,6 +15,7 @@ from partitioner.model import Edges, SubTasks, Worker, Workers
 from partitioner.placement.algorithms import time_indexed
 from partitioner.placement.algorithms.time_indexed import TimeIndexed, makespan_bound
 from partitioner.placement.api import place
+from partitioner.placement.bounds.proof import proven
 from partitioner.placement.bounds.time_indexed_model import _proven
 from partitioner.placement.bounds.windows import in_ticks
 from partitioner.placement.exact.ticks import Ticks
@@ -36,7 +38,7 @@ def bound_of(tasks: SubTasks, workers: Workers) -> float:
     problem = Problem(tasks, workers)
     known = start_plans(problem, MAKESPAN, NEVER)[0]
     with patch.object(time_indexed, "_MOST_COLUMNS", 400):
-        return makespan_bound(problem, known.makespan, NEVER)[0]
+        return makespan_bound(problem, known, NEVER).seconds
 
 
 def fork_join() -> tuple[SubTasks, Workers]:
@@ -128,7 +130,7 @@ def _fits(i: int, at: float, start: dict[int, float], seconds: list[float], cpus
 def test_it_sees_what_paths_and_work_do_not() -> None:
     """Within 5 s both middle tasks need the fast worker at once: 6 s, where path and work allow 4.7."""
     tasks, workers = fork_join()
-    assert Problem(tasks, workers).bound[0] == 5.0
+    assert proven(Problem(tasks, workers)).seconds == 5.0
     plan = place(tasks, workers, algorithm="time_indexed")
     assert (plan.makespan, plan.lower_bound, plan.gap) == (6.0, 6.0, 0.0)
     assert plan.reasons["bound_by"] == "time-indexed relaxation"
@@ -159,15 +161,17 @@ def test_no_time_leaves_the_plain_bound() -> None:
     tasks, workers = fork_join()
     problem = Problem(tasks, workers)
     known = start_plans(problem, MAKESPAN, NEVER)[0]
-    assert makespan_bound(problem, known.makespan, 0.0) == problem.bound
+    assert makespan_bound(problem, known, 0.0) == proven(problem)
 
 
 def test_what_is_proven_already_is_kept() -> None:
     tasks, workers = fork_join()
     problem = Problem(tasks, workers)
-    problem.prove(5.5, "what was known")
-    problem.prove(5.25, "less")
-    assert makespan_bound(problem, 6.5, 0.0) == (5.5, "what was known")
+    plan = start_plans(problem, MAKESPAN, NEVER)[0]
+    known = replace(plan, bound=5.5, bound_by="what was known")
+    assert makespan_bound(problem, known, 0.0) == (5.5, "what was known")
+    assert proven(problem).or_higher(5.5, "what was known").or_higher(5.25, "less") == (5.5, "what was known")
+    assert proven(problem).seconds == 5.0
 
 
 def test_too_many_pairs_are_refused() -> None:
