@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from partitioner import config as configuration
-from partitioner import registry
+from partitioner import registry, safe_yaml
 from partitioner.commands.calibrate import calibrate, profile_app
 from partitioner.commands.place import compare, place
 from partitioner.commands.report import report
@@ -132,8 +132,6 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Run a plan under a fake clock with injected faults; no user code runs."""
-    import yaml
-
     from partitioner.placement.api import place as place_tables
 
     if (conf is None) == (tasks is None or workers is None):
@@ -143,7 +141,7 @@ def simulate(
         planned = plan_config(config, planned_workers(config))
     else:
         planned = place_tables(tasks, workers, seed=seed)
-    outcome = simulated(planned, yaml.safe_load(faults.read_text()) if faults else None, seed)
+    outcome = simulated(planned, safe_yaml.read(faults.read_text(), str(faults)) if faults else None, seed)
     if as_json:
         typer.echo(json.dumps(outcome.to_json()))
         return

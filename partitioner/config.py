@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from partitioner import safe_yaml
 from partitioner.errors import ConfigError, nearest
 from partitioner.storage import absolute_url
 
@@ -145,11 +145,11 @@ def layered(
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text())
+        values = safe_yaml.read(path.read_text(), str(path))
     except FileNotFoundError:
         raise ConfigError(f"no configuration at {path.absolute()}; give the path of a YAML file.") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    except (UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(f"{path} is no YAML text: {error}.") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds {type(values).__name__}; a configuration is a mapping of settings.")
     return values
@@ -179,7 +179,7 @@ def _put(values: dict[str, Any], key: str, text: str) -> None:
             inner = {} if inner is None else {part: inner}
         at[part] = dict(inner)
         at = at[part]
-    at[last] = yaml.safe_load(text)
+    at[last] = safe_yaml.read(text, f"setting {key}")
 
 
 def schema() -> dict[str, Any]:

@@ -1,0 +1,76 @@
+"""YAML that strangers may write: plain values only, bounded in size, depth and in what its aliases unfold to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from partitioner.errors import ConfigError
+
+MAX_BYTES = 2**20
+"""A configuration of a few kilobytes is long; a table belongs in a file of its own."""
+
+MAX_DEPTH = 40
+"""Nested collections; the parser calls itself once for each."""
+
+MAX_NODES = 100_000
+"""Values after every alias is written out: what walking the document costs."""
+
+
+def read(text: str, what: str) -> Any:
+    """The plain value of a YAML document; ``what`` names it in messages.
+
+    Raises ConfigError for text that is no YAML, for tags that would build objects, and above ``MAX_BYTES``, ``MAX_DEPTH`` or
+    ``MAX_NODES``, before any of it is built.
+    """
+    size = len(text.encode())
+    if size > MAX_BYTES:
+        raise ConfigError(
+            f"{what} has {size} bytes; a YAML document here has at most {MAX_BYTES}. Move data to a file."
+        )
+    try:
+        _check_depth(text, what)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_nodes(node, what)
+        return loader.construct_document(node)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date with a 13th month, an integer of 5,000 digits
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{what} is not valid YAML here: {_one_line(error)}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+def _check_depth(text: str, what: str) -> None:
+    """Events come one by one, without recursion, so the depth is known before anything is composed."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ConfigError(f"{what} is nested more than {MAX_DEPTH} deep; write it flatter.")
+
+
+def _check_nodes(node: yaml.Node, what: str) -> None:
+    """What the document weighs with its aliases written out; an alias to something it is part of has no end."""
+    if _weight(node, {}, set(), what) > MAX_NODES:
+        raise ConfigError(
+            f"{what} unfolds to more than {MAX_NODES} values through its aliases; write them out or shorten the document."
+        )
+
+
+def _weight(node: yaml.Node, known: dict[int, int], open_: set[int], what: str) -> int:
+    if id(node) in open_:
+        raise ConfigError(f"{what} holds an alias to something that it is part of; write the value out.")
+    if id(node) not in known:
+        open_.add(id(node))
+        inner = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        parts = [] if isinstance(node, yaml.ScalarNode) else inner
+        known[id(node)] = 1 + sum(_weight(part, known, open_, what) for part in parts)
+        open_.discard(id(node))
+    return known[id(node)]
