@@ -44,12 +44,22 @@ app.add_typer(profile_app, name="profile")
 Conf = Annotated[Path, typer.Argument(help="YAML configuration.", metavar="CONF")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value on top of the file; may be repeated.")]
 EngineName = Annotated[str | None, typer.Option("--engine", help="serial, dask, spark, or an address.")]
+Allowed = Annotated[
+    list[str] | None, typer.Option("--allow-module", help="Module that the configuration may name; may be repeated.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 
-def _config(path: Path, settings: list[str] | None, engine: str | None, quiet: bool = False) -> configuration.RunConfig:
+def _config(
+    path: Path,
+    settings: list[str] | None = None,
+    engine: str | None = None,
+    allowed: list[str] | None = None,
+    quiet: bool = False,
+) -> configuration.RunConfig:
     extra = [f"engine={engine}"] if engine else []
-    return configuration.load(path, [*(settings or []), *extra, *(["progress=false"] if quiet else [])])
+    extra += ["progress=false"] if quiet else []
+    return configuration.load(path, [*(settings or []), *extra], allow_modules=allowed or [])
 
 
 @app.command()
@@ -58,10 +68,11 @@ def run(
     engine: EngineName = None,
     settings: Settings = None,
     resume: Annotated[str | None, typer.Option(help="Id or directory of the run to go on with.")] = None,
+    allowed: Allowed = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a configuration: plan, execute, reduce, report."""
-    config = _config(conf, settings, engine, as_json)
+    config = _config(conf, settings, engine, allowed, as_json)
     _done(run_config(config, resume, on_plan=None if as_json else _show_plan), as_json)
 
 
@@ -111,10 +122,11 @@ def plan(
     conf: Conf,
     settings: Settings = None,
     explain: Annotated[bool, typer.Option("--explain", help="Reasons and the first assignments.")] = False,
+    allowed: Allowed = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the plan of a configuration and run nothing."""
-    config = _config(conf, settings, None)
+    config = _config(conf, settings, allowed=allowed)
     planned = plan_config(config, planned_workers(config))
     if as_json:
         typer.echo(json.dumps(planned.to_json(), default=str))
@@ -129,6 +141,7 @@ def simulate(
     workers: Annotated[Path | None, typer.Option(help="Table of workers, as for place.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of noise and faults.")] = 0,
     faults: Annotated[Path | None, typer.Option(help="YAML: noise, failure_rate, deaths, restart_seconds.")] = None,
+    allowed: Allowed = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a plan under a fake clock with injected faults; no user code runs."""
@@ -137,7 +150,7 @@ def simulate(
     if (conf is None) == (tasks is None or workers is None):
         raise typer.BadParameter("give a configuration, or both --tasks and --workers")
     if conf is not None:
-        config = _config(conf, None, None)
+        config = _config(conf, allowed=allowed)
         planned = plan_config(config, planned_workers(config))
     else:
         planned = place_tables(tasks, workers, seed=seed)

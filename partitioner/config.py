@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from partitioner import safe_yaml
+from partitioner import safe_yaml, trust
 from partitioner.errors import ConfigError, nearest
 from partitioner.storage import absolute_url
 
@@ -121,9 +121,19 @@ def _sentence(error: Any) -> str:
     return f"setting {key!r} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}."
 
 
-def load(path: str | Path, settings: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> RunConfig:
-    """The configuration of a YAML file, with environment and ``key=value`` settings on top."""
-    return make(layered(path, settings, environment))
+def load(
+    path: str | Path,
+    settings: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    allow_modules: Sequence[str] = (),
+) -> RunConfig:
+    """The configuration of a YAML file, with environment and ``key=value`` settings on top.
+
+    Code that it names must be its own project's, or of ``allow_modules``; see ``trust``.
+    """
+    values = layered(path, settings, environment)
+    trust.check_named(values, Path(path), allow_modules)
+    return make(values)
 
 
 def layered(

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     ("errors", "measure"),
     ("model",),
-    ("safe_yaml",),
+    ("safe_yaml", "trust"),
     ("storage", "registry", "config", "program"),
     ("run_directory", "output"),
     ("connectors", "reducers", "costs"),
