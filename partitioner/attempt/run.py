@@ -20,7 +20,7 @@ from partitioner.attempt.tally import Tally
 from partitioner.attempt.work import calls_of, runs_of
 from partitioner.errors import ConfigError, DataError, ProgramError
 from partitioner.measure import Measurement, measured
-from partitioner.model import Attempt, CommitRecord, Event, EventKind
+from partitioner.model import Attempt, CommitRecord, Event, EventKind, Failure
 
 ACCUMULATOR = "accumulator"  # the column of partial results in the files of reducers other than concat
 
@@ -42,15 +42,9 @@ def run_attempt(attempt: Attempt) -> Event:
     return event
 
 
-def describe_error(error: Exception) -> dict[str, Any]:
+def describe_error(error: BaseException) -> Failure:
     """Plain values of an exception; ``fatal`` where no retry can mend it."""
-    return {
-        "type": type(error).__name__,
-        "message": str(error),
-        "traceback": "".join(traceback.format_exception(error)),
-        "fatal": isinstance(error, ConfigError | DataError | ProgramError),
-        "memory": isinstance(error, MemoryError),
-    }
+    return Failure.of(error, fatal=isinstance(error, ConfigError | DataError | ProgramError))
 
 
 def _keep(attempt: Attempt, text: str) -> None:

@@ -6,7 +6,8 @@ import heapq
 from dataclasses import replace
 
 from partitioner.coordinator import bundling
-from partitioner.coordinator.state import LIVE, WAITING, Action, Live, State, Submit, WorkerState
+from partitioner.coordinator.state import Action, Live, State, Submit, WorkerState
+from partitioner.coordinator.transitions import READY, Change
 from partitioner.model import Attempt
 
 EPSILON = 1e-9
@@ -46,7 +47,7 @@ def _reserved(state: State, holder: WorkerState) -> int | None:
     """The reserved sub-task once it fits (a suspect: once the worker is empty), so that smaller ones never starve it."""
     task = holder.reserved
     assert task is not None
-    if state.status[task] != WAITING:
+    if state.status[task] != READY:
         holder.reserved = None
         return _next(state, holder)
     if not (holder.live if task in state.deaths else not fits(state, holder, task)):
@@ -75,7 +76,7 @@ def _from_pool(state: State, holder: WorkerState) -> int | None:
     """The first returned sub-task this worker can hold. One that it could hold if it were emptier reserves it."""
     for _ in range(len(state.pool)):
         task = state.pool.popleft()
-        if state.status[task] != WAITING:
+        if state.status[task] != READY:
             continue
         if not can_hold(state, holder, task):
             state.pool.append(task)
@@ -91,7 +92,7 @@ def _from_pool(state: State, holder: WorkerState) -> int | None:
 
 
 def _from_queue(state: State, holder: WorkerState) -> int | None:
-    while holder.queue and state.status[holder.queue[0]] != WAITING:
+    while holder.queue and state.status[holder.queue[0]] != READY:
         holder.queue.popleft()
     if not holder.queue:
         return _from_richest(state, holder)
@@ -134,7 +135,7 @@ def _take_from(state: State, victim: WorkerState, thief: WorkerState) -> int | N
         seconds = state.seconds[task]
         sooner = seconds / fast < owner_done or (busy and fast >= slow)
         longest = best is None or seconds > state.seconds[best]
-        able = state.status[task] == WAITING and sooner and longest and can_hold(state, thief, task)
+        able = state.status[task] == READY and sooner and longest and can_hold(state, thief, task)
         if able and fits(state, thief, task):
             best = task
     if best is not None:
@@ -188,7 +189,7 @@ def _submit(state: State, holder: WorkerState, i: int) -> Action:
         resources=demand.resources,
     )
     live = Live(attempt, state.seconds[i])
-    state.status[i] = LIVE
+    state.change(i, Change.SUBMITTED)
     state.attempts[attempt.attempt_id] = live
     holder.live[attempt.attempt_id] = live
     holder.exclusive = i in state.deaths

@@ -15,6 +15,10 @@ from partitioner.errors import Interrupted
 from partitioner.model import Event
 
 POLL_SECONDS = 0.2
+"""A real engine is waited for that long at most, so that Ctrl-C is heard."""
+
+FAKE_SECONDS = 3600.0
+"""The same for an engine whose clock is not ours: simulated time costs nothing."""
 
 
 class Observer(Protocol):
@@ -31,9 +35,11 @@ def drive(engine: Engine, state: State, observers: Sequence[Observer], clock: Ca
     Raises RunFailed or EngineLost where the machine stops, Interrupted after Ctrl-C; live attempts are cancelled then.
     """
     events: list[Event] = []
+    longest = POLL_SECONDS if engine.capabilities.real else FAKE_SECONDS
     with _interrupts() as interrupted:
         while True:
-            state, actions = step(state, events, clock())
+            now = clock()
+            state, actions = step(state, events, now)
             _apply(engine, actions)
             for observer in observers:
                 observer.observe(state, events, actions)
@@ -43,7 +49,7 @@ def drive(engine: Engine, state: State, observers: Sequence[Observer], clock: Ca
             if interrupted.is_set():
                 engine.cancel(list(state.attempts))
                 raise Interrupted("stopped by Ctrl-C")
-            events = engine.poll(POLL_SECONDS)
+            events = engine.poll(min(longest, state.quiet_seconds(now)))
 
 
 def _apply(engine: Engine, actions: Sequence[Action]) -> None:

@@ -11,7 +11,8 @@ from collections import deque
 from math import exp, log, sqrt
 
 from partitioner.coordinator.dispatch import can_hold
-from partitioner.coordinator.state import WAITING, State, WorkerState
+from partitioner.coordinator.state import State, WorkerState
+from partitioner.coordinator.transitions import READY
 
 WORTH = 0.1
 """Waiting work is placed again where that saves this share of what is left."""
@@ -62,7 +63,7 @@ def _place_again(state: State) -> None:
     worker that would finish it first."""
     holders = list(state.workers.values())
     loads = [sum(live.seconds for live in h.live.values()) / h.rate for h in holders]
-    queues = [[i for i in h.queue if state.status[i] == WAITING] for h in holders]
+    queues = [[i for i in h.queue if state.status[i] == READY] for h in holders]
     loads = [
         load + sum(state.seconds[i] for i in q) / h.rate for load, q, h in zip(loads, queues, holders, strict=True)
     ]

@@ -31,10 +31,8 @@ class Ledger:
     def observe(self, state: State, events: Sequence[Event], actions: Sequence[Action]) -> None:
         """What came in and what went out of one step."""
         for event in events:
-            error = {k: v for k, v in event.error.items() if k != "traceback"}
-            self.note(
-                event.kind, attempt=event.attempt_id, worker=event.worker_id, **({"error": error} if error else {})
-            )
+            why = {} if event.error is None else {"error": event.error.to_json()}
+            self.note(event.kind, attempt=event.attempt_id, worker=event.worker_id, **why)
         for action in actions:
             if isinstance(action, Submit):
                 self.note("submitted", attempt=action.attempt.attempt_id, worker=action.attempt.worker_id)

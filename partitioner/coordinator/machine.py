@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from partitioner.coordinator import dispatch, forecast
-from partitioner.coordinator.state import DONE, LIVE, WAITING, Action, Cancel, Live, State, Stop, WorkerState
+from partitioner.coordinator.state import Action, Cancel, Live, State, Stop, WorkerState
+from partitioner.coordinator.transitions import DONE, LIVE, Change
 from partitioner.errors import EngineLost, InfeasiblePlan, RunFailed
-from partitioner.model import Event, EventKind
+from partitioner.model import Event, EventKind, Failure
+
+UNKNOWN = Failure("no detail", "Unknown")
 
 
 def step(state: State, events: Sequence[Event], now: float) -> tuple[State, list[Action]]:
@@ -45,7 +48,7 @@ def _finished(state: State, event: Event, now: float, actions: list[Action]) -> 
     task = live.attempt.task if live else None
     if task is None or state.status[task] == DONE:
         return
-    state.status[task] = DONE
+    state.change(task, Change.FINISHED)
     state.remaining -= 1
     if event.record is not None and event.record.seconds > 0:
         state.predicted_done += state.seconds[task]
@@ -61,23 +64,24 @@ def _failed(state: State, event: Event, now: float, actions: list[Action]) -> No
     if live is None or state.status[live.attempt.task] == DONE:
         return
     task = live.attempt.task
-    if event.error.get("memory"):
+    why = event.error or UNKNOWN
+    if why.memory:
         _grow_memory(state, task)
     state.failures[task] = state.failures.get(task, 0) + 1
-    if event.error.get("fatal") or state.failures[task] > state.policy.max_retries:
-        _stop(state, actions, RunFailed(_failure_message(state, live, event)))
+    if why.fatal or state.failures[task] > state.policy.max_retries:
+        _stop(state, actions, RunFailed(_failure_message(state, live, why)))
     else:
         _requeue(state, task)
 
 
-def _failure_message(state: State, live: Live, event: Event) -> str:
+def _failure_message(state: State, live: Live, failure: Failure) -> str:
     tries = state.failures[live.attempt.task]
-    why = "no retry can mend it" if event.error.get("fatal") else f"tries allowed: {state.policy.max_retries + 1}"
-    remedy = "" if event.error.get("fatal") else " To set failing rows aside instead, use on_error='quarantine'."
+    why = "no retry can mend it" if failure.fatal else f"tries allowed: {state.policy.max_retries + 1}"
+    remedy = "" if failure.fatal else " To set failing rows aside instead, use on_error='quarantine'."
     return (
         f"sub-task {live.attempt.task_key} failed {tries} time{'s' * (tries > 1)} ({why}), "
         f"last on {live.attempt.worker_id}: "
-        f"{event.error.get('type')}: {event.error.get('message')}.{remedy} "
+        f"{failure.type}: {failure.message}.{remedy} "
         f"Its prints and traceback are in {state.run_url}/attempts/{live.attempt.attempt_id}.log"
     )
 
@@ -112,6 +116,7 @@ def _cancelled(state: State, event: Event, now: float, actions: list[Action]) ->
 
 def _worker_joined(state: State, event: Event, now: float, actions: list[Action]) -> None:
     worker = event.worker
+    assert worker is not None, "an engine that says that a worker joined says which"
     if worker.worker_id not in state.workers:
         state.workers[worker.worker_id] = WorkerState(worker)
     state.hungry[worker.worker_id] = None
@@ -132,8 +137,8 @@ def _worker_lost(state: State, event: Event, now: float, actions: list[Action]) 
 
 
 def _engine_lost(state: State, event: Event, now: float, actions: list[Action]) -> None:
-    detail = event.error.get("message", "no detail")
-    _stop(state, actions, EngineLost(f"the engine went away: {detail}. What is committed stays; resume the run."))
+    why = event.error or UNKNOWN
+    _stop(state, actions, EngineLost(f"the engine went away: {why.message}. What is committed stays; resume the run."))
 
 
 _HANDLERS: dict[EventKind, Callable[[State, Event, float, list[Action]], None]] = {
@@ -157,7 +162,7 @@ def _end(state: State, attempt_id: str) -> Live | None:
 
 
 def _requeue(state: State, task: int) -> None:
-    state.status[task] = WAITING
+    state.change(task, Change.RETURNED)
     state.pool.append(task)
     state.wake()
 
@@ -182,6 +187,7 @@ def _notice_stuck(state: State, now: float, actions: list[Action]) -> None:
         return
     if state.stuck_since is None:
         state.stuck_since = now
+        state.alarm(now + state.policy.no_worker_seconds)
     if now - state.stuck_since >= state.policy.no_worker_seconds:
         message = (
             f"{state.remaining} sub-tasks wait and none of the {len(state.workers)} workers left can hold them "

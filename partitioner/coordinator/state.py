@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,10 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from partitioner.coordinator.demands import Demands
+from partitioner.coordinator.transitions import DONE, Change, after
 from partitioner.errors import PartitionerError
 from partitioner.model import Attempt, Plan, SubTasks, Worker
-
-WAITING, LIVE, DONE = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,9 @@ class State:
     hungry: dict[str, None] = field(default_factory=dict)  # workers to look at in the next fill, in order
     idle: dict[str, None] = field(default_factory=dict)  # workers with room that found nothing
     richest: list[tuple[float, str]] = field(default_factory=list)  # lazy max-heap of backlogs
+    alarms: list[float] = field(
+        default_factory=list
+    )  # a heap of times at which the driver steps though nothing happened
     stopped: bool = False
     topping_up: bool = False  # this fill sends a bundle ahead
     ahead_per_cpu: float = 0.0  # sub-tasks of the bundle that may wait for each core
@@ -145,6 +148,20 @@ class State:
     def finished(self) -> bool:
         """Nothing is left to run."""
         return self.remaining == 0
+
+    def change(self, task: int, change: Change) -> None:
+        """Move a sub-task to the state after ``change``: the only way its state changes. Raises IllegalTransition."""
+        self.status[task] = after(self.status[task], change)
+
+    def alarm(self, when: float) -> None:
+        """Ask the driver for a step at ``when``, seconds on its clock, though nothing may happen until then."""
+        heapq.heappush(self.alarms, when)
+
+    def quiet_seconds(self, now: float) -> float:
+        """Seconds until the next alarm, infinite where none is set; alarms that are due are taken off."""
+        while self.alarms and self.alarms[0] <= now:
+            heapq.heappop(self.alarms)
+        return self.alarms[0] - now if self.alarms else float("inf")
 
     def wake(self) -> None:
         """Let every worker with room look for work again."""

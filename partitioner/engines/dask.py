@@ -19,7 +19,7 @@ from distributed.client import ClosedClientError
 from partitioner.attempt.run import describe_error, run_attempt
 from partitioner.engines.base import Capabilities
 from partitioner.errors import ConfigError, EngineLost
-from partitioner.model import Attempt, Event, EventKind, Worker, Workers
+from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Workers
 
 # A dead worker must be reported at once: the coordinator, not the scheduler, decides what is tried again.
 _SETTINGS = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.low-level-log-length": 0}
@@ -250,7 +250,7 @@ class DaskEngine:
 
 def _engine_lost(error: Exception) -> Event:
     message = f"the Dask scheduler does not answer ({type(error).__name__}: {error})"
-    return Event(EventKind.ENGINE_LOST, error={"message": message})
+    return Event(EventKind.ENGINE_LOST, error=Failure(message))
 
 
 def _connect(address: str, timeout: float) -> Client:

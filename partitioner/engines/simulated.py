@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from partitioner.engines.base import Capabilities
-from partitioner.model import Attempt, CommitRecord, Event, EventKind, Workers
+from partitioner.model import Attempt, CommitRecord, Event, EventKind, Failure, Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ class SimulatedEngine:
         return self._load[name] + attempt.cpus <= self._workers[name].cpus + 1e-9 or self._load[name] == 0
 
     def poll(self, timeout: float) -> list[Event]:
-        """Move the clock to the next happening and report it; without one, let ``timeout`` pass."""
-        if not self._heap:
-            self._now += max(timeout, 1e-3)
+        """Move the clock to the next happening and report it; without one within ``timeout``, let that pass."""
+        if not self._heap or self._heap[0][0] > self._now + timeout:
+            self._now += timeout
             return []
         events: list[Event] = []
         when = self._heap[0][0]
@@ -97,7 +97,7 @@ class SimulatedEngine:
     def _happens_start(self, attempt: Attempt) -> list[Event]:
         return [Event(EventKind.STARTED, attempt.attempt_id, attempt.worker_id, at=self._now)]
 
-    def _happens_end(self, subject: tuple[Attempt, float], error: dict[str, Any] | None) -> list[Event]:
+    def _happens_end(self, subject: tuple[Attempt, float], error: Failure | None) -> list[Event]:
         attempt, seconds = subject
         if self._running.pop(attempt.attempt_id, None) is None:
             return []
@@ -112,7 +112,7 @@ class SimulatedEngine:
         return self._happens_end(subject, None)
 
     def _happens_fail(self, subject: tuple[Attempt, float]) -> list[Event]:
-        return self._happens_end(subject, {"type": "InjectedFault", "message": "by the simulation", "fatal": False})
+        return self._happens_end(subject, Failure("by the simulation", "InjectedFault"))
 
     def _happens_death(self, name: str) -> list[Event]:
         self._alive.discard(name)

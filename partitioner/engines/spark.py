@@ -18,7 +18,7 @@ from partitioner.engines.spark_imports import Accumulator, Py4JNetworkError, acc
 from partitioner.engines.spark_session import Session, wait_for_executors
 from partitioner.engines.spark_task import EventsParam, call_partition, run_partition
 from partitioner.errors import ConfigError, EngineLost
-from partitioner.model import Attempt, Event, EventKind, Workers
+from partitioner.model import Attempt, Event, EventKind, Failure, Workers
 
 LOOK_SECONDS = 0.25  # between looks at which tasks run, and which jobs ended
 EXECUTOR_SECONDS = 1.0  # between looks at which executors there are
@@ -114,7 +114,7 @@ class SparkEngine:
         except FAILURES as error:
             if self._session.alive:
                 raise
-            return [*events, Event(EventKind.ENGINE_LOST, error={"message": f"Spark no longer answers: {error}"})]
+            return [*events, Event(EventKind.ENGINE_LOST, error=Failure(f"Spark no longer answers: {error}"))]
 
     def _drain(self, timeout: float) -> list[Event]:
         found: list[Event] = []
@@ -147,7 +147,7 @@ class SparkEngine:
     def _look(self) -> list[Event]:
         now = self._looked = time.monotonic()
         if not self._session.alive:
-            return [Event(EventKind.ENGINE_LOST, error={"message": "the Spark context was stopped"})]
+            return [Event(EventKind.ENGINE_LOST, error=Failure("the Spark context was stopped"))]
         done = [bundle for bundle in self._bundles if bundle.future.isDone()]
         events = self._drain(0.0)
         for bundle in done:

@@ -19,7 +19,7 @@ from partitioner.engines.spark_imports import (
     TaskResourceRequests,
 )
 from partitioner.engines.spark_session import Session
-from partitioner.model import Attempt, Event, EventKind
+from partitioner.model import Attempt, Event, EventKind, Failure
 
 _CULPRIT = re.compile(r"Task (\d+) in stage")
 _DEATHS = ("Python worker exited unexpectedly", "ExecutorLostFailure", "Python worker failed to connect back")
@@ -164,8 +164,8 @@ def ends_of_failed(bundle: Bundle) -> list[Event]:
             events.append(Event(EventKind.CANCELLED, attempt.attempt_id, attempt.worker_id))
         elif any(sign in text for sign in _DEATHS):
             events.append(Event(EventKind.STARTED, attempt.attempt_id, attempt.worker_id))
-            events.append(Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id, error={"message": text}))
+            events.append(Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id, error=Failure(text)))
         else:
-            facts = {"type": "SparkException", "message": first_cause(text), "traceback": text}
-            events.append(Event(EventKind.FAILED, attempt.attempt_id, attempt.worker_id, error=facts))
+            why = Failure(first_cause(text), "SparkException", text)
+            events.append(Event(EventKind.FAILED, attempt.attempt_id, attempt.worker_id, error=why))
     return events

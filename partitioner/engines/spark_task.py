@@ -17,7 +17,7 @@ from typing import Any
 from partitioner.attempt.run import run_attempt
 from partitioner.attempt.surroundings import assigned_devices
 from partitioner.engines.spark_imports import Accumulator, AccumulatorParam, TaskContext
-from partitioner.model import Attempt, Event, EventKind
+from partitioner.model import Attempt, Event, EventKind, Failure
 
 
 class EventsParam(AccumulatorParam[list[Event]]):
@@ -48,7 +48,7 @@ def run_partition(events: Accumulator[list[Event]], speculation: bool, attempts:
     again = context is not None and context.attemptNumber() > 0 and not speculation
     for attempt in attempts:
         if again:
-            detail = {"message": "Spark started the task again: the process that ran it died or the task was killed"}
+            detail = Failure("Spark started the task again: the process that ran it died or the task was killed")
             events.add([Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id, error=detail)])
             continue
         with assigned_devices(_devices(context)):

@@ -5,7 +5,7 @@
 """
 
 from partitioner.model.data import Costs
-from partitioner.model.execution import Attempt, CommitRecord, Event, EventKind
+from partitioner.model.execution import Attempt, CommitRecord, Event, EventKind, Failure
 from partitioner.model.fragments import Fragment, Fragments
 from partitioner.model.plan import Plan
 from partitioner.model.source import Dataset, Sink, Source
@@ -20,6 +20,7 @@ __all__ = [
     "Edges",
     "Event",
     "EventKind",
+    "Failure",
     "Fragment",
     "Fragments",
     "Limits",

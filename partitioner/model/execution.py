@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
+
+from partitioner.model.workers import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +53,44 @@ class EventKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt or an engine failed, in plain values that travel from any worker.
+
+    ``type`` the class name of the error, ``message`` and ``traceback`` its text; ``fatal``: no retry can mend it;
+    ``memory``: it ran out of memory, so the next try should be promised more.
+    """
+
+    message: str = ""
+    type: str = ""
+    traceback: str = ""
+    fatal: bool = False
+    memory: bool = False
+
+    @classmethod
+    def of(cls, error: BaseException, fatal: bool = False) -> Failure:
+        """From an exception, with its traceback."""
+        text = "".join(traceback.format_exception(error))
+        return cls(str(error), type(error).__name__, text, fatal, isinstance(error, MemoryError))
+
+    def to_json(self) -> dict[str, Any]:
+        """What there is to say beside the traceback, which lies in the log of the attempt."""
+        return {k: v for k, v in asdict(self).items() if v and k != "traceback"}
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened; ``at`` is seconds on the driver's clock when it was seen.
 
-    ``record`` belongs to ``finished``; ``error`` (type, message, traceback, ``fatal`` when no retry can mend it) to
-    ``failed``; ``worker`` to ``worker_joined``.
+    ``record`` belongs to ``finished``; ``error`` to ``failed`` and ``engine_lost``, and to ``lost`` where it is known;
+    ``worker`` to ``worker_joined``.
     """
 
     kind: EventKind
     attempt_id: str = ""
     worker_id: str = ""
     record: CommitRecord | None = None
-    error: Mapping[str, Any] = field(default_factory=dict)
-    worker: Any = None
+    error: Failure | None = None
+    worker: Worker | None = None
     at: float = 0.0
 
 

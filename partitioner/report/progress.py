@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from partitioner.coordinator.state import DONE, Action, State
+from partitioner.coordinator.state import Action, State
+from partitioner.coordinator.transitions import DONE
 from partitioner.model import Event, EventKind, Plan
 from partitioner.report import words
 

@@ -126,3 +126,15 @@ def test_batches_have_the_asked_rows(checkpoint: str) -> None:
 
 def sizes(batch: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"rows": [len(batch)] * len(batch)})
+
+
+def test_what_failed_travels_as_a_value_and_is_readable_in_the_ledger() -> None:
+    import pickle
+
+    from partitioner.attempt.run import describe_error
+    from partitioner.errors import ConfigError
+
+    failure = pickle.loads(pickle.dumps(describe_error(MemoryError("too much"))))
+    assert (failure.type, failure.message, failure.fatal, failure.memory) == ("MemoryError", "too much", False, True)
+    assert failure.to_json() == {"message": "too much", "type": "MemoryError", "memory": True}
+    assert describe_error(ConfigError("no such column")).fatal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from partitioner.coordinator.state import Policy, State, initial
 from partitioner.engines.serial import SerialEngine
 from partitioner.engines.simulated import _record
-from partitioner.model import Event, EventKind, Plan, SubTasks, Worker, Workers
+from partitioner.model import Event, EventKind, Failure, Plan, SubTasks, Worker, Workers
 from partitioner.placement.algorithms.lpt import Lpt
 
 
@@ -24,8 +24,8 @@ def started(attempt_id: str, worker_id: str = "") -> Event:
     return Event(EventKind.STARTED, attempt_id, worker_id)
 
 
-def failed(attempt_id: str, **error: object) -> Event:
-    return Event(EventKind.FAILED, attempt_id, error={"type": "ValueError", "message": "no", **error})
+def failed(attempt_id: str, **error: bool) -> Event:
+    return Event(EventKind.FAILED, attempt_id, error=Failure("no", "ValueError", **error))
 
 
 def lost(attempt_id: str) -> Event:

@@ -1,7 +1,8 @@
 import pytest
 
 from partitioner.coordinator import forecast
-from partitioner.coordinator.state import DONE, Policy, State, initial
+from partitioner.coordinator.state import Policy, State, initial
+from partitioner.coordinator.transitions import DONE
 from partitioner.model import SubTasks, Workers
 from partitioner.placement.algorithms.round_robin import RoundRobin
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from partitioner.coordinator.driver import drive
 from partitioner.coordinator.execute import Collector
 from partitioner.coordinator.state import Action, Policy, State, initial
+from partitioner.coordinator.transitions import DONE
 from partitioner.engines.simulated import Faults, SimulatedEngine
 from partitioner.errors import RunFailed
 from partitioner.model import Event, Plan, Worker, Workers
@@ -38,8 +39,8 @@ class Journal:
     def observe(self, state: State, events: Sequence[Event], actions: Sequence[Action]) -> None:
         self.actions += [repr(a) for a in actions]
         before = self._before or bytes(len(state.status))
-        self.done.update(i for i, s in enumerate(state.status) if s == 2 and before[i] != 2)
-        assert all(state.status[i] == 2 for i, s in enumerate(before) if s == 2), "a finished sub-task went back"
+        self.done.update(i for i, s in enumerate(state.status) if s == DONE and before[i] != DONE)
+        assert all(state.status[i] == DONE for i, s in enumerate(before) if s == DONE), "a finished sub-task went back"
         self._before = bytes(state.status)
 
 

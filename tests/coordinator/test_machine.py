@@ -5,7 +5,7 @@ import pytest
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import Cancel, State, Stop, Submit
 from partitioner.errors import EngineLost, RunFailed
-from partitioner.model import Attempt, Event, EventKind, Worker, Workers
+from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Workers
 from tests.coordinator.paper import big_and_small, failed, lost, plan_of, started, state_of
 
 
@@ -198,7 +198,7 @@ def test_without_workers_the_run_waits_and_then_stops_resumably() -> None:
 def test_a_lost_engine_stops_the_run() -> None:
     state = state_of(plan_of([1.0]))
     first(state)
-    _, actions = step(state, [Event(EventKind.ENGINE_LOST, error={"message": "gone"})], 1.0)
+    _, actions = step(state, [Event(EventKind.ENGINE_LOST, error=Failure("gone"))], 1.0)
     assert "What is committed stays; resume the run" in str(actions[-1].error)  # type: ignore[union-attr]
 
 

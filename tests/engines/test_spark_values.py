@@ -63,7 +63,8 @@ def test_an_address_where_no_master_is_is_said_at_once() -> None:
 def test_the_task_that_spark_names_failed_and_the_others_wait_again() -> None:
     events = ends_of_failed(bundle("Job aborted: Task 2 in stage 7.0 failed 4 times\nValueError: no"))
     assert kinds(events) == [("t000000-a0", "cancelled"), ("t000002-a0", "failed")]
-    assert events[1].error["message"] == "ValueError: no"
+    assert events[1].error is not None
+    assert events[1].error.message == "ValueError: no"
 
 
 def test_a_job_that_ended_by_a_dead_python_worker_lost_that_attempt() -> None:
