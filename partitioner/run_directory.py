@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from partitioner.errors import ConfigError
+from partitioner.frames import to_numpy
 from partitioner.model import CommitRecord, Fragments, SubTasks
 from partitioner.storage import Directory, read_parquet
 
@@ -94,9 +95,9 @@ class RunDirectory:
     def read_tasks(self) -> SubTasks:
         """The split as ``write_tasks`` left it."""
         table = self.read_table("tasks")
-        named = {c: table[c].to_numpy() for c in table.column_names if c != "task_id" and ":" not in c}
-        by_class = {c[8:]: table[c].to_numpy() for c in table.column_names if c.startswith("seconds:")}
-        resources = {c[9:]: table[c].to_numpy() for c in table.column_names if c.startswith("resource:")}
+        named = {c: to_numpy(table[c]) for c in table.column_names if c != "task_id" and ":" not in c}
+        by_class = {c[8:]: to_numpy(table[c]) for c in table.column_names if c.startswith("seconds:")}
+        resources = {c[9:]: to_numpy(table[c]) for c in table.column_names if c.startswith("resource:")}
         ends = named.pop("offset_end").astype("int64")
         return SubTasks.build(
             named.pop("seconds"),
@@ -106,7 +107,7 @@ class RunDirectory:
             resources=resources,
             fragments=Fragments.from_arrow(self.read_table("fragments")),
             offsets=_with_zero(ends),
-            fragment_index=self.read_table("task_fragments")["fragment"].to_numpy(),
+            fragment_index=to_numpy(self.read_table("task_fragments")["fragment"]),
         )
 
     def commit(self, record: CommitRecord) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 LAYERS = [
-    ("errors", "measure"),
+    ("errors", "measure", "frames", "sizes"),
     ("model",),
     ("safe_yaml", "trust"),
     ("storage", "registry", "config", "program"),

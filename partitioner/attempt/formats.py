@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
+from partitioner import frames
 from partitioner.errors import ProgramError
+from partitioner.frames import is_frame, is_series, to_array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RESULT = "result"  # the column of outputs that have no name
 
@@ -28,8 +32,8 @@ def to_numpy(batch: pa.RecordBatch) -> dict[str, np.ndarray[Any, Any]]:
 def column_to_numpy(column: pa.Array) -> np.ndarray[Any, Any]:
     """One column as an array of n values or, for fixed-size lists, n x size."""
     if pa.types.is_fixed_size_list(column.type):
-        return np.asarray(column.flatten().to_numpy(zero_copy_only=False)).reshape(len(column), column.type.list_size)
-    return np.asarray(column.to_numpy(zero_copy_only=False))
+        return frames.to_numpy(column.flatten()).reshape(len(column), column.type.list_size)
+    return frames.to_numpy(column)
 
 
 FORMATS: dict[str, Callable[[pa.RecordBatch], Any]] = {
@@ -49,9 +53,9 @@ def to_record_batch(value: Any) -> pa.RecordBatch:
         return value
     if isinstance(value, pa.Table):
         return table_to_batch(value)
-    if isinstance(value, pd.DataFrame):
+    if is_frame(value):
         return pa.RecordBatch.from_pandas(value, preserve_index=False).replace_schema_metadata(None)
-    if isinstance(value, pd.Series):
+    if is_series(value):
         name = RESULT if value.name is None else str(value.name)
         return pa.RecordBatch.from_arrays([pa.Array.from_pandas(value)], [name])
     if isinstance(value, dict):
@@ -60,8 +64,8 @@ def to_record_batch(value: Any) -> pa.RecordBatch:
         return pa.RecordBatch.from_arrays([_column(value)], [RESULT])
     if isinstance(value, list):
         if value and all(isinstance(row, dict) for row in value):
-            return pa.RecordBatch.from_pylist(value)
-        return pa.RecordBatch.from_arrays([pa.array(value)], [RESULT])
+            return pa.RecordBatch.from_pydict({name: to_array([row.get(name) for row in value]) for name in value[0]})
+        return pa.RecordBatch.from_arrays([to_array(value)], [RESULT])
     raise ProgramError(
         f"the program returned {type(value).__name__}; for reducer 'concat' return a DataFrame, Series, Arrow table, "
         "dict of columns, array or list with one entry per row, or choose another reducer."
@@ -71,11 +75,11 @@ def to_record_batch(value: Any) -> pa.RecordBatch:
 def _column(values: Any) -> pa.Array:
     if isinstance(values, pa.Array):
         return values
-    array = np.asarray(values) if not isinstance(values, pd.Series) else values
+    array = np.asarray(values) if not is_series(values) else values
     if isinstance(array, np.ndarray) and array.ndim > 1:
         flat = pa.array(np.ascontiguousarray(array).reshape(-1))
         return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(array.shape[1:])))
-    return pa.array(values if isinstance(values, list) else array, from_pandas=True)
+    return to_array(values, nan_is_null=True) if isinstance(values, list) else pa.array(array, from_pandas=True)
 
 
 def table_to_batch(table: pa.Table) -> pa.RecordBatch:

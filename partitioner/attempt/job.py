@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from partitioner.attempt.batching import Batcher
 from partitioner.errors import ProgramError
+from partitioner.frames import on_demand
 from partitioner.model import SubTasks
 from partitioner.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from partitioner.model.source import Sink, Source
     from partitioner.reducers.base import Reducer
+
+on_demand()  # the first array that a worker makes must not load pandas for it
 
 KEPT_JOBS = 2  # per process: a program may hold a large model, and two-pass jobs alternate
 

@@ -151,7 +151,7 @@ def _call(loaded: Loaded, batch: pa.RecordBatch, places: Places, tally: Tally) -
         value, bad = call_isolating(program, batch)
     if bad:
         poison = sorted(bad)
-        tally.poison.append((batch.take(pa.array(poison)), [bad[i] for i in poison]))
+        tally.poison.append((batch.take(pa.array(poison, pa.int64())), [bad[i] for i in poison]))
         places = None if places is None else np.delete(places, poison)
     tally.quarantined += len(bad)
     tally.rows_out += batch.num_rows - len(bad)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from partitioner.config import parse_bytes
 from partitioner.engines.spark_session import Session
 from partitioner.model import Worker
+from partitioner.sizes import parse_bytes
 
 SPEED_ROUNDS = 5
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from partitioner.frames import to_numpy
 from partitioner.model.data import Codes, Floats, Ints
 
 
@@ -149,11 +150,11 @@ class Fragments:
         if isinstance(path, pa.ChunkedArray):  # an empty table keeps its chunking
             path = pa.concat_arrays(path.chunks) if path.num_chunks else pa.array([], path.type)
         path = path if isinstance(path, pa.DictionaryArray) else path.dictionary_encode()
-        numbers: dict[str, Any] = {c: table[c].to_numpy().astype(np.int64) for c in ("start", "stop", "rows", "bytes")}
+        numbers: dict[str, Any] = {c: to_numpy(table[c]).astype(np.int64) for c in ("start", "stop", "rows", "bytes")}
         return cls(
             tuple(path.dictionary.to_pylist()),
-            path.indices.to_numpy(zero_copy_only=False).astype(np.int32),
-            table["unit"].to_numpy().astype(np.int32),
-            features={c[8:]: table[c].to_numpy() for c in table.column_names if c.startswith("feature:")},
+            to_numpy(path.indices).astype(np.int32),
+            to_numpy(table["unit"]).astype(np.int32),
+            features={c[8:]: to_numpy(table[c]) for c in table.column_names if c.startswith("feature:")},
             **numbers,
         )

@@ -7,13 +7,12 @@ from math import isnan
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner import registry
-from partitioner.config import named
 from partitioner.errors import ProgramError, nearest
+from partitioner.frames import is_frame, to_numpy
 
 Accumulators = Mapping[Any, Any]
 
@@ -29,6 +28,8 @@ class ByKey:
 
     def __init__(self, key: str = "key", inner: Any = "mean") -> None:
         self.key = key
+        from partitioner.config import named  # on the driver: workers get the reducer made
+
         self.inner = registry.build("reducers", *named(inner, "reducer"))
         self.commutative: bool = self.inner.commutative
         self.exact: bool = self.inner.exact
@@ -73,7 +74,7 @@ class ByKey:
             )
         coded = pc.dictionary_encode(table[self.key].combine_chunks(), null_encoding="encode")
         coded = pa.concat_arrays(coded.chunks) if isinstance(coded, pa.ChunkedArray) else coded
-        code = coded.indices.to_numpy(zero_copy_only=False)
+        code = to_numpy(coded.indices)
         order = np.argsort(code, kind="stable")
         bounds = np.searchsorted(code[order], np.arange(len(coded.dictionary) + 1))
         rows = table.drop_columns([self.key]).take(pa.array(order))
@@ -85,7 +86,7 @@ class ByKey:
 def _table(value: Any) -> pa.Table:
     if isinstance(value, pa.RecordBatch):
         return pa.Table.from_batches([value])
-    if isinstance(value, pd.DataFrame):
+    if is_frame(value):
         return pa.Table.from_pandas(value, preserve_index=False)
     if isinstance(value, dict):
         return pa.table(value)

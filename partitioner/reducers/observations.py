@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
 from partitioner.errors import ProgramError, nearest
+from partitioner.frames import is_frame, is_index, is_series, to_numpy
 from partitioner.model.data import Floats
 
 
@@ -34,7 +34,12 @@ def count_of(value: Any) -> int:
         return int(value.num_rows)
     if isinstance(value, np.ndarray):
         return len(value) if value.ndim else 1
-    if isinstance(value, list | tuple | pd.DataFrame | pd.Series | pd.Index | pa.Array | pa.ChunkedArray):
+    if (
+        isinstance(value, list | tuple | pa.Array | pa.ChunkedArray)
+        or is_frame(value)
+        or is_series(value)
+        or is_index(value)
+    ):
         return len(value)
     return min((count_of(column) for column in value.values()), default=0) if isinstance(value, dict) else 1
 
@@ -49,11 +54,11 @@ def observations(value: Any, columns: Sequence[str] | None = None) -> Observatio
     """
     if isinstance(value, pa.RecordBatch):
         value = pa.Table.from_batches([value])
-    if isinstance(value, pd.DataFrame):
+    if is_frame(value):
         value = pa.Table.from_pandas(value, preserve_index=False)
     if isinstance(value, dict):
         value = _as_table({name: value[name] for name in value if columns is None or name in columns})
-    if isinstance(value, pd.Series):
+    if is_series(value):
         value = pa.Array.from_pandas(value)
     if isinstance(value, pa.Table):
         return _of_table(value, value.column_names if columns is None else columns)
@@ -95,8 +100,7 @@ def _column(column: Any, name: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
             f"Column {name!r} of the program's output is {column.type}; the reducer needs numbers. "
             "Return only numeric columns, or another reducer."
         ) from error
-    known = numbers.is_valid().to_numpy(**({"zero_copy_only": False} if isinstance(numbers, pa.Array) else {}))
-    return numbers.fill_null(0.0).to_numpy(), known
+    return to_numpy(numbers.fill_null(0.0)), to_numpy(numbers.is_valid())
 
 
 def _numbers(value: Any) -> Floats:

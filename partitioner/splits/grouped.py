@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from partitioner.errors import ConfigError, DataError, InfeasiblePlan
 from partitioner.model import Costs, Dataset, Limits, SubTasks
@@ -192,6 +191,8 @@ def _together(tasks: SubTasks) -> SubTasks:
 
 def _numbered(values: npt.NDArray[Any]) -> Ints:
     """Values as numbers from 0, by first appearance."""
+    import pandas as pd
+
     return np.asarray(pd.factorize(values, use_na_sentinel=False)[0], np.int64)
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ConfigError, nearest
+from partitioner.frames import to_numpy
 from partitioner.model.data import Floats
 
 _BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -187,7 +188,7 @@ def lengths(values: Any) -> Floats:
         return lengths(values.dictionary_decode())
     else:
         raise ConfigError(f"len() in a cost expression takes a column of strings, bytes or lists, got one of {kind}.")
-    return np.asarray(pc.fill_null(counted, 0).to_numpy(zero_copy_only=False), np.float64)
+    return np.asarray(to_numpy(pc.fill_null(counted, 0)), np.float64)
 
 
 def _numeric(value: Any) -> Any:
@@ -201,6 +202,4 @@ def _numeric(value: Any) -> Any:
             f"a cost expression computes with numbers, got a column of {kind}; use len(column) for its length."
         )
     filled = pc.fill_null(value.cast(pa.float64()) if not pa.types.is_boolean(kind) else value.cast(pa.int8()), 0)
-    return np.asarray(
-        filled.to_numpy() if isinstance(filled, pa.ChunkedArray) else filled.to_numpy(zero_copy_only=False), np.float64
-    )
+    return np.asarray(to_numpy(filled), np.float64)

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.costs.fitting.terms import Term, base_columns, columns, measured_columns, row_values
+from partitioner.frames import to_numpy
 from partitioner.model import Dataset, Fragments
 from partitioner.model.data import Floats, Ints
 
@@ -286,9 +287,9 @@ def _column_bytes(column: pa.ChunkedArray) -> Floats:
     kind = column.type
     tests = pa.types
     if any(t(kind) for t in (tests.is_string, tests.is_large_string, tests.is_binary, tests.is_large_binary)):
-        return np.asarray(4.0 + pc.fill_null(pc.binary_length(column), 0).to_numpy(), np.float64)
+        return np.asarray(4.0 + to_numpy(pc.fill_null(pc.binary_length(column), 0)), np.float64)
     if tests.is_list(kind) or tests.is_large_list(kind):
         items = max(sum(len(c.values) for c in column.chunks), 1)
-        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
+        lengths = to_numpy(pc.fill_null(pc.list_value_length(column), 0))
         return np.asarray(4.0 + lengths * (column.nbytes / items), np.float64)
     return np.full(len(column), column.nbytes / max(len(column), 1))

@@ -1,0 +1,87 @@
+"""What a worker process loads before its first sub-task: it is paid once per process, some forty times on a wide cluster."""
+
+from __future__ import annotations
+
+import sys
+
+import pyarrow as pa
+import pytest
+
+import partitioner as pt
+from partitioner import frames
+from tests.test_import import loaded_by
+
+WORKER_MODULES = """
+import partitioner, partitioner.attempt.run, partitioner.attempt.pilot, partitioner.run_directory
+import partitioner.reducers.base, partitioner.reducers.concat, partitioner.reducers.mean, partitioner.reducers.by_key
+import partitioner.engines.preflight, partitioner.engines.speeds, partitioner.engines.spark_task
+import partitioner.engines.spark_executors, connectors.parquet, connectors.parquet_sink, connectors.csv, connectors.memory
+"""
+NOT_ON_A_WORKER = {"pandas", "pydantic", "typer", "rich", "dask", "distributed", "yaml", "fsspec", "scipy", "sklearn"}
+
+
+def test_what_a_worker_imports_is_light() -> None:
+    assert NOT_ON_A_WORKER & set(loaded_by(WORKER_MODULES)) == set()
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    ["pa.array([1, 2])", "pa.table({'a': ['x', None]})", "pa.RecordBatch.from_pylist([{'a': 1}])", "pa.scalar(1)"],
+)
+def test_arrays_are_made_without_pandas(arrays: str) -> None:
+    code = f"from partitioner.frames import on_demand; on_demand(); import pyarrow as pa; {arrays}"
+    assert "pandas" not in loaded_by(code)
+
+
+def test_pandas_that_comes_later_is_known_to_arrow() -> None:
+    code = """
+from partitioner.frames import on_demand; on_demand()
+import pyarrow as pa
+pa.array([1])
+import pandas as pd
+assert pa.array(pd.Series(["a", None, float("nan")], dtype=object)).null_count == 2
+assert pa.table({"a": [1]}).to_pandas().shape == (1, 1)
+assert pd.__spec__.loader is pd.__loader__ and type(pd.__loader__).__name__ == "SourceFileLoader"
+"""
+    assert "pandas" in loaded_by(code)
+
+
+def test_a_frame_asked_for_first_is_made() -> None:
+    code = """
+from partitioner.frames import on_demand; on_demand()
+import pyarrow as pa
+assert list(pa.table({"a": [1]}).to_pandas()["a"]) == [1]
+"""
+    assert "pandas" in loaded_by(code)
+
+
+def test_nothing_is_hidden_where_pandas_is_loaded() -> None:
+    import pandas as pd
+
+    before = list(sys.meta_path)
+    frames.on_demand()
+    assert sys.meta_path == before
+    assert frames.is_frame(pd.DataFrame())
+    assert frames.is_series(pd.Series(dtype=float))
+    assert frames.is_index(pd.Index([]))
+    assert not frames.is_frame(pa.table({}))
+
+
+def loaded_here(batch: pa.RecordBatch) -> list[str]:
+    """A program that says which of the heavy modules its process has loaded."""
+    names = ",".join(sorted({m.partition(".")[0] for m in sys.modules} & {"pandas", "pydantic", "typer"}))
+    return [names] * batch.num_rows
+
+
+def test_a_run_in_arrow_loads_no_pandas_on_its_workers(checkpoint: str) -> None:
+    run = pt.run(
+        pa.table({"x": [1, 2]}),
+        loaded_here,
+        batch_format="arrow",
+        cost="rows",
+        engine={"engine": "dask", "workers": 1},
+        checkpoint=checkpoint,
+        progress=False,
+        report=False,
+    )
+    assert run.result.to_table()["result"].to_pylist() == ["", ""]
