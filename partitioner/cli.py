@@ -140,7 +140,9 @@ def simulate(
     tasks: Annotated[Path | None, typer.Option(help="Table of sub-tasks, as for place.")] = None,
     workers: Annotated[Path | None, typer.Option(help="Table of workers, as for place.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of noise and faults.")] = 0,
-    faults: Annotated[Path | None, typer.Option(help="YAML: noise, failure_rate, deaths, restart_seconds.")] = None,
+    faults: Annotated[
+        Path | None, typer.Option(help="YAML: noise, failure_rate, deaths, restart_seconds, slowdowns.")
+    ] = None,
     allowed: Allowed = None,
     as_json: AsJson = False,
 ) -> None:

@@ -55,7 +55,8 @@ class _Watch:
 def simulate(plan: Plan, faults: Faults | Mapping[str, Any] | None = None, seed: int = 0) -> Simulation:
     """Run ``plan`` under a seeded fake clock; the same plan, faults and seed give the same simulation.
 
-    ``faults``: noise, failure_rate, deaths as (worker id, second) pairs, restart_seconds; see ``engines.simulated.Faults``.
+    ``faults``: noise, failure_rate, deaths as (worker id, second) pairs, restart_seconds, slowdowns as (worker id, second,
+    factor); see ``engines.simulated.Faults``.
     """
     engine = SimulatedEngine(plan.workers, faults_of(faults), seed)
     state, watch, error = initial(plan, "simulated://", Policy()), _Watch(), None
@@ -91,4 +92,6 @@ def faults_of(faults: Faults | Mapping[str, Any] | None) -> Faults:
     values = dict(faults)
     if "deaths" in values:
         values["deaths"] = tuple((str(name), float(at)) for name, at in values["deaths"])
+    if "slowdowns" in values:
+        values["slowdowns"] = tuple((str(name), float(at), float(factor)) for name, at, factor in values["slowdowns"])
     return Faults(**values)

@@ -18,13 +18,32 @@ class Faults:
     """What goes wrong in a simulation.
 
     ``noise``: standard deviation of the log of actual over predicted seconds; ``failure_rate``: share of attempts whose
-    program raises; ``deaths``: (worker id, second) at which a worker dies; ``restart_seconds`` until it is back.
+    program raises; ``deaths``: (worker id, second) at which a worker dies; ``restart_seconds`` until it is back;
+    ``slowdowns``: (worker id, second, factor): from then on everything there takes ``factor`` times as long.
     """
 
     noise: float = 0.0
     failure_rate: float = 0.0
     deaths: tuple[tuple[str, float], ...] = ()
     restart_seconds: float = 5.0
+    slowdowns: tuple[tuple[str, float, float], ...] = ()
+
+    def noise_of(self, seed: int, task_key: str) -> float:
+        """Actual over predicted seconds of a sub-task, on whichever worker and at whichever try."""
+        return random.Random(f"{seed}/{task_key}").lognormvariate(0.0, self.noise) if self.noise else 1.0
+
+    def finish(self, worker_id: str, start: float, seconds: float) -> float:
+        """When work of ``seconds`` ends that begins at ``start`` on a worker that may become slower meanwhile."""
+        changes = sorted((at, factor) for name, at, factor in self.slowdowns if name == worker_id)
+        at, factor = start, 1.0
+        for change, slower in changes:
+            if change > at:
+                if at + seconds * factor <= change:
+                    break
+                seconds -= (change - at) / factor
+                at = change
+            factor = slower
+        return at + seconds * factor
 
 
 class SimulatedEngine:
@@ -37,7 +56,7 @@ class SimulatedEngine:
         self._table = workers if workers is not None else Workers.identical(4)
         self._workers = {self._table.worker_id[j]: self._table[j] for j in range(len(self._table))}
         self._faults = faults or Faults()
-        self._random = random.Random(seed)
+        self._seed, self._random = seed, random.Random(seed)
         self._now = 0.0
         self._heap: list[tuple[float, int, str, Any]] = []
         self._tie = 0
@@ -73,10 +92,11 @@ class SimulatedEngine:
             self._load[name] += attempt.cpus
             self._running[attempt.attempt_id] = attempt
             self._at(self._now, "start", attempt)
-            noise = self._random.lognormvariate(0.0, self._faults.noise) if self._faults.noise else 1.0
+            noise = self._faults.noise_of(self._seed, attempt.task_key)
             seconds = attempt.seconds / self._workers[name].speed * noise
             fails = self._random.random() < self._faults.failure_rate
-            self._at(self._now + seconds, "fail" if fails else "finish", (attempt, seconds))
+            finish = self._faults.finish(name, self._now, seconds)
+            self._at(finish, "fail" if fails else "finish", (attempt, self._now))
 
     def _room(self, name: str, attempt: Attempt) -> bool:
         return self._load[name] + attempt.cpus <= self._workers[name].cpus + 1e-9 or self._load[name] == 0
@@ -98,14 +118,14 @@ class SimulatedEngine:
         return [Event(EventKind.STARTED, attempt.attempt_id, attempt.worker_id, at=self._now)]
 
     def _happens_end(self, subject: tuple[Attempt, float], error: Failure | None) -> list[Event]:
-        attempt, seconds = subject
+        attempt, started = subject
         if self._running.pop(attempt.attempt_id, None) is None:
             return []
         self._load[attempt.worker_id] -= attempt.cpus
         self._start(attempt.worker_id)
         if error is not None:
             return [Event(EventKind.FAILED, attempt.attempt_id, attempt.worker_id, error=error, at=self._now)]
-        record = _record(attempt, self._now - seconds, self._now)
+        record = _record(attempt, started, self._now)
         return [Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=record, at=self._now)]
 
     def _happens_finish(self, subject: tuple[Attempt, float]) -> list[Event]:
