@@ -36,7 +36,9 @@ class RunConfig(BaseModel):
     program: Any = Field(None, description="Function or class, or 'package.module:name'.")
     arguments: dict[str, Any] = Field({}, description="Arguments of the class's __init__ or of the function.")
     columns: list[str] | None = Field(None, description="Columns to read; all by default.")
-    batch_format: Literal["pandas", "numpy", "arrow"] = Field("pandas", description="What the program is given.")
+    batch_format: Literal["pandas", "numpy", "arrow", "polars", "rows", "torch"] = Field(
+        "pandas", description="What the program is given; rows is a list of dicts."
+    )
     batch_size: int | Literal["auto"] | None = Field(
         None, description="Rows per call; by default all rows of a sub-task at once."
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cloudpickle
 
+from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job
 from partitioner.attempt.run import ACCUMULATOR
 from partitioner.config import RunConfig
@@ -55,6 +57,7 @@ def reduce(
     if job.reducer.name == "concat":
         output = Output(job.sink.url, records)
         job.sink.finish(manifest(records, counts))
+        _say_what_was_filled(directory)
         return output
     partials = Directory(job.sink.url)
     merged = merge_tree(job.reducer, [_accumulator(partials.get(r.path)) for r in records])
@@ -64,6 +67,17 @@ def reduce(
         Directory(config.output).put("result.pkl", cloudpickle.dumps(result))
         Directory(config.output).put("_SUCCESS", b"")
     return result
+
+
+def _say_what_was_filled(directory: RunDirectory) -> None:
+    """A column that only some sub-tasks returned is null in the others' rows: never in silence."""
+    agreed = Agreement(directory.files).newest()
+    for column, who in () if agreed is None else agreed.lacking.items():
+        warnings.warn(
+            f"column {column!r} is null in the rows of sub-task {who} and of any other that did not return it; "
+            "return it everywhere, with None where there is no value, to say that this is meant.",
+            stacklevel=2,
+        )
 
 
 def _accumulator(file: bytes) -> Any:

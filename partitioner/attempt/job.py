@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.batching import Batcher
 from partitioner.errors import ProgramError
 from partitioner.frames import on_demand
@@ -57,6 +58,7 @@ class Loaded:
     tasks: SubTasks
     call: Callable[[Any], Any]
     batcher: Batcher | None
+    agreement: Agreement
     load_seconds: float
 
 
@@ -73,7 +75,8 @@ def load(run_url: str) -> Loaded:
         begin = time.perf_counter()
         run = RunDirectory(run_url)
         job: Job = pickle.loads(run.files.get("job.pkl"))
-        loaded = Loaded(job, run, run.read_tasks(), build(job.program, job.arguments), _batcher(job), 0.0)
+        call = build(job.program, job.arguments)
+        loaded = Loaded(job, run, run.read_tasks(), call, _batcher(job), Agreement(run.files), 0.0)
         loaded.load_seconds = time.perf_counter() - begin
         _jobs[run_url] = loaded
         while len(_jobs) > KEPT_JOBS:

@@ -11,10 +11,12 @@ import cloudpickle
 import numpy as np
 import pyarrow as pa
 
+from partitioner.attempt.agreement import Widened, agreed
 from partitioner.attempt.batching import Places, restored
-from partitioner.attempt.formats import FORMATS, to_record_batch
+from partitioner.attempt.formats import FORMATS
 from partitioner.attempt.isolate import call_isolating, store_quarantined
 from partitioner.attempt.job import Loaded, load
+from partitioner.attempt.returned import is_stream, to_record_batch, to_record_batches
 from partitioner.attempt.surroundings import guest, kept_prints
 from partitioner.attempt.tally import Tally
 from partitioner.attempt.work import calls_of, runs_of
@@ -61,8 +63,7 @@ def _finished(attempt: Attempt, loaded: Loaded) -> Event:
         return Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=known)
     if facts is None:
         with guest(attempt, loaded.job.seed), measured() as measurement:
-            tally = Tally()
-            staged = sink.write(key, _output(attempt, loaded, tally), tally.facts)
+            tally, staged = _staged(attempt, loaded)
             if tally.poison:
                 store_quarantined(loaded.run, attempt, tally.poison)
             facts = sink.commit(staged)
@@ -72,6 +73,16 @@ def _finished(attempt: Attempt, loaded: Loaded) -> Event:
     record = record_of(attempt, facts, tally, measurement, load_seconds, started)
     loaded.run.commit(record)
     return Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=record)
+
+
+def _staged(attempt: Attempt, loaded: Loaded) -> tuple[Tally, Any]:
+    """The output, staged; from the beginning again where the agreed schema grew under it."""
+    while True:
+        tally = Tally()
+        try:
+            return tally, loaded.job.sink.write(attempt.task_key, _output(attempt, loaded, tally), tally.facts)
+        except Widened:
+            continue
 
 
 def record_of(
@@ -104,14 +115,15 @@ def record_of(
 def _output(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordBatch]:
     """What the sink writes: the program's rows for concat, else one row with the pickled accumulator."""
     if loaded.job.reducer.name == "concat":
-        yield from _rows(attempt, loaded, tally)
+        yield from agreed(_rows(attempt, loaded, tally), loaded.agreement, attempt.task_key)
         return
     reducer = loaded.job.reducer
     accumulator = reducer.create_accumulator()
     for run in runs_of(loaded.tasks, attempt.task, together=True):
         for batch, _ in calls_of(loaded, run, tally):
             for value, _ in _call(loaded, batch, None, tally):
-                accumulator = reducer.add_input(accumulator, value)
+                for item in value if is_stream(value) else (value,):
+                    accumulator = reducer.add_input(accumulator, item)
     tally.rows_written = 1
     yield pa.RecordBatch.from_arrays([pa.array([cloudpickle.dumps(accumulator)], pa.large_binary())], [ACCUMULATOR])
 
@@ -121,7 +133,7 @@ def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordB
     for run in runs_of(loaded.tasks, attempt.task, together=False):
         before = tally.rows_written
         calls = (pair for batch, places in calls_of(loaded, run, tally) for pair in _call(loaded, batch, places, tally))
-        for output in restored((to_record_batch(value), places) for value, places in calls):
+        for output in restored(calls):
             tally.rows_written += output.num_rows
             yield output
         tally.segments.append((run[0].index, tally.rows_written - before))
@@ -132,15 +144,17 @@ def _call(loaded: Loaded, batch: pa.RecordBatch, places: Places, tally: Tally) -
     job = loaded.job
     convert = FORMATS[job.batch_format]
 
+    rows_wanted = job.reducer.name == "concat"
+    # A batch that may have to be tried in halves, or put back in order, is held whole.
+    streamed = rows_wanted and job.on_error != "quarantine" and places is None
+
     def program(rows: pa.RecordBatch) -> Any:
         value = loaded.call(convert(rows))
-        if job.reducer.name == "concat" and not job.allow_row_change:
-            value = to_record_batch(value)
-            if value.num_rows != rows.num_rows:
-                raise ProgramError(
-                    f"the program got {rows.num_rows} rows and returned {value.num_rows}; return one row per input row, "
-                    "or set allow_row_change=True if it filters or expands on purpose."
-                )
+        if not rows_wanted or (streamed and is_stream(value)):
+            return value
+        value = to_record_batch(value)
+        if not job.allow_row_change:
+            _check_rows(rows.num_rows, value.num_rows)
         return value
 
     tally.rows_in += batch.num_rows
@@ -155,5 +169,22 @@ def _call(loaded: Loaded, batch: pa.RecordBatch, places: Places, tally: Tally) -
         places = None if places is None else np.delete(places, poison)
     tally.quarantined += len(bad)
     tally.rows_out += batch.num_rows - len(bad)
-    if len(bad) < batch.num_rows:
+    if len(bad) == batch.num_rows:
+        return
+    if not (streamed and is_stream(value)):
         yield value, places
+        return
+    rows = 0
+    for part in to_record_batches(value):
+        rows += part.num_rows
+        yield part, None
+    if not job.allow_row_change:
+        _check_rows(batch.num_rows, rows)
+
+
+def _check_rows(given: int, returned: int) -> None:
+    if returned != given:
+        raise ProgramError(
+            f"the program got {given} rows and returned {returned}; return one row per input row, "
+            "or set allow_row_change=True if it filters or expands on purpose."
+        )

@@ -1,0 +1,155 @@
+"""One output schema for all sub-tasks, agreed by whoever comes first and widened by a conditional create.
+
+``schema/<n>.json`` in the run directory is version n: every column's type and who was first to return it. A batch that
+fits is cast to the newest version. One that needs more (an integer column where a double came, a type where all was null, a
+further column) makes version n + 1. One that cannot be brought together (text where a number was) is an
+error that names the column and both sub-tasks. The trial before the run usually makes version 0.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from partitioner.errors import ProgramError
+from partitioner.storage import Directory
+
+FOLDER = "schema"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """Version ``number`` of the output's schema.
+
+    ``origin``: column to the sub-task (or ``"the trial"``) that first returned its type; ``lacking``: column to the first
+    sub-task that did not return it, whose rows are null there.
+    """
+
+    number: int
+    schema: pa.Schema
+    origin: dict[str, str]
+    lacking: dict[str, str]
+
+    def to_json(self) -> bytes:
+        """Plain JSON; the schema in Arrow's own encoding."""
+        schema = base64.b64encode(self.schema.serialize().to_pybytes()).decode()
+        return json.dumps({"schema": schema, "origin": self.origin, "lacking": self.lacking}).encode()
+
+    @classmethod
+    def from_json(cls, number: int, data: bytes) -> Agreed:
+        """The inverse of ``to_json``."""
+        values = json.loads(data)
+        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(values["schema"])))
+        return cls(number, schema, values["origin"], values["lacking"])
+
+
+class Widened(Exception):
+    """The schema grew after the first rows of an attempt were written: the attempt begins again with the new one."""
+
+
+class Agreement:
+    """The newest version that this process knows, and how it comes to a newer one."""
+
+    def __init__(self, files: Directory) -> None:
+        self._files = files
+        self._known: Agreed | None = None
+
+    def newest(self) -> Agreed | None:
+        """The last version there is, None before the first."""
+        number = 0 if self._known is None else self._known.number + 1
+        while True:
+            try:
+                self._known = Agreed.from_json(number, self._files.get(f"{FOLDER}/{number:06d}.json"))
+            except FileNotFoundError:
+                return self._known
+            number += 1
+
+    def admit(self, schema: pa.Schema, who: str) -> Agreed:
+        """The version that a batch of ``schema`` by ``who`` is to be cast to. ProgramError where none can be."""
+        known = self._known or self.newest()
+        while True:
+            wanted = _merged(known, schema, who)
+            if known is not None and wanted.schema.equals(known.schema) and wanted.lacking == known.lacking:
+                return known
+            if self._files.put_new(f"{FOLDER}/{wanted.number:06d}.json", wanted.to_json()):
+                self._known = wanted
+                return wanted
+            known = self.newest()
+
+
+def _merged(known: Agreed | None, schema: pa.Schema, who: str) -> Agreed:
+    """``known`` widened so that it takes ``schema``."""
+    if known is None:
+        return Agreed(0, schema, dict.fromkeys(schema.names, who), {})
+    fields, origin, lacking = [], dict(known.origin), dict(known.lacking)
+    for field in known.schema:
+        if field.name not in schema.names:
+            lacking.setdefault(field.name, who)
+            fields.append(field.with_nullable(True))
+            continue
+        kind = _wider(known, field, schema.field(field.name).type, who)
+        if not kind.equals(field.type):
+            origin[field.name] = who
+        fields.append(pa.field(field.name, kind))
+    for field in schema:
+        if field.name not in known.schema.names:
+            fields.append(pa.field(field.name, field.type))
+            origin[field.name] = who
+            lacking[field.name] = known.origin[known.schema.names[0]] if known.schema.names else "the trial"
+    return Agreed(known.number + 1, pa.schema(fields), origin, lacking)
+
+
+def _wider(known: Agreed, field: pa.Field, kind: pa.DataType, who: str) -> pa.DataType:
+    """The narrowest type that holds both, by Arrow's own rules of promotion."""
+    if kind.equals(field.type):
+        return kind
+    pair = [pa.schema([pa.field("x", k)]) for k in (field.type, kind)]
+    try:
+        return pa.unify_schemas(pair, promote_options="permissive").field("x").type
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        raise ProgramError(
+            f"the program returns column {field.name!r} as {kind} in {_named(who)} and as {field.type} in "
+            f"{_named(known.origin[field.name])}; one output has one type per column. Convert it in the program, for "
+            "example with astype or str."
+        ) from None
+
+
+def _named(who: str) -> str:
+    return who if " " in who else f"sub-task {who}"
+
+
+def agreed(batches: Iterator[pa.RecordBatch], agreement: Agreement, who: str) -> Iterator[pa.RecordBatch]:
+    """The batches of one attempt, all cast to one version. Raises Widened where a later batch makes a newer one."""
+    chosen: Agreed | None = None
+    for batch in batches:
+        version = agreement.admit(batch.schema, who)
+        if chosen is not None and not version.schema.equals(chosen.schema):
+            raise Widened
+        chosen = version
+        yield cast(batch, version, who)
+    if chosen is None and (known := agreement.newest()) is not None:
+        yield pa.RecordBatch.from_arrays([pa.array([], f.type) for f in known.schema], schema=known.schema)
+
+
+def cast(batch: pa.RecordBatch, version: Agreed, who: str) -> pa.RecordBatch:
+    """The batch in the agreed columns, order and types. ProgramError where a value does not fit exactly."""
+    if batch.schema.equals(version.schema):
+        return batch
+    columns = []
+    for field in version.schema:
+        if field.name not in batch.schema.names:
+            columns.append(pa.nulls(batch.num_rows, field.type))
+            continue
+        column = batch.column(field.name)
+        try:
+            columns.append(column.cast(field.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            raise ProgramError(
+                f"column {field.name!r} of {_named(who)} is {column.type} and does not fit into the {field.type} of "
+                f"{_named(version.origin[field.name])} exactly: {str(error).partition(chr(10))[0]}. Convert it."
+            ) from error
+    return pa.RecordBatch.from_arrays(columns, schema=version.schema)
