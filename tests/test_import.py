@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cloudpickle
 import setuptools
 
 import partitioner
@@ -40,6 +41,15 @@ compare place plan rebalance run simulate task_context
 def test_the_public_names_are_these() -> None:
     assert partitioner.__all__ == PUBLIC.split()
     assert all(hasattr(partitioner, name) for name in PUBLIC.split())
+
+
+def test_the_module_of_a_run_does_not_take_its_place() -> None:
+    code = "import partitioner as pt, partitioner.run; assert callable(pt.run) and pt.run.__name__ == 'run'"
+    assert "partitioner" in loaded_by(code)
+
+
+def test_the_package_travels_by_name() -> None:
+    assert cloudpickle.loads(cloudpickle.dumps(partitioner)) is partitioner
 
 
 def test_packages_that_are_installed_are_exactly_two() -> None:

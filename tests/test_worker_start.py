@@ -26,10 +26,17 @@ def test_what_a_worker_imports_is_light() -> None:
 
 @pytest.mark.parametrize(
     "arrays",
-    ["pa.array([1, 2])", "pa.table({'a': ['x', None]})", "pa.RecordBatch.from_pylist([{'a': 1}])", "pa.scalar(1)"],
+    [
+        "pa.array([1, 2], pa.int64())",
+        "pa.table({'a': np.arange(3)})",
+        "frames.to_array(['x', None])",
+        "frames.to_array([[1.0], [2.0]])",
+        "frames.to_numpy(pa.array(['x', None], pa.string()))",
+        "frames.to_numpy(pa.chunked_array([pa.array([1, None], pa.int64())]))",
+    ],
 )
 def test_arrays_are_made_without_pandas(arrays: str) -> None:
-    code = f"from partitioner.frames import on_demand; on_demand(); import pyarrow as pa; {arrays}"
+    code = f"from partitioner import frames; frames.on_demand(); import numpy as np, pyarrow as pa; {arrays}"
     assert "pandas" not in loaded_by(code)
 
 
