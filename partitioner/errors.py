@@ -3,7 +3,8 @@
     PartitionerError                 exit code
     ├── ConfigError                  2   a setting, argument or table is wrong
     │   ├── UnknownName              2   no algorithm, engine, ... of that name
-    │   └── MissingDependency        2   an extra is not installed
+    │   ├── MissingDependency        2   an extra is not installed
+    │   └── Tampered                 2   what a run directory holds is not what this user sealed
     ├── DataError                    2   the input is missing, corrupt or lacks a column
     │   └── CostError                2   a cost is negative, NaN or infinite
     ├── ProgramError                 2   the function cannot be pickled or built
@@ -39,6 +40,10 @@ class UnknownName(ConfigError):
 
 class MissingDependency(ConfigError):
     """An optional package is not installed; the message holds the command that installs it."""
+
+
+class Tampered(ConfigError):
+    """What should hold code was not sealed with this user's key; nothing of it was loaded."""
 
 
 class DataError(PartitionerError):

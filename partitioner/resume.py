@@ -39,7 +39,7 @@ def from_directory(directory: RunDirectory, changes: Mapping[str, Any]) -> RunCo
     """
     described = directory.description()
     values = dict(described["config"])
-    job: Job = pickle.loads(directory.files.get("job.pkl"))
+    job: Job = pickle.loads(directory.read_job())
     programs.hold(job.program, described["fingerprints"]["code"])
     live = {k for k, v in values.items() if isinstance(v, str) and v.startswith("<")}
     values |= {"dataset": job.source, "program": job.program} if "program" in live else {"dataset": job.source}

@@ -2,7 +2,7 @@
 
 <checkpoint>/<run id>/
   run.json                 what was asked: config, fingerprints of input, config and code, versions
-  job.pkl                  program, source, sink and options, loaded once per worker process
+  job.pkl                  program, source, sink and options, sealed (see ``sealing``), loaded once per worker process
   fragments.parquet        the fragments, and tasks.parquet + task_fragments.parquet the sub-tasks they form
   input/                   in-memory input, written once so that only references travel
   commits/<task>.json      one record per committed sub-task: the truth a resume starts from
@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 from partitioner.errors import ConfigError
 from partitioner.frames import to_numpy
 from partitioner.model import CommitRecord, Fragments, SubTasks
+from partitioner.sealing import key_of_run, seal, unseal
 from partitioner.storage import Directory, read_parquet
 
 
@@ -42,8 +43,22 @@ def new_run_id() -> str:
 class RunDirectory:
     """Named access to the files of one run; see the module for the layout."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: bytes = b"") -> None:
         self.files = Directory(url)
+        self._key = key
+
+    @property
+    def key(self) -> bytes:
+        """What the job is sealed with: given to workers with their attempts, else from this user's own key."""
+        return self._key or key_of_run(self.run_id)
+
+    def write_job(self, pickled: bytes) -> None:
+        """Seal and write ``job.pkl``."""
+        self.files.put("job.pkl", seal(pickled, self.key))
+
+    def read_job(self) -> bytes:
+        """The pickled job. Raises Tampered where it is not what this user, or this attempt's driver, sealed."""
+        return unseal(self.files.get("job.pkl"), self.key, f"job.pkl in {self.url}")
 
     @property
     def url(self) -> str:

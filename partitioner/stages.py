@@ -259,8 +259,8 @@ def claim(config: RunConfig, directory: RunDirectory, job: Job, planned: Plan) -
 
 
 def write_job(directory: RunDirectory, job: Job) -> None:
-    """``job.pkl``."""
-    directory.files.put("job.pkl", programs.dumps(job, job.program))
+    """``job.pkl``, sealed."""
+    directory.write_job(programs.dumps(job, job.program))
 
 
 def claim_output(output: Directory, run_id: str) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from partitioner.engines.dask import DaskEngine
 
+os.environ.setdefault("PARTITIONER_KEY", "the key of the test suite")  # tests write nothing into the home directory
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 

@@ -1,4 +1,5 @@
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,11 @@ def test_the_package_travels_by_name() -> None:
 def test_packages_that_are_installed_are_exactly_two() -> None:
     found = setuptools.find_packages(str(ROOT), include=["partitioner*", "connectors*"])
     assert {name.partition(".")[0] for name in found} == {"partitioner", "connectors"}
+
+
+def test_the_package_is_pickled_by_name() -> None:
+    import cloudpickle
+
+    import partitioner
+
+    assert pickle.loads(cloudpickle.dumps(partitioner)) is partitioner

@@ -12,6 +12,7 @@ LAYERS = [
     ("model",),
     ("safe_yaml", "trust"),
     ("storage", "registry", "config", "program"),
+    ("sealing",),
     ("run_directory", "output"),
     ("connectors", "reducers", "costs"),
     ("splits",),

@@ -66,15 +66,15 @@ _jobs: OrderedDict[str, Loaded] = OrderedDict()
 _lock = threading.Lock()
 
 
-def load(run_url: str) -> Loaded:
+def load(run_url: str, key: bytes = b"") -> Loaded:
     """The job of a run, from the run directory the first time and from memory afterwards."""
     with _lock:
         if run_url in _jobs:
             _jobs.move_to_end(run_url)
             return _jobs[run_url]
         begin = time.perf_counter()
-        run = RunDirectory(run_url)
-        job: Job = pickle.loads(run.files.get("job.pkl"))
+        run = RunDirectory(run_url, key)
+        job: Job = pickle.loads(run.read_job())
         call = build(job.program, job.arguments)
         loaded = Loaded(job, run, run.read_tasks(), call, _batcher(job), Agreement(run.files), 0.0)
         loaded.load_seconds = time.perf_counter() - begin

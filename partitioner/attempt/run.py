@@ -34,7 +34,7 @@ def run_attempt(attempt: Attempt) -> Event:
     """
     with kept_prints() as prints:
         try:
-            loaded = load(attempt.run_url)
+            loaded = load(attempt.run_url, attempt.key)
             event = _finished(attempt, loaded)
         except Exception as error:
             traceback.print_exc()

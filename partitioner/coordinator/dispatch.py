@@ -187,6 +187,7 @@ def _submit(state: State, holder: WorkerState, i: int) -> Action:
         gpus=demand.gpus,
         gpu_memory_bytes=demand.gpu_memory_bytes,
         resources=demand.resources,
+        key=state.key,
     )
     live = Live(attempt, state.seconds[i])
     state.change(i, Change.SUBMITTED)

@@ -56,6 +56,7 @@ def execute(
         policy_for(config, engine),
         committed=[i for i, key in enumerate(keys) if key in committed],
         seconds_known=seconds_known,
+        key=run.key,
         first_numbers={i: numbers[key] for i, key in enumerate(keys) if key in numbers},
     )
     ledger, collector = ledgers.Ledger(run), Collector(committed)

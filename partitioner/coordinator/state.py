@@ -137,6 +137,7 @@ class State:
     )  # a heap of times at which the driver steps though nothing happened
     stopped: bool = False
     topping_up: bool = False  # this fill sends a bundle ahead
+    key: bytes = b""  # opens the sealed job where attempts run
     ahead_per_cpu: float = 0.0  # sub-tasks of the bundle that may wait for each core
 
     @property
@@ -175,6 +176,7 @@ def initial(
     committed: Iterable[int] = (),
     seconds_known: bool = True,
     first_numbers: dict[int, int] | None = None,
+    key: bytes = b"",
 ) -> State:
     """The state before the first step: every worker of the plan with its sub-tasks in plan order.
 
@@ -192,6 +194,7 @@ def initial(
         scale_known=seconds_known,
         may_replace=plan.objective == "makespan" and not len(plan.tasks.edges),
         numbers=dict(first_numbers or {}),
+        key=key,
     )
     for i in committed:
         state.status[i] = DONE

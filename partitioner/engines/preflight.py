@@ -18,7 +18,7 @@ TOKEN = "preflight.token"
 _MUST_AGREE = {"python": 2, "cloudpickle": 1, "pyarrow": 1, "numpy": 1, "batch-partitioner": 3}
 
 
-def facts(run_url: str) -> dict[str, Any]:
+def facts(run_url: str, key: bytes = b"") -> dict[str, Any]:
     """What a worker says of itself: versions, memory, the token it reads, and whether the program loads there."""
     import pickle
 
@@ -30,10 +30,10 @@ def facts(run_url: str) -> dict[str, Any]:
         "token": None,
         "error": None,
     }
-    run = RunDirectory(run_url)
+    run = RunDirectory(run_url, key)
     try:
         found["token"] = run.files.get(TOKEN).decode()
-        pickle.loads(run.files.get("job.pkl"))
+        pickle.loads(run.read_job())
     except FileNotFoundError:
         pass
     except Exception as error:
@@ -54,7 +54,7 @@ def preflight(engine: Engine, run: RunDirectory) -> dict[str, Any]:
     """Check all workers; what each said. Raises PreflightFailed with one sentence per failure."""
     token = secrets.token_hex(8)
     run.files.put(TOKEN, token.encode())
-    answers = engine.call(facts, run.url)
+    answers = engine.call(facts, run.url, run.key)
     claimed = dict(zip((table := engine.workers()).worker_id, table.memory_bytes.tolist(), strict=True))
     failures = [s for worker, answer in sorted(answers.items()) for s in _failures(worker, answer, token, run.url)]
     failures += [s for worker, answer in sorted(answers.items()) for s in _overclaims(worker, answer, claimed)]

@@ -24,11 +24,11 @@ ALIKE = 0.15
 """Workers within this share of the typical one count as equal: machines differ by that from minute to minute."""
 
 
-def time_pieces(run_url: str, pieces: Fragments) -> list[Timing]:
+def time_pieces(run_url: str, key: bytes, pieces: Fragments) -> list[Timing]:
     """On a worker: timings of the pieces, in order, within ``SECONDS``."""
     import pickle
 
-    job = pickle.loads(RunDirectory(run_url).files.get("job.pkl"))
+    job = pickle.loads(RunDirectory(run_url, key).read_job())
     runner = InProcess(pilot_program(job), None if job.columns is None else list(job.columns))
     dataset = Dataset(job.source, pieces)
     runner(dataset, pieces.take([0]), SECONDS)  # imports, first reads and first calls are not what is compared
@@ -55,7 +55,7 @@ def with_measured_speeds(engine: Engine, run: RunDirectory, pieces: Fragments) -
     """
     workers = engine.workers()
     largest = np.sort(np.argsort(pieces.bytes)[-PIECES:])
-    answers = engine.call(time_pieces, run.url, pieces.take(largest))
+    answers = engine.call(time_pieces, run.url, run.key, pieces.take(largest))
     timings = {w: t for w, t in answers.items() if w in workers.worker_id and not isinstance(t, BaseException) and t}
     shortest = min((len(t) for t in timings.values()), default=0)
     if len(timings) < 2 or not shortest:

@@ -18,7 +18,7 @@ class Attempt:
     ``task_key`` is the sub-task's id and ``task`` its index; ``number`` counts the tries from 0; ``worker_id`` is where the
     plan wants it; ``run_url`` is the run directory, from which the worker loads everything else (program, source,
     sub-task table) once per process. ``cpus`` bounds numeric threads.
-    Demands are as in ``SubTasks``.
+    Demands are as in ``SubTasks``. ``key`` opens the sealed job; it is written nowhere.
     """
 
     task_key: str
@@ -32,6 +32,7 @@ class Attempt:
     gpus: float = 0.0
     gpu_memory_bytes: float = 0.0
     resources: Mapping[str, float] = field(default_factory=dict)
+    key: bytes = field(default=b"", repr=False)
 
     @property
     def attempt_id(self) -> str:

@@ -63,7 +63,7 @@ def test_pieces_are_timed_with_the_program_of_the_run_directory(tmp_path):
     run = RunDirectory(str(tmp_path / "run"))
     dataset = stages.describe(config, run)
     stages.write_job(run, stages.make_job(config, dataset, run))
-    answers = SerialEngine().call(time_pieces, run.url, dataset.fragments.take([0, 5, 9]))
+    answers = SerialEngine().call(time_pieces, run.url, run.key, dataset.fragments.take([0, 5, 9]))
     assert [t.process != "" and t.seconds > 0 for t in answers["serial"]] == [True] * 3
 
 
