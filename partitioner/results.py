@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cloudpickle
+import pyarrow as pa
 
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job
@@ -16,6 +16,7 @@ from partitioner.config import RunConfig
 from partitioner.errors import RunFailed
 from partitioner.model import CommitRecord, SubTasks
 from partitioner.output import Output
+from partitioner.reducers import partials
 from partitioner.reducers.tree import merge_tree
 from partitioner.run_directory import RunDirectory
 from partitioner.storage import Directory, read_parquet
@@ -59,9 +60,7 @@ def reduce(
         job.sink.finish(manifest(records, counts))
         _say_what_was_filled(directory)
         return output
-    partials = Directory(job.sink.url)
-    merged = merge_tree(job.reducer, [_accumulator(partials.get(r.path)) for r in records])
-    result = job.reducer.extract_output(merged)
+    result = job.reducer.extract_output(_merged(job, records))
     job.sink.finish(manifest(records, counts))
     if config.output is not None:
         Directory(config.output).put("result.pkl", cloudpickle.dumps(result))
@@ -80,8 +79,27 @@ def _say_what_was_filled(directory: RunDirectory) -> None:
         )
 
 
-def _accumulator(file: bytes) -> Any:
-    return pickle.loads(read_parquet(file)[ACCUMULATOR][0].as_py())
+def _merged(job: Job, records: Sequence[CommitRecord]) -> Any:
+    """All partial results as one accumulator, read one at a time."""
+    place = Directory(job.sink.url)
+    return merge_tree(job.reducer, (_accumulator(job, place, record) for record in records), len(records))
+
+
+def _accumulator(job: Job, place: Directory, record: CommitRecord) -> Any:
+    """The partial result of one sub-task. RunFailed names the sub-task whose file is gone or torn."""
+    try:
+        data = read_parquet(place.get(record.path))[ACCUMULATOR][0].as_buffer()
+    except FileNotFoundError as error:
+        raise RunFailed(
+            f"the partial result of sub-task {record.task_key} is gone: there is no {place.url}/{record.path}. Remove its "
+            f"commit record commits/{record.task_key}.json, and resume."
+        ) from error
+    except (pa.ArrowInvalid, OSError, KeyError) as error:
+        raise RunFailed(
+            f"the partial result of sub-task {record.task_key} cannot be read ({error}). Remove {place.url}/{record.path} "
+            "and its commit record, and resume."
+        ) from error
+    return partials.loads(job.reducer, data, record.task_key)
 
 
 def manifest(records: Sequence[CommitRecord], counts: Mapping[str, int]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-import cloudpickle
 import numpy as np
 import pyarrow as pa
 
@@ -23,6 +22,7 @@ from partitioner.attempt.work import calls_of, runs_of
 from partitioner.errors import ConfigError, DataError, ProgramError
 from partitioner.measure import Measurement, measured
 from partitioner.model import Attempt, CommitRecord, Event, EventKind, Failure
+from partitioner.reducers import partials
 
 ACCUMULATOR = "accumulator"  # the column of partial results in the files of reducers other than concat
 
@@ -113,7 +113,7 @@ def record_of(
 
 
 def _output(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordBatch]:
-    """What the sink writes: the program's rows for concat, else one row with the pickled accumulator."""
+    """What the sink writes: the program's rows for concat, else one row with the accumulator as bytes."""
     if loaded.job.reducer.name == "concat":
         yield from agreed(_rows(attempt, loaded, tally), loaded.agreement, attempt.task_key)
         return
@@ -123,9 +123,10 @@ def _output(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.Recor
         for batch, _ in calls_of(loaded, run, tally):
             for value, _ in _call(loaded, batch, None, tally):
                 for item in value if is_stream(value) else (value,):
-                    accumulator = reducer.add_input(accumulator, item)
+                    accumulator = partials.add(reducer, accumulator, item)
     tally.rows_written = 1
-    yield pa.RecordBatch.from_arrays([pa.array([cloudpickle.dumps(accumulator)], pa.large_binary())], [ACCUMULATOR])
+    data = partials.dumps(reducer, accumulator)
+    yield pa.RecordBatch.from_arrays([pa.array([data], pa.large_binary())], [ACCUMULATOR])
 
 
 def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordBatch]:

@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from typing import Any
+
+from partitioner.reducers.container import pack, unpack
 
 
-class Reducer(Protocol):
-    """Partial results of sub-tasks into one result.
+class Reducer(ABC):
+    """Partial results of sub-tasks into one result; ``name`` is its registered name, the rest is its declared algebra.
 
     ``commutative``: the order of merging does not matter; ``exact``: grouping does not change a single bit;
-    ``mergeable``: accumulators of parts of one group can be merged, so a group may be split.
+    ``mergeable``: merged accumulators of two parts give what one accumulator of both gives.
     ``whole_task``: the program is called once with all the rows of a sub-task (training), whatever the batch size.
+    ``rows``: the result is the program's rows; they go straight to the output and no accumulator is kept.
+    ``allows_nan``: an accumulator may hold NaN; by default the sub-task whose accumulator does fails, and is named.
+    ``serializer``: ``"safe"`` writes accumulators as data, ``"pickle"`` pickles them, which lets whoever can write to the
+    run directory run code where they are read.
     """
 
-    name: str
-    commutative: bool
-    exact: bool
-    mergeable: bool
-    whole_task: bool
+    name: str = ""
+    commutative: bool = False
+    exact: bool = False
+    mergeable: bool = False
+    whole_task: bool = False
+    rows: bool = False
+    allows_nan: bool = False
+    serializer: str = "safe"
 
+    @property
+    def divisible(self) -> bool:
+        """Whether the rows of one group may go to several sub-tasks: never where a program trains on the whole group."""
+        return self.mergeable and not self.whole_task
+
+    @abstractmethod
     def create_accumulator(self) -> Any:
         """The empty accumulator, the identity of ``merge_accumulators``."""
-        ...
 
+    @abstractmethod
     def add_input(self, accumulator: Any, value: Any) -> Any:
         """The accumulator after one output of the program; runs on the worker."""
-        ...
 
+    @abstractmethod
     def merge_accumulators(self, left: Any, right: Any) -> Any:
-        """Both as one; ``left`` holds what comes earlier in input order."""
-        ...
+        """Both as one; ``left`` holds what comes earlier in input order. Neither is changed."""
 
+    @abstractmethod
     def extract_output(self, accumulator: Any) -> Any:
         """The result."""
-        ...
+
+    def serialize(self, accumulator: Any) -> bytes:
+        """An accumulator as bytes that hold data and no code. Raises ConfigError for what cannot be written so."""
+        return pack(accumulator)
+
+    def deserialize(self, data: bytes) -> Any:
+        """The accumulator again. Raises DataError for bytes that are torn or foreign."""
+        return unpack(data)

@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 from partitioner import registry
 from partitioner.errors import ProgramError, nearest
 from partitioner.frames import is_frame, to_numpy
+from partitioner.reducers.base import Reducer
 
 Accumulators = Mapping[Any, Any]
 
 
-class ByKey:
+class ByKey(Reducer):
     """The program returns tables with the column ``key``; ``inner`` reduces the other columns of each key's rows.
 
     ``inner`` is a name or ``{"reducer": "variance", "ddof": 0}``. The algebra is that of ``inner``. NaN is the same key as

@@ -6,10 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from partitioner.reducers.base import Reducer
+
 Outputs = tuple[Any, ...]
 
 
-class Concat:
+class Concat(Reducer):
     """Keeps every output. The pipeline writes rows straight to the sink; this is the algebra for outputs in memory.
 
     Not mergeable: two outputs for parts of one group stay two.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from partitioner.reducers.base import Reducer
 from partitioner.reducers.observations import count_of
 
 
-class Count:
+class Count(Reducer):
     """Rows of tables, arrays and lists; any other output counts as one."""
 
     name = "count"

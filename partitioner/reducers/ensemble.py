@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from partitioner.errors import ProgramError
 from partitioner.model.data import Floats
+from partitioner.reducers.base import Reducer
+from partitioner.reducers.partials import check_serializer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +74,7 @@ class HardVoting(Ensemble):
         return np.asarray(predicted[:, None] == np.asarray(member.classes_)[None, :], np.float64)
 
 
-class Vote:
+class Vote(Reducer):
     """What both votes have in common: an accumulator is the tuple of fitted models, in input order."""
 
     commutative = False
@@ -81,6 +83,10 @@ class Vote:
     whole_task = True
     needs: tuple[str, ...] = ()
     ensemble: type[Ensemble] = Ensemble
+
+    def __init__(self, serializer: str = "safe") -> None:
+        self.serializer = serializer
+        check_serializer(self)
 
     def create_accumulator(self) -> tuple[Any, ...]:
         """No models."""

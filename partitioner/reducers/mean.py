@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from partitioner.reducers.base import Reducer
 from partitioner.reducers.moments import Moments
 from partitioner.reducers.observations import observations
 
 
-class Mean:
+class Mean(Reducer):
     """Numbers, arrays (by their first axis) or tables (by column); nulls are left out. Stable, see ``moments``.
 
     ``columns`` of tables to look at; all by default.

@@ -54,10 +54,13 @@ class MergeTree:
         return next(iter(self._waiting.values())) if self._waiting else self._reducer.create_accumulator()
 
 
-def merge_tree(reducer: Reducer, accumulators: Iterable[Any]) -> Any:
-    """All accumulators, given in task order, as one."""
-    parts = list(accumulators)
-    tree = MergeTree(reducer, len(parts))
-    for index, part in enumerate(parts):
+def merge_tree(reducer: Reducer, accumulators: Iterable[Any], count: int | None = None) -> Any:
+    """All accumulators, given in task order, as one; with their ``count`` they are taken from an iterator one by one."""
+    if count is None:
+        accumulators = list(accumulators)
+        count = len(accumulators)
+    tree = MergeTree(reducer, count)
+    for index, part in enumerate(accumulators):
         tree.put(index, part)
+        del part
     return tree.result()

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from partitioner.errors import ProgramError
+from partitioner.reducers.base import Reducer
 
 Accumulator = tuple[Any, Any, float]
 """The weighted sum in float64, the first parameters seen (for their types), the total weight."""
 
 
-class WeightedMean:
+class WeightedMean(Reducer):
     """The program returns ``(parameters, weight)``: an array, a number, or dicts and lists of them; weight above 0.
 
     Sums are kept in float64; the result has the types of the first parameters (float32 stays float32).

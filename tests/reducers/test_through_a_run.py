@@ -1,0 +1,117 @@
+"""What reducers promise where it counts: in a run, with its files, on a worker."""
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import partitioner as pt
+from partitioner.errors import RunFailed
+from partitioner.reducers.base import Reducer
+from partitioner.run_directory import RunDirectory
+
+DATA = pa.table({"x": np.arange(100.0)})
+
+
+def run(checkpoint, program, reducer, **options):
+    options = {"engine": "serial", "max_tasks": 4, "cost": "rows", "progress": False, "report": False, **options}
+    return pt.run(DATA, program, reducer=reducer, checkpoint=checkpoint, **options)
+
+
+def values(batch):
+    return batch["x"].to_numpy()
+
+
+def nothing(batch):
+    values(batch).sum()
+
+
+def one_nan(batch):
+    return np.where(values(batch) == 60.0, np.nan, values(batch))
+
+
+@pytest.mark.parametrize("reducer", ["mean", "count", "variance"])
+def test_a_program_that_returns_none_is_refused(checkpoint, reducer):
+    with pytest.raises(RunFailed, match="returned None"):
+        run(checkpoint, nothing, reducer)
+
+
+def test_nan_stops_the_run_and_names_the_sub_task(checkpoint):
+    with pytest.raises(RunFailed, match=r"sub-task t0*2 failed.*NaN"):
+        run(checkpoint, one_nan, "mean")
+
+
+@dataclasses.dataclass
+class Extent:
+    low: np.ndarray
+    high: np.ndarray
+
+
+class Extents(Reducer):
+    """A user's own, whose accumulator holds plain values and arrays."""
+
+    name = "extents"
+    commutative = exact = mergeable = True
+
+    def create_accumulator(self):
+        return None
+
+    def add_input(self, accumulator, value):
+        return self.merge_accumulators(accumulator, Extent(value.min(keepdims=True), value.max(keepdims=True)))
+
+    def merge_accumulators(self, left, right):
+        if left is None or right is None:
+            return left if right is None else right
+        return Extent(np.minimum(left.low, right.low), np.maximum(left.high, right.high))
+
+    def extract_output(self, accumulator):
+        return float(accumulator.low[0]), float(accumulator.high[0])
+
+
+def partials_of(finished):
+    return RunDirectory(f"{finished.url}/partials").files
+
+
+def interrupted(checkpoint):
+    """A run all of whose sub-tasks are committed, and not yet reduced."""
+    finished = run(checkpoint, values, "mean")
+    files = partials_of(finished)
+    for name in ("_SUCCESS", "_manifest.json"):
+        files.delete(name)
+    return finished
+
+
+def resumed(finished):
+    return pt.run(
+        DATA, values, reducer="mean", cost="rows", max_tasks=4, engine="serial", progress=False, report=False,
+        checkpoint=finished.url.rsplit("/", 1)[0], resume=finished.run_id,
+    )  # fmt: skip
+
+
+def test_no_partial_result_is_a_pickle(checkpoint):
+    import pyarrow.parquet as pq
+
+    finished = run(checkpoint, values, "mean")
+    path = f"{finished.url}/partials/{finished.records[0].path}"
+    data = pq.read_table(path)["accumulator"][0].as_py()
+    assert data.startswith(b"PTVAL1")
+    with pytest.raises(pickle.UnpicklingError):
+        pickle.loads(data)
+
+
+def test_a_partial_result_that_is_gone_is_named(checkpoint):
+    finished = interrupted(checkpoint)
+    partials_of(finished).delete(finished.records[1].path)
+    with pytest.raises(RunFailed, match=finished.records[1].task_key):
+        resumed(finished)
+
+
+def test_a_torn_partial_result_is_named(checkpoint):
+    finished = interrupted(checkpoint)
+    path = finished.records[2].path
+    whole = partials_of(finished).get(path)
+    partials_of(finished).put(path, whole[: len(whole) // 2])
+    with pytest.raises(Exception, match=finished.records[2].task_key):
+        resumed(finished)
