@@ -76,7 +76,8 @@ class RunDirectory:
 
     @contextmanager
     def discarded_unless_claimed(self) -> Iterator[None]:
-        """Remove what was written here (input from memory) where an error keeps the run from being created."""
+        """Make it, for its owner alone; remove what was written here where an error keeps the run from being created."""
+        self.files.make_private()
         try:
             yield
         except BaseException:

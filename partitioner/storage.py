@@ -75,6 +75,12 @@ class Directory:
             raise FileNotFoundError(f"there is no directory {self.url}")
         return _open(self.url)
 
+    def make_private(self) -> None:
+        """Create it, readable by its owner alone, where it is on a local disk; on a store, the store's policy decides."""
+        if self.local_path is not None:
+            self.local_path.parent.mkdir(parents=True, exist_ok=True)
+            self.local_path.mkdir(mode=0o700, exist_ok=True)
+
     def put_new(self, name: str, data: bytes) -> bool:
         """Create an object that must not exist yet, whole or not at all; False where it was there already.
 

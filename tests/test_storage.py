@@ -127,3 +127,9 @@ def test_reading_a_small_table_starts_no_thread() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
     assert found.stdout == "0 {'y': ['a', 'b']}\n"
+
+
+def test_a_private_directory_is_its_owners_alone(tmp_path: Path) -> None:
+    directory = Directory(tmp_path / "runs" / "one")
+    directory.make_private()
+    assert (tmp_path / "runs" / "one").stat().st_mode & 0o777 == 0o700

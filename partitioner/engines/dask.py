@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dask
-from distributed import Client, Future, KilledWorker, LocalCluster, get_worker
+from distributed import Client, Future, KilledWorker, LocalCluster, Security, get_worker
 from distributed.client import ClosedClientError
 
 from partitioner.attempt.run import describe_error, run_attempt
@@ -25,6 +25,9 @@ from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Worker
 _SETTINGS = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.low-level-log-length": 0}
 _UNREACHABLE = (OSError, TimeoutError, ClosedClientError)
 LOOK_SECONDS = 1.0  # between looks at which workers there are
+
+LOOPBACK = "127.0.0.1"
+"""Where scheduler, workers, nannies and their pages of a cluster of ours listen."""
 
 
 def _attempt(topic: str, attempt: Attempt) -> Event:
@@ -56,6 +59,8 @@ class DaskEngine:
         A ``distributed.Client`` of the caller's, left open.
     speeds
         Worker name to relative speed, where declared.
+    tls
+        Whether the cluster to start speaks TLS, with a certificate made for it and kept in memory.
     """
 
     name = "dask"
@@ -70,6 +75,7 @@ class DaskEngine:
         client: Client | None = None,
         speeds: Mapping[str, float] | None = None,
         timeout: float = 20.0,
+        tls: bool = False,
     ) -> None:
         if workers is not None and workers < 1:
             raise ConfigError(f"engine option workers is {workers}; a Dask cluster needs at least 1.")
@@ -81,22 +87,27 @@ class DaskEngine:
         self._cluster: LocalCluster | None = None
         self._own_client = client is None
         if client is None and address is None:
-            client = self._start(workers or max(2, os.cpu_count() or 1), threads_per_worker, memory_limit)
+            client = self._start(workers or max(2, os.cpu_count() or 1), threads_per_worker, memory_limit, tls)
         self._client = client if client is not None else _connect(str(address), timeout)
         self._looked = time.monotonic()
         self._known = {name: address for name, (address, _) in self._seen().items()}
         self._client.subscribe_topic(self._topic, self._on_told)
 
-    def _start(self, workers: int, threads: int, memory_limit: str | int) -> Client:
+    def _start(self, workers: int, threads: int, memory_limit: str | int, tls: bool) -> Client:
+        """A cluster that nobody outside this machine reaches; with ``tls`` only holders of its certificate, made now, do."""
+        security = {"security": Security.temporary(), "protocol": "tls://"} if tls else {}
         with dask.config.set(_SETTINGS):
             self._cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=threads,
                 memory_limit=memory_limit,
                 processes=True,
-                dashboard_address=":0",
+                host=LOOPBACK,
+                dashboard_address=f"{LOOPBACK}:0",
+                worker_dashboard_address=f"{LOOPBACK}:0",
                 silence_logs=logging.CRITICAL,
                 preload=["partitioner.engines.dask_worker"],
+                **security,
             )
             return Client(self._cluster)
 
