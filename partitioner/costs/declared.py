@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.costs.base import checked
-from partitioner.costs.expression import evaluate
+from partitioner.costs.expression import KEPT_ROWS, evaluate
 from partitioner.costs.formulas.formula import Formula, parse
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
 from partitioner.errors import ConfigError, CostError, nearest
@@ -21,9 +21,10 @@ class Declared:
     """Seconds per fragment as given.
 
     ``seconds`` and ``memory_bytes`` are each one number for every fragment, n numbers in fragment order, or the name of a
-    fragment feature or data column (a column is summed over the rows of a fragment). Instead, ``table`` (Arrow, pandas or
-    a mapping of columns ``path``, ``seconds`` and, if known, ``memory_bytes``) gives them per path; fragments of one path
-    share its seconds by size. Memory not given is ``memory_per_byte`` times the bytes of a fragment.
+    fragment feature or data column; a column is summed over the rows of a fragment, and cuts follow its rows. Instead,
+    ``table`` (Arrow, pandas or a mapping of columns ``path``, ``seconds`` and, if known, ``memory_bytes``) gives them per
+    path; fragments of one path share its seconds by size. Memory not given is ``memory_per_byte`` times the bytes of a
+    fragment.
     """
 
     name = "declared"
@@ -49,10 +50,11 @@ class Declared:
 
     def estimate(self, dataset: Dataset) -> Costs:
         """Costs of n fragments; CostError where the count of numbers differs or a path is not in the table."""
+        rows: list[Floats] | None = [] if dataset.divisible_by == "rows" and dataset.rows <= KEPT_ROWS else None
         if self.table is not None:
             seconds, memory = _by_path(self.table, dataset)
         else:
-            seconds = _values("seconds", self.seconds, dataset)
+            seconds = _values("seconds", self.seconds, dataset, rows)
             memory = None if self.memory_bytes is None else _values("memory_bytes", self.memory_bytes, dataset)
         if memory is None:
             memory = from_bytes(dataset.fragments, self.memory_per_byte)
@@ -61,14 +63,17 @@ class Declared:
             "model": "declared",
             "seconds": given if isinstance(given, str | float | int) else "one per fragment",
         }
-        return checked(Costs(seconds, memory, unit=self.unit, source=self.name, details=details), dataset)
+        by_row = np.concatenate(rows) if rows else None
+        costs = Costs(seconds, memory, unit=self.unit, source=self.name, details=details, record_seconds=by_row)
+        return checked(costs, dataset)
 
 
-def _values(what: str, given: Any, dataset: Dataset) -> Floats:
+def _values(what: str, given: Any, dataset: Dataset, rows: list[Floats] | None = None) -> Floats:
+    """float64[n] of what was declared; into ``rows`` go the values of every row where a data column is named."""
     n = len(dataset.fragments)
     if isinstance(given, str):
         formula = parse(given) if given.isidentifier() else None
-        return evaluate([formula or _named(given)], dataset)[0]
+        return evaluate([formula or _named(given)], dataset, rows)[0]
     try:
         values = np.asarray(given, np.float64)
     except (TypeError, ValueError):

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from partitioner.report import words
 from partitioner.report.facts import Facts, Floats
-from partitioner.report.summary import Summary, WorkerLoad, scaled_predictions
+from partitioner.report.summary import Summary, WorkerLoad, predictions
 
 INK, MUTED, LINE, BLUE, LIGHT, RED, AMBER, GREY = (
     "#1c2733",
@@ -63,7 +63,7 @@ def worker_name(worker_id: str) -> str:
 
 def seconds_scatter(facts: Facts, summary: Summary) -> go.Figure | None:
     """Predicted against measured seconds, one point per sub-task, with the diagonal; None before the first commit."""
-    _, predicted = scaled_predictions(facts)
+    predicted = predictions(facts)
     known = np.flatnonzero(np.isfinite(predicted) & np.isfinite(facts.seconds) & (predicted > 0) & (facts.seconds > 0))
     if not len(known):
         return None
@@ -78,7 +78,7 @@ def seconds_scatter(facts: Facts, summary: Summary) -> go.Figure | None:
     _diagonal(
         figure, np.concatenate([x, y]) if len(facts.keys) <= POINTS else np.concatenate([predicted, facts.seconds])
     )
-    label = "predicted seconds" + (" (scaled)" if summary.scaled else "")
+    label = "predicted seconds"
     kind = "log" if log else "linear"
     figure.update_xaxes(title={"text": label}, type=kind)
     figure.update_yaxes(title={"text": "measured seconds"}, type=kind)

@@ -72,8 +72,8 @@ def _header(facts: Facts, s: Summary) -> str:
 
 
 def _cards(s: Summary) -> str:
-    planned = f"planned {words.seconds(s.predicted_makespan)}"
-    compared = words.change(s.makespan, s.predicted_makespan) if s.status == "complete" else "so far"
+    planned = f"planned {words.seconds(s.predicted_makespan)}" if s.predicts else words.NO_PREDICTION
+    compared = words.compared(s.makespan, s.predicted_makespan, s.predicts) if s.status == "complete" else "so far"
     took = ("Makespan", words.seconds(s.makespan), planned, compared)
     if s.sessions > 1:
         of_last = f"last {words.seconds(s.makespan)}, {planned}"
@@ -144,11 +144,13 @@ def _timeline_note(facts: Facts, s: Summary) -> str:
 
 
 def _time_note(s: Summary) -> str:
+    if not s.predicts:
+        return f"No prediction: costs are {s.unit or 'no seconds'}, which tell shares of the work and no time."
     if s.error_median is None:
         return "Nothing to compare: the cost model and the measurements have no sub-task in common."
-    scaled = ", after scaling" if s.scaled else f"; measured / predicted {s.scale:.3g} overall" if s.scale else ""
+    overall = f"; measured / predicted {s.scale:.3g} overall" if s.scale else ""
     return (
-        f"Median error {words.share(s.error_median)}, nine in ten within {words.share(s.error_p90)}{scaled}. "
+        f"Median error {words.share(s.error_median)}, nine in ten within {words.share(s.error_p90)}{overall}. "
         "Above the dotted line a sub-task took longer than predicted; red: half as long again."
     )
 

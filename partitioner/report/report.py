@@ -15,7 +15,7 @@ import numpy as np
 from partitioner.errors import MissingDependency, PartitionerError
 from partitioner.report import facts as reading
 from partitioner.report.facts import Facts
-from partitioner.report.summary import Summary, scaled_predictions, summarise
+from partitioner.report.summary import Summary, predictions, summarise
 from partitioner.report.text import notes, table
 from partitioner.run_directory import RunDirectory
 
@@ -114,12 +114,11 @@ class Report:
 
     def _columns(self) -> dict[str, Any]:
         f = self.facts
-        _, predicted = scaled_predictions(f)
         return {
             "task_id": list(f.keys),
             "worker_planned": list(f.planned_worker),
             "worker": list(f.worker),
-            "predicted_seconds": predicted,
+            "predicted_seconds": predictions(f),
             "seconds": f.seconds,
             "predicted_memory_bytes": f.predicted_memory,
             "peak_memory_bytes": f.peak_memory,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -46,9 +45,10 @@ class Summary:
     """Figures of a run; times in seconds, memory in bytes, None where unknown.
 
     ``status`` is complete, failed, interrupted, or unfinished (killed, or still running). ``scale`` is measured seconds
-    per predicted unit on committed sub-tasks; predicted times are multiplied by it where the cost model does not give
-    seconds (``scaled``). ``makespan``, ``predicted_makespan``, ``lower_bound`` and ``gap`` are of the last session,
-    ``total_seconds`` of all. ``hindsight_bound``: no schedule of the measured durations over all slots could be shorter.
+    per unit of cost on committed sub-tasks. Where the cost model gave no seconds (``predicts`` is False) no time was
+    predicted: predicted figures, bound and errors are None, and none is made up from the measurements. ``makespan``,
+    ``predicted_makespan``, ``lower_bound`` and ``gap`` are of the last session, ``total_seconds`` of all.
+    ``hindsight_bound``: no schedule of the measured durations over all slots could be shorter.
     ``busy`` and ``wasted`` are shares of slot time; ``error`` is the absolute relative error of predictions per sub-task;
     ``obeyed`` the share of attempts that ran where asked, ``moved`` of sub-tasks re-placed since the plan.
     """
@@ -64,7 +64,7 @@ class Summary:
     workers: int
     slots: float
     unit: str
-    scaled: bool
+    predicts: bool
     scale: float | None
     makespan: float | None
     total_seconds: float
@@ -107,8 +107,8 @@ def summarise(facts: Facts) -> Summary:
     told, plan = facts.history, facts.plan
     loads = worker_loads(facts)
     available = sum(w.available for w in loads)
-    scale, predicted = scaled_predictions(facts)
-    factor = 1.0 if facts.unit == "seconds" else scale
+    predicts = facts.unit == "seconds"
+    predicted = predictions(facts)
     status, reason = _status(facts)
     last = told.last
     median, p90 = _errors(predicted, facts.seconds)
@@ -124,12 +124,12 @@ def summarise(facts: Facts) -> Summary:
         workers=len(last.workers) if last else 0,
         slots=sum(_slots(facts).get(w, 1.0) for w in last.workers) if last else 0.0,
         unit=facts.unit,
-        scaled=facts.unit != "seconds",
-        scale=scale,
+        predicts=predicts,
+        scale=seconds_per_unit(facts),
         makespan=last.seconds if last else None,
         total_seconds=told.seconds,
-        predicted_makespan=_times(plan.get("makespan"), factor),
-        lower_bound=_times(plan.get("lower_bound"), factor),
+        predicted_makespan=plan.get("makespan") if predicts else None,
+        lower_bound=plan.get("lower_bound") if predicts else None,
         gap=plan.get("gap"),
         hindsight_bound=_hindsight(facts, loads),
         busy=sum(w.useful for w in loads) / available if available else None,
@@ -181,19 +181,23 @@ def _status(facts: Facts) -> tuple[str, str]:
     return "unfinished", f"The ledger has no end: the driver was stopped early, or the run still goes on.{go_on}"
 
 
-def scaled_predictions(facts: Facts) -> tuple[float | None, Floats]:
-    """Measured seconds per predicted unit, and predicted seconds per sub-task on the worker that ran it.
+def predictions(facts: Facts) -> Floats:
+    """Predicted seconds per sub-task on the worker that ran it; NaN where the cost model gave no seconds."""
+    return _on_its_worker(facts) if facts.unit == "seconds" else np.full(len(facts.keys), np.nan)
 
-    Real seconds are taken as they are; stand-ins (rows, bytes) are scaled so that their sum equals what was measured.
-    """
+
+def seconds_per_unit(facts: Facts) -> float | None:
+    """Measured seconds per unit of cost, over committed sub-tasks; None where there is nothing to divide."""
+    cost = _on_its_worker(facts)
+    known = np.isfinite(facts.seconds) & (cost > 0)
+    return float(facts.seconds[known].sum() / cost[known].sum()) if known.any() else None
+
+
+def _on_its_worker(facts: Facts) -> Floats:
+    """Cost per sub-task over the speed of the worker that ran it, or was to."""
     speeds = {str(w["worker_id"]): float(w.get("speed", 1.0)) for w in facts.plan.get("workers", [])}
     where = (a or b for a, b in zip(facts.worker, facts.planned_worker, strict=True))
-    predicted = facts.predicted / np.array([speeds.get(w, 1.0) for w in where], np.float64)
-    known = np.isfinite(facts.seconds) & (predicted > 0)
-    if not known.any():
-        return None, predicted if facts.unit == "seconds" else np.full(len(predicted), np.nan)
-    scale = float(facts.seconds[known].sum() / predicted[known].sum())
-    return scale, predicted if facts.unit == "seconds" else predicted * scale
+    return np.asarray(facts.predicted / np.array([speeds.get(w, 1.0) for w in where], np.float64))
 
 
 def _slots(facts: Facts) -> dict[str, float]:
@@ -270,10 +274,6 @@ def _moved(facts: Facts) -> float | None:
     planned = dict(zip(facts.keys, facts.planned_worker, strict=True))
     known = [planned[k] != r.worker_id for k, r in done if planned[k] and r.worker_id]
     return sum(known) / len(known) if known else None
-
-
-def _times(value: float | None, factor: float | None) -> float | None:
-    return value * factor if value is not None and factor is not None and isfinite(value) else None
 
 
 def _largest(column: Floats) -> float | None:

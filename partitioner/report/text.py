@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from partitioner.report.summary import Summary
-from partitioner.report.words import change, count, seconds, share, size
+from partitioner.report.words import NO_PREDICTION, change, compared, count, seconds, share, size
 
 Row = tuple[str, str, str, str]
 SHOWN_STRAGGLERS = 3
@@ -23,11 +23,11 @@ def table(summary: Summary) -> str:
 def notes(s: Summary) -> list[str]:
     """Sentences without which a figure would be misread."""
     found = list(s.drift)
-    if s.scaled and s.scale is not None:
+    if not s.predicts:
         unit = s.unit or "units the plan does not name"
+        measured = "" if s.scale is None else f" Measured: {s.scale:.3g} s per unit, of one slot."
         found.append(
-            f"Costs are {unit}, not seconds: predicted times are scaled by {s.scale:.3g} s per unit, so that their sum "
-            "equals what was measured."
+            f"No prediction: costs are {unit}, not seconds.{measured} cost='calibrate' measures a little first, and predicts."
         )
     if s.sessions > 1:
         found.append(f"{s.sessions} sessions: predicted makespan, lower bound and gap are of the last one.")
@@ -35,7 +35,7 @@ def notes(s: Summary) -> list[str]:
 
 
 def _time(s: Summary) -> list[Row]:
-    compared = change(s.makespan, s.predicted_makespan) if s.status == "complete" else "so far"
+    told = compared(s.makespan, s.predicted_makespan, s.predicts) if s.status == "complete" else "so far"
     gap = f"plan's gap {share(s.gap, 2)}"
     if s.sessions > 1:
         bounds = [
@@ -45,14 +45,16 @@ def _time(s: Summary) -> list[Row]:
     else:
         bounds = [("lower bound", seconds(s.lower_bound), seconds(s.hindsight_bound), f"{gap}; actual: in hindsight")]
     return [
-        ("makespan", seconds(s.predicted_makespan), seconds(s.makespan), compared),
+        ("makespan", seconds(s.predicted_makespan), seconds(s.makespan), told),
         *bounds,
         ("busy share of slots", share(s.planned_busy), share(s.busy), f"{share(s.wasted)} on failed or lost attempts"),
         (
             "seconds per sub-task",
             "",
             "",
-            f"median error {share(s.error_median)}, nine in ten within {share(s.error_p90)}",
+            f"median error {share(s.error_median)}, nine in ten within {share(s.error_p90)}"
+            if s.predicts
+            else NO_PREDICTION,
         ),
         ("largest peak memory", size(s.predicted_memory), size(s.peak_memory), "actual includes the process itself"),
     ]

@@ -6,6 +6,7 @@ from html import escape
 from math import isfinite
 
 NONE = "–"
+NO_PREDICTION = "no prediction"
 
 
 def seconds(value: float | None) -> str:
@@ -54,6 +55,11 @@ def short(value: float) -> str:
 def share(value: float | None, digits: int = 1) -> str:
     """A ratio in percent: ``95.2 %``."""
     return NONE if value is None or not isfinite(value) else f"{value * 100:.{digits}f} %"
+
+
+def compared(actual: float | None, predicted: float | None, predicts: bool) -> str:
+    """``change``, or that nothing was predicted."""
+    return change(actual, predicted) if predicts else NO_PREDICTION
 
 
 def change(actual: float | None, predicted: float | None) -> str:

@@ -3,6 +3,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+import partitioner as pt
 from partitioner.costs.declared import Declared
 from partitioner.errors import ConfigError, CostError, DataError
 from partitioner.testing.costs import TableSource, sample_dataset
@@ -24,6 +25,22 @@ def test_a_feature_by_name():
 
 def test_a_column_by_name_is_summed():
     assert Declared("n").estimate(sample_dataset()).seconds.tolist() == [0.0, 3.0, 12.0, 30.0]
+
+
+def test_a_column_tells_the_seconds_of_every_row():
+    source = TableSource(pa.table({"s": [1.0, 1.0, 9.0, 1.0]}))
+    costs = Declared("s").estimate(source.dataset([3, 1]))
+    assert costs.record_seconds.tolist() == [1.0, 1.0, 9.0, 1.0]
+
+
+def test_cuts_follow_the_declared_seconds_of_rows():
+    table = pa.table({"s": [1.0] * 6 + [6.0] + [1.0] * 6})
+    plan = pt.plan(table, cost={"model": "declared", "seconds": "s"}, workers=3, max_tasks=3, split="ordered")
+    assert plan.tasks.seconds.tolist() == [6.0, 6.0, 6.0]
+
+
+def test_a_feature_tells_nothing_of_rows():
+    assert Declared("pixels").estimate(sample_dataset()).record_seconds is None
 
 
 @pytest.mark.parametrize("kind", [dict, pd.DataFrame, pa.table])

@@ -19,20 +19,20 @@ def test_figures_of_a_run_with_a_failed_and_a_lost_attempt(troubled):
 
 def test_predictions_in_seconds_are_compared_as_they_are(troubled):
     s = summarise(read(troubled()))
-    assert (s.unit, s.scaled, s.scale) == ("seconds", False, 14 / 12)
+    assert (s.unit, s.predicts, s.scale) == ("seconds", True, 14 / 12)
     assert (s.error_median, s.error_p90) == (0.0, pytest.approx(0.35))
     assert [(w.task_key, w.worker_id, w.predicted, w.actual) for w in s.stragglers] == [("t000003", "w0", 2.0, 4.0)]
 
 
-def test_stand_ins_for_seconds_are_scaled_to_what_was_measured(hands, tmp_path):
+def test_without_seconds_nothing_is_predicted_and_nothing_fitted_afterwards(hands, tmp_path):
     records = [hands.record(0, "w0", 0.0, 1.0), hands.record(1, "w1", 0.0, 5.0)]
     lines = [hands.line("session", -0.1, engine="dask", workers=["w0", "w1"]), *hands.ran(records[0])]
     run = hands.write_run(tmp_path / "r", hands.plan_of([100.0, 200.0], unit="rows"), lines, records)
     s = summarise(read(run))
-    assert (s.scaled, s.scale) == (True, 6 / 300)
-    assert (s.predicted_makespan, s.lower_bound) == (4.0, 4.0)  # 200 rows at 0.02 s
-    assert s.error_median == pytest.approx((1.0 + 0.2) / 2)  # 2 s for 1 s, 4 s for 5 s
-    assert "Costs are rows, not seconds" in str(Report.of(run))
+    assert (s.predicts, s.scale) == (False, 6 / 300)
+    assert (s.predicted_makespan, s.lower_bound, s.error_median, s.stragglers) == (None, None, None, ())
+    assert "No prediction: costs are rows, not seconds. Measured: 0.02 s per unit" in str(Report.of(run))
+    assert "no prediction" in Report.of(run).to_html()
 
 
 def test_rows_are_counted_from_commit_records(troubled):
