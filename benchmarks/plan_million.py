@@ -20,7 +20,9 @@ import pyarrow as pa
 from benchmarks.versions import versions
 from partitioner.config import make
 from partitioner.model import Dataset, Fragments, Workers
-from partitioner.stages import cost, cost_model, place, split
+from partitioner.resolved import resolve
+from partitioner.stages import Described as Stage1
+from partitioner.stages import cost, place, split
 
 
 class Described:
@@ -78,6 +80,7 @@ def main() -> None:
 
     config = make(
         {
+            "dataset": Described(),
             "cost": {"model": "bytes", "seconds_per_byte": 1e-7},
             "split": options.split,
             "placement": options.placement,
@@ -85,18 +88,19 @@ def main() -> None:
         }
     )
     one_each = make({**config.model_dump(), "min_tasks_per_slot": -(-options.fragments // options.workers)})
-    dataset, costs = stage("cost", lambda: cost(cost_model(config, None), dataset))
-    tasks = stage("split", lambda: split(config, dataset, costs, workers))
-    plan = stage("place", lambda: place(config, tasks, workers))
+    parts = resolve(config)
+    costed = stage("cost", lambda: cost(parts, Stage1(dataset, None)))
+    work = stage("split", lambda: split(parts, costed, workers))
+    plan = stage("place", lambda: place(parts, work.tasks, workers))
     print(f"{'together':34}{total:9.2f}{peak_mb():9.0f}")
     print(
         f"{len(plan):,} sub-tasks, makespan {plan.makespan:.1f} s, bound {plan.lower_bound:.1f} s, gap {plan.gap:.5f}"
     )
     total = 0.0
     print("every fragment a sub-task of its own:")
-    whole = replace(dataset, divisible_by=None)
-    tasks = stage("split", lambda: split(one_each, whole, costs, workers))
-    plan = stage("place", lambda: place(one_each, tasks, workers))
+    parts, whole = resolve(one_each), replace(costed, dataset=replace(dataset, divisible_by=None))
+    work = stage("split", lambda: split(parts, whole, workers))
+    plan = stage("place", lambda: place(parts, work.tasks, workers))
     print(f"{'together':34}{total:9.2f}{peak_mb():9.0f}")
     print(
         f"{len(plan):,} sub-tasks, makespan {plan.makespan:.1f} s, bound {plan.lower_bound:.1f} s, gap {plan.gap:.5f}"

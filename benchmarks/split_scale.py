@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import partitioner as pt
 from benchmarks.versions import versions
 from connectors.resolve import resolve
-from partitioner import registry
+from partitioner import choices
 from partitioner.costs.expression import Expression
 from partitioner.model import Costs, Dataset, Fragments, Limits
 from partitioner.splits.chains import Chain, cut_evenly, smallest_capacity
@@ -59,7 +59,7 @@ def speed(fragments: int) -> None:
         seconds = draw.lognormal(0, 1, n)
         key = None if not options else np.sort(scattered) if note.endswith("runs") else scattered
         dataset, costs = dataset_of(n, key), Costs(seconds, seconds * 1e6)
-        splitter = registry.build("splits", name, options)
+        splitter = choices.choose("splits", {"split": name, **options})
         timed = []
         for memory in (None, float(seconds.sum()) * 1e6 / 1000 * 1.2):
             best = np.inf

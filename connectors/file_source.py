@@ -14,13 +14,14 @@ from connectors.location import reading, system
 from connectors.systems import FileInfo
 from partitioner.errors import DataError, nearest
 from partitioner.model import Fragment
+from partitioner.model.source import Source
 
 BATCH_ROWS = 65_536
 """Rows of a record batch at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class FileSource:
+class FileSource(Source):
     """Files by path, directory, glob or a list of those; a value that any worker can rebuild.
 
     ``path`` as given, kept absolute; ``columns`` the dataset is limited to, None for all; ``storage_options`` as in

@@ -12,10 +12,11 @@ import pyarrow as pa
 from connectors.parquet import ParquetSource
 from partitioner.errors import DataError
 from partitioner.model import Dataset, Fragment
+from partitioner.model.source import Source
 from partitioner.storage import Directory
 
 
-class FrameSource:
+class FrameSource(Source):
     """A DataFrame of an engine; what workers read is always Parquet.
 
     ``scan`` is the frame's own storage where the frame is nothing but a scan of Parquet files, else None; then

@@ -21,6 +21,7 @@ from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.parquet import ParquetSource
 from partitioner.errors import DataError
 from partitioner.model import Dataset, Fragment, Fragments
+from partitioner.model.source import Source
 from partitioner.storage import Directory
 
 GROUPS = 64
@@ -28,7 +29,7 @@ GROUPS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MemorySource:
+class MemorySource(Source):
     """A table held by this process.
 
     ``data``: a pandas DataFrame, an Arrow Table or RecordBatch, a numpy array (first axis rows), a mapping of column to

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from partitioner.model.source import Sink
 from partitioner.storage import Directory
 
 _FACTS = b"batch-partitioner"
@@ -53,7 +54,7 @@ class _Hashing:
         return False
 
 
-class ParquetSink:
+class ParquetSink(Sink):
     """Files ``part-<sub-task>.parquet`` below ``url``, whose footers say what they hold.
 
     The facts in the footer (rows in and out, segments, digest of the rows) depend on the input and the program only,

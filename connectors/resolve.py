@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -11,22 +10,10 @@ from typing import Any
 
 from connectors.arrays import is_tabular
 from connectors.listing import Paths, as_paths, expand
-from partitioner import registry
-from partitioner.errors import ConfigError, DataError, nearest
+from partitioner import choices, registry
+from partitioner.errors import ConfigError, DataError
 from partitioner.model.source import Source
 
-BY_EXTENSION = {
-    ".parquet": "parquet",
-    ".parq": "parquet",
-    ".pq": "parquet",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".libsvm": "libsvm",
-    ".svm": "libsvm",
-    ".svmlight": "libsvm",
-}
 _COMMON_OPTIONS = {"path", "columns", "storage_options"}
 FRAMES = {"dask": "dask_frame", "pyspark": "spark_frame"}
 """Package of a DataFrame's class -> connector."""
@@ -72,10 +59,11 @@ def _in_memory(spec: Any, connector: str | None, options: Mapping[str, Any]) -> 
         return _build("memory", spec, options)
     if type(spec).__name__ == "DataFrame" and (frame := FRAMES.get(type(spec).__module__.partition(".")[0])):
         return _build(frame, spec, options)
-    if isinstance(spec, Source) and not isinstance(spec, type):
+    if choices.resembles("connectors", spec):
         if options:
             raise ConfigError(f"Options {sorted(options)} were given beside a {type(spec).__name__}; give them to it.")
-        return spec
+        source: Source = choices.adopted("connectors", spec)
+        return source
     raise DataError(
         f"An input of type {type(spec).__name__} is not one the framework reads. Give a path, directory, glob or URL, a "
         "list of those, a pandas, Spark or Dask DataFrame, Arrow Table, numpy array, mapping of arrays, list of dicts, or a "
@@ -84,15 +72,9 @@ def _in_memory(spec: Any, connector: str | None, options: Mapping[str, Any]) -> 
 
 
 def _build(name: str, spec: Any, options: Mapping[str, Any]) -> Source:
-    factory = registry.load("connectors", name)
-    known = inspect.signature(factory).parameters
-    if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
-        for option in options:
-            if option not in known:
-                raise ConfigError(
-                    f"Connector {name!r} has no option {option!r}; it has {', '.join(known)}.{nearest(option, list(known))}"
-                )
-    source: Source = factory(spec, **options)
+    chosen = choices.choice("connectors", {"connector": name, **options})
+    assert chosen is not None, "a mapping names what is to be made"
+    source: Source = chosen.build(spec)
     return source
 
 
@@ -110,7 +92,7 @@ def _connector_of(paths: Paths, storage_options: Mapping[str, Any] | None) -> st
         unknown = next(path for path in files if by_name(path) is None)
         raise DataError(
             f"No connector for {unknown}, one of the input's {len(files)} files: its name ends in none of "
-            f"{', '.join(BY_EXTENSION)}. Say which with connector: one of {', '.join(registry.names('connectors'))} "
+            f"{', '.join(registry.CLAIMED)}. Say which with connector: one of {', '.join(registry.names('connectors'))} "
             "(files reads each as one row)."
         )
     if len(counts) > 1:
@@ -123,4 +105,4 @@ def by_name(path: str) -> str | None:
     name = PurePosixPath(path.partition("?")[0]).name.lower()
     for ending in _COMPRESSED:
         name = name.removesuffix(ending)
-    return BY_EXTENSION.get(os.path.splitext(name)[1])
+    return registry.connector_for(os.path.splitext(name)[1])

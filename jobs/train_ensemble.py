@@ -23,7 +23,7 @@ from jobs.batch_inference import Predict, matrix
 from jobs.session import job_main, print_plan
 from partitioner.config import RunConfig, load, make
 from partitioner.pipeline import run_config
-from partitioner.stages import source_of
+from partitioner.resolved import resolve
 
 
 def held_back(pixels: np.ndarray, one_in: int) -> np.ndarray:
@@ -63,7 +63,7 @@ class TrainPartial:
 
 def test_rows(config: RunConfig, test: str | None) -> pa.Table:
     """The rows to predict: another dataset if one is named, else those held back of the training set."""
-    source = source_of(config if test is None else config.model_copy(update={"dataset": test}))
+    source = resolve(config if test is None else config.model_copy(update={"dataset": test})).source
     dataset = source.describe()
     batches = [b for i in range(len(dataset.fragments)) for b in source.read(dataset.fragments[i], config.columns)]
     table = pa.Table.from_batches(batches)

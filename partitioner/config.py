@@ -57,7 +57,7 @@ class RunConfig(BaseModel):
     min_tasks_per_slot: int | None = Field(None, ge=1, description="Sub-tasks per slot at least.")
     task_cpus: float = Field(1.0, gt=0, description="Cores one sub-task uses.")
     task_gpus: float = Field(0.0, ge=0, description="GPUs one sub-task uses; a fraction shares a device.")
-    placement: str = Field("lpt", description="Placement algorithm.")
+    placement: Any = Field("lpt", description="Placement algorithm: a name, or {placement: name, <option>: ...}.")
     objective: Any = Field("makespan", description="What the placement minimises.")
     time_limit: float | None = Field(None, gt=0, description="Seconds the placement may search.")
     engine: Any = Field(
@@ -193,15 +193,3 @@ def _plain(value: Any) -> Any:
     if callable(value) and hasattr(value, "__qualname__"):
         return f"<{value.__module__}:{value.__qualname__}>"
     return f"<{type(value).__name__}>"
-
-
-def named(spec: Any, key: str) -> tuple[str, dict[str, Any]]:
-    """Name and options of ``"dask"`` or ``{<key>: dask, workers: 4}`` (``name:`` is taken too)."""
-    if isinstance(spec, str):
-        return spec, {}
-    if isinstance(spec, Mapping):
-        options = dict(spec)
-        name = options.pop(key, None) or options.pop("name", None)
-        if isinstance(name, str):
-            return name, options
-    raise ConfigError(f"{key} is {spec!r}; write a name, or {{{key}: <name>, <option>: <value>}}.")

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from partitioner import config as configuration
@@ -17,13 +15,14 @@ from partitioner import resume as resuming
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
 from partitioner.coordinator.execute import execute
+from partitioner.costs.base import CostModel
 from partitioner.engines.base import Engine
 from partitioner.engines.preflight import preflight
-from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import ConfigError, Interrupted
-from partitioner.model import CommitRecord, Plan
+from partitioner.model import CommitRecord, Dataset, Plan
 from partitioner.report.progress import Progress
 from partitioner.report.report import reported_if_stopped
+from partitioner.resolved import Resolved, resolve
 from partitioner.run import Run
 from partitioner.run_directory import RunDirectory, new_run_id
 
@@ -40,13 +39,10 @@ def plan(dataset: Any, program: Any = None, *, workers: Any = None, **options: A
 
 def plan_config(config: RunConfig, workers: Any = None) -> Plan:
     """``plan`` for a configuration that is made already."""
-    table = stages.workers_of(workers)
-    dataset = stages.describe(config)
-    job = None if config.program is None else stages.make_job(config, dataset, RunDirectory(config.checkpoint))
-    costs = stages.cost(stages.cost_model(config, job), dataset)
-    dataset, costs = stages.regroup(config, dataset, costs)
-    tasks = stages.split(config, dataset, costs, table)
-    return stages.explained(config, stages.place(config, tasks, table), dataset, costs)
+    parts, table = resolve(config), stages.workers_of(workers)
+    costed = stages.cost(parts, stages.describe(parts))
+    work = stages.split(parts, costed, table)
+    return stages.explained(parts, stages.place(parts, work.tasks, table), work, {})
 
 
 def run(dataset: Any = None, program: Any = None, *, resume: str | None = None, **options: Any) -> Run:
@@ -74,45 +70,56 @@ def run_config(
     """``run`` for a configuration that is made already; ``on_plan`` sees the plan before anything runs."""
     if config.dataset is None or config.program is None:
         raise ConfigError("a run needs a dataset and a program; give both (settings 'dataset' and 'program').")
+    parts = resolve(config)
     if resume is not None:
-        return _run_rest(config, resuming.find_run(config, resume))
+        return _run_rest(parts, resuming.find_run(config, resume))
     directory = RunDirectory(f"{config.checkpoint}/{new_run_id()}")
-    with directory.discarded_unless_claimed():
-        dataset = stages.describe(config, directory)
-        job = stages.make_job(config, dataset, directory)
-        model = stages.cost_model(config, job)
-        costs = stages.cost(model, dataset)
-        with _engine(config) as engine:
-            workers, facts = stages.workers_to_use(config, engine, model, directory, job)
-            dataset, costs = stages.regroup(config, dataset, costs)
-            job = replace(job, source=dataset.source)
-            tasks = stages.split(config, dataset, costs, workers)
-            planned = stages.explained(config, stages.place(config, tasks, workers), dataset, costs, facts)
-            stages.write_job(directory, job)
-            preflight(engine, directory)
-            stages.claim(config, directory, job, planned)
-            if on_plan is not None:
-                on_plan(planned, directory)
-            learn = partial(stages.learn, model, dataset)
-            return _finish(config, engine, planned, directory, job, {}, costs.unit == "seconds", learn)
+    with directory.discarded_unless_claimed(), ExitStack() as held:
+        described = stages.describe(parts, directory)
+        costed = stages.cost(parts, described)
+        engine = held.enter_context(parts.engine.opened())
+        workers, facts = stages.workers_to_use(parts, costed, engine, directory)
+        work = stages.split(parts, costed, workers)
+        planned = stages.explained(parts, stages.place(parts, work.tasks, workers), work, facts)
+        assert work.job is not None, "a run has a program"
+        _begin(config, engine, planned, directory, work.job, on_plan)
+        finished = _execute(config, engine, planned, directory, work.job, {}, work.costs.unit == "seconds")
+        return _report(config, finished, costed.model, work.dataset)
 
 
-def _run_rest(config: RunConfig, directory: RunDirectory) -> Run:
+def _run_rest(parts: Resolved, directory: RunDirectory) -> Run:
     """Refuse what changed, keep what is committed, place and run the rest on the workers there are now."""
-    dataset, _ = stages.regroup(config, stages.describe(config, directory), None)
-    job = stages.make_job(config, dataset, directory)
+    config = parts.config
+    dataset, _ = parts.splitter.prepare(stages.describe(parts, directory).dataset)
+    job = stages.make_job(parts, dataset, directory)
     resuming.check_unchanged(config, directory, job)
     committed = resuming.reconcile(directory, job)
     stages.write_job(directory, job)
-    with _engine(config) as engine:
+    with parts.engine.opened() as engine:
         tasks = resuming.without_done(directory.read_tasks(), committed)
-        planned = stages.place(config, tasks, engine.workers())
+        planned = stages.place(parts, tasks, engine.workers())
         preflight(engine, directory)
-        learn = partial(stages.learn, stages.cost_model(config, job), dataset)
-        return _finish(config, engine, planned, directory, job, committed, False, learn)
+        finished = _execute(config, engine, planned, directory, job, committed, False)
+        return _report(config, finished, stages.bound(parts, job), dataset)
 
 
-def _finish(
+def _begin(
+    config: RunConfig,
+    engine: Engine,
+    planned: Plan,
+    directory: RunDirectory,
+    job: Job,
+    on_plan: Callable[[Plan, RunDirectory], None] | None,
+) -> None:
+    """The last checks, then the run is on record."""
+    stages.write_job(directory, job)
+    preflight(engine, directory)
+    stages.claim(config, directory, job, planned)
+    if on_plan is not None:
+        on_plan(planned, directory)
+
+
+def _execute(
     config: RunConfig,
     engine: Engine,
     planned: Plan,
@@ -120,9 +127,8 @@ def _finish(
     job: Job,
     committed: Mapping[str, CommitRecord],
     seconds_known: bool,
-    learn: Callable[[Plan, Sequence[CommitRecord], RunDirectory], None],
 ) -> Run:
-    """Execute, reduce, learn, report."""
+    """Stages 5 and 6: run what is not committed, count the rows, reduce."""
     with reported_if_stopped(directory, html=config.report):
         try:
             with Progress(planned, enabled=config.progress) as progress:
@@ -133,18 +139,12 @@ def _finish(
             raise Interrupted(
                 f"{str(error) or 'stopped by Ctrl-C'}; resume with: {resuming.resume_command(directory)}"
             ) from None
-    learn(planned, records, directory)
-    forget(directory.url)
-    finished = Run(directory, planned, result, records, attempted, counts)
+    return Run(directory, planned, result, records, attempted, counts)
+
+
+def _report(config: RunConfig, finished: Run, model: CostModel, dataset: Dataset) -> Run:
+    """Stage 7: what was measured teaches the cost model and fills the report."""
+    stages.learn(model, dataset, finished.plan, finished.records, finished.directory)
+    forget(finished.url)
     finished.report.write(html=config.report)
     return finished
-
-
-@contextmanager
-def _engine(config: RunConfig) -> Iterator[Engine]:
-    engine, ours = resolve_engine(config.engine)
-    try:
-        yield engine
-    finally:
-        if ours:
-            engine.close()

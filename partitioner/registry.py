@@ -1,14 +1,14 @@
 """What exists, by kind and name: lazy, sorted, read-only. Adding one is a line here and a file of its own.
 
 A target is ``module:attribute``; the module is imported when the name is first loaded, so a registered solver costs
-nothing until used. Third parties register the same through entry points of the group ``partitioner.<kind>``.
+nothing until used. Third parties register the same through entry points of the group ``partitioner.<kind>``, a notebook
+through ``register``. What users may write for a choice is ``choices``'s.
 """
 
 from __future__ import annotations
 
 import importlib
-import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -19,10 +19,35 @@ DISTRIBUTION = "batch-partitioner"
 
 
 class Entry(NamedTuple):
-    """Where a name is implemented, and the extra that brings what it imports."""
+    """Where a name is implemented, the extra that brings what it imports, and whether it is ours."""
 
     target: str
     extra: str = ""
+    built_in: bool = False
+
+
+class Kind(NamedTuple):
+    """A kind of things that can be chosen.
+
+    ``word`` is what messages call one of them, ``keys`` name it in a mapping (the first is the one to write), ``contract``
+    is the ``module:attribute`` of its base class.
+    """
+
+    word: str
+    keys: tuple[str, ...]
+    contract: str
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "placements": Kind("placement", ("placement", "algorithm", "name"), "partitioner.placement.base:Algorithm"),
+        "costs": Kind("cost model", ("model", "cost", "name"), "partitioner.costs.base:CostModel"),
+        "splits": Kind("split", ("split", "name"), "partitioner.splits.base:Splitter"),
+        "engines": Kind("engine", ("engine", "name"), "partitioner.engines.base:Engine"),
+        "reducers": Kind("reducer", ("reducer", "name"), "partitioner.reducers.base:Reducer"),
+        "connectors": Kind("connector", ("connector", "name"), "partitioner.model.source:Source"),
+    }
+)
 
 
 def _files(package: str, **classes: str) -> dict[str, Entry]:
@@ -30,7 +55,7 @@ def _files(package: str, **classes: str) -> dict[str, Entry]:
     table = {}
     for name, spec in classes.items():
         attribute, _, extra = spec.partition("@")
-        table[name] = Entry(f"{package}.{name}:{attribute}", extra)
+        table[name] = Entry(f"{package}.{name}:{attribute}", extra, True)
     return table
 
 
@@ -121,16 +146,63 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
 }
 
 
+ALIASES: Mapping[str, Mapping[str, str]] = MappingProxyType({"costs": {"calibrate": "calibrated"}})
+"""Other words for a registered name: the verb is what a user asks for, the noun what the model is."""
+
+CLAIMED: Mapping[str, str] = MappingProxyType(
+    {
+        ".parquet": "parquet",
+        ".parq": "parquet",
+        ".pq": "parquet",
+        ".csv": "csv",
+        ".tsv": "csv",
+        ".jsonl": "jsonl",
+        ".ndjson": "jsonl",
+        ".libsvm": "libsvm",
+        ".svm": "libsvm",
+        ".svmlight": "libsvm",
+    }
+)
+"""Ending of a file's name -> the built-in connector that claims it: their ``extensions``, known without importing them."""
+
+_registered: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+
+
 def kinds() -> tuple[str, ...]:
     """The kinds of things that can be registered."""
-    return tuple(_BUILT_IN)
+    return tuple(KINDS)
+
+
+def about(kind: str) -> Kind:
+    """What is known of a kind. UnknownName for one that does not exist."""
+    if kind not in KINDS:
+        raise UnknownName(f"No kind {kind!r}; the kinds are {', '.join(KINDS)}.{nearest(kind, list(KINDS))}")
+    return KINDS[kind]
+
+
+def register(kind: str, name: str, factory: Callable[..., Any]) -> None:
+    """Make ``factory`` (a class, or a function that returns an instance) known as ``name`` in this process.
+
+    ``kind`` is placements, costs, splits, engines, reducers or connectors. Workers need no registration: the instance
+    travels with the job. Registering a name again replaces it. Raises UnknownName for another kind, ConfigError for a
+    name that is built in or a factory that cannot be called.
+    """
+    word = about(kind).word
+    if name in _BUILT_IN[kind] or name in ALIASES.get(kind, {}):
+        raise ConfigError(f"{word} {name!r} is built in and cannot be replaced; register it under another name.")
+    if not name.replace("-", "_").isidentifier():
+        raise ConfigError(f"{word} name {name!r} is no identifier; write letters, digits and underscores.")
+    if not callable(factory):
+        raise ConfigError(f"{word} {name!r}: {factory!r} is no class or function that makes one.")
+    _registered[kind][name] = factory
 
 
 def entries(kind: str) -> Mapping[str, Entry]:
-    """Name to entry of one kind, sorted, built-in and third-party."""
-    if kind not in _BUILT_IN:
-        raise UnknownName(f"No kind {kind!r}; the kinds are {', '.join(_BUILT_IN)}.{nearest(kind, list(_BUILT_IN))}")
+    """Name to entry of one kind, sorted: built in, registered in this process, and of installed packages."""
+    about(kind)
     table = dict(_BUILT_IN[kind])
+    for name, factory in _registered[kind].items():
+        table[name] = Entry(f"{factory.__module__}:{factory.__qualname__}")
     for point in entry_points(group=f"partitioner.{kind}"):
         table.setdefault(point.name, Entry(point.value))
     return MappingProxyType(dict(sorted(table.items())))
@@ -141,15 +213,29 @@ def names(kind: str) -> list[str]:
     return list(entries(kind))
 
 
+def built_in(kind: str) -> list[str]:
+    """The names of one kind that this distribution brings, sorted."""
+    return [name for name, entry in entries(kind).items() if entry.built_in]
+
+
+def known(kind: str, name: str) -> str:
+    """The registered name that ``name`` means. UnknownName lists those there are, and says which is nearest."""
+    table, aliases = entries(kind), ALIASES.get(kind, {})
+    if aliases.get(name, name) not in table:
+        there = sorted({*table, *aliases})
+        raise UnknownName(f"No {about(kind).word} named {name!r}; there are {', '.join(there)}.{nearest(name, there)}")
+    return aliases.get(name, name)
+
+
 def load(kind: str, name: str) -> Any:
     """The class or function registered as ``name``.
 
     Raises UnknownName with the list of names, or MissingDependency with the command that installs what is missing.
     """
-    table = entries(kind)
-    if name not in table:
-        known = list(table)
-        raise UnknownName(f"No {kind.rstrip('s')} named {name!r}; there are {', '.join(known)}.{nearest(name, known)}")
+    name = known(kind, name)
+    table, word = entries(kind), about(kind).word
+    if name in _registered[kind]:
+        return _registered[kind][name]
     entry = table[name]
     module_name, _, attribute = entry.target.partition(":")
     try:
@@ -157,24 +243,31 @@ def load(kind: str, name: str) -> Any:
     except ModuleNotFoundError as error:
         if module_name.startswith(str(error.name)):
             raise
-        extra = f"[{entry.extra}]" if entry.extra else ""
+        install = f"{DISTRIBUTION}[{entry.extra}]" if entry.extra else str(error.name)
         raise MissingDependency(
-            f"{kind.rstrip('s')} {name!r} needs the package {error.name!r}, which is not installed: "
-            f'pip install "{DISTRIBUTION}{extra}"'
+            f'{word} {name!r} needs the package {error.name!r}, which is not installed: pip install "{install}"'
         ) from error
     _check_ours(module)
     return getattr(module, attribute)
 
 
-def build(kind: str, name: str, options: Mapping[str, Any]) -> Any:
-    """An instance of what is registered as ``name``. ConfigError names an option it does not have, and the nearest."""
-    factory = load(kind, name)
-    known = list(inspect.signature(factory).parameters)
-    for option in options:
-        if option not in known:
-            has = f"its options are {', '.join(known)}" if known else "it has no options"
-            raise ConfigError(f"{kind.rstrip('s')} {name!r} has no option {option!r}; {has}.{nearest(option, known)}")
-    return factory(**options)
+def connector_for(extension: str) -> str | None:
+    """The connector that claims an ending such as ``".npz"``: a built-in one, else one registered, else of a package."""
+    if extension in CLAIMED:
+        return CLAIMED[extension]
+    others = [*_registered["connectors"], *(n for n, e in entries("connectors").items() if not e.built_in)]
+    for name in dict.fromkeys(others):
+        claim: Any = load("connectors", name)
+        if isinstance(claim, type) and extension in claimed_by(claim):
+            return name
+    return None
+
+
+def claimed_by(connector: type) -> tuple[str, ...]:
+    """The endings that a connector's class declares as ``extensions``; none where it declares none."""
+    return tuple(vars(connector).get("extensions", ())) or next(
+        (tuple(vars(base)["extensions"]) for base in connector.__mro__[1:] if "extensions" in vars(base)), ()
+    )
 
 
 def import_ours(module_name: str) -> Any:

@@ -55,7 +55,7 @@ def reduce(
     config: RunConfig, directory: RunDirectory, job: Job, records: Sequence[CommitRecord], counts: Mapping[str, int]
 ) -> Any:
     """Stage 6. The result, with the manifest and ``_SUCCESS`` written last."""
-    if job.reducer.name == "concat":
+    if job.reducer.rows:
         output = Output(job.sink.url, records)
         job.sink.finish(manifest(records, counts))
         _say_what_was_filled(directory)

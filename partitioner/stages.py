@@ -1,161 +1,138 @@
-"""The planning stages, one function each, and the job that workers will load."""
+"""The planning stages, one function each: every one takes what is resolved and the value of the stage before it."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from partitioner import program as programs
 from partitioner import registry
-from partitioner.attempt.batching import Batcher
 from partitioner.attempt.job import Job
 from partitioner.attempt.pilot import pilot_program
-from partitioner.config import RunConfig, named, plain
-from partitioner.costs.base import checked
+from partitioner.config import RunConfig, plain
+from partitioner.costs.base import CostModel, checked
 from partitioner.costs.measuring.observed import observed
-from partitioner.costs.resolve import resolve as resolve_cost
 from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
-from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.engines.speeds import with_measured_speeds
-from partitioner.errors import ConfigError, OutputExists
-from partitioner.model import CommitRecord, Costs, Dataset, Limits, Plan, SubTasks, Worker, Workers
+from partitioner.errors import ConfigError, DataError, OutputExists, nearest
+from partitioner.model import CommitRecord, Costs, Dataset, Plan, SubTasks, Worker, Workers
+from partitioner.resolved import Resolved
 from partitioner.run_directory import RunDirectory
 from partitioner.storage import Directory
 
 
-def source_of(config: RunConfig) -> Any:
-    """The source of the configured dataset, through the registry since connectors are a package of their own."""
-    resolve = registry.import_ours("connectors.resolve").resolve
-    return resolve(config.dataset)
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """After stage 1: the dataset, and the job that workers load; no job where there is no program."""
+
+    dataset: Dataset
+    job: Job | None
 
 
-def describe(config: RunConfig, directory: RunDirectory | None = None) -> Dataset:
+@dataclass(frozen=True, slots=True, eq=False)
+class Costed:
+    """After stage 2: the dataset with its costs; ``model`` is bound to the program."""
+
+    dataset: Dataset
+    job: Job | None
+    model: CostModel
+    costs: Costs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """After stage 3: the sub-tasks, and the dataset and job in the units that the splitter works in.
+
+    ``notes`` are what the plan tells besides its own reasons.
+    """
+
+    dataset: Dataset
+    job: Job | None
+    costs: Costs
+    tasks: SubTasks
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def describe(parts: Resolved, directory: RunDirectory | None = None) -> Described:
     """Stage 1. The dataset as fragments; data in memory is first written to the run directory, where workers read it."""
-    source = source_of(config)
-    if directory is not None and hasattr(source, "materialise"):
-        source = source.materialise(f"{directory.url}/input")
-    described: Dataset = source.describe()
-    if config.columns is not None and described.schema is not None:
-        _check_columns(config.columns, list(described.schema.names))
-    return described
+    source = parts.source if directory is None else parts.source.materialise(f"{directory.url}/input")
+    dataset = source.describe()
+    if parts.config.columns is not None and dataset.schema is not None:
+        _check_columns(parts.config.columns, list(dataset.schema.names))
+    at = directory or RunDirectory(parts.config.checkpoint)
+    return Described(dataset, None if parts.program is None else make_job(parts, dataset, at))
 
 
 def _check_columns(wanted: list[str], known: list[str]) -> None:
-    from partitioner.errors import DataError, nearest
-
     for name in wanted:
         if name not in known:
             raise DataError(f"the dataset has no column {name!r}; it has {', '.join(known)}.{nearest(name, known)}")
 
 
-def cost_model(config: RunConfig, job: Job | None) -> Any:
-    """The configured cost model; one that measures is given the program."""
-    model: Any = resolve_cost(config.cost)
-    if job is None or not hasattr(model, "bind"):
-        return model
+def cost(parts: Resolved, described: Described) -> Costed:
+    """Stage 2. Seconds (or a stand-in) and bytes of every fragment; a model that measures is given the program."""
+    model = bound(parts, described.job)
+    return Costed(
+        described.dataset, described.job, model, checked(model.estimate(described.dataset), described.dataset)
+    )
+
+
+def bound(parts: Resolved, job: Job | None) -> CostModel:
+    """The cost model for the job's program."""
+    if job is None:
+        return parts.model
     columns = None if job.columns is None else list(job.columns)
-    return model.bind(build=pilot_program(job), columns=columns, program=programs.name_of(job.program))
-
-
-def cost(model: Any, described: Dataset) -> Costs:
-    """Stage 2. Seconds (or a stand-in) and bytes of every fragment."""
-    return checked(model.estimate(described), described)
+    return parts.model.bind(build=pilot_program(job), columns=columns, program=programs.name_of(job.program))
 
 
 def workers_to_use(
-    config: RunConfig, engine: Engine, model: Any, directory: RunDirectory, job: Job
+    parts: Resolved, costed: Costed, engine: Engine, directory: RunDirectory
 ) -> tuple[Workers, Mapping[str, Any]]:
     """The engine's workers, and what there is to say of them; where a pilot ran, they are timed on its pieces."""
-    pilot = getattr(model, "pilot", None)
-    pieces = getattr(getattr(pilot, "pilot", pilot), "pieces", None)  # a learned model holds a calibrated one
-    workers = engine.workers()
-    if not config.measure_speeds or pieces is None or not len(pieces) or len(workers) < 2:
+    pieces, workers = costed.model.pieces(), engine.workers()
+    if not parts.config.measure_speeds or pieces is None or not len(pieces) or len(workers) < 2:
         return workers, {}
-    write_job(directory, job)
+    assert costed.job is not None, "a pilot ran a program"
+    write_job(directory, costed.job)
     workers, speeds = with_measured_speeds(engine, directory, pieces)
     uneven = {w: s for w, s in speeds.items() if s != 1.0}
     return workers, {"worker speeds": f"measured, {uneven or 'all alike'}"} if speeds else {}
 
 
-def regroup(config: RunConfig, described: Dataset, costs: Any) -> tuple[Dataset, Any]:
-    """The dataset as the splitter wants to see it: by key or by class, where it splits by a column's values."""
-    splitter = splitter_of(config)
-    if not hasattr(splitter, "prepare"):
-        return described, costs
-    dataset, shared = splitter.prepare(described, costs)
-    return dataset, shared
-
-
-def splitter_of(config: RunConfig) -> Any:
-    """The configured splitter."""
-    name, options = named(config.split, "split")
-    return registry.build("splits", name, options)
-
-
-def split(config: RunConfig, described: Dataset, costs: Costs, workers: Workers) -> SubTasks:
+def split(parts: Resolved, costed: Costed, workers: Workers) -> Split:
     """Stage 3. Sub-tasks within the limits, with the demands of the configuration."""
-    tasks: SubTasks = splitter_of(config).split(described, costs, limits_of(config, workers))
+    dataset, costs = parts.splitter.prepare(costed.dataset, costed.costs)
+    assert costs is not None, "costs were given"
+    limits = parts.limits(workers)
+    tasks = parts.splitter.split(dataset, costs, limits)
     n = len(tasks)
-    return tasks.with_columns(cpus=np.full(n, config.task_cpus), gpus=np.full(n, config.task_gpus))
+    tasks = tasks.with_columns(cpus=np.full(n, parts.config.task_cpus), gpus=np.full(n, parts.config.task_gpus))
+    hot = parts.splitter.hot_groups(dataset, costs, limits)
+    notes = {f"hot group {i}": str(group) for i, group in enumerate(hot[:10])}
+    job = None if costed.job is None else replace(costed.job, source=dataset.source)
+    return Split(dataset, job, costs, tasks, notes)
 
 
-def limits_of(config: RunConfig, workers: Workers) -> Limits:
-    """The limits of the configuration for these workers."""
-    slots = max(1, int(np.floor(workers.cpus / config.task_cpus).sum()))
-    return Limits(
-        target_task_seconds=config.target_task_seconds,
-        allowed_mem=config.allowed_mem or _memory_of_a_slot(config, workers),
-        max_tasks=config.max_tasks,
-        min_tasks_per_slot=config.min_tasks_per_slot,
-        slots=slots,
-        mergeable=bool(reducer_of(config).mergeable),
-    )
-
-
-def reducer_of(config: RunConfig) -> Any:
-    """The configured reducer."""
-    name, options = named(config.reducer, "reducer")
-    return registry.build("reducers", name, options)
-
-
-USABLE_MEMORY = 0.8
-"""Of a worker's memory: Dask pauses a worker above this share and ends it at 0.95."""
-
-
-def _memory_of_a_slot(config: RunConfig, workers: Workers) -> float | None:
-    """The memory one sub-task can count on anywhere: none is made that would only run on hope."""
-    at_once = np.maximum(1.0, np.floor(workers.cpus / config.task_cpus))
-    least = float((workers.memory_bytes / at_once).min()) * USABLE_MEMORY if len(workers) else np.inf
-    return least if np.isfinite(least) else None
-
-
-def place(config: RunConfig, tasks: SubTasks, workers: Workers) -> Plan:
+def place(parts: Resolved, tasks: SubTasks, workers: Workers) -> Plan:
     """Stage 4. Sub-tasks onto workers, with bound and gap."""
-    algorithm = registry.load("placements", config.placement)()
-    planned: Plan = algorithm.place(tasks, workers, config.objective, config.seed, config.time_limit)
-    return planned
+    config = parts.config
+    return parts.algorithm.place(tasks, workers, config.objective, config.seed, config.time_limit)
 
 
-def explained(
-    config: RunConfig, planned: Plan, dataset: Dataset, costs: Costs, facts: Mapping[str, Any] = MappingProxyType({})
-) -> Plan:
+def explained(parts: Resolved, planned: Plan, work: Split, facts: Mapping[str, Any]) -> Plan:
     """The plan with the source of its costs, and the groups that are larger than a sub-task, among its reasons."""
+    costs, target = work.costs, parts.config.target_task_seconds
     about: dict[str, Any] = {"cost source": costs.source, "cost unit": costs.unit, **facts}
     about |= {str(k): v for k, v in costs.details.items()}
-    if config.target_task_seconds is not None and costs.unit != "seconds":
+    if target is not None and costs.unit != "seconds":
         about["target_task_seconds"] = f"not applied, for the cost is in {costs.unit} and not in seconds"
-    splitter = splitter_of(config)
-    if hasattr(splitter, "hot_groups"):
-        hot = splitter.hot_groups(dataset, costs, limits_of(config, planned.workers))
-        about |= {f"hot group {i}": str(group) for i, group in enumerate(hot[:10])}
-    return replace(planned, reasons={**about, **planned.reasons})
+    return replace(planned, reasons={**about, **work.notes, **planned.reasons})
 
 
 def workers_of(workers: Any) -> Workers:
@@ -175,72 +152,37 @@ def workers_of(workers: Any) -> Workers:
     return workers_from(workers)
 
 
-def planned_workers(config: RunConfig) -> Workers:
-    """The workers that the configured engine would start here, without starting it; a running cluster is asked."""
-    if not isinstance(config.engine, str | Mapping):
-        engine, ours = resolve_engine(config.engine)
-        return engine.workers()
-    name, options = named(config.engine, "engine")
-    if name == "serial":
-        return Workers.identical(1)
-    if "address" in options or "://" in name:
-        engine, ours = resolve_engine(config.engine)
-        try:
-            return engine.workers()
-        finally:
-            if ours:
-                engine.close()
-    return Workers.identical(int(options.get("workers") or max(2, os.cpu_count() or 1)))
-
-
 def learn(
-    model: Any, dataset: Dataset, planned: Plan, records: Sequence[CommitRecord], directory: RunDirectory
+    model: CostModel, dataset: Dataset, planned: Plan, records: Sequence[CommitRecord], directory: RunDirectory
 ) -> None:
-    """Give a model that learns what the run measured; what it says of drift is kept in ``drift.json``."""
-    if not hasattr(model, "observe"):
-        return
+    """Give the cost model what the run measured; what it says of drift is kept in ``drift.json``."""
     classes = dict(zip(planned.workers.worker_id, planned.workers.worker_class, strict=True))
     measurements = observed(dataset, planned.tasks, records, model.terms(dataset), classes)
-    if len(measurements):
-        drift = [report.to_json() for report in model.observe(dataset, measurements, directory.run_id)]
-        directory.files.put("drift.json", json.dumps(drift).encode())
+    drift = model.observe(dataset, measurements, directory.run_id) if len(measurements) else ()
+    if drift:
+        directory.files.put("drift.json", json.dumps([report.to_json() for report in drift]).encode())
 
 
-def make_job(config: RunConfig, described: Dataset, directory: RunDirectory) -> Job:
-    """What workers load. Raises ProgramError where the program cannot be found or pickled, before anything starts."""
-    program = programs.resolve(config.program)
-    reducer = reducer_of(config)
-    rows = reducer.name == "concat"
-    place_of_rows = (config.output or f"{directory.url}/output") if rows else f"{directory.url}/partials"
+def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory) -> Job:
+    """What workers load. Raises ProgramError where the program cannot be pickled, before anything starts."""
+    assert parts.program is not None, "a job runs a program"
+    config = parts.config
+    place_of_rows = (config.output or f"{directory.url}/output") if parts.reducer.rows else f"{directory.url}/partials"
     job = Job(
-        program=program,
+        program=parts.program,
         arguments=config.arguments,
-        source=described.source,
+        source=dataset.source,
         sink=registry.import_ours("connectors.parquet_sink").ParquetSink(place_of_rows),
-        reducer=reducer,
+        reducer=parts.reducer,
         columns=None if config.columns is None else tuple(config.columns),
         batch_format=config.batch_format,
-        batching=batching_of(config),
+        batching=parts.batching,
         seed=config.seed,
         on_error=config.on_error,
         allow_row_change=config.allow_row_change,
     )
-    programs.dumps(job, program)
+    programs.dumps(job, job.program)
     return job
-
-
-def batching_of(config: RunConfig) -> Mapping[str, Any]:
-    """The settings of batches within a sub-task. Raises ConfigError for settings that do not go together."""
-    names = ("batch_size", "max_batch_weight", "weight", "sort_by_weight", "padded")
-    settings = {n: getattr(config, n) for n in names if getattr(config, n)}
-    unread = [c for c in Batcher(**settings).columns if config.columns is not None and c not in config.columns]
-    if unread:
-        raise ConfigError(f"weight reads column {unread[0]!r}, which is not among columns; add it there.")
-    if config.sort_by_weight and config.allow_row_change:
-        raise ConfigError(
-            "sort_by_weight restores the order of one output row per input row; leave out allow_row_change."
-        )
-    return settings
 
 
 def claim(config: RunConfig, directory: RunDirectory, job: Job, planned: Plan) -> None:

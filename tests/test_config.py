@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from partitioner import config
+from partitioner import choices, config
 from partitioner.errors import ConfigError
 
 
@@ -34,7 +34,7 @@ def test_later_sources_win(tmp_path: Path) -> None:
 
 def test_a_dotted_setting_reaches_into_a_named_part(tmp_path: Path) -> None:
     made = config.load(write(tmp_path, "engine: dask\n"), ["engine.workers=4"], {})
-    assert config.named(made.engine, "engine") == ("dask", {"workers": 4})
+    assert choices.named(made.engine, "engines") == ("dask", {"workers": 4})
 
 
 def test_environment_variables_are_expanded(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_live_objects_become_a_description() -> None:
 
 def test_a_part_without_a_name_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"write a name, or \{engine: <name>, <option>: <value>\}"):
-        config.named({"workers": 4}, "engine")
+        choices.named({"workers": 4}, "engines")
 
 
 def test_the_schema_in_the_docs_is_that_of_the_settings() -> None:

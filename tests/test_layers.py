@@ -11,7 +11,7 @@ LAYERS = [
     ("errors", "measure", "frames", "sizes"),
     ("model",),
     ("safe_yaml", "trust"),
-    ("storage", "registry", "config", "program"),
+    ("storage", "registry", "choices", "config", "program"),
     ("sealing",),
     ("run_directory", "output"),
     ("connectors", "reducers", "costs"),
@@ -21,7 +21,7 @@ LAYERS = [
     ("coordinator",),
     ("placement",),
     ("report",),
-    ("stages", "results", "resume", "run", "pipeline", "simulation", "quarantine", "rebalancing"),
+    ("resolved", "stages", "results", "resume", "run", "pipeline", "simulation", "quarantine", "rebalancing"),
     ("commands",),
     ("cli",),
 ]

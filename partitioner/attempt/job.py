@@ -32,7 +32,7 @@ class Job:
     """Everything an attempt needs besides its own sub-task.
 
     ``program`` is a function of one batch, or a class built with ``arguments`` once per process whose instances are.
-    ``rows_only`` names what must equal row for row: the reducer keeps one output row per input row unless
+    Where the reducer's result are the rows themselves, the program returns one row per input row unless
     ``allow_row_change``. ``on_error`` is ``"raise"`` or ``"quarantine"``.
     """
 

@@ -113,8 +113,8 @@ def record_of(
 
 
 def _output(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordBatch]:
-    """What the sink writes: the program's rows for concat, else one row with the accumulator as bytes."""
-    if loaded.job.reducer.name == "concat":
+    """What the sink writes: the program's rows where these are the result, else one row with the accumulator as bytes."""
+    if loaded.job.reducer.rows:
         yield from agreed(_rows(attempt, loaded, tally), loaded.agreement, attempt.task_key)
         return
     reducer = loaded.job.reducer
@@ -145,7 +145,7 @@ def _call(loaded: Loaded, batch: pa.RecordBatch, places: Places, tally: Tally) -
     job = loaded.job
     convert = FORMATS[job.batch_format]
 
-    rows_wanted = job.reducer.name == "concat"
+    rows_wanted = job.reducer.rows
     # A batch that may have to be tried in halves, or put back in order, is held whole.
     streamed = rows_wanted and job.on_error != "quarantine" and places is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,19 +31,15 @@ def calibrate(
     """Run the pilot of a configuration and show what its program costs."""
     from partitioner import config as configuration
     from partitioner import stages
-    from partitioner.attempt.pilot import pilot_program
     from partitioner.costs.calibrated import Calibrated
-    from partitioner.costs.resolve import resolve
-    from partitioner.run_directory import RunDirectory
+    from partitioner.resolved import resolve
 
     config = configuration.load(conf, settings or [])
     if config.program is None:
         raise ConfigError(f"{conf} names no program to calibrate; add 'program: package.module:name'.")
-    dataset = stages.describe(config)
-    job = stages.make_job(config, dataset, RunDirectory(config.checkpoint))
-    asked = resolve(config.cost)
-    model = asked if isinstance(asked, Calibrated) else Calibrated()
-    costs = model.bind(pilot_program(job), columns=None if job.columns is None else list(job.columns)).estimate(dataset)
+    parts = resolve(config)
+    model = parts.model if isinstance(parts.model, Calibrated) else Calibrated()
+    costs = stages.cost(replace(parts, model=model), stages.describe(parts)).costs
     facts = {
         "fragments": len(costs),
         "seconds": float(costs.seconds.sum()),

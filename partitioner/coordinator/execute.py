@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,7 +63,7 @@ def execute(
         write_plan(run, planned)
     ledger.note("session", engine=engine.name, workers=list(planned.workers.worker_id), committed=len(committed))
     try:
-        drive(engine, state, [ledger, collector, *watching], getattr(engine, "clock", time.monotonic))
+        drive(engine, state, [ledger, collector, *watching], engine.clock)
         ledger.note("end")
     except PartitionerError as error:
         ledger.note("stopped", error={"type": type(error).__name__, "message": str(error)})

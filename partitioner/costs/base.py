@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from partitioner.errors import CostError
-from partitioner.model import Costs, Dataset
+from partitioner.model import Costs, Dataset, Fragments
 
 
-class CostModel(Protocol):
-    """Seconds and bytes from a described dataset. Pure: the same dataset gives the same costs."""
+class CostModel(ABC):
+    """Seconds and bytes from a described dataset. Pure: the same dataset gives the same costs.
 
-    name: str
+    ``name`` is its registered name. Only ``estimate`` must be written; the rest are hooks of models that measure or learn.
+    """
 
+    name: str = ""
+
+    @abstractmethod
     def estimate(self, dataset: Dataset) -> Costs:
         """Costs of the n fragments of ``dataset``; may read a sample through ``dataset.source`` if the model says so."""
-        ...
+
+    def bind(
+        self,
+        build: Callable[[], Any] | None = None,
+        runner: Any | None = None,
+        columns: list[str] | None = None,
+        program: str = "",
+    ) -> CostModel:
+        """The model for one program, a copy where it runs the program or keeps what it learns by program.
+
+        ``build`` makes the program in this process, or ``runner`` runs pieces wherever it does; ``columns`` are those that
+        are read, None for all; ``program`` is its stable name.
+        """
+        return self
+
+    def pieces(self) -> Fragments | None:
+        """The pieces of data that a pilot of this model ran on, to time workers with; None where there was no pilot."""
+        return None
+
+    def terms(self, dataset: Dataset) -> Sequence[Any]:
+        """What ``observe`` wants to know of a sub-task beside its measurements: ``costs.fitting.terms.Term`` values."""
+        return ()
+
+    def observe(self, dataset: Dataset, measurements: Any, run_id: str = "") -> Sequence[Any]:
+        """Learn from a run: ``measurements`` (``costs.measuring.measurements``) of its sub-tasks, with the ``terms``.
+
+        What is returned (``DriftReport`` values) is kept with the run. The default learns nothing.
+        """
+        return ()
 
 
 def checked(costs: Costs, dataset: Dataset) -> Costs:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from partitioner.costs.base import checked
+from partitioner.costs.base import CostModel, checked
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
 from partitioner.model import Costs, Dataset
 
 
-class Bytes:
+class Bytes(CostModel):
     """Every byte costs the same.
 
     ``seconds_per_byte`` makes the costs seconds; without it their unit is ``"bytes"`` and only shares are meant.

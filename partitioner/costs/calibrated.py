@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from partitioner.costs.base import CostModel
 from partitioner.costs.fitting.fit import FitOptions, fit
 from partitioner.costs.fitting.fitted import Fitted
 from partitioner.costs.fitting.terms import Term, automatic, candidates, columns
@@ -16,7 +17,7 @@ from partitioner.costs.measuring.pilot import LEAST_PIECES, Pilot, choose
 from partitioner.costs.measuring.runner import InProcess, Program, Runner
 from partitioner.costs.memory import positive
 from partitioner.errors import ConfigError
-from partitioner.model import Costs, Dataset
+from partitioner.model import Costs, Dataset, Fragments
 from partitioner.model.data import Ints
 
 ROUNDS = 5
@@ -26,7 +27,7 @@ PRUDENT = 0.8
 AUTOMATIC_LIMIT = 512 << 20
 
 
-class Calibrated:
+class Calibrated(CostModel):
     """A stratified pilot of at most ``budget_share`` of the work and ``budget_seconds``, then a fit.
 
     ``features`` are formulas over data columns such as ``len(text)``, considered besides rows, bytes and the features that
@@ -96,6 +97,10 @@ class Calibrated:
         fitted = self.calibrate(dataset)
         extra = {} if self.pilot is None or self.measurements is None else self._spent(dataset, fitted)
         return fitted.estimate(dataset, self.name, extra)
+
+    def pieces(self) -> Fragments | None:
+        """The pieces that ran, None before the pilot."""
+        return None if self.pilot is None else self.pilot.pieces
 
     def terms(self, dataset: Dataset) -> list[Term]:
         """The terms considered for ``dataset``."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from partitioner.costs.base import checked
+from partitioner.costs.base import CostModel, checked
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
 from partitioner.errors import ConfigError, CostError
 from partitioner.model import Costs, Dataset, Fragment
@@ -17,7 +17,7 @@ from partitioner.model import Costs, Dataset, Fragment
 _OF = ("fragment", "batch")
 
 
-class Callable:
+class Callable(CostModel):
     """``function`` of a Fragment, or of each of its record batches, to seconds or to (seconds, bytes).
 
     ``of`` is ``"fragment"`` or ``"batch"``; None takes ``"batch"`` where the first parameter is annotated RecordBatch or

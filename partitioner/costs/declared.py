@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from partitioner.costs.base import checked
+from partitioner.costs.base import CostModel, checked
 from partitioner.costs.expression import KEPT_ROWS, evaluate
 from partitioner.costs.formulas.formula import Formula, parse
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
@@ -17,7 +17,7 @@ from partitioner.model import Costs, Dataset
 from partitioner.model.data import Floats
 
 
-class Declared:
+class Declared(CostModel):
     """Seconds per fragment as given.
 
     ``seconds`` and ``memory_bytes`` are each one number for every fragment, n numbers in fragment order, or the name of a

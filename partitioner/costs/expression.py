@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from partitioner.costs.base import checked
+from partitioner.costs.base import CostModel, checked
 from partitioner.costs.formulas.formula import Formula, parse
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
 from partitioner.errors import DataError, nearest
@@ -18,7 +18,7 @@ KEPT_ROWS = 20_000_000
 """Rows up to which the cost of each is kept for the splitter, which then cuts between rows by their own costs."""
 
 
-class Expression:
+class Expression(CostModel):
     """A formula such as ``"1e-6*rows + 2e-9*bytes"`` or ``"2e-6 * len(text) ** 2"``, in seconds.
 
     Names are ``rows``, ``bytes``, features of fragments, and columns of the data. A formula without columns is evaluated

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from partitioner.costs.base import CostModel
 from partitioner.costs.calibrated import Calibrated
 from partitioner.costs.fitting.fit import fit
 from partitioner.costs.fitting.fitted import Fitted
@@ -21,7 +22,7 @@ from partitioner.costs.measuring.measurements import Measurements
 from partitioner.costs.measuring.profile import Profile, ProfileKey, ProfileStore
 from partitioner.costs.measuring.runner import Program, Runner
 from partitioner.errors import ConfigError
-from partitioner.model import Costs, Dataset
+from partitioner.model import Costs, Dataset, Fragments
 from partitioner.model.data import Floats
 
 LEAST = 8
@@ -30,7 +31,7 @@ LEAST = 8
 FITTED_AT_MOST = 600
 
 
-class Learned:
+class Learned(CostModel):
     """Costs from the profile at ``store``; where there is none yet, from a pilot, whose measurements begin one.
 
     ``bind`` names the program; ``estimate`` reads the profile; ``observe`` adds a run to it and tells drift. Features,
@@ -84,6 +85,10 @@ class Learned:
         )
         others = {c: self._fit(dataset, c, found).estimate(dataset, self.name) for c in found if c and c != reference}
         return replace(costs, seconds_by_class={c: other.seconds for c, other in others.items()})
+
+    def pieces(self) -> Fragments | None:
+        """Of the pilot that began the profile, if it ran just now."""
+        return self.pilot.pieces()
 
     def terms(self, dataset: Dataset) -> list[Term]:
         """The terms that a run's measurements should have where they are known."""

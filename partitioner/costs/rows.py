@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from partitioner.costs.base import checked
+from partitioner.costs.base import CostModel, checked
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
 from partitioner.errors import CostError
 from partitioner.model import Costs, Dataset
 from partitioner.model.data import Floats
 
 
-class Rows:
+class Rows(CostModel):
     """Every row costs the same.
 
     ``seconds_per_row`` makes the costs seconds; without it their unit is ``"rows"`` and only shares are meant.

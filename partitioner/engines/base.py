@@ -1,10 +1,12 @@
-"""The contract of an engine: six verbs and its capabilities."""
+"""The contract of an engine: its verbs, its capabilities, and what it would start."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from partitioner.model import Attempt, Event, Workers
 
@@ -28,32 +30,44 @@ class Capabilities:
     real: bool = True
 
 
-class Engine(Protocol):
+class Engine(ABC):
     """Runs attempts somewhere and reports events. Holds no policy: what to run where is the coordinator's."""
 
-    name: str
-    capabilities: Capabilities
+    name: str = ""
+    capabilities: Capabilities = Capabilities()
 
+    @classmethod
+    def expected_workers(cls, options: Mapping[str, Any]) -> Workers | None:
+        """The workers that an engine built with ``options`` would start here, with their cores, memory and devices.
+
+        None where only starting (or asking a cluster that runs) tells; a plan then opens the engine to ask.
+        """
+        return None
+
+    def clock(self) -> float:
+        """Seconds of the time that this engine's events happen in; only a simulation has a time of its own."""
+        return time.monotonic()
+
+    @abstractmethod
     def workers(self) -> Workers:
         """The workers there are now."""
-        ...
 
+    @abstractmethod
     def submit(self, attempts: Sequence[Attempt]) -> None:
         """Hand over attempts; returns at once."""
-        ...
 
+    @abstractmethod
     def poll(self, timeout: float) -> list[Event]:
         """Events since the last poll, waiting up to ``timeout`` seconds for the first."""
-        ...
 
+    @abstractmethod
     def cancel(self, attempt_ids: Sequence[str]) -> None:
         """Stop attempts where the engine can; each ends with an event either way."""
-        ...
 
+    @abstractmethod
     def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Run a small function on every worker: worker id to its result or the exception it raised. For preflight."""
-        ...
 
+    @abstractmethod
     def close(self) -> None:
         """Release what the engine itself started."""
-        ...

@@ -17,7 +17,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster, Security, ge
 from distributed.client import ClosedClientError
 
 from partitioner.attempt.run import describe_error, run_attempt
-from partitioner.engines.base import Capabilities
+from partitioner.engines.base import Capabilities, Engine
 from partitioner.errors import ConfigError, EngineLost
 from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Workers
 
@@ -44,7 +44,7 @@ def _key(attempt: Attempt) -> str:
     return f"{attempt.run_url.rsplit('/', 1)[-1]}/{attempt.attempt_id}"
 
 
-class DaskEngine:
+class DaskEngine(Engine):
     """Runs attempts on Dask workers.
 
     Parameters

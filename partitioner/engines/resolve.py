@@ -1,12 +1,16 @@
-"""From what a user gives as ``engine`` to an engine, and whether it is ours to close."""
+"""From what a user gives as ``engine`` to an engine: what it would start is known before it is opened."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from partitioner import registry
-from partitioner.config import named
+from partitioner import choices
 from partitioner.engines.base import Engine
+from partitioner.errors import ConfigError
+from partitioner.model import Workers
 
 # Module of a live object, or beginning of an address -> engine and the option that takes it.
 _OBJECTS = {"distributed": ("dask", "client"), "pyspark": ("spark", "session")}
@@ -23,21 +27,64 @@ _ADDRESSES = {
 }
 
 
-def resolve(spec: Any) -> tuple[Engine, bool]:
-    """The engine and whether to close it after the run.
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """The engine of a run before it is opened: ``wanted`` is what starts it, or ``live`` is the caller's and left open."""
 
-    ``spec`` is a name, ``{engine: name, <option>: ...}``, an address, a ``distributed.Client``, a ``SparkSession``, or an
-    engine, which is left open.
-    """
+    wanted: choices.Choice | None
+    live: Engine | None
+
+    @contextmanager
+    def opened(self) -> Iterator[Engine]:
+        """The engine, closed at the end if it was opened here. ConfigError for one that runs no program."""
+        self._refuse_paper()
+        if self.wanted is None:
+            assert self.live is not None, "either is there"
+            yield self.live
+            return
+        engine: Engine = self.wanted.build()
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+    def expected_workers(self) -> Workers:
+        """The workers that a run would have: as the engine declares them, or else asked of it, opened for that."""
+        if self.wanted is not None and (declared := self._declared(self.wanted)) is not None:
+            return declared
+        with self.opened() as engine:
+            return engine.workers()
+
+    def _declared(self, wanted: choices.Choice) -> Workers | None:
+        made_by = wanted.factory
+        if not (isinstance(made_by, type) and issubclass(made_by, Engine)):
+            return None
+        wanted.check()
+        return made_by.expected_workers(wanted.options)
+
+    def _refuse_paper(self) -> None:
+        """An engine on paper would end with an output that nobody wrote."""
+        of: Any = self.live if self.wanted is None else self.wanted.factory
+        ours = isinstance(of, Engine) or (isinstance(of, type) and issubclass(of, Engine))
+        if ours and not of.capabilities.real:
+            raise ConfigError(
+                f"engine {of.name!r} runs no program, so nothing would be computed; "
+                "to try a plan under a fake clock call partitioner.simulate(plan)."
+            )
+
+
+def resolve(spec: Any) -> EngineChoice:
+    """The engine meant by ``spec``: what ``choices`` takes, an address, a ``distributed.Client``, or a ``SparkSession``."""
     if isinstance(spec, str):
         for beginning, (name, option) in _ADDRESSES.items():
             if spec.startswith(beginning):
-                return registry.build("engines", name, {option: spec}), True
-    module = type(spec).__module__.partition(".")[0]
-    if module in _OBJECTS:
+                return _chosen({"engine": name, option: spec})
+    elif not isinstance(spec, type) and (module := type(spec).__module__.partition(".")[0]) in _OBJECTS:
         name, option = _OBJECTS[module]
-        return registry.build("engines", name, {option: spec}), True
-    if hasattr(spec, "submit") and hasattr(spec, "poll"):
-        return spec, False
-    name, options = named(spec, "engine")
-    return registry.build("engines", name, options), True
+        return _chosen({"engine": name, option: spec})
+    return _chosen(spec)
+
+
+def _chosen(spec: Any) -> EngineChoice:
+    wanted = choices.choice("engines", spec)
+    return EngineChoice(wanted, choices.adopted("engines", spec) if wanted is None else None)

@@ -10,11 +10,11 @@ from typing import Any
 import psutil
 
 from partitioner.attempt.run import run_attempt
-from partitioner.engines.base import Capabilities
+from partitioner.engines.base import Capabilities, Engine
 from partitioner.model import Attempt, Event, EventKind, Worker, Workers
 
 
-class SerialEngine:
+class SerialEngine(Engine):
     """Runs attempts in the driver's own process, in the order submitted; ``poll`` runs one."""
 
     name = "serial"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from partitioner.engines.base import Capabilities
+from partitioner.engines.base import Capabilities, Engine
 from partitioner.model import Attempt, CommitRecord, Event, EventKind, Failure, Workers
 
 
@@ -46,7 +46,7 @@ class Faults:
         return at + seconds * factor
 
 
-class SimulatedEngine:
+class SimulatedEngine(Engine):
     """Attempts end after their predicted seconds (with noise) on workers that exist on paper; ``clock`` is the time."""
 
     name = "simulated"

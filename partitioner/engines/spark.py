@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from partitioner.engines.base import Capabilities
+from partitioner.engines.base import Capabilities, Engine
 from partitioner.engines.spark_bundle import Bundle, Demand, Jobs, demand_of, ends_of_failed
 from partitioner.engines.spark_executors import Executor, StatusStore, look_around, workers_of
 from partitioner.engines.spark_failures import FAILURES, first_cause, message_of
@@ -26,7 +26,7 @@ CALL_ROUNDS = 5  # tries to reach every executor, for a preference is no promise
 BUNDLE = 256
 
 
-class SparkEngine:
+class SparkEngine(Engine):
     """Runs attempts as tasks on Spark executors.
 
     Parameters

@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from partitioner.model.fragments import Fragment, Fragments
 
 
-@runtime_checkable
-class Source(Protocol):
-    """Where a dataset comes from. Small and picklable: workers rebuild it and read by themselves."""
+class Source(ABC):
+    """Where a dataset comes from. Small and picklable: workers rebuild it and read by themselves.
 
-    @property
-    def name(self) -> str:
-        """Its registered name."""
-        ...
+    ``name`` is its registered name; ``extensions`` are the file names' endings that it claims, such as ``(".npz",)``.
+    """
 
+    __slots__ = ()
+
+    name: ClassVar[str] = ""
+    extensions: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
     def describe(self) -> Dataset:
         """The dataset as fragments, from metadata where the format has it.
 
         Raises DataError naming the path, and the remedy, where input is missing, corrupt or matches nothing.
         """
-        ...
 
+    @abstractmethod
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of one fragment, in input order, as record batches; ``columns`` None means all.
 
         Concatenating the reads of all fragments, in order, gives every row of the dataset exactly once, also after
         ``Fragments.cut``. Raises DataError for a column that is not there.
         """
-        ...
+
+    @abstractmethod
+    def fingerprints(self) -> dict[str, str]:
+        """Path to fingerprint of every file, from one listing. It changes when the file does."""
 
     def fingerprint(self, fragment: Fragment) -> str:
-        """Changes when the file behind the fragment does (size and modification time or ETag)."""
-        ...
+        """That of the file behind the fragment (size and modification time, or ETag)."""
+        return self.fingerprints()[fragment.path]
 
-    def fingerprints(self) -> dict[str, str]:
-        """Path to fingerprint of every file, from one listing."""
-        ...
+    def materialise(self, directory: str) -> Source:
+        """The source that workers read. One that workers cannot reach (data in memory) is written below ``directory``.
+
+        Called once, before ``describe``; the default is the source itself.
+        """
+        return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,36 +75,39 @@ class Dataset:
         return int(rows.sum()) if (rows >= 0).all() else -1
 
 
-class Sink(Protocol):
-    """Where output goes. An attempt stages, then one atomic create decides whose output counts."""
+class Sink(ABC):
+    """Where output goes. An attempt stages, then one atomic create decides whose output counts.
+
+    ``url`` is the directory of the committed files.
+    """
 
     name: str
     url: str
 
+    @abstractmethod
     def write(self, key: str, batches: Iterator[pa.RecordBatch], facts: Callable[[], Mapping[str, Any]]) -> Any:
         """Stage the rows of one attempt at sub-task ``key``; invisible to readers until committed.
 
         ``facts`` is called once, after the last batch: what the file shall say of itself (rows in, segments), the same
         for every attempt at the same sub-task, so that equal runs give equal bytes.
         """
-        ...
 
+    @abstractmethod
     def commit(self, staged: Any) -> dict[str, Any]:
         """Make it appear, whole and once. Returns the facts of the output that counts: the winner's, if not ours."""
-        ...
 
+    @abstractmethod
     def abort(self, staged: Any) -> None:
         """Drop what was staged."""
-        ...
 
+    @abstractmethod
     def committed(self, key: str) -> dict[str, Any] | None:
         """The facts of the committed output of ``key``, or None."""
-        ...
 
+    @abstractmethod
     def keys(self) -> set[str]:
         """The sub-tasks whose output is committed."""
-        ...
 
+    @abstractmethod
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, then ``_SUCCESS``, after the last commit."""
-        ...

@@ -22,7 +22,7 @@ class Limits:
 
     ``target_task_seconds`` reference seconds; ``allowed_mem`` bytes of predicted peak; ``max_tasks`` a count;
     ``min_tasks_per_slot`` sub-tasks per slot at least, where there are that many rows; ``slots`` of all workers.
-    ``mergeable`` is the reducer's: whether a group that is larger than a sub-task may be split.
+    ``divisible`` is the reducer's: whether a group that is larger than a sub-task may be split.
     """
 
     target_task_seconds: float | None = None
@@ -30,7 +30,7 @@ class Limits:
     max_tasks: int | None = None
     min_tasks_per_slot: int | None = None
     slots: int = 1
-    mergeable: bool = False
+    divisible: bool = False
 
 
 @dataclass(frozen=True, slots=True)

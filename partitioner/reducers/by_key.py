@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partitioner import registry
+from partitioner.choices import choose
 from partitioner.errors import ProgramError, nearest
 from partitioner.frames import is_frame, to_numpy
 from partitioner.reducers.base import Reducer
@@ -21,17 +21,15 @@ Accumulators = Mapping[Any, Any]
 class ByKey(Reducer):
     """The program returns tables with the column ``key``; ``inner`` reduces the other columns of each key's rows.
 
-    ``inner`` is a name or ``{"reducer": "variance", "ddof": 0}``. The algebra is that of ``inner``. NaN is the same key as
-    null. The result is a table sorted by key, nulls last.
+    ``inner`` is a reducer, or what names one: ``{"reducer": "variance", "ddof": 0}``. The algebra is that of ``inner``.
+    NaN is the same key as null. The result is a table sorted by key, nulls last.
     """
 
     name = "by_key"
 
     def __init__(self, key: str = "key", inner: Any = "mean") -> None:
         self.key = key
-        from partitioner.config import named  # on the driver: workers get the reducer made
-
-        self.inner = registry.build("reducers", *named(inner, "reducer"))
+        self.inner = choose("reducers", inner)
         self.commutative: bool = self.inner.commutative
         self.exact: bool = self.inner.exact
         self.mergeable: bool = self.inner.mergeable

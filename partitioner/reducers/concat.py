@@ -22,6 +22,7 @@ class Concat(Reducer):
     exact = True
     mergeable = False
     whole_task = False
+    rows = True
 
     def create_accumulator(self) -> Outputs:
         """No outputs."""

@@ -1,39 +1,35 @@
-"""The contract of a splitter, and of one that must see the dataset its own way first."""
+"""The contract of a splitter: ``split``, and two hooks that do nothing unless a splitter needs them."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 from partitioner.model import Costs, Dataset, Limits, SubTasks
 
 
-class Splitter(Protocol):
-    """Cuts and packs fragments into sub-tasks. Pure and deterministic."""
+class Splitter(ABC):
+    """Cuts and packs fragments into sub-tasks. Pure and deterministic; ``name`` is its registered name."""
 
-    name: str
+    name: str = ""
 
+    @abstractmethod
     def split(self, dataset: Dataset, costs: Costs, limits: Limits) -> SubTasks:
         """Sub-tasks that hold every fragment's rows exactly once, within ``limits``.
 
         ``SubTasks.fragments`` may be finer than ``dataset.fragments`` where the connector can cut.
         Raises InfeasiblePlan naming the fragment, its size and the limit, where it cannot be cut and breaks one.
         """
-        ...
-
-
-@runtime_checkable
-class Preparing(Protocol):
-    """A splitter that needs more than fragments (keys, classes) and so describes the dataset anew."""
 
     def prepare(self, dataset: Dataset, costs: Costs | None = None) -> tuple[Dataset, Costs | None]:
-        """The dataset, with a source of its own, in units this splitter can split, and ``costs`` in these units.
+        """The dataset in units this splitter can split (keys, classes), and ``costs`` in these units.
 
-        The source returned is what workers read from. May read a column through ``dataset.source``. Doing it twice gives
-        the same.
+        For a splitter that needs more than fragments: its dataset has a source of its own, which is what workers read
+        from. May read a column through ``dataset.source``. Doing it twice gives the same. The default changes nothing.
         """
-        ...
+        return dataset, costs
 
-
-def prepared(splitter: Splitter, dataset: Dataset, costs: Costs | None = None) -> tuple[Dataset, Costs | None]:
-    """What ``splitter.split`` shall be given: the same unless the splitter is ``Preparing``."""
-    return splitter.prepare(dataset, costs) if isinstance(splitter, Preparing) else (dataset, costs)
+    def hot_groups(self, dataset: Dataset, costs: Costs, limits: Limits) -> Sequence[Any]:
+        """Groups larger than a sub-task, largest first, to be told before the run; their ``str`` is a sentence."""
+        return ()

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from partitioner.errors import ConfigError, DataError, InfeasiblePlan
 from partitioner.model import Costs, Dataset, Limits, SubTasks
 from partitioner.model.data import Ints
+from partitioner.splits.base import Splitter
 from partitioner.splits.keyed import KeyedSource, by_key, ranges_joined
 from partitioner.splits.ordered import contiguous
 from partitioner.splits.packed import longest_first
@@ -44,7 +45,7 @@ class HotGroup:
             return f"{about}; it is split and its parts are merged."
         return (
             f"{about}, and stays whole: no run is shorter than that. "
-            "It would be split with a mergeable reducer (count, mean, variance, by_key)."
+            "It would be split with a reducer that merges parts of a group (count, mean, variance, by_key)."
         )
 
 
@@ -60,12 +61,12 @@ class _Groups:
     even: float
 
 
-class Grouped:
+class Grouped(Splitter):
     """Whole groups per sub-task. ``key`` names a column of the data, or a feature of its fragments, or gives one value
     per fragment; without it every fragment is a group.
 
     Groups in input order are cut into contiguous ranges (exact, as ``ordered``); scattered ones are packed as ``packed``
-    does. A group above an even share, or a limit, is hot: with ``split_hot`` (by default where ``limits.mergeable``) it
+    does. A group above an even share, or a limit, is hot: with ``split_hot`` (by default where ``limits.divisible``) it
     is cut by rows, else it stays whole, which ``hot_groups`` tells before the run. O(n log n).
     """
 
@@ -124,7 +125,7 @@ class Grouped:
         return sorted(found, key=lambda group: -group.seconds)
 
     def _may_split(self, limits: Limits) -> bool:
-        return limits.mergeable if self.split_hot is None else self.split_hot
+        return limits.divisible if self.split_hot is None else self.split_hot
 
     def _groups(self, dataset: Dataset, costs: Costs, size: Size) -> _Groups:
         code = _numbered(self._values(dataset))
@@ -157,8 +158,8 @@ class Grouped:
             more = f" (and {len(over) - 1} more)" if len(over) > 1 else ""
             raise InfeasiblePlan(
                 f"Group {self._name(dataset, groups, g)}{more} needs {groups.load.memory_bytes[g]:.6g} bytes, above "
-                f"allowed_mem = {limits.allowed_mem:.6g}, and may not be split because the reducer is not mergeable. "
-                "Raise allowed_mem, or use a mergeable reducer (count, mean, variance, by_key)."
+                f"allowed_mem = {limits.allowed_mem:.6g}, and may not be split because the reducer needs it whole. "
+                "Raise allowed_mem, or use a reducer that merges parts of a group (count, mean, variance, by_key)."
             )
 
     def _name(self, dataset: Dataset, groups: _Groups, g: int) -> str:

@@ -9,21 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.model import Costs, Dataset, Fragment, Fragments, SubTasks
+from partitioner.model.source import Source
 from partitioner.splits.key_index import KeyIndex, index_keys
-
-if TYPE_CHECKING:
-    from partitioner.model.source import Source
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class KeyedSource:
+class KeyedSource(Source):
     """Reads ``inner`` by ``column``; ``fragments`` are those of ``inner``, ``index`` says which hold which keys.
 
     A fragment with ``unit`` r >= 0 is rows ``start`` to ``stop`` of the key of rank r, counted in input order; one with

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from partitioner.model import Costs, Dataset, Limits, SubTasks
+from partitioner.splits.base import Splitter
 from partitioner.splits.chains import Chain, cut_evenly, fewest_parts, smallest_capacity
 from partitioner.splits.pieces import Load, Packing
 from partitioner.splits.sizing import Size, count_within, split_whole_or_cut
@@ -18,7 +19,7 @@ def contiguous(load: Load, size: Size, limits: Limits) -> Packing:
     return Packing(cut_evenly(chain, count, smallest_capacity(chain, count)))
 
 
-class Ordered:
+class Ordered(Splitter):
     """Every sub-task is a contiguous range of the input; the largest is minimal for the number of sub-tasks.
 
     O(n + tasks log n log(1 / precision)) time, exact (see ``chains``).

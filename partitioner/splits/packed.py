@@ -10,6 +10,7 @@ import numpy as np
 from partitioner.errors import InfeasiblePlan
 from partitioner.model import Costs, Dataset, Limits, SubTasks
 from partitioner.model.data import Floats, Ints
+from partitioner.splits.base import Splitter
 from partitioner.splits.ordered import contiguous
 from partitioner.splits.pieces import Load, Packing
 from partitioner.splits.sizing import Size, split_whole_or_cut
@@ -18,7 +19,7 @@ TRIED_BINS = 8
 """Bins looked at for one piece before a new one is opened, where memory is short."""
 
 
-class Packed:
+class Packed(Splitter):
     """Longest processing time first (Graham 1969) over whole fragments; contiguous ranges where they must be cut.
 
     Once fragments can be cut, filling sub-tasks one after the other needs the fewest cuts and is even (McNaughton

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +12,12 @@ import pyarrow.compute as pc
 
 from partitioner.model import Costs, Dataset, Fragment, Fragments
 from partitioner.model.data import Floats, Ints
+from partitioner.model.source import Source
 from partitioner.splits.key_index import KeyIndex, index_keys
-
-if TYPE_CHECKING:
-    from partitioner.model.source import Source
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StratifiedSource:
+class StratifiedSource(Source):
     """Reads ``inner`` in slices; ``fragments`` are those of ``inner``, ``index`` knows the rows of every class.
 
     A fragment with ``unit`` K is slices ``start`` to ``stop`` of K. The rows, put in order of class, are dealt to K slices

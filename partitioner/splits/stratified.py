@@ -10,12 +10,13 @@ import numpy as np
 from partitioner.errors import ConfigError, InfeasiblePlan
 from partitioner.model import Costs, Dataset, Fragment, Fragments, Limits, SubTasks
 from partitioner.model.data import Ints
+from partitioner.splits.base import Splitter
 from partitioner.splits.pieces import no_sub_tasks
 from partitioner.splits.sizing import size_of
 from partitioner.splits.strata import StratifiedSource, by_strata
 
 
-class Stratified:
+class Stratified(Splitter):
     """K sub-tasks, each with floor or ceil of n / K rows of every class of n rows, and equal in rows but for one.
 
     ``label`` is the column of the class. Where rows of some files cost more than those of others, sub-tasks are equal in

@@ -22,9 +22,10 @@ from partitioner.costs.measuring.measurements import Timing
 from partitioner.errors import DataError
 from partitioner.model import Costs, Dataset, Fragment, Fragments
 from partitioner.model.data import Floats
+from partitioner.model.source import Source
 
 
-class TableSource:
+class TableSource(Source):
     """A source over an Arrow table in memory: fragments are row ranges. It counts what is read, by column."""
 
     name = "table"

@@ -36,7 +36,7 @@ class Hostility:
     losses: int = 20
 
 
-class FlakyEngine:
+class FlakyEngine(Engine):
     """An engine under the contract whose events are true, but late, twice, out of order, or missing their beginning.
 
     ``inner`` runs the attempts (SerialEngine by default); ``workers`` are pretended; ``executed`` counts, by sub-task, the

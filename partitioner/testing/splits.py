@@ -17,11 +17,12 @@ import pytest
 from partitioner.errors import ConfigError, InfeasiblePlan
 from partitioner.model import Costs, Dataset, Fragment, Fragments, Limits, SubTasks
 from partitioner.model.data import Floats, Ints
-from partitioner.splits.base import Splitter, prepared
+from partitioner.model.source import Source
+from partitioner.splits.base import Splitter
 
 
 @dataclass(frozen=True)
-class NumberedRows:
+class NumberedRows(Source):
     """A source of rows numbered by ``row``, with columns ``key`` (row / 7 mod 5) and ``label`` (row mod 3)."""
 
     name: ClassVar[str] = "numbered"
@@ -75,7 +76,7 @@ def _instances(divisible_by: str | None) -> Iterator[tuple[Dataset, Costs]]:
 
 
 def _split(splitter: Splitter, dataset: Dataset, costs: Costs, limits: Limits) -> tuple[Dataset, SubTasks]:
-    seen, costs_seen = prepared(splitter, dataset, costs)
+    seen, costs_seen = splitter.prepare(dataset, costs)
     assert costs_seen is not None
     return seen, splitter.split(seen, costs_seen, limits)
 
@@ -113,7 +114,7 @@ class SplitterContract:
     def test_limits_hold_for_every_sub_task(self, splitter: Splitter) -> None:
         """No sub-task is above the target seconds or the allowed memory."""
         for dataset, costs in _instances("rows"):
-            limits = Limits(target_task_seconds=20.0, allowed_mem=20e3, mergeable=True)
+            limits = Limits(target_task_seconds=20.0, allowed_mem=20e3, divisible=True)
             _, tasks = _split(splitter, dataset, costs, limits)
             assert tasks.seconds.max() <= 20.0 * (1 + 1e-6)
             assert tasks.memory_bytes.max() <= 20e3 * (1 + 1e-6)
@@ -157,13 +158,13 @@ class SplitterContract:
             ("allowed_mem", 4e9, ("Fragment 1", "9e+09 bytes", "allowed_mem = 4e+09", "Raise")),
         ):
             wanted: dict[str, Any] = {name: limit}
-            seen, _ = prepared(splitter, dataset, costs)
+            seen, _ = splitter.prepare(dataset, costs)
             if seen is dataset:
                 with pytest.raises(InfeasiblePlan) as caught:
-                    _split(splitter, dataset, costs, Limits(**wanted, mergeable=True))
+                    _split(splitter, dataset, costs, Limits(**wanted, divisible=True))
                 assert all(word in str(caught.value) for word in words), caught.value
             else:
-                _, tasks = _split(splitter, dataset, costs, Limits(**wanted, mergeable=True))
+                _, tasks = _split(splitter, dataset, costs, Limits(**wanted, divisible=True))
                 assert tasks.seconds.max() <= 30.0 if name == "target_task_seconds" else tasks.memory_bytes.max() <= 4e9
 
     @pytest.mark.parametrize("name", ["target_task_seconds", "allowed_mem", "max_tasks", "min_tasks_per_slot"])
@@ -176,5 +177,5 @@ class SplitterContract:
     def test_preparing_twice_is_preparing_once(self, splitter: Splitter) -> None:
         """A resumed run prepares what may have been prepared."""
         dataset, costs = next(_instances("rows"))
-        once = prepared(splitter, dataset, costs)
-        assert prepared(splitter, *once) == once
+        once = splitter.prepare(dataset, costs)
+        assert splitter.prepare(*once) == once

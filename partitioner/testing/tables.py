@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.model import Dataset, Fragment, Fragments
+from partitioner.model.source import Source
 
 
 @dataclass(frozen=True, eq=False)
-class TableSource:
+class TableSource(Source):
     """Reads ranges of rows of ``table``; ``fragment_rows`` in each but the last."""
 
     table: pa.Table

@@ -1,6 +1,6 @@
 import pytest
 
-from partitioner import registry
+from partitioner import choices, registry
 from partitioner.splits.base import Splitter
 from partitioner.testing.splits import SplitterContract
 
@@ -12,4 +12,4 @@ OPTIONS = {"grouped": {"key": "key"}, "stratified": {"label": "label"}}
 class TestEverySplitter(SplitterContract):
     @pytest.fixture
     def splitter(self, registered: str) -> Splitter:
-        return registry.build("splits", registered, OPTIONS.get(registered, {}))
+        return choices.choose("splits", {"split": registered, **OPTIONS.get(registered, {})})

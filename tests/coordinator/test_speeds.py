@@ -58,12 +58,13 @@ def double(rows: pd.DataFrame) -> pd.DataFrame:
 def test_pieces_are_timed_with_the_program_of_the_run_directory(tmp_path):
     from partitioner import stages
     from partitioner.config import make
+    from partitioner.resolved import resolve
 
     config = make({"dataset": pd.DataFrame({"x": np.arange(64)}), "program": double, "checkpoint": str(tmp_path)})
     run = RunDirectory(str(tmp_path / "run"))
-    dataset = stages.describe(config, run)
-    stages.write_job(run, stages.make_job(config, dataset, run))
-    answers = SerialEngine().call(time_pieces, run.url, run.key, dataset.fragments.take([0, 5, 9]))
+    described = stages.describe(resolve(config), run)
+    stages.write_job(run, described.job)
+    answers = SerialEngine().call(time_pieces, run.url, run.key, described.dataset.fragments.take([0, 5, 9]))
     assert [t.process != "" and t.seconds > 0 for t in answers["serial"]] == [True] * 3
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from partitioner import registry
+from partitioner import choices, registry
 from partitioner.engines.base import Engine
 from partitioner.testing.engines import EngineContract, RealEngineContract
 from partitioner.testing.flaky import FlakyEngine, Hostility
@@ -18,7 +18,7 @@ def engine(registered: str, request: pytest.FixtureRequest) -> Iterator[Engine]:
     if registered == "dask":
         yield request.getfixturevalue("dask_engine")
         return
-    made = registry.build("engines", registered, {})
+    made = choices.choose("engines", registered)
     yield made
     made.close()
 

@@ -106,21 +106,21 @@ def test_a_hot_group_stays_whole_and_is_reported_where_the_reducer_cannot_merge(
 
 def test_a_hot_group_is_split_where_the_reducer_merges():
     splitter, dataset, cost = keyed(list("aaaabacaadaa"))
-    tasks = splitter.split(dataset, cost, Limits(min_tasks_per_slot=3, mergeable=True))
+    tasks = splitter.split(dataset, cost, Limits(min_tasks_per_slot=3, divisible=True))
     assert tasks.seconds.tolist() == pytest.approx([4.0, 4.0, 4.0])
     assert sorted(n for t in read(dataset, tasks) for n in t["row"].to_pylist()) == list(range(12))
-    assert splitter.hot_groups(dataset, cost, Limits(min_tasks_per_slot=3, mergeable=True))[0].split
+    assert splitter.hot_groups(dataset, cost, Limits(min_tasks_per_slot=3, divisible=True))[0].split
 
 
 def test_splitting_can_be_forbidden_for_a_mergeable_reducer():
     splitter, dataset, cost = keyed(list("aaaabacaadaa"), split_hot=False)
-    assert splitter.split(dataset, cost, Limits(min_tasks_per_slot=3, mergeable=True)).seconds.max() == 9.0
+    assert splitter.split(dataset, cost, Limits(min_tasks_per_slot=3, divisible=True)).seconds.max() == 9.0
 
 
 def test_a_scattered_hot_group_is_split_into_even_parts():
     splitter = Grouped(["a", "b", "a", "c", "a", "a"])
     dataset, cost = dataset_of(np.full(6, 10), "rows"), costs(4, 2, 4, 2, 4, 4)
-    tasks = splitter.split(dataset, cost, Limits(min_tasks_per_slot=4, mergeable=True))
+    tasks = splitter.split(dataset, cost, Limits(min_tasks_per_slot=4, divisible=True))
     assert tasks.seconds.tolist() == pytest.approx([5.0] * 4, abs=1.01)
 
 
@@ -132,7 +132,7 @@ def test_a_hot_group_above_the_memory_is_refused_by_name():
 
 def test_a_hot_group_above_the_memory_is_split_where_the_reducer_merges():
     splitter, dataset, cost = keyed(list("aaaabaaa"))
-    tasks = splitter.split(dataset, cost, Limits(allowed_mem=50, mergeable=True))
+    tasks = splitter.split(dataset, cost, Limits(allowed_mem=50, divisible=True))
     assert tasks.memory_bytes.max() <= 50
 
 
@@ -161,7 +161,7 @@ def test_splitting_by_a_column_without_preparing_is_refused():
 @given(keys=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=60), merge=st.booleans(), count=st.integers(1, 6))
 def test_groups_are_whole_unless_split_and_rows_come_once(keys, merge, count):
     splitter, dataset, cost = keyed(keys, fragment_rows=7)
-    limits = Limits(min_tasks_per_slot=count, mergeable=merge)
+    limits = Limits(min_tasks_per_slot=count, divisible=merge)
     tasks = splitter.split(dataset, cost, limits)
     tables = read(dataset, tasks)
     assert sorted(n for t in tables for n in t["row"].to_pylist()) == list(range(len(keys)))

@@ -1,0 +1,88 @@
+"""A configuration resolved once into the objects of the run: every wrong choice is found here, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from partitioner import choices, registry
+from partitioner import program as programs
+from partitioner.attempt.batching import Batcher
+from partitioner.config import RunConfig
+from partitioner.costs.base import CostModel
+from partitioner.costs.resolve import resolve as resolve_cost
+from partitioner.engines.resolve import EngineChoice
+from partitioner.engines.resolve import resolve as resolve_engine
+from partitioner.errors import ConfigError
+from partitioner.model import Limits, Source, Workers
+from partitioner.placement.base import Algorithm
+from partitioner.reducers.base import Reducer
+from partitioner.splits.base import Splitter
+
+USABLE_MEMORY = 0.8
+"""Of a worker's memory: Dask pauses a worker above this share and ends it at 0.95."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resolved:
+    """What a run is made of; ``program`` is None where only a plan was asked for, ``batching`` settings of ``Batcher``."""
+
+    config: RunConfig
+    source: Source
+    model: CostModel
+    splitter: Splitter
+    algorithm: Algorithm
+    reducer: Reducer
+    engine: EngineChoice
+    program: Callable[..., Any] | None
+    batching: Mapping[str, Any]
+
+    def limits(self, workers: Workers) -> Limits:
+        """What the splitter keeps sub-tasks within, for these workers."""
+        config = self.config
+        return Limits(
+            target_task_seconds=config.target_task_seconds,
+            allowed_mem=config.allowed_mem or self._memory_of_a_slot(workers),
+            max_tasks=config.max_tasks,
+            min_tasks_per_slot=config.min_tasks_per_slot,
+            slots=max(1, int(np.floor(workers.cpus / config.task_cpus).sum())),
+            divisible=self.reducer.divisible,
+        )
+
+    def _memory_of_a_slot(self, workers: Workers) -> float | None:
+        """The memory that one sub-task has on any worker, all slots in use; None where a worker's is not known."""
+        at_once = np.maximum(1.0, np.floor(workers.cpus / self.config.task_cpus))
+        least = float((workers.memory_bytes / at_once).min()) * USABLE_MEMORY if len(workers) else np.inf
+        return least if np.isfinite(least) else None
+
+
+def resolve(config: RunConfig) -> Resolved:
+    """The objects that a configuration means. Raises ConfigError, UnknownName, ProgramError or DataError; nothing starts."""
+    return Resolved(
+        config=config,
+        source=registry.import_ours("connectors.resolve").resolve(config.dataset),
+        model=resolve_cost(config.cost),
+        splitter=choices.choose("splits", config.split),
+        algorithm=choices.choose("placements", config.placement),
+        reducer=choices.choose("reducers", config.reducer),
+        engine=resolve_engine(config.engine),
+        program=None if config.program is None else programs.resolve(config.program),
+        batching=batching_of(config),
+    )
+
+
+def batching_of(config: RunConfig) -> Mapping[str, Any]:
+    """The settings of batches within a sub-task. Raises ConfigError for settings that do not go together."""
+    names = ("batch_size", "max_batch_weight", "weight", "sort_by_weight", "padded")
+    settings = {n: value for n, value in ((n, vars(config)[n]) for n in names) if value}
+    unread = [c for c in Batcher(**settings).columns if config.columns is not None and c not in config.columns]
+    if unread:
+        raise ConfigError(f"weight reads column {unread[0]!r}, which is not among columns; add it there.")
+    if config.sort_by_weight and config.allow_row_change:
+        raise ConfigError(
+            "sort_by_weight restores the order of one output row per input row; leave out allow_row_change."
+        )
+    return settings
