@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from partitioner.errors import DamagedOutput
+from partitioner.model import CommitRecord
 from partitioner.model.source import Sink
-from partitioner.storage import Directory
+from partitioner.storage import Directory, Entry
 
 _FACTS = b"batch-partitioner"
+_TAIL_BYTES = 64 * 1024  # holds the footer of nearly every file, so that one request is enough
+CHECKS_AT_ONCE = 16  # footers read at a time: a request to an object store takes milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +62,21 @@ class _Hashing:
 class ParquetSink(Sink):
     """Files ``part-<sub-task>.parquet`` below ``url``, whose footers say what they hold.
 
-    The facts in the footer (rows in and out, segments, digest of the rows) depend on the input and the program only,
-    so that the same job gives the same bytes on every engine. They rebuild a commit record that a dying driver or
-    worker left unwritten.
+    The facts in the footer (sub-task, rows in and out, segments, digest of the rows) depend on the input and the program
+    only, so that the same job gives the same bytes on every engine. They rebuild a commit record that a dying driver or
+    worker left unwritten. Pages carry checksums. ``fsync``: a committed file is on the medium before its attempt ends.
     """
 
     name = "parquet"
 
-    def __init__(self, url: str, compression: str = "zstd") -> None:
+    def __init__(self, url: str, compression: str = "zstd", fsync: bool = False) -> None:
         self.url = Directory(url).url
         self.compression = compression
+        self.fsync = fsync
+
+    @property
+    def _files(self) -> Directory:
+        return Directory(self.url, self.fsync)
 
     def path(self, key: str) -> str:
         """Name of the file of sub-task ``key``."""
@@ -78,23 +88,23 @@ class ParquetSink(Sink):
         hashing = _Hashing()
         first = next(batches, None)
         schema = first.schema if first is not None else pa.schema([])
-        with pq.ParquetWriter(out, schema, compression=self.compression) as writer:
+        with pq.ParquetWriter(out, schema, compression=self.compression, write_page_checksum=True) as writer:
             with pa.ipc.new_stream(hashing, schema) as digest:
                 while first is not None:
                     batch = first if first.schema.equals(schema) else first.cast(schema)
                     writer.write_batch(batch)
                     digest.write_batch(batch)
                     first = next(batches, None)
-            known = {**facts(), "digest": hashing.digest.hexdigest()}
+            known = {**facts(), "key": key, "digest": hashing.digest.hexdigest()}
             writer.add_key_value_metadata({_FACTS.decode(): json.dumps(known, sort_keys=True)})
         return Staged(self.path(key), out.getvalue(), known)
 
     def commit(self, staged: Staged) -> dict[str, Any]:
         """Create the file if no attempt has; otherwise the facts of the one that is there."""
-        directory = Directory(self.url)
-        if directory.put_new(staged.name, staged.data.to_pybytes()):
-            return staged.facts
-        winner = self._facts(directory.get(staged.name))
+        tag = self._files.create(staged.name, staged.data.to_pybytes())
+        if tag is not None:
+            return {**staged.facts, "path": staged.name, "size": staged.data.size, "tag": tag}
+        winner = self._facts(staged.name)
         if winner is None:
             raise FileExistsError(f"{self.url}/{staged.name} was not written by this library; choose another output.")
         return winner
@@ -103,24 +113,86 @@ class ParquetSink(Sink):
         """Nothing to do: what is staged lives in memory only."""
 
     def committed(self, key: str) -> dict[str, Any] | None:
-        """The facts in the footer of the file of ``key``, or None where there is no file."""
+        """The facts in the footer of the file of ``key``, or None where there is no file of ours."""
         try:
-            return self._facts(Directory(self.url).get(self.path(key)))
+            return self._facts(self.path(key))
         except FileNotFoundError:
             return None
 
     def keys(self) -> set[str]:
         """The sub-tasks whose files are there."""
-        return {n[5:-8] for n in Directory(self.url).names() if n.startswith("part-") and n.endswith(".parquet")}
+        names = (entry.name for entry in self._files.entries())
+        return {n[5:-8] for n in names if n.startswith("part-") and n.endswith(".parquet") and "/" not in n}
 
-    @staticmethod
-    def _facts(data: bytes) -> dict[str, Any] | None:
-        metadata = pq.read_metadata(pa.BufferReader(data)).metadata or {}
-        return dict(json.loads(metadata[_FACTS])) if _FACTS in metadata else None
+    def _facts(self, name: str) -> dict[str, Any] | None:
+        """What a file says of itself, from its end alone; None for a file of another's."""
+        data, entry = self._files.get_tail(name, _TAIL_BYTES)
+        needed = int.from_bytes(data[-8:-4], "little") + 8
+        if needed > len(data):
+            data, entry = self._files.get_tail(name, needed)
+        try:
+            metadata = pq.read_metadata(pa.BufferReader(data)).metadata or {}
+            facts = json.loads(metadata[_FACTS]) if _FACTS in metadata else None
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise DamagedOutput(
+                f"{self.url}/{name} is torn: {_line(error)}. Resume the run to make it again."
+            ) from error
+        return None if facts is None else {**facts, "path": name, "size": entry.size, "tag": entry.tag}
+
+    def check(self, records: Iterable[CommitRecord], full: bool = False) -> dict[str, str]:
+        """Sub-task to what is wrong with its file, from one listing.
+
+        A file whose size and tag are those of its commit is taken as it was written; of any other the footer is read.
+        With ``full`` every page of every file is read and its checksum verified.
+        """
+        there = {entry.name: entry for entry in self._files.entries()}
+        wanted = [r for r in records if full or not _untouched(r, there.get(r.path))]
+        with ThreadPoolExecutor(CHECKS_AT_ONCE) as pool:
+            found = pool.map(lambda r: self._problem(r, there.get(r.path), full), wanted)
+        return {r.task_key: problem for r, problem in zip(wanted, found, strict=True) if problem}
+
+    def _problem(self, record: CommitRecord, entry: Entry | None, full: bool) -> str:
+        if entry is None:
+            return f"{record.path} is missing"
+        resized = record.size and entry.size != record.size
+        try:
+            facts = self._facts(record.path) or {}
+        except DamagedOutput as error:
+            return f"{record.path} has {entry.size} bytes of the {record.size} committed" if resized else str(error)
+        if facts.get("key") != record.task_key:
+            return f"{record.path} holds {facts.get('key') or 'what this library did not write'}, not {record.task_key}"
+        if facts["digest"] != record.digest:
+            return f"{record.path} holds rows of digest {facts['digest'][:12]}, not {record.digest[:12]} as committed"
+        if resized:
+            return f"{record.path} has {entry.size} bytes of the {record.size} committed"
+        return self._damage(record.path) if full else ""
+
+    def _damage(self, name: str) -> str:
+        """What reading the whole file brings up, or nothing."""
+        try:
+            source = pa.BufferReader(self._files.get(name))
+            file = pq.ParquetFile(source, page_checksum_verification=True, pre_buffer=False)
+            for group in range(file.num_row_groups):
+                file.read_row_group(group, use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            return f"{name} is damaged: {_line(error)}"
+        return ""
+
+    def discard(self, key: str) -> None:
+        """Remove the file of ``key``."""
+        self._files.delete(self.path(key))
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """``_manifest.json`` (files in input order with rows and digests), then ``_SUCCESS``."""
-        directory = Directory(self.url)
-        directory.sweep()
-        directory.put("_manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode())
-        directory.put("_SUCCESS", b"")
+        self._files.sweep()
+        kept = {name: value for name, value in manifest.items() if name != "run_id"}  # equal runs, equal bytes
+        self._files.put("_manifest.json", json.dumps(kept, indent=1, sort_keys=True).encode())
+        self._files.put("_SUCCESS", b"")
+
+
+def _untouched(record: CommitRecord, entry: Entry | None) -> bool:
+    return entry is not None and bool(record.tag) and (entry.size, entry.tag) == (record.size, record.tag)
+
+
+def _line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")

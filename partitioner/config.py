@@ -70,6 +70,13 @@ class RunConfig(BaseModel):
     on_error: Literal["raise", "quarantine"] = Field("raise", description="What becomes of rows that keep failing.")
     max_retries: int = Field(2, ge=0, description="Further tries after the program raised.")
     allow_row_change: bool = Field(False, description="The program may return fewer or more rows than it got.")
+    verify: Literal["footer", "full"] = Field(
+        "footer",
+        description="Check of committed files before the end and at resume: size and footer, or every page of every file.",
+    )
+    fsync: bool = Field(
+        True, description="On a local disk, committed files are on the medium before their attempt ends."
+    )
     seed: int = Field(0, description="Seed of everything random, together with the sub-task's id.")
     report: bool = Field(True, description="Write report.html at the end.")
     progress: bool = Field(True, description="Show the live progress line.")

@@ -13,7 +13,9 @@
     ├── InfeasiblePlan               3   no placement can meet the demands
     ├── RunFailed                    4   a sub-task failed for good, or rows do not add up
     │   ├── PreflightFailed          4   a worker cannot do its part, found before the first sub-task
-    │   └── EngineLost               4   the cluster went away or cannot be reached; resumable
+    │   ├── EngineLost               4   the cluster went away or cannot be reached; resumable
+    │   ├── StorageFailed            4   a disk or store does not take a write; resumable
+    │   └── DamagedOutput            4   a committed file is torn or another's; a resume discards it and runs it again
     └── Interrupted                130   Ctrl-C; resumable
 
 A message says what was received, what the limit is and what to do next.
@@ -92,6 +94,14 @@ class PreflightFailed(RunFailed):
 
 class EngineLost(RunFailed):
     """The cluster cannot be reached or went away; the run can be resumed."""
+
+
+class StorageFailed(RunFailed):
+    """A disk or an object store does not take a write; the run can be resumed once it does."""
+
+
+class DamagedOutput(RunFailed):
+    """A committed file is torn, missing or another's; a resume discards it and runs its sub-task again."""
 
 
 class Interrupted(PartitionerError):

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from partitioner import config as configuration
-from partitioner import results, stages
+from partitioner import integrity, results, stages
 from partitioner import resume as resuming
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
@@ -25,6 +25,7 @@ from partitioner.report.report import reported_if_stopped
 from partitioner.resolved import Resolved, resolve
 from partitioner.run import Run
 from partitioner.run_directory import RunDirectory, new_run_id
+from partitioner.storage import Directory
 
 
 def plan(dataset: Any, program: Any = None, *, workers: Any = None, **options: Any) -> Plan:
@@ -93,7 +94,9 @@ def _run_rest(parts: Resolved, directory: RunDirectory) -> Run:
     dataset, _ = parts.splitter.prepare(stages.describe(parts, directory).dataset)
     job = stages.make_job(parts, dataset, directory)
     resuming.check_unchanged(config, directory, job)
-    committed = resuming.reconcile(directory, job)
+    if config.output is not None:
+        stages.claim_output(Directory(config.output), directory)
+    committed = integrity.reconcile(directory, job, config.verify == "full")
     stages.write_job(directory, job)
     with parts.engine.opened() as engine:
         tasks = resuming.without_done(directory.read_tasks(), committed)
@@ -132,7 +135,13 @@ def _execute(
     with reported_if_stopped(directory, html=config.report):
         try:
             with Progress(planned, enabled=config.progress) as progress:
-                records, attempted = execute(config, engine, planned, directory, committed, seconds_known, [progress])
+                records, attempted = integrity.verified(
+                    directory,
+                    job,
+                    committed,
+                    lambda known: execute(config, engine, planned, directory, known, seconds_known, [progress]),
+                    full=config.verify == "full",
+                )
             counts = results.check_rows(planned.tasks, records)
             result = results.reduce(config, directory, job, records, counts)
         except (Interrupted, KeyboardInterrupt) as error:

@@ -18,9 +18,14 @@ quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were set asid
 
 
 def rows_of(directory: RunDirectory) -> pa.Table:
-    """All quarantined rows of a run with the column ``_error``; ConfigError where it is no run."""
+    """All quarantined rows of the committed sub-tasks of a run, in their order, with the column ``_error``.
+
+    Raises ConfigError where it is no run.
+    """
     directory.description()
-    tables = [read_parquet(directory.files.get(n)) for n in directory.files.names("quarantine")]
+    commits = directory.commits()
+    records = [commits[key] for key in sorted(commits)]
+    tables = [read_parquet(directory.files.get(n)) for n in directory.quarantine_files(records)]
     return (
         pa.concat_tables(tables, promote_options="permissive")
         if tables

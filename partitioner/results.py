@@ -57,11 +57,11 @@ def reduce(
     """Stage 6. The result, with the manifest and ``_SUCCESS`` written last."""
     if job.reducer.rows:
         output = Output(job.sink.url, records)
-        job.sink.finish(manifest(records, counts))
+        job.sink.finish({**manifest(records, counts), "run_id": directory.run_id})
         _say_what_was_filled(directory)
         return output
     result = job.reducer.extract_output(_merged(job, records))
-    job.sink.finish(manifest(records, counts))
+    job.sink.finish({**manifest(records, counts), "run_id": directory.run_id})
     if config.output is not None:
         Directory(config.output).put("result.pkl", cloudpickle.dumps(result))
         Directory(config.output).put("_SUCCESS", b"")

@@ -11,12 +11,9 @@ import numpy as np
 from partitioner import config as configuration
 from partitioner import program as programs
 from partitioner.attempt.job import Job
-from partitioner.attempt.run import record_of
-from partitioner.attempt.tally import Tally
 from partitioner.config import RunConfig
 from partitioner.errors import ConfigError, ResumeRefused
-from partitioner.measure import Measurement
-from partitioner.model import Attempt, CommitRecord, SubTasks
+from partitioner.model import SubTasks
 from partitioner.run_directory import RunDirectory
 from partitioner.stages import fingerprints
 from partitioner.storage import Directory
@@ -75,18 +72,6 @@ def _differences(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -
         for key in keys
         if before.get(key) != now.get(key)
     ]
-
-
-def reconcile(directory: RunDirectory, job: Job) -> dict[str, CommitRecord]:
-    """Records of all committed sub-tasks; one whose record was not written any more is rebuilt from its output file."""
-    records = directory.commits()
-    for key in sorted(job.sink.keys() - records.keys()):
-        facts = job.sink.committed(key)
-        if facts is not None:
-            attempt = Attempt(key, -1, 0, "unknown", directory.url)
-            records[key] = record_of(attempt, facts, Tally(), Measurement(), 0.0, 0.0)
-            directory.commit(records[key])
-    return records
 
 
 def without_done(tasks: SubTasks, committed: Mapping[str, Any]) -> SubTasks:

@@ -9,7 +9,8 @@
   schema/<n>.json          the columns that all sub-tasks return, agreed and widened (attempt.agreement)
   partials/                accumulators of reducers other than concat, one file per sub-task
   output/                  rows, where the user named no other place
-  quarantine/              rows the program failed on, with the error
+  quarantine/              rows the program failed on, with the error: <attempt>-<digest>.parquet;
+                           those files count that a commit record lists
   attempts/<attempt>.log   what each attempt printed
   ledger/<n>.jsonl         every event and action, in batches
   report.json, report.html
@@ -21,8 +22,10 @@ import io
 import json
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -33,6 +36,8 @@ from partitioner.frames import to_numpy
 from partitioner.model import CommitRecord, Fragments, SubTasks
 from partitioner.sealing import key_of_run, seal, unseal
 from partitioner.storage import Directory, read_parquet
+
+READS_AT_ONCE = 16
 
 
 def new_run_id() -> str:
@@ -128,21 +133,55 @@ class RunDirectory:
         )
 
     def commit(self, record: CommitRecord) -> None:
-        """Lay the commit record beside the output; the first one stays."""
-        self.files.put_new(f"commits/{record.task_key}.json", json.dumps(record.to_json()).encode())
+        """Lay the commit record beside the output; the first one stays, unless it is torn."""
+        name, data = f"commits/{record.task_key}.json", json.dumps(record.to_json()).encode()
+        if not self.files.put_new(name, data) and self.committed(record.task_key) is None:
+            self.files.put(name, data)
 
     def committed(self, task_key: str) -> CommitRecord | None:
-        """The commit record of one sub-task, or None where there is none."""
+        """The commit record of one sub-task, or None where there is none, or a torn one."""
         try:
-            return CommitRecord.from_json(json.loads(self.files.get(f"commits/{task_key}.json")))
+            return _record(self.files.get(f"commits/{task_key}.json"))
         except FileNotFoundError:
             return None
 
     def commits(self) -> dict[str, CommitRecord]:
-        """Task key to record, of every committed sub-task."""
+        """Task key to record, of every committed sub-task. Torn records are left out, see ``torn_commits``."""
+        return {record.task_key: record for _, record in self._all_commits() if record is not None}
+
+    def torn_commits(self) -> list[str]:
+        """Names of the commit records that cannot be read."""
+        return [name for name, record in self._all_commits() if record is None]
+
+    def _all_commits(self) -> list[tuple[str, CommitRecord | None]]:
+        """Every record file, many at a time: an object store takes milliseconds for each."""
         names = [n for n in self.files.names("commits") if n.endswith(".json")]
-        records = (CommitRecord.from_json(json.loads(self.files.get(n))) for n in names)
-        return {r.task_key: r for r in records}
+        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+            return [(n, _record(data)) for n, data in zip(names, pool.map(self.files.get, names), strict=True)]
+
+    def quarantine_files(self, records: Iterable[CommitRecord]) -> list[str]:
+        """Names of the files with the quarantined rows of committed sub-tasks, in their order; other files do not count."""
+        return [r.quarantine or f"quarantine/{r.task_key}.parquet" for r in records if r.quarantined]
+
+    def uncommit(self, task_key: str) -> None:
+        """Forget the record of a sub-task whose output is gone."""
+        self.files.delete(f"commits/{task_key}.json")
+
+    def with_quarantine(self, record: CommitRecord) -> CommitRecord:
+        """The record with the file of the rows that its output's footer lists as quarantined, whichever attempt wrote it."""
+        if not record.quarantine_digest or record.quarantine:
+            return record
+        ending = f"-{record.quarantine_digest[:16]}.parquet"
+        names = (e.name for e in self.files.entries("quarantine"))
+        found = sorted(n for n in names if n.startswith(f"quarantine/{record.task_key}-a") and n.endswith(ending))
+        return replace(record, quarantine=found[0] if found else "")
+
+
+def _record(data: bytes) -> CommitRecord | None:
+    try:
+        return CommitRecord.from_json(json.loads(data))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _task_columns(tasks: SubTasks) -> pa.Table:

@@ -172,7 +172,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory) -> Job:
         program=parts.program,
         arguments=config.arguments,
         source=dataset.source,
-        sink=registry.import_ours("connectors.parquet_sink").ParquetSink(place_of_rows),
+        sink=registry.import_ours("connectors.parquet_sink").ParquetSink(place_of_rows, fsync=config.fsync),
         reducer=parts.reducer,
         columns=None if config.columns is None else tuple(config.columns),
         batch_format=config.batch_format,
@@ -180,15 +180,19 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory) -> Job:
         seed=config.seed,
         on_error=config.on_error,
         allow_row_change=config.allow_row_change,
+        fsync=config.fsync,
     )
     programs.dumps(job, job.program)
     return job
 
 
 def claim(config: RunConfig, directory: RunDirectory, job: Job, planned: Plan) -> None:
-    """Take the output and the run directory, and write down all that a resume needs. Raises OutputExists."""
+    """Write down all that a resume needs, ``run.json`` last, and then take the output. Raises OutputExists.
+
+    A driver that dies in between leaves a run that can be resumed, which takes the output then.
+    """
     if config.output is not None:
-        claim_output(Directory(config.output), directory.run_id)
+        check_free(Directory(config.output), directory)
     directory.write_tasks(planned.tasks)
     directory.create(
         {
@@ -198,6 +202,12 @@ def claim(config: RunConfig, directory: RunDirectory, job: Job, planned: Plan) -
             "versions": versions(),
         }
     )
+    if config.output is not None:
+        try:
+            claim_output(Directory(config.output), directory)
+        except OutputExists:
+            directory.files.remove()
+            raise
 
 
 def write_job(directory: RunDirectory, job: Job) -> None:
@@ -205,15 +215,51 @@ def write_job(directory: RunDirectory, job: Job) -> None:
     directory.write_job(programs.dumps(job, job.program))
 
 
-def claim_output(output: Directory, run_id: str) -> None:
-    """The output directory belongs to the run that creates ``_run.json`` in it, and must be empty before."""
-    present = output.names()
-    if present or not output.put_new("_run.json", f'{{"run_id": "{run_id}"}}'.encode()):
-        raise OutputExists(
-            f"output {output.url} is not empty (it holds {present[0] if present else '_run.json'}"
-            f"{f' and {len(present) - 1} more' if len(present) > 1 else ''}); "
-            "name a new directory, remove it, or resume the run it belongs to."
+def check_free(output: Directory, directory: RunDirectory) -> None:
+    """Raises OutputExists where an output holds anything but the claim of this run."""
+    names = [entry.name for entry in output.entries()]
+    if names and holder_of(output) != directory.url:
+        raise OutputExists(occupied(output, names))
+
+
+def claim_output(output: Directory, directory: RunDirectory) -> None:
+    """The output directory belongs to the run that creates ``_run.json`` in it. Claiming again what is one's own is fine."""
+    claim = json.dumps({"run_id": directory.run_id, "run": directory.url})
+    if not output.put_new(CLAIM, claim.encode()) and holder_of(output) != directory.url:
+        raise OutputExists(occupied(output, [CLAIM]))
+
+
+CLAIM = "_run.json"
+"""The object in an output directory that names the run it belongs to."""
+
+
+def holder_of(output: Directory) -> str:
+    """The run directory that an output belongs to; empty where none is named."""
+    try:
+        return str(json.loads(output.get(CLAIM)).get("run", ""))
+    except (FileNotFoundError, ValueError, AttributeError):
+        return ""
+
+
+def occupied(output: Directory, names: Sequence[str]) -> str:
+    """Why an output cannot be taken, with the run it belongs to and the commands that go on."""
+    holder = holder_of(output)
+    if not holder:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        return (
+            f"output {output.url} is not empty (it holds {min(names)}{more}) and names no run; "
+            "name a new directory, or remove it."
         )
+    if not RunDirectory(holder).files.exists("run.json"):
+        return (
+            f"output {output.url} is not empty: it belongs to run {holder}, which is gone; "
+            f"name a new directory, or remove it: rm -r {output.url}"
+        )
+    state = "finished" if output.exists("_SUCCESS") else "unfinished"
+    return (
+        f"output {output.url} is not empty: it belongs to the {state} run {RunDirectory(holder).run_id}. "
+        f"Go on with it: partitioner resume {holder} -- or name a new directory, or remove it."
+    )
 
 
 def fingerprints(config: RunConfig, job: Job) -> dict[str, Any]:

@@ -6,15 +6,18 @@ Everything the library keeps goes through ``Directory``: a local path, ``file://
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, StorageFailed
 
 _STAGED = re.compile(r"#\d+$")
 
@@ -51,11 +54,53 @@ def read_parquet(data: bytes, columns: list[str] | None = None) -> pa.Table:
     return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(columns, use_threads=False)
 
 
-class Directory:
-    """Small objects under one URL; names are relative, with ``/`` between parts."""
+class Entry(NamedTuple):
+    """One object as a listing tells it: name, size in bytes, a tag that changes with every write, Unix time of the store."""
 
-    def __init__(self, url: str | Path) -> None:
+    name: str
+    size: int
+    tag: str
+    modified: float
+
+    @classmethod
+    def of(cls, meta: Any) -> Entry:
+        """From obstore's metadata."""
+        return cls(meta["path"], meta["size"], meta["e_tag"] or "", meta["last_modified"].timestamp())
+
+
+@contextmanager
+def _writing(url: str, name: str) -> Iterator[None]:
+    """A store that does not take a write is our error, which says where."""
+    from obstore.exceptions import AlreadyExistsError, BaseError
+
+    try:
+        yield
+    except AlreadyExistsError:
+        raise
+    except (BaseError, OSError) as error:
+        reason = _cause(error)
+        raise StorageFailed(
+            f"cannot write {name} below {url}: {reason}. Free space or restore access there, then resume the run."
+        ) from error
+
+
+def _cause(error: Exception) -> str:
+    """One line; obstore gives the system's own message last, within its debug output."""
+    text = str(error)
+    inner = re.findall(r'message: "([^"]+)"', text)
+    return inner[-1] if inner else text.partition("\n")[0]
+
+
+class Directory:
+    """Small objects under one URL; names are relative, with ``/`` between parts.
+
+    ``fsync``: on a local disk, what is written is on the medium, with its folder's entry, before the write returns.
+    Object stores promise that by themselves.
+    """
+
+    def __init__(self, url: str | Path, fsync: bool = False) -> None:
         self.url = absolute_url(url)
+        self.fsync = fsync
 
     def __repr__(self) -> str:
         return f"Directory({self.url!r})"
@@ -67,7 +112,7 @@ class Directory:
 
     def child(self, name: str) -> Directory:
         """The directory below."""
-        return Directory(f"{self.url}/{name}")
+        return Directory(f"{self.url}/{name}", self.fsync)
 
     def _to_read(self) -> Any:
         """The store; FileNotFoundError where there is no such local directory, which looking must not create."""
@@ -85,21 +130,41 @@ class Directory:
         """Create an object that must not exist yet, whole or not at all; False where it was there already.
 
         Atomic among any number of writers on a local disk, S3, GCS and Azure (a conditional create, no rename).
+        Raises StorageFailed where the store does not take it.
         """
+        return self.create(name, data) is not None
+
+    def create(self, name: str, data: bytes) -> str | None:
+        """As ``put_new``; the tag of the new object, or None where it was there already."""
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
         try:
-            obstore.put(_open(self.url), name, data, mode="create", use_multipart=False)
+            with _writing(self.url, name):
+                result = obstore.put(_open(self.url), name, data, mode="create", use_multipart=False)
+                self._to_medium(name)
         except AlreadyExistsError:
-            return False
-        return True
+            return None
+        return result["e_tag"] or ""
 
     def put(self, name: str, data: bytes) -> None:
-        """Write an object, replacing what was there."""
+        """Write an object, replacing what was there. Raises StorageFailed where the store does not take it."""
         import obstore
 
-        obstore.put(_open(self.url), name, data)
+        with _writing(self.url, name):
+            obstore.put(_open(self.url), name, data)
+            self._to_medium(name)
+
+    def _to_medium(self, name: str) -> None:
+        if not self.fsync or self.local_path is None:
+            return
+        path = self.local_path / name
+        for part in (path, path.parent):
+            descriptor = os.open(part, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def get(self, name: str) -> bytes:
         """The bytes of an object. Raises FileNotFoundError."""
@@ -113,29 +178,47 @@ class Directory:
 
         return bytes(obstore.get_range(self._to_read(), name, start=start, end=end))
 
-    def exists(self, name: str) -> bool:
-        """Whether the object is there."""
+    def get_tail(self, name: str, size: int) -> tuple[bytes, Entry]:
+        """The last ``size`` bytes of an object, or all of a smaller one, and its entry. Raises FileNotFoundError."""
+        import obstore
+
+        found = obstore.get(self._to_read(), name, options={"range": {"suffix": size}})
+        return bytes(found.bytes()), Entry.of(found.meta)
+
+    def entry(self, name: str) -> Entry | None:
+        """What there is under the name, or None."""
         import obstore
 
         try:
-            obstore.head(self._to_read(), name)
+            return Entry.of(obstore.head(self._to_read(), name))
         except FileNotFoundError:
-            return False
-        return True
+            return None
 
-    def names(self, prefix: str | None = None) -> list[str]:
-        """Sorted names of all objects below ``prefix`` (a whole path part); empty where there is nothing."""
+    def exists(self, name: str) -> bool:
+        """Whether the object is there."""
+        return self.entry(name) is not None
+
+    def entries(self, prefix: str | None = None) -> Iterator[Entry]:
+        """All objects below ``prefix`` (a whole path part), in no order; nothing where there is nothing."""
         import obstore
 
         if self.local_path is not None and not self.local_path.exists():
-            return []
-        return sorted(meta["path"] for chunk in obstore.list(_open(self.url), prefix) for meta in chunk)
+            return
+        for chunk in obstore.list(_open(self.url), prefix, chunk_size=1000):
+            yield from map(Entry.of, chunk)
+
+    def names(self, prefix: str | None = None) -> list[str]:
+        """Sorted names of all objects below ``prefix`` (a whole path part); empty where there is nothing."""
+        return sorted(entry.name for entry in self.entries(prefix))
 
     def delete(self, name: str) -> None:
-        """Remove an object."""
+        """Remove an object; nothing happens where there is none."""
         import obstore
 
-        obstore.delete(_open(self.url), name)
+        try:
+            obstore.delete(_open(self.url), name)
+        except FileNotFoundError:
+            return
 
     def remove(self) -> None:
         """Remove everything below."""

@@ -21,7 +21,7 @@ LAYERS = [
     ("coordinator",),
     ("placement",),
     ("report",),
-    ("resolved", "stages", "results", "resume", "run", "pipeline", "simulation", "quarantine", "rebalancing"),
+    ("resolved", "stages", "results", "integrity", "resume", "run", "pipeline", "simulation", "quarantine", "rebalancing"),
     ("commands",),
     ("cli",),
 ]

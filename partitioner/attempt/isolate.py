@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from partitioner.attempt.formats import table_to_batch
 from partitioner.errors import ConfigError, DataError, ProgramError
 from partitioner.model import Attempt
-from partitioner.run_directory import RunDirectory
+from partitioner.storage import Directory
 
 NOT_ABOUT_ROWS = (ConfigError, DataError, ProgramError)
 """Errors that no row is to blame for, at any depth of the bisection."""
@@ -53,12 +54,33 @@ def _bisect(
     _bisect(program, batch.slice(half), offset + half, reasons)
 
 
-def store_quarantined(run: RunDirectory, attempt: Attempt, poison: list[tuple[pa.RecordBatch, list[str]]]) -> None:
-    """Keep poison rows with their errors in ``quarantine/<task>.parquet``."""
+def poison_table(poison: list[tuple[pa.RecordBatch, list[str]]]) -> pa.Table:
+    """The poison rows of one attempt with their errors in the column ``_error``."""
     tables = []
     for rows, reasons in poison:
         table = pa.Table.from_batches([rows])
         tables.append(table.append_column("_error", pa.array(reasons, pa.string())))
+    return pa.Table.from_batches([table_to_batch(pa.concat_tables(tables))])
+
+
+def rows_digest(quarantined: pa.Table) -> str:
+    """sha256 of quarantined rows without their errors, whose text may hold an address: the same for every like attempt."""
+    rows = quarantined.drop_columns(["_error"]).combine_chunks().replace_schema_metadata(None)
+    out = pa.BufferOutputStream()
+    with pa.ipc.new_stream(out, rows.schema) as writer:
+        writer.write_table(rows)
+    return hashlib.sha256(out.getvalue()).hexdigest()
+
+
+def quarantine_name(attempt_id: str, digest: str) -> str:
+    """Named by the attempt, so that none overwrites another's, and by its rows, so that a footer finds them again."""
+    return f"quarantine/{attempt_id}-{digest[:16]}.parquet"
+
+
+def store_quarantined(files: Directory, attempt: Attempt, quarantined: pa.Table, digest: str) -> str:
+    """Keep poison rows with their errors; the file's name. They count only once a commit record lists that name."""
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_batches([table_to_batch(pa.concat_tables(tables))]), buffer)
-    run.files.put(f"quarantine/{attempt.task_key}.parquet", buffer.getvalue())
+    pq.write_table(quarantined, buffer, write_page_checksum=True)
+    name = quarantine_name(attempt.attempt_id, digest)
+    files.put(name, buffer.getvalue())
+    return name

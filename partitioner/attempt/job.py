@@ -33,7 +33,7 @@ class Job:
 
     ``program`` is a function of one batch, or a class built with ``arguments`` once per process whose instances are.
     Where the reducer's result are the rows themselves, the program returns one row per input row unless
-    ``allow_row_change``. ``on_error`` is ``"raise"`` or ``"quarantine"``.
+    ``allow_row_change``. ``on_error`` is ``"raise"`` or ``"quarantine"``. ``fsync`` as in ``Directory``.
     """
 
     program: Callable[..., Any]
@@ -47,6 +47,7 @@ class Job:
     seed: int = 0
     on_error: str = "raise"
     allow_row_change: bool = False
+    fsync: bool = True
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from partitioner.errors import ConfigError, DataError, ProgramError
 from partitioner.measure import Measurement, measured
 from partitioner.model import Attempt, CommitRecord, Event, EventKind, Failure
 from partitioner.reducers import partials
+from partitioner.storage import Directory
 
 ACCUMULATOR = "accumulator"  # the column of partial results in the files of reducers other than concat
 
@@ -50,8 +51,6 @@ def describe_error(error: BaseException) -> Failure:
 
 
 def _keep(attempt: Attempt, text: str) -> None:
-    from partitioner.storage import Directory
-
     Directory(attempt.run_url).put(f"attempts/{attempt.attempt_id}.log", text.encode())
 
 
@@ -64,13 +63,12 @@ def _finished(attempt: Attempt, loaded: Loaded) -> Event:
     if facts is None:
         with guest(attempt, loaded.job.seed), measured() as measurement:
             tally, staged = _staged(attempt, loaded)
-            if tally.poison:
-                store_quarantined(loaded.run, attempt, tally.poison)
-            facts = sink.commit(staged)
+            facts = _committed(attempt, loaded, tally, staged)
     else:
         tally, measurement = Tally(), Measurement()
     load_seconds, loaded.load_seconds = loaded.load_seconds, 0.0
     record = record_of(attempt, facts, tally, measurement, load_seconds, started)
+    record = loaded.run.with_quarantine(record)
     loaded.run.commit(record)
     return Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=record)
 
@@ -85,6 +83,19 @@ def _staged(attempt: Attempt, loaded: Loaded) -> tuple[Tally, Any]:
             continue
 
 
+def _committed(attempt: Attempt, loaded: Loaded, tally: Tally, staged: Any) -> dict[str, Any]:
+    """Set poison rows aside, then commit: the facts of the output that counts."""
+    sink = loaded.job.sink
+    try:
+        if tally.quarantine is not None:
+            files = Directory(loaded.run.url, loaded.job.fsync)
+            tally.quarantine_path = store_quarantined(files, attempt, tally.quarantine, tally.quarantine_digest)
+        return sink.commit(staged)
+    except BaseException:
+        sink.abort(staged)
+        raise
+
+
 def record_of(
     attempt: Attempt, facts: dict[str, Any], tally: Tally, measurement: Measurement, load_seconds: float, started: float
 ) -> CommitRecord:
@@ -93,7 +104,7 @@ def record_of(
         task_key=attempt.task_key,
         attempt_id=attempt.attempt_id,
         worker_id=attempt.worker_id,
-        path=f"part-{attempt.task_key}.parquet",
+        path=facts["path"],
         rows_in=facts["rows_in"],
         rows_out=facts["rows_out"],
         rows_written=facts["rows_written"],
@@ -109,6 +120,10 @@ def record_of(
         finished=time.time(),
         digest=facts["digest"],
         measured=measurement.to_measured(),
+        size=facts["size"],
+        tag=facts["tag"],
+        quarantine=tally.quarantine_path if tally.quarantine_digest == facts["quarantine_digest"] else "",
+        quarantine_digest=facts["quarantine_digest"],
     )
 
 

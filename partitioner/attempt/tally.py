@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from partitioner.attempt.isolate import poison_table, rows_digest
+
 
 @dataclass(slots=True)
 class Tally:
@@ -20,14 +22,21 @@ class Tally:
     read_seconds: float = 0.0
     segments: list[tuple[int, int]] = field(default_factory=list)
     poison: list[tuple[pa.RecordBatch, list[str]]] = field(default_factory=list)
+    quarantine: pa.Table | None = None
+    quarantine_digest: str = ""
+    quarantine_path: str = ""
 
     def facts(self) -> dict[str, Any]:
         """What the output file says of itself: the same for every attempt at the sub-task."""
+        if self.poison:
+            self.quarantine = poison_table(self.poison)
+            self.quarantine_digest = rows_digest(self.quarantine)
         return {
             "rows_in": self.rows_in,
             "rows_out": self.rows_out,
             "rows_written": self.rows_written,
             "quarantined": self.quarantined,
+            "quarantine_digest": self.quarantine_digest,
             "bytes_read": self.bytes_read,
             "segments": self.segments,
         }

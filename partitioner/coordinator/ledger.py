@@ -50,10 +50,19 @@ class Ledger:
 
 
 def read(run: RunDirectory) -> Iterable[dict[str, Any]]:
-    """All lines of all sessions, in order."""
+    """All lines of all sessions, in order; a torn line is told as ``{"what": "torn", "segment": name, "time": 0.0}``."""
     for name in run.files.names("ledger"):
-        for line in run.files.get(name).decode().splitlines():
-            yield json.loads(line)
+        for line in run.files.get(name).decode(errors="replace").splitlines():
+            yield _parsed(line) or {"what": "torn", "segment": name, "time": 0.0}
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    """The values of one line, or None where it was not written whole."""
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) and "what" in values and "time" in values else None
 
 
 def next_numbers(run: RunDirectory) -> dict[str, int]:

@@ -103,7 +103,9 @@ class CommitRecord:
     ``segments`` are (first fragment, rows written) per contiguous run of fragments, in file order; ``seconds`` wall,
     ``cpu_seconds``, ``load_seconds`` to import and build the program, ``read_seconds`` waiting for input;
     ``peak_memory_bytes`` resident at the peak; ``started`` and ``finished`` Unix time on the worker; ``digest`` sha256
-    of the rows written; ``measured`` further figures of the attempt.
+    of the rows written; ``measured`` further figures of the attempt. ``size`` bytes of the output file and ``tag`` of the
+    store for it (0 and empty where unknown); ``quarantine`` the file of the quarantined rows in the run directory, and
+    ``quarantine_digest`` sha256 of those rows (both empty where there are none).
     """
 
     task_key: str
@@ -125,6 +127,10 @@ class CommitRecord:
     finished: float
     digest: str
     measured: Mapping[str, float] = field(default_factory=dict)
+    size: int = 0
+    tag: str = ""
+    quarantine: str = ""
+    quarantine_digest: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -132,7 +138,10 @@ class CommitRecord:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> CommitRecord:
-        """The inverse of ``to_json``; keys that a later version added are ignored."""
+        """The inverse of ``to_json``; keys that a later version added are ignored.
+
+        Raises TypeError, KeyError or ValueError for values that are no record.
+        """
         known = {f.name for f in fields(cls)}
         kept = {k: v for k, v in values.items() if k in known}
         kept["segments"] = tuple((int(a), int(b)) for a, b in kept["segments"])

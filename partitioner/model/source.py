@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from partitioner.model.execution import CommitRecord
 from partitioner.model.fragments import Fragment, Fragments
 
 
@@ -79,6 +80,10 @@ class Sink(ABC):
     """Where output goes. An attempt stages, then one atomic create decides whose output counts.
 
     ``url`` is the directory of the committed files.
+    ``write`` and ``commit`` run on workers, once per attempt; ``check``, ``discard`` and ``finish`` on the driver. The facts
+    of an output are what ``facts()`` said of it, with ``key`` (its sub-task) and ``digest`` (sha256 of its rows) in its own
+    metadata, so that they outlive every record; ``commit`` and ``committed`` add ``path`` (relative to ``url``), ``size``
+    in bytes and the store's ``tag``.
     """
 
     name: str
@@ -98,16 +103,29 @@ class Sink(ABC):
 
     @abstractmethod
     def abort(self, staged: Any) -> None:
-        """Drop what was staged."""
+        """Drop what was staged: the attempt failed after ``write``, or its driver was replaced by another."""
 
     @abstractmethod
     def committed(self, key: str) -> dict[str, Any] | None:
-        """The facts of the committed output of ``key``, or None."""
+        """The facts of the committed output of ``key``, or None. Raises DamagedOutput where it cannot be read."""
 
     @abstractmethod
     def keys(self) -> set[str]:
         """The sub-tasks whose output is committed."""
 
     @abstractmethod
+    def check(self, records: Iterable[CommitRecord], full: bool = False) -> dict[str, str]:
+        """Sub-task to what is wrong with its output: missing, torn, or another's. Reads whole files only where ``full``."""
+
+    @abstractmethod
+    def discard(self, key: str) -> None:
+        """Remove the output of one sub-task, so that it can be committed again."""
+
+    @abstractmethod
     def finish(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest, then ``_SUCCESS``, after the last commit."""
+        """Publish, after the last commit and the last check: the manifest, then ``_SUCCESS``.
+
+        A table commits its transaction here.
+        ``manifest`` holds ``files`` in sub-task order (path, rows, sha256), ``counts``, and ``run_id``: what makes the call
+        repeatable, since a driver may die within it and a resume calls it again.
+        """

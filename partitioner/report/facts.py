@@ -6,7 +6,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,12 +75,12 @@ def read(run: RunDirectory) -> Facts:
     description = run.description()
     tasks = run.read_table("tasks").select(["task_id", "seconds", "memory_bytes"])
     keys = tuple(tasks["task_id"].to_pylist())
-    commits = _commits(run)
+    commits = run.commits()
     told = history(ledger.read(run), commits)
     nothing = np.full(len(keys), np.nan)
     plan, workers, start, finish = _plan(run, len(keys))
     failed = [t.attempt_id for t in told.tries if t.outcome == FAILED]
-    errors, files = _errors(run)
+    errors, files = _errors(run, commits)
     return Facts(
         run_id=run.run_id,
         url=run.url,
@@ -112,14 +111,6 @@ def _drift(run: RunDirectory) -> tuple[str, ...]:
     return tuple(report["message"] for report in json.loads(run.files.get("drift.json")) if report["drifted"])
 
 
-def _commits(run: RunDirectory) -> dict[str, CommitRecord]:
-    """Commit records, many at a time: an object store takes milliseconds for each."""
-    names = [n for n in run.files.names("commits") if n.endswith(".json")]
-    with ThreadPoolExecutor(16) as pool:
-        records = [CommitRecord.from_json(json.loads(data)) for data in pool.map(run.files.get, names)]
-    return {r.task_key: r for r in records}
-
-
 def _column(
     keys: tuple[str, ...], commits: Mapping[str, CommitRecord], value: Callable[[CommitRecord], float], empty: Floats
 ) -> Floats:
@@ -141,12 +132,14 @@ def _plan(run: RunDirectory, n: int) -> tuple[dict[str, Any], tuple[str, ...], F
     return plan, tuple(table["worker_id"].to_pylist()), table["start"].to_numpy(), table["finish"].to_numpy()
 
 
-def _errors(run: RunDirectory) -> tuple[tuple[tuple[str, int], ...], tuple[int, int]]:
+def _errors(
+    run: RunDirectory, commits: Mapping[str, CommitRecord]
+) -> tuple[tuple[tuple[str, int], ...], tuple[int, int]]:
     """Errors of quarantined rows, the most frequent first, and how many files of how many were read for it.
 
     Errors that differ in numbers only count as one kind, shown by the first of them.
     """
-    names = [n for n in run.files.names("quarantine") if n.endswith(".parquet")]
+    names = run.quarantine_files(commits.values())
     tally: Counter[str] = Counter()
     first: dict[str, str] = {}
     for name in names[:QUARANTINE_FILES]:
