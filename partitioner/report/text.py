@@ -27,7 +27,8 @@ def notes(s: Summary) -> list[str]:
         unit = s.unit or "units the plan does not name"
         measured = "" if s.scale is None else f" Measured: {s.scale:.3g} s per unit, of one slot."
         found.append(
-            f"No prediction: costs are {unit}, not seconds.{measured} cost='calibrate' measures a little first, and predicts."
+            f"No prediction: costs are {unit}, not seconds.{measured} "
+            "cost='calibrate' measures a little first, and predicts."
         )
     if s.sessions > 1:
         found.append(f"{s.sessions} sessions: predicted makespan, lower bound and gap are of the last one.")
