@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from partitioner import safe_yaml, trust
+from partitioner import masking, safe_yaml, trust
 from partitioner.errors import ConfigError, nearest
 from partitioner.sizes import parse_bytes
 from partitioner.storage import absolute_url
@@ -95,10 +95,18 @@ class RunConfig(BaseModel):
 
 def make(values: Mapping[str, Any]) -> RunConfig:
     """A RunConfig; ConfigError names every wrong key or value, with the nearest valid key."""
+    masking.remember(masking.secrets_in(_settings_only(values)))
     try:
         return RunConfig(**values)
     except ValidationError as error:
         raise ConfigError("\n".join(_sentence(e) for e in error.errors())) from None
+
+
+def _settings_only(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without data in memory, whose columns may be named as they like."""
+    dataset = values.get("dataset")
+    is_place = isinstance(dataset, str) or (isinstance(dataset, Mapping) and isinstance(dataset.get("path"), str))
+    return {key: value for key, value in values.items() if key != "dataset" or is_place}
 
 
 def _sentence(error: Any) -> str:
@@ -161,6 +169,8 @@ def _expanded(value: Any, variables: Mapping[str, str]) -> Any:
     if not isinstance(value, str):
         return value
     try:
+        for name in _VARIABLE.findall(value):
+            masking.remember_variable(name, variables[name])
         return _VARIABLE.sub(lambda match: variables[match[1]], value)
     except KeyError as error:
         raise ConfigError(f"{value!r} uses the environment variable {error.args[0]}, which is not set.") from None
@@ -192,11 +202,22 @@ def plain(config: RunConfig) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         # Credentials do not belong in run.json; workers get theirs with the job.
-        return {str(k): "<not written down>" if k == "storage_options" else _plain(v) for k, v in value.items()}
+        return {str(k): _plain_named(str(k), v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, str):
+        return masking.masked(value)
+    if value is None or isinstance(value, bool | int | float):
         return value
     if callable(value) and hasattr(value, "__qualname__"):
         return f"<{value.__module__}:{value.__qualname__}>"
     return f"<{type(value).__name__}>"
+
+
+def _plain_named(name: str, value: Any) -> Any:
+    """A value under a name; one that the name calls a secret is masked however short it is."""
+    if name == "storage_options":
+        return "<not written down>"
+    shown = _plain(value)
+    secret = isinstance(value, str) and shown == value and value in masking.secrets_in({name: value})
+    return masking.MASK if secret else shown

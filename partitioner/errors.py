@@ -23,11 +23,17 @@ A message says what was received, what the limit is and what to do next.
 
 from __future__ import annotations
 
+from partitioner.masking import masked
+
 
 class PartitionerError(Exception):
     """Root of the tree; ``exit_code`` is what the command line returns for it."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """The message, without the secrets that this process knows."""
+        return masked(super().__str__())
 
 
 class ConfigError(PartitionerError, ValueError):

@@ -18,6 +18,7 @@ from typing import Any
 import cloudpickle
 
 from partitioner.errors import ProgramError, nearest
+from partitioner.masking import masked
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # differs from process to process
 
@@ -126,7 +127,7 @@ def fingerprint(program: Callable[..., Any], arguments: Mapping[str, Any]) -> st
     except (OSError, TypeError, SyntaxError):
         target = getattr(program, "__code__", None)
         code = repr(_code_facts(target)) if target else name_of(program)
-    state = sorted((k, _ADDRESS.sub("", repr(v))) for k, v in {**arguments, **_plain_state(program)}.items())
+    state = sorted((k, _ADDRESS.sub("", masked(repr(v)))) for k, v in {**arguments, **_plain_state(program)}.items())
     return hashlib.sha256(f"{name_of(program)}\n{code}\n{state}".encode()).hexdigest()
 
 

@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 
 from partitioner.errors import ConfigError
 from partitioner.frames import to_numpy
+from partitioner.masking import masked_bytes
 from partitioner.model import CommitRecord, Fragments, SubTasks
 from partitioner.sealing import key_of_run, seal, unseal
 from partitioner.storage import Directory, read_parquet
@@ -45,11 +46,28 @@ def new_run_id() -> str:
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)
 
 
+_TEXT = (".json", ".jsonl", ".log", ".html", ".txt")
+_DATA = ("output/", "partials/", "input/")
+
+
+class _Masking(Directory):
+    """Secrets that this process knows stay out of every text but the user's own data."""
+
+    def put(self, name: str, data: bytes) -> None:
+        super().put(name, self._masked(name, data))
+
+    def put_new(self, name: str, data: bytes) -> bool:
+        return super().put_new(name, self._masked(name, data))
+
+    def _masked(self, name: str, data: bytes) -> bytes:
+        return masked_bytes(data) if name.endswith(_TEXT) and not name.startswith(_DATA) else data
+
+
 class RunDirectory:
     """Named access to the files of one run; see the module for the layout."""
 
     def __init__(self, url: str, key: bytes = b"") -> None:
-        self.files = Directory(url)
+        self.files: Directory = _Masking(url)
         self._key = key
 
     @property

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from partitioner import masking, registry
 from partitioner import program as programs
-from partitioner import registry
 from partitioner.attempt.job import Job
 from partitioner.attempt.pilot import pilot_program
 from partitioner.config import RunConfig, plain
@@ -181,6 +181,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory) -> Job:
         on_error=config.on_error,
         allow_row_change=config.allow_row_change,
         fsync=config.fsync,
+        secrets=masking.known(),
     )
     programs.dumps(job, job.program)
     return job

@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 LAYERS = [
+    ("masking",),
     ("errors", "measure", "frames", "sizes"),
     ("model",),
     ("safe_yaml", "trust"),

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from partitioner.attempt.formats import table_to_batch
 from partitioner.errors import ConfigError, DataError, ProgramError
+from partitioner.masking import masked
 from partitioner.model import Attempt
 from partitioner.storage import Directory
 
@@ -59,7 +60,7 @@ def poison_table(poison: list[tuple[pa.RecordBatch, list[str]]]) -> pa.Table:
     tables = []
     for rows, reasons in poison:
         table = pa.Table.from_batches([rows])
-        tables.append(table.append_column("_error", pa.array(reasons, pa.string())))
+        tables.append(table.append_column("_error", pa.array([masked(reason) for reason in reasons], pa.string())))
     return pa.Table.from_batches([table_to_batch(pa.concat_tables(tables))])
 
 

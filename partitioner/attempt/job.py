@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from partitioner import masking
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.batching import Batcher
 from partitioner.errors import ProgramError
@@ -48,6 +49,7 @@ class Job:
     on_error: str = "raise"
     allow_row_change: bool = False
     fsync: bool = True
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ def load(run_url: str, key: bytes = b"") -> Loaded:
         begin = time.perf_counter()
         run = RunDirectory(run_url, key)
         job: Job = pickle.loads(run.read_job())
+        masking.remember(job.secrets)
         call = build(job.program, job.arguments)
         loaded = Loaded(job, run, run.read_tasks(), call, _batcher(job), Agreement(run.files), 0.0)
         loaded.load_seconds = time.perf_counter() - begin

@@ -23,6 +23,7 @@ from partitioner.errors import ConfigError, DataError, ProgramError
 from partitioner.measure import Measurement, measured
 from partitioner.model import Attempt, CommitRecord, Event, EventKind, Failure
 from partitioner.reducers import partials
+from partitioner.run_directory import RunDirectory
 from partitioner.storage import Directory
 
 ACCUMULATOR = "accumulator"  # the column of partial results in the files of reducers other than concat
@@ -51,7 +52,7 @@ def describe_error(error: BaseException) -> Failure:
 
 
 def _keep(attempt: Attempt, text: str) -> None:
-    Directory(attempt.run_url).put(f"attempts/{attempt.attempt_id}.log", text.encode())
+    RunDirectory(attempt.run_url).files.put(f"attempts/{attempt.attempt_id}.log", text.encode())
 
 
 def _finished(attempt: Attempt, loaded: Loaded) -> Event:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+from partitioner.masking import masked
 from partitioner.model.workers import Worker
 
 
@@ -69,9 +70,9 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException, fatal: bool = False) -> Failure:
-        """From an exception, with its traceback."""
+        """From an exception, with its traceback, without the secrets that this process knows."""
         text = "".join(traceback.format_exception(error))
-        return cls(str(error), type(error).__name__, text, fatal, isinstance(error, MemoryError))
+        return cls(masked(str(error)), type(error).__name__, masked(text), fatal, isinstance(error, MemoryError))
 
     def to_json(self) -> dict[str, Any]:
         """What there is to say beside the traceback, which lies in the log of the attempt."""
