@@ -81,7 +81,7 @@ def offline(folder: Path, count: int, limit: float, names: list[str]) -> None:
         ratio = plan.makespan / plan.lower_bound
         print(
             f"{name:22s} {plan.makespan:11.0f} {plan.lower_bound:11.0f} {ratio:7.4f} {time.monotonic() - begun:8.1f}  "
-            f"{plan.reasons['bound_by']}{' INVALID ' + wrong[0] if wrong else ''}",
+            f"{plan.about.bound_by}{' INVALID ' + wrong[0] if wrong else ''}",
             flush=True,
         )
 

@@ -11,6 +11,7 @@
     ├── OutputExists                 2   the output already holds another run
     ├── ResumeRefused                2   input, config or code differ from the run's
     ├── InfeasiblePlan               3   no placement can meet the demands
+    ├── InvalidPlan                  3   an algorithm made a plan that breaks what was asked
     ├── RunFailed                    4   a sub-task failed for good, or rows do not add up
     │   ├── PreflightFailed          4   a worker cannot do its part, found before the first sub-task
     │   ├── EngineLost               4   the cluster went away or cannot be reached; resumable
@@ -84,6 +85,12 @@ class ResumeRefused(PartitionerError):
 
 class InfeasiblePlan(PartitionerError):
     """No placement can meet the demands; the message names the resource, the demand and the largest capacity."""
+
+    exit_code = 3
+
+
+class InvalidPlan(PartitionerError, AssertionError):
+    """An algorithm made a plan that breaks a constraint or claims what it cannot back: its defect, not the input's."""
 
     exit_code = 3
 

@@ -21,7 +21,7 @@ from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
 from partitioner.engines.speeds import with_measured_speeds
 from partitioner.errors import ConfigError, DataError, OutputExists, nearest
-from partitioner.model import CommitRecord, Costs, Dataset, Plan, SubTasks, Worker, Workers
+from partitioner.model import CommitRecord, CostFacts, Costs, Dataset, Plan, SubTasks, Worker, Workers
 from partitioner.resolved import Resolved
 from partitioner.run_directory import RunDirectory
 from partitioner.storage import Directory
@@ -128,11 +128,11 @@ def place(parts: Resolved, tasks: SubTasks, workers: Workers) -> Plan:
 def explained(parts: Resolved, planned: Plan, work: Split, facts: Mapping[str, Any]) -> Plan:
     """The plan with the source of its costs, and the groups that are larger than a sub-task, among its reasons."""
     costs, target = work.costs, parts.config.target_task_seconds
-    about: dict[str, Any] = {"cost source": costs.source, "cost unit": costs.unit, **facts}
-    about |= {str(k): v for k, v in costs.details.items()}
+    notes = {**facts, **work.notes}
     if target is not None and costs.unit != "seconds":
-        about["target_task_seconds"] = f"not applied, for the cost is in {costs.unit} and not in seconds"
-    return replace(planned, reasons={**about, **work.notes, **planned.reasons})
+        notes["target_task_seconds"] = f"not applied, for the cost is in {costs.unit} and not in seconds"
+    source = CostFacts(costs.source, costs.unit, {str(name): figure for name, figure in costs.details.items()})
+    return replace(planned, about=replace(planned.about, cost=source, notes={**notes, **planned.about.notes}))
 
 
 def workers_of(workers: Any) -> Workers:

@@ -1,11 +1,13 @@
 """The values that every stage passes on: frozen, columnar where they can be large.
 
 ``fragments``; ``source`` datasets, sources and sinks; ``data`` costs; ``tasks`` sub-tasks and their limits; ``workers``;
-``plan``; ``execution`` attempts, events and commit records. Seconds are float seconds at reference speed 1.0, sizes bytes.
+``plan`` and the ``explanation`` of what backs it; ``execution`` attempts, events and commit records. Seconds are float
+seconds at reference speed 1.0, sizes bytes.
 """
 
 from partitioner.model.data import Costs
 from partitioner.model.execution import Attempt, CommitRecord, Event, EventKind, Failure
+from partitioner.model.explanation import CostFacts, Explanation, Portfolio, Turn
 from partitioner.model.fragments import Fragment, Fragments
 from partitioner.model.plan import Plan
 from partitioner.model.source import Dataset, Sink, Source
@@ -15,20 +17,24 @@ from partitioner.model.workers import Worker, Workers
 __all__ = [
     "Attempt",
     "CommitRecord",
+    "CostFacts",
     "Costs",
     "Dataset",
     "Edges",
     "Event",
     "EventKind",
+    "Explanation",
     "Failure",
     "Fragment",
     "Fragments",
     "Limits",
     "Plan",
+    "Portfolio",
     "Sink",
     "Source",
     "SubTask",
     "SubTasks",
+    "Turn",
     "Worker",
     "Workers",
 ]

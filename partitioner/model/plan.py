@@ -10,18 +10,21 @@ from typing import Any
 import numpy as np
 
 from partitioner.model.data import Codes, Floats, Ints
+from partitioner.model.explanation import Explanation
 from partitioner.model.tasks import SubTasks
 from partitioner.model.workers import Workers
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Plan:
     """Assignments of n sub-tasks to m workers, with the figures that back them.
 
     ``worker`` int32[n] index into ``workers``; ``start`` and ``finish`` float64[n] seconds from the start of the run;
     ``makespan`` seconds; ``lower_bound`` seconds no plan can beat; ``gap`` = makespan / lower_bound - 1 (0 when both are 0);
-    ``utilization`` in [0, 1]; ``value`` of the ``objective``; ``reasons`` says which bound is the largest, who won the
-    portfolio and other figures worth telling; ``planning_seconds`` is left out of every comparison of plans.
+    ``utilization`` in [0, 1]; ``value`` of the ``objective``; ``planning_seconds`` is left out of every comparison of
+    plans. ``about``: what backs the figures. ``devices``: the GPUs of one worker, numbered from 0, that each task (by
+    index) holds from start to finish, where the algorithm chose them; ``bandwidth``: bytes per second between two
+    workers that the bytes of edges were planned with.
     """
 
     tasks: SubTasks
@@ -38,10 +41,30 @@ class Plan:
     algorithm: str
     seed: int = 0
     planning_seconds: float = 0.0
-    reasons: Mapping[str, Any] = field(default_factory=dict)
+    about: Explanation = field(default_factory=Explanation)
+    devices: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    bandwidth: float = float("inf")
 
     def __len__(self) -> int:
         return len(self.worker)
+
+    def __repr__(self) -> str:
+        unit = "s" if self.about.cost is None or self.about.cost.unit == "seconds" else self.about.cost.unit
+        return (
+            f"<Plan of {len(self)} sub-tasks on {len(self.workers)} workers by {self.algorithm}: "
+            f"makespan {self.makespan:.4g} {unit}, lower bound {self.lower_bound:.4g} {unit}, gap {self.gap:.2%}>"
+        )
+
+    @property
+    def proven_optimal(self) -> bool:
+        """Whether the makespan meets its lower bound."""
+        return self.gap <= 1e-9
+
+    @property
+    def reasons(self) -> Mapping[str, Any]:
+        """``about`` as one flat mapping, for reading by people; code reads ``about``."""
+        facts: Mapping[str, Any] = _shown("facts").flat(self)
+        return facts
 
     @property
     def order(self) -> Ints:

@@ -124,7 +124,7 @@ def compare(
                 raise
             refused[name] = str(error)
     if plans:
-        bound, which = max((plan.lower_bound, str(plan.reasons["bound_by"])) for plan in plans)
+        bound, which = max((plan.lower_bound, plan.about.bound_by) for plan in plans)
         plans = [with_bound(plan, bound, which) for plan in plans]
     return Comparison(tuple(plans), refused)
 
@@ -146,5 +146,5 @@ def _figures(plan: Plan) -> dict[str, Any]:
         "money": money(problem, schedule),
         "value": plan.value,
         "planning_seconds": plan.planning_seconds,
-        "proven_optimal": bool(plan.reasons.get("proven_optimal", False)),
+        "proven_optimal": plan.proven_optimal,
     }

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
-from partitioner.errors import ConfigError
-from partitioner.model import Plan, SubTasks, Workers
+from partitioner.errors import ConfigError, InvalidPlan
+from partitioner.model import Explanation, Plan, SubTasks, Workers
 from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective, objective_of, utilization
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
+from partitioner.placement.soundness import bare_plan, sound
 
 NEVER = float("inf")
 
@@ -41,7 +42,6 @@ class Supports:
 
 
 EVERYTHING = Supports(True, True, True, True, True, True, True)
-INDEPENDENT = Supports(True, True, True, True, False, True, True)
 
 _MEANING = {
     "uniform": "workers of different speeds",
@@ -89,7 +89,11 @@ class Algorithm(ABC):
     all the time it is given, and stops at the deadline. ``role`` in the portfolio of ``auto``: ``list`` runs once and fast,
     ``search`` improves a known schedule while there is time, ``exact`` may prove an optimum and gets what time is left,
     ``none`` takes no part (baselines, algorithms with parameters of their own). ``quadratic``: made for task
-    graphs, the time grows faster than n m; the portfolio leaves it out of large problems.
+    graphs, the time grows faster than n m; the portfolio leaves it out of large problems. ``proves``: its schedules may
+    bring a lower bound on the makespan of their own; without it a bound above the combinatorial one is refused.
+
+    What ``solve`` returns passes the independent checker (``placement/check.py``) before anybody sees it; a schedule that
+    breaks a duration, release, label, dependency or capacity, or claims a bound that is not one, raises InvalidPlan.
     """
 
     name: ClassVar[str]
@@ -100,6 +104,7 @@ class Algorithm(ABC):
     anytime: ClassVar[bool] = False
     default_seconds: ClassVar[float] = NEVER
     role: ClassVar[str] = "list"
+    proves: ClassVar[bool] = False
     quadratic: ClassVar[bool] = False
 
     @abstractmethod
@@ -145,80 +150,48 @@ class Algorithm(ABC):
         lacking = self.refusals(problem)
         if lacking:
             raise ConfigError(f"placement {self.name!r} does not support {'; '.join(lacking)}. Use 'auto'.")
-        schedule = self.solve(problem, goal, seed, begun + limit)
+        schedule = sound(problem, self.solve(problem, goal, seed, begun + limit), self.name, self.proves)
         return plan_of(problem, schedule, goal, self.name, seed, begun)
 
 
 def plan_of(problem: Problem, schedule: Schedule, objective: Objective, name: str, seed: int, begun: float) -> Plan:
-    """The plan of a schedule: makespan, bound, gap and utilization; InfeasiblePlan where a hard deadline is missed."""
+    """The plan of a schedule that passed the checker; InfeasiblePlan where a hard deadline is missed."""
     from partitioner.placement.feasible import check_hard_deadlines
 
-    check_hard_deadlines(problem, schedule)
-    makespan = schedule.makespan
-    bound, which = proven(problem).or_higher(schedule.bound, schedule.bound_by or name)
+    check_hard_deadlines(problem, schedule, name)
     shares = utilization(problem, schedule)
-    reasons: dict[str, Any] = {"utilization_by_resource": shares}
-    reasons |= schedule.notes
-    missed = np.flatnonzero(schedule.finish > problem.deadline * (1 + 1e-9))
-    if len(missed):
-        reasons["deadlines_missed"] = len(missed)
-    if schedule.devices:
-        reasons["gpu_devices"] = {
-            str(problem.tasks.task_id[int(i)].as_py()): list(d) for i, d in sorted(schedule.devices.items())
-        }
-    plan = Plan(
-        tasks=problem.tasks,
-        workers=problem.workers,
-        worker=schedule.worker.astype(np.int32, copy=False),
-        start=schedule.start,
-        finish=schedule.finish,
-        makespan=makespan,
-        lower_bound=0.0,
-        gap=0.0,
+    about = Explanation(
+        utilization=shares,
+        deadlines_missed=int(np.count_nonzero(schedule.finish > problem.deadline * (1 + 1e-9))),
+        portfolio=schedule.portfolio,
+        notes=dict(schedule.notes),
+    )
+    plan = replace(
+        bare_plan(problem, schedule, name),
         utilization=float(np.mean(list(shares.values()))) if shares else 0.0,
         objective=objective.name,
         value=objective.value(problem, schedule),
-        algorithm=name,
         seed=seed,
-        planning_seconds=time.monotonic() - begun,
-        reasons=reasons,
+        about=about,
     )
-    return with_bound(plan, bound, which)
+    bound, which = proven(problem).or_higher(schedule.bound, schedule.bound_by or name)
+    return replace(with_bound(plan, bound, which), planning_seconds=time.monotonic() - begun)
 
 
 def with_bound(plan: Plan, bound: float, which: str) -> Plan:
     """The plan measured by a lower bound on the makespan, seconds, and what that comes from."""
     if bound > plan.makespan * (1 + 1e-9) + 1e-12:
-        raise AssertionError(
-            f"bound {bound} ({which}) above the makespan {plan.makespan} of {plan.algorithm}: a bug, please report it"
+        raise InvalidPlan(
+            f"Placement {plan.algorithm!r} claims the lower bound {bound:g} s by {which}, its own plan ends at "
+            f"{plan.makespan:g} s. This is a defect, not of the input: report it, and use another algorithm."
         )
     bound = min(bound, plan.makespan)
-    gap = plan.makespan / bound - 1 if bound > 0 else (0.0 if plan.makespan == 0 else float("inf"))
-    reasons = {"bound_by": which, "proven_optimal": gap <= 1e-9}
-    return replace(plan, lower_bound=bound, gap=gap, reasons={**reasons, **plan.reasons, **reasons})
+    gap = plan.makespan / bound - 1 if bound > 0 else (0.0 if plan.makespan == 0 else NEVER)
+    return replace(plan, lower_bound=bound, gap=gap, about=replace(plan.about, bound_by=which))
 
 
 def _empty_plan(problem: Problem, objective: Objective, name: str, seed: int) -> Plan:
     """The plan of nothing: every figure 0."""
     none = np.empty(0, np.float64)
-    return Plan(
-        tasks=problem.tasks,
-        workers=problem.workers,
-        worker=np.empty(0, np.int32),
-        start=none,
-        finish=none,
-        makespan=0.0,
-        lower_bound=0.0,
-        gap=0.0,
-        utilization=0.0,
-        objective=objective.name,
-        value=0.0,
-        algorithm=name,
-        seed=seed,
-        reasons={"bound_by": "no tasks", "proven_optimal": True},
-    )
-
-
-def supported_names(supports: Supports) -> list[str]:
-    """The features that are declared, for tables and documentation."""
-    return [f.name for f in fields(supports) if getattr(supports, f.name) is True]
+    nothing = bare_plan(problem, Schedule(np.empty(0, np.int32), none, none), name)
+    return replace(nothing, gap=0.0, objective=objective.name, seed=seed, about=Explanation(bound_by="no tasks"))

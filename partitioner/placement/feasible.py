@@ -156,7 +156,7 @@ def _check_deadline_bounds(problem: Problem) -> None:
         )
 
 
-def check_hard_deadlines(problem: Problem, schedule: Schedule) -> None:
+def check_hard_deadlines(problem: Problem, schedule: Schedule, algorithm: str) -> None:
     """InfeasiblePlan where the schedule found misses a hard deadline; says that this is not a proof."""
     if not problem.hard.any():
         return
@@ -166,8 +166,8 @@ def check_hard_deadlines(problem: Problem, schedule: Schedule) -> None:
         over = schedule.finish[i] - problem.deadline[i]
         raise InfeasiblePlan(
             f"Task {problem.tasks.task_id[i].as_py()!r} would finish at {schedule.finish[i]:g} s, {over:g} s after its "
-            f"hard deadline {problem.deadline[i]:g} s{_and_more(len(late))}. No plan that meets it was found; this is not "
-            "a proof that there is none. Give a longer time limit, algorithm 'cp_sat', or more workers."
+            f"hard deadline {problem.deadline[i]:g} s{_and_more(len(late))}. {algorithm!r} found no plan that meets it; "
+            "this is not a proof that there is none. Give a longer time limit, algorithm 'cp_sat', or more workers."
         )
 
 

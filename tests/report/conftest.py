@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from partitioner.coordinator.execute import write_plan
-from partitioner.model import CommitRecord, Fragment, Fragments, Plan, SubTasks, Worker, Workers
+from partitioner.model import CommitRecord, CostFacts, Explanation, Fragment, Fragments, Plan, SubTasks, Worker, Workers
 from partitioner.run_directory import RunDirectory
 
 T0 = 1_700_000_000.0  # Unix time at which every hand-made run starts
@@ -45,7 +45,7 @@ def plan_of(seconds: Sequence[float], workers: int = 2, unit: str = "seconds", r
         objective="makespan",
         value=makespan,
         algorithm="lpt",
-        reasons={"cost source": "declared", "cost unit": unit},
+        about=Explanation(cost=CostFacts("declared", unit)),
     )
 
 

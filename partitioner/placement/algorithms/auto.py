@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from partitioner import registry
-from partitioner.errors import ConfigError, InfeasiblePlan
+from partitioner.errors import ConfigError, InfeasiblePlan, InvalidPlan
+from partitioner.model import Portfolio, Turn
 from partitioner.placement.base import EVERYTHING, NEVER, Algorithm
 from partitioner.placement.bounds.proof import Bound, proven
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.cheapest import cheapest
+from partitioner.placement.soundness import sound
 
 _TASKS_PER_SECOND = 250_000
 _GOOD_ENOUGH = 1e-4
@@ -47,6 +48,7 @@ class Auto(Algorithm):
     """
 
     name = "auto"
+    proves = True
     role = "none"
     supports = EVERYTHING
     guarantee = "never worse than its best member within the budget, hence never worse than lpt"
@@ -78,7 +80,7 @@ class _Portfolio:
     best: Schedule | None = None
     winner: str = ""
     rank: tuple[float, float, float] = (NEVER, NEVER, NEVER)
-    figures: dict[str, dict[str, float]] = field(default_factory=dict)
+    turns: dict[str, Turn] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
     def run_lists(self) -> None:
@@ -98,7 +100,7 @@ class _Portfolio:
         members = self._members("list")
         members.sort(key=lambda a: (a.name != _FIRST_OF_GRAPHS, a.quadratic))
         for algorithm in members:
-            if algorithm.name in self.figures:
+            if algorithm.name in self.turns:
                 continue
             small = self.problem.has_edges and self.problem.n * self.problem.m <= _PAIRS_OF_GRAPHS
             always = algorithm.name == _FIRST_OF_GRAPHS and small and not self._done()
@@ -180,7 +182,7 @@ class _Portfolio:
             why = "time budget"
         else:
             return False
-        if name not in self.figures:
+        if name not in self.turns:
             self.skipped[name] = why
         return True
 
@@ -215,25 +217,26 @@ class _Portfolio:
                 found = algorithm.solve(self.problem, self.objective, seed, until)
             else:
                 found = algorithm.improve(self.problem, self._known(), self.objective, seed, until)
-        except (ConfigError, InfeasiblePlan) as error:
-            if isinstance(error, InfeasiblePlan) and self.best is None:
+            self._keep(name, found, time.monotonic() - start, algorithm.proves)
+        except (ConfigError, InfeasiblePlan, InvalidPlan) as error:
+            if self.best is None and not isinstance(error, ConfigError):
                 raise
             self.skipped[name] = str(error)
             return time.monotonic() - start
-        taken = time.monotonic() - start
-        self._keep(name, found, taken)
-        return taken
+        return time.monotonic() - start
 
     def _known(self) -> Schedule:
         """The best schedule, with all that is proven."""
         assert self.best is not None
         return replace(self.best, bound=self.proof.seconds, bound_by=self.proof.source)
 
-    def _keep(self, name: str, found: Schedule, taken: float) -> None:
+    def _keep(self, name: str, found: Schedule, taken: float, proves: bool = False) -> None:
+        """Take note of a schedule, and keep it where it is the best; InvalidPlan where it does not pass the checker."""
+        found = sound(self.problem, found, name, proves or found.bound <= self.proof.seconds)
         self.proof = self.proof.or_higher(found.bound, found.bound_by or name)
         rank = ranking(self.problem, found, self.objective)
-        before = self.figures.get(name, {}).get("seconds", 0.0)
-        self.figures[name] = {"makespan": found.makespan, "value": rank[1], "seconds": round(before + taken, 4)}
+        before = self.turns[name].seconds if name in self.turns else 0.0
+        self.turns[name] = Turn(found.makespan, rank[1], round(before + taken, 4))
         if self.best is None or rank < self.rank:
             self.best, self.rank, self.winner = found, rank, name
 
@@ -246,9 +249,5 @@ class _Portfolio:
 
     def result(self) -> Schedule:
         """The winner with the story of the portfolio."""
-        known = self._known()
-        notes: dict[str, Any] = dict(known.notes)
-        notes |= {"winner": self.winner, "portfolio": self.figures}
-        if self.skipped:
-            notes["not_run"] = self.skipped
-        return replace(known, notes=notes)
+        story = Portfolio(self.winner, self.turns, self.skipped)
+        return replace(self._known(), portfolio=story)

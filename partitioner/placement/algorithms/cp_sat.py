@@ -8,6 +8,7 @@ import numpy as np
 
 from partitioner.errors import InfeasiblePlan
 from partitioner.model.data import Floats, Ints
+from partitioner.model.explanation import Figure
 from partitioner.placement.algorithms.graph_search import GraphSearch
 from partitioner.placement.algorithms.local_search import LocalSearch
 from partitioner.placement.base import EVERYTHING, Algorithm, above
@@ -36,6 +37,7 @@ class CpSat(Algorithm):
     """
 
     name = "cp_sat"
+    proves = True
     role = "exact"
     supports = EVERYTHING
     guarantee = "optimal when it ends before the time limit; otherwise its best plan and a proven bound"
@@ -94,7 +96,7 @@ def _solve_intervals(problem: Problem, objective: Objective, hint: Schedule, see
 
 def _with_bound(best: Schedule, answer: Answer, ticks: Ticks, objective: Objective) -> Schedule:
     """The schedule with what was proved: a bound on the makespan, or a note on that of another objective."""
-    notes: dict[str, object] = {"solver_proved": answer.proven and ticks.exact}
+    notes: dict[str, Figure] = {"solver_proved": answer.proven and ticks.exact}
     bound = 0.0
     if objective.is_makespan and not answer.impossible:
         bound = min(ticks.seconds(answer.bound), best.makespan)

@@ -42,6 +42,7 @@ class Distributed(Algorithm):
         worker = np.empty(problem.n, np.int32)
         start, finish = np.empty(problem.n), np.empty(problem.n)
         devices: dict[int, tuple[int, ...]] = {}
+        before = np.full(problem.n, -1, np.int32)
         by_owner = np.argsort(owner, kind="stable")
         cuts = np.searchsorted(owner[by_owner], np.arange(1, len(crews)))
         for crew, mine in zip(crews, np.split(by_owner, cuts), strict=True):
@@ -52,8 +53,10 @@ class Distributed(Algorithm):
             worker[mine] = crew[local.worker]
             start[mine], finish[mine] = local.start, local.finish
             devices |= {int(mine[i]): d for i, d in local.devices.items()}
+            if local.before is not None:
+                before[mine] = np.where(local.before >= 0, mine[local.before], -1)
         notes = {"groups": len(crews), "messages": messages, "tasks_moved": moved}
-        return Schedule(worker, start, finish, notes=notes, devices=devices)
+        return Schedule(worker, start, finish, notes=notes, devices=devices, before=before)
 
 
 def deal_workers(problem: Problem, groups: int | None) -> list[Ints]:

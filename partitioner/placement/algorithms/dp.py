@@ -30,6 +30,7 @@ class Dp(Algorithm):
     """
 
     name = "dp"
+    proves = True
     role = "exact"
     supports = Supports(uniform=True, unrelated=True, max_tasks=2_000)
     guarantee = "optimal"

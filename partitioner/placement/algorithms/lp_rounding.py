@@ -29,6 +29,7 @@ class LpRounding(Algorithm):
     """
 
     name = "lp_rounding"
+    proves = True
     role = "exact"
     supports = Supports(uniform=True, unrelated=True)
     guarantee = "2 on unrelated workers, and T as a proven bound"

@@ -39,6 +39,7 @@ class TimeIndexed(Algorithm):
     """
 
     name = "time_indexed"
+    proves = True
     role = "exact"
     supports = EVERYTHING
     guarantee = "a proven bound; the plan is that of a short search, never worse than HEFT"

@@ -6,16 +6,17 @@ from html import escape
 from typing import Any
 
 from partitioner.model.plan import Plan
+from partitioner.placement.explain.facts import flat
 
 
 def explain(plan: Plan, limit: int = 20) -> str:
     """Figures first, then what backs them, then the first assignments and their reasons."""
     from partitioner.placement.explain.decisions import decisions
 
-    proof = ", proven optimal" if plan.reasons.get("proven_optimal") and plan.objective == "makespan" else ""
-    unit = plan.reasons.get("cost unit", "seconds")
-    unit = "s" if unit == "seconds" else f"{unit} (not seconds)"
-    used = plan.reasons.get("utilization_by_resource", {}).get("cpus", plan.utilization)
+    proof = ", proven optimal" if plan.proven_optimal and plan.objective == "makespan" else ""
+    known = plan.about.cost
+    unit = "s" if known is None or known.unit == "seconds" else f"{known.unit} (not seconds)"
+    used = plan.about.utilization.get("cpus", plan.utilization)
     lines = [
         f"{len(plan)} sub-tasks on {len(plan.workers)} workers by {plan.algorithm}",
         f"makespan {plan.makespan:.4g} {unit}, lower bound {plan.lower_bound:.4g} {unit}, gap {plan.gap:.2%}{proof}, "
@@ -23,7 +24,7 @@ def explain(plan: Plan, limit: int = 20) -> str:
     ]
     if plan.objective != "makespan":
         lines.append(f"objective {plan.objective}: {plan.value:.6g}")
-    for key, value in plan.reasons.items():
+    for key, value in flat(plan).items():
         if key not in ("gpu_devices", "proven_optimal"):
             lines += _reason(key, value)
     lines += decisions(plan, limit)
@@ -64,7 +65,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "value": plan.value,
         "seed": plan.seed,
         "planning_seconds": plan.planning_seconds,
-        "reasons": dict(plan.reasons),
+        "reasons": flat(plan),
         "assignments": [
             {
                 "task_id": task_id,

@@ -42,6 +42,7 @@ def run_in_order(problem: Problem, slot: Ints, order: Ints | None = None) -> Sch
     counts = np.bincount(slot, minlength=len(slots))
     start, finish = np.empty(problem.n), np.empty(problem.n)
     waits = problem.has_releases
+    before = np.full(problem.n, -1, np.int32)
     at = 0
     for count in counts[counts > 0].tolist():
         tasks = by_slot[at : at + count]
@@ -49,8 +50,9 @@ def run_in_order(problem: Problem, slot: Ints, order: Ints | None = None) -> Sch
         finish[tasks] = ends
         start[tasks[0]] = max(0.0, problem.release[tasks[0]]) if waits else 0.0
         start[tasks[1:]] = np.maximum(ends[:-1], problem.release[tasks[1:]]) if waits else ends[:-1]
+        before[tasks[1:]] = tasks[:-1]
         at += count
-    return Schedule(slots.worker[slot], start, finish)
+    return Schedule(slots.worker[slot], start, finish, before=before)
 
 
 def _with_releases(times: Floats, release: Floats) -> Floats:

@@ -40,11 +40,15 @@ def run_queues(problem: Problem, worker: Ints, order: Ints) -> Schedule:
     slots = problem.slots
     demand = problem.demand if slots is None else np.ones((problem.n, 1))
     capacity = problem.capacity if slots is None else slots.per_group[:, None].astype(np.float64)
+    one_by_one = slots is not None and int(slots.per_group.max()) == 1
+    before = np.full(problem.n, -1, np.int32) if one_by_one else None
     for j, mine in enumerate(np.split(queue, cuts)):
+        if before is not None:
+            before[mine[1:]] = mine[:-1]
         if len(mine):
             room = (capacity[problem.group_of[j]] * (1 + TOLERANCE)).tolist()
             start[mine] = _starts(seconds[mine].tolist(), demand[mine].tolist(), problem.release[mine].tolist(), room)
-    return Schedule(worker.astype(np.int32), start, start + seconds)
+    return Schedule(worker.astype(np.int32), start, start + seconds, before=before)
 
 
 def _starts(seconds: list[float], demands: list[list[float]], releases: list[float], free: list[float]) -> list[float]:

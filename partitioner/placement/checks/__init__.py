@@ -1,0 +1,1 @@
+"""What the independent checker recomputes, one constraint a file; nothing here is used by an algorithm."""
