@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system run test lint types bench docs dist clean
+.PHONY: help setup system run test lint types bench docs sbom audit dist clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,6 +30,13 @@ bench: $(VENV)/ready-for-development  ## list the benchmarks; each prints its ow
 
 docs: $(VENV)/ready-for-development  ## the configuration's JSON Schema and the names there are
 	$(BIN)/partitioner schema > docs/config.schema.json
+
+sbom: $(VENV)/ready-for-development  ## build/sbom.json: every package of the environment, CycloneDX
+	@mkdir -p build
+	$(BIN)/cyclonedx-py environment --output-reproducible --of JSON -o build/sbom.json $(BIN)/python
+
+audit: $(VENV)/ready-for-development  ## known vulnerabilities of those packages; says how many the advisory service could not tell of
+	$(BIN)/python scripts/audit.py $(BIN)/pip-audit
 
 dist: $(VENV)/ready-for-development  ## wheel, and the zip for spark-submit --py-files
 	$(BIN)/python -m build --wheel --outdir dist
