@@ -25,7 +25,9 @@ def main(tool: str) -> int:
     unknown = [p["name"] for p in packages if "skip_reason" in p]
     for name, version, advisory in bad:
         print(f"{name} {version}: {advisory}")
-    print(f"{len(packages)} packages, {len(bad)} known vulnerabilities, {len(unknown)} not known to the advisory service")
+    print(
+        f"{len(packages)} packages, {len(bad)} known vulnerabilities, {len(unknown)} not known to the advisory service"
+    )
     return 1 if bad else 0
 
 
