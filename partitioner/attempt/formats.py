@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from partitioner import frames
 from partitioner.errors import MissingDependency
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def to_numpy(batch: pa.RecordBatch) -> dict[str, np.ndarray[Any, Any]]:
 def column_to_numpy(column: pa.Array) -> np.ndarray[Any, Any]:
     """One column as an array of n values or, for fixed-size lists, n x size."""
     if pa.types.is_fixed_size_list(column.type):
-        return np.asarray(column.flatten().to_numpy(zero_copy_only=False)).reshape(len(column), column.type.list_size)
-    return np.asarray(column.to_numpy(zero_copy_only=False))
+        return frames.to_numpy(column.flatten()).reshape(len(column), column.type.list_size)
+    return frames.to_numpy(column)
 
 
 def to_polars(batch: pa.RecordBatch) -> Any:

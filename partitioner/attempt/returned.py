@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from partitioner.attempt.formats import table_to_batch
 from partitioner.errors import ProgramError
+from partitioner.frames import to_array
 
 RESULT = "result"
 """The column of outputs that have no name."""
@@ -201,12 +202,12 @@ def _of_list(values: list[Any]) -> pa.RecordBatch:
     rows = [value if isinstance(value, Mapping) else _fields(value) for value in values]
     if values and all(row is not None or value is None for row, value in zip(rows, values, strict=True)) and any(rows):
         names = dict.fromkeys(str(name) for row in rows if row for name in row)
-        return _named({name: [_item(row.get(name)) if row else None for row in rows] for name in names})
+        return _named({name: [row.get(name) if row else None for row in rows] for name in names}, nan_is_null=False)
     if values and all(type(value) is tuple and len(value) == len(values[0]) for value in values) and values[0]:
         return _of_columns({f"{RESULT}_{i}": [row[i] for row in values] for i in range(len(values[0]))})
     if values and all(_is_table(value) for value in values):
         return _joined([to_record_batch(value) for value in values])
-    return _named({RESULT: [_item(value) for value in values]})
+    return _named({RESULT: values}, nan_is_null=False)
 
 
 def _is_table(value: Any) -> bool:
@@ -221,11 +222,11 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return table_to_batch(pa.concat_tables(tables, promote_options="permissive")) if tables else _named({RESULT: []})
 
 
-def _named(columns: Mapping[str, Any]) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([_column(values) for values in columns.values()], list(columns))
+def _named(columns: Mapping[str, Any], nan_is_null: bool = True) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([_column(values, nan_is_null) for values in columns.values()], list(columns))
 
 
-def _column(values: Any) -> pa.Array:
+def _column(values: Any, nan_is_null: bool = True) -> pa.Array:
     """One column: an array of one entry per row, of any of the libraries' kinds, or a list."""
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
@@ -243,7 +244,7 @@ def _column(values: Any) -> pa.Array:
             return _column(pa.chunked_array(pa.Table.from_pandas(values.to_frame("x"), preserve_index=False)["x"]))
     if isinstance(values, np.ndarray):
         return _matrix(values)
-    return pa.array([_item(value) for value in values])
+    return to_array([_item(value) for value in values], nan_is_null)
 
 
 def _matrix(array: np.ndarray[Any, Any]) -> pa.Array:
@@ -253,7 +254,11 @@ def _matrix(array: np.ndarray[Any, Any]) -> pa.Array:
     if array.ndim == 1:
         mask = np.ma.getmaskarray(array) if isinstance(array, np.ma.MaskedArray) else None
         plain = np.ma.getdata(array)
-        return pa.array(plain, mask=mask) if plain.dtype.kind != "O" else pa.array([_item(v) for v in plain])
+        return (
+            pa.array(plain, mask=mask, from_pandas=True)
+            if plain.dtype.kind != "O"
+            else to_array([_item(v) for v in plain])
+        )
     flat = pa.array(np.ascontiguousarray(array).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(array.shape[1:])))
 

@@ -14,6 +14,7 @@ import pytest
 
 from partitioner.attempt.returned import to_record_batch, to_record_batches
 from partitioner.errors import ProgramError
+from tests.test_import import loaded_by
 
 
 @dataclasses.dataclass
@@ -136,3 +137,10 @@ def test_an_iterator_is_taken_one_by_one() -> None:
     assert next(batches).to_pydict() == {"a": [0]}
     assert taken == [0]
     assert [b.to_pydict() for b in batches] == [{"a": [1]}, {"a": [2]}]
+
+
+@pytest.mark.parametrize("value", ["[1, 2]", "['x']", "{'a': [1], 'b': ['x']}", "[{'a': 1}]"])
+def test_common_forms_load_no_pandas(value: str) -> None:
+    start = "from partitioner.frames import on_demand; on_demand(); import pyarrow as pa\n"
+    code = f"from partitioner.attempt.returned import to_record_batch\nto_record_batch({value})"
+    assert "pandas" not in loaded_by(start + code)
