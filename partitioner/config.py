@@ -46,6 +46,19 @@ class RunConfig(BaseModel):
     weight: Any = Field(None, description="Weight of a row: a column, an expression such as len(text), or a function.")
     sort_by_weight: bool = Field(False, description="Rows of like weight share a batch; output order is restored.")
     padded: bool = Field(False, description="A batch weighs rows times its heaviest row, as a padded tensor does.")
+    max_concurrency: int | None = Field(
+        None, ge=1, description="Calls of an async program at once, per running sub-task; 16 by default."
+    )
+    rate_limit: float | None = Field(
+        None, gt=0, description="Calls of an async program per second, per running sub-task."
+    )
+    retry_on: list[str] = Field(
+        [], description="Names of errors after which one call of an async program is tried again, later and later."
+    )
+    retry_calls: int = Field(5, ge=0, description="Further tries of a call that ended in an error of retry_on.")
+    retry_backoff: float = Field(
+        0.5, ge=0, description="Seconds before the first of these tries; doubled each time, a minute at most."
+    )
     cost: Any = Field(
         "bytes", description="rows, bytes, calibrate, learned, an expression, numbers, or {model: ..., ...}."
     )

@@ -18,6 +18,7 @@ from partitioner.coordinator.execute import execute
 from partitioner.costs.base import CostModel
 from partitioner.engines.base import Engine
 from partitioner.engines.preflight import preflight
+from partitioner.engines.trial import try_out
 from partitioner.errors import ConfigError, Interrupted
 from partitioner.model import CommitRecord, Dataset, Plan
 from partitioner.report.progress import Progress
@@ -117,6 +118,7 @@ def _begin(
     """The last checks, then the run is on record."""
     stages.write_job(directory, job)
     preflight(engine, directory)
+    try_out(engine, directory, planned.tasks)
     stages.claim(config, directory, job, planned)
     if on_plan is not None:
         on_plan(planned, directory)

@@ -50,6 +50,32 @@ def unwrapped(program: Callable[..., Any]) -> Callable[..., Any]:
     return program
 
 
+def check_call(program: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    """Raise ProgramError where a program cannot be built from its arguments, or called with one batch."""
+    name = name_of(program).rpartition(":")[2]
+    if not inspect.isclass(program):
+        _check_bind(program, (None,), arguments, f"{name} cannot be called with one batch")
+        return
+    if "__call__" not in dir(program):
+        raise ProgramError(f"{name} has no __call__; give it one that takes a batch.")
+    _check_bind(program, (), arguments, f"{name} cannot be built")
+    _check_bind(program.__call__, (None, None), {}, f"{name}.__call__ cannot be called with one batch")
+
+
+def _check_bind(target: Any, given: tuple[Any, ...], arguments: Mapping[str, Any], problem: str) -> None:
+    try:
+        signature = inspect.signature(target)
+    except (ValueError, TypeError):  # compiled functions need not say what they take
+        return
+    try:
+        signature.bind(*given, **arguments)
+    except TypeError as error:
+        named = f" and the arguments {', '.join(arguments)}" if arguments else ""
+        raise ProgramError(
+            f"{problem}{named}: {error}. It takes {signature}; give what it needs in arguments."
+        ) from None
+
+
 def name_of(program: Callable[..., Any]) -> str:
     """``module:name`` for messages and profiles."""
     program = unwrapped(program)

@@ -10,7 +10,9 @@ import numpy as np
 
 from partitioner import choices, registry
 from partitioner import program as programs
+from partitioner.attempt.asynchronous import Concurrency
 from partitioner.attempt.batching import Batcher
+from partitioner.calling import concurrency_of
 from partitioner.config import RunConfig
 from partitioner.costs.base import CostModel
 from partitioner.costs.resolve import resolve as resolve_cost
@@ -28,7 +30,8 @@ USABLE_MEMORY = 0.8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resolved:
-    """What a run is made of; ``program`` is None where only a plan was asked for, ``batching`` settings of ``Batcher``."""
+    """What a run is made of; ``program`` is None where only a plan was asked for, ``batching`` settings of ``Batcher``;
+    ``concurrency`` of an async program, else None."""
 
     config: RunConfig
     source: Source
@@ -39,6 +42,7 @@ class Resolved:
     engine: EngineChoice
     program: Callable[..., Any] | None
     batching: Mapping[str, Any]
+    concurrency: Concurrency | None
 
     def limits(self, workers: Workers) -> Limits:
         """What the splitter keeps sub-tasks within, for these workers."""
@@ -61,6 +65,8 @@ class Resolved:
 
 def resolve(config: RunConfig) -> Resolved:
     """The objects that a configuration means. Raises ConfigError, UnknownName, ProgramError or DataError; nothing starts."""
+    program = None if config.program is None else programs.resolve(config.program)
+    concurrency = None if program is None else concurrency_of(config, program)
     return Resolved(
         config=config,
         source=registry.import_ours("connectors.resolve").resolve(config.dataset),
@@ -69,8 +75,9 @@ def resolve(config: RunConfig) -> Resolved:
         algorithm=choices.choose("placements", config.placement),
         reducer=choices.choose("reducers", config.reducer),
         engine=resolve_engine(config.engine),
-        program=None if config.program is None else programs.resolve(config.program),
-        batching=batching_of(config),
+        program=program,
+        batching={} if concurrency else batching_of(config),
+        concurrency=concurrency,
     )
 
 

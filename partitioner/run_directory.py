@@ -7,6 +7,7 @@
   input/                   in-memory input, written once so that only references travel
   commits/<task>.json      one record per committed sub-task: the truth a resume starts from
   schema/<n>.json          the columns that all sub-tasks return, agreed and widened (attempt.agreement)
+  trial.claim              created by the worker that tried the first rows before the run
   partials/                accumulators of reducers other than concat, one file per sub-task
   output/                  rows, where the user named no other place
   quarantine/              rows the program failed on, with the error: <attempt>-<digest>.parquet;

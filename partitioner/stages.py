@@ -177,6 +177,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory) -> Job:
         columns=None if config.columns is None else tuple(config.columns),
         batch_format=config.batch_format,
         batching=parts.batching,
+        concurrency=parts.concurrency,
         seed=config.seed,
         on_error=config.on_error,
         allow_row_change=config.allow_row_change,

@@ -23,6 +23,7 @@ LAYERS = [
     ("placement",),
     ("report",),
     (
+        "calling",
         "resolved",
         "stages",
         "results",

@@ -3,7 +3,8 @@
 ``schema/<n>.json`` in the run directory is version n: every column's type and who was first to return it. A batch that
 fits is cast to the newest version. One that needs more (an integer column where a double came, a type where all was null, a
 further column) makes version n + 1. One that cannot be brought together (text where a number was) is an
-error that names the column and both sub-tasks. The trial before the run usually makes version 0.
+error that names the column and both sub-tasks. The trial before the run usually makes version 0, from the first rows of the
+first sub-task.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ FOLDER = "schema"
 class Agreed:
     """Version ``number`` of the output's schema.
 
-    ``origin``: column to the sub-task (or ``"the trial"``) that first returned its type; ``lacking``: column to the first
+    ``origin``: column to the sub-task that first returned its type; ``lacking``: column to the first
     sub-task that did not return it, whose rows are null there.
     """
 
@@ -99,7 +100,7 @@ def _merged(known: Agreed | None, schema: pa.Schema, who: str) -> Agreed:
         if field.name not in known.schema.names:
             fields.append(pa.field(field.name, field.type))
             origin[field.name] = who
-            lacking[field.name] = known.origin[known.schema.names[0]] if known.schema.names else "the trial"
+            lacking[field.name] = known.origin[known.schema.names[0]] if known.schema.names else who
     return Agreed(known.number + 1, pa.schema(fields), origin, lacking)
 
 
@@ -112,14 +113,10 @@ def _wider(known: Agreed, field: pa.Field, kind: pa.DataType, who: str) -> pa.Da
         return pa.unify_schemas(pair, promote_options="permissive").field("x").type
     except (pa.ArrowTypeError, pa.ArrowInvalid):
         raise ProgramError(
-            f"the program returns column {field.name!r} as {kind} in {_named(who)} and as {field.type} in "
-            f"{_named(known.origin[field.name])}; one output has one type per column. Convert it in the program, for "
+            f"the program returns column {field.name!r} as {kind} in sub-task {who} and as {field.type} in sub-task "
+            f"{known.origin[field.name]}; one output has one type per column. Convert it in the program, for "
             "example with astype or str."
         ) from None
-
-
-def _named(who: str) -> str:
-    return who if " " in who else f"sub-task {who}"
 
 
 def agreed(batches: Iterator[pa.RecordBatch], agreement: Agreement, who: str) -> Iterator[pa.RecordBatch]:
@@ -149,7 +146,7 @@ def cast(batch: pa.RecordBatch, version: Agreed, who: str) -> pa.RecordBatch:
             columns.append(column.cast(field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             raise ProgramError(
-                f"column {field.name!r} of {_named(who)} is {column.type} and does not fit into the {field.type} of "
-                f"{_named(version.origin[field.name])} exactly: {str(error).partition(chr(10))[0]}. Convert it."
+                f"column {field.name!r} of sub-task {who} is {column.type} and does not fit into the {field.type} of "
+                f"sub-task {version.origin[field.name]} exactly: {str(error).partition(chr(10))[0]}. Convert it."
             ) from error
     return pa.RecordBatch.from_arrays(columns, schema=version.schema)

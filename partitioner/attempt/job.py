@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from partitioner import masking
 from partitioner.attempt.agreement import Agreement
+from partitioner.attempt.asynchronous import Concurrency
 from partitioner.attempt.batching import Batcher
 from partitioner.errors import ProgramError
 from partitioner.frames import on_demand
@@ -35,6 +36,7 @@ class Job:
     ``program`` is a function of one batch, or a class built with ``arguments`` once per process whose instances are.
     Where the reducer's result are the rows themselves, the program returns one row per input row unless
     ``allow_row_change``. ``on_error`` is ``"raise"`` or ``"quarantine"``. ``fsync`` as in ``Directory``.
+    ``concurrency`` says how an async program is called.
     """
 
     program: Callable[..., Any]
@@ -50,6 +52,7 @@ class Job:
     allow_row_change: bool = False
     fsync: bool = True
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    concurrency: Concurrency | None = None
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ class Loaded:
 
 
 _jobs: OrderedDict[str, Loaded] = OrderedDict()
+_tried: dict[str, tuple[Job, Callable[[Any], Any]]] = {}
 _lock = threading.Lock()
 
 
@@ -77,15 +81,26 @@ def load(run_url: str, key: bytes = b"") -> Loaded:
             return _jobs[run_url]
         begin = time.perf_counter()
         run = RunDirectory(run_url, key)
-        job: Job = pickle.loads(run.read_job())
-        masking.remember(job.secrets)
-        call = build(job.program, job.arguments)
+        job, call = _tried.pop(run_url) if run_url in _tried else _built(run)
         loaded = Loaded(job, run, run.read_tasks(), call, _batcher(job), Agreement(run.files), 0.0)
         loaded.load_seconds = time.perf_counter() - begin
         _jobs[run_url] = loaded
         while len(_jobs) > KEPT_JOBS:
             _jobs.popitem(last=False)
         return loaded
+
+
+def load_for_trial(run_url: str, key: bytes) -> tuple[Job, Callable[[Any], Any]]:
+    """The job and its program before there are sub-tasks; the first attempt in this process need not build it again."""
+    with _lock:
+        _tried[run_url] = _built(RunDirectory(run_url, key))
+        return _tried[run_url]
+
+
+def _built(run: RunDirectory) -> tuple[Job, Callable[[Any], Any]]:
+    job: Job = pickle.loads(run.read_job())
+    masking.remember(job.secrets)
+    return job, build(job.program, job.arguments)
 
 
 def _batcher(job: Job) -> Batcher | None:
@@ -97,6 +112,7 @@ def forget(run_url: str) -> None:
     """Drop a job from this process, with the model it may hold."""
     with _lock:
         _jobs.pop(run_url, None)
+        _tried.pop(run_url, None)
 
 
 def build(program: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[[Any], Any]:

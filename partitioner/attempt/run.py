@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from partitioner.attempt.agreement import Widened, agreed
+from partitioner.attempt.asynchronous import Concurrency
 from partitioner.attempt.batching import Places, restored
+from partitioner.attempt.concurrent import call_concurrently
 from partitioner.attempt.formats import FORMATS
 from partitioner.attempt.isolate import call_isolating, store_quarantined
-from partitioner.attempt.job import Loaded, load
+from partitioner.attempt.job import Job, Loaded, load
 from partitioner.attempt.returned import is_stream, to_record_batch, to_record_batches
 from partitioner.attempt.surroundings import guest, kept_prints
 from partitioner.attempt.tally import Tally
@@ -137,7 +139,7 @@ def _output(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.Recor
     accumulator = reducer.create_accumulator()
     for run in runs_of(loaded.tasks, attempt.task, together=True):
         for batch, _ in calls_of(loaded, run, tally):
-            for value, _ in _call(loaded, batch, None, tally):
+            for value, _ in call_program(loaded.job, loaded.call, batch, None, tally):
                 for item in value if is_stream(value) else (value,):
                     accumulator = partials.add(reducer, accumulator, item)
     tally.rows_written = 1
@@ -149,24 +151,31 @@ def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordB
     """Rows in input order; segments say how many came from each contiguous run of fragments."""
     for run in runs_of(loaded.tasks, attempt.task, together=False):
         before = tally.rows_written
-        calls = (pair for batch, places in calls_of(loaded, run, tally) for pair in _call(loaded, batch, places, tally))
+        calls = (
+            pair
+            for batch, places in calls_of(loaded, run, tally)
+            for pair in call_program(loaded.job, loaded.call, batch, places, tally)
+        )
         for output in restored(calls):
             tally.rows_written += output.num_rows
             yield output
         tally.segments.append((run[0].index, tally.rows_written - before))
 
 
-def _call(loaded: Loaded, batch: pa.RecordBatch, places: Places, tally: Tally) -> Iterator[tuple[Any, Places]]:
+def call_program(
+    job: Job, call: Callable[[Any], Any], batch: pa.RecordBatch, places: Places, tally: Tally
+) -> Iterator[tuple[Any, Places]]:
     """The program's output for one batch and its rows' places; with ``on_error="quarantine"`` without failing rows."""
-    job = loaded.job
+    if job.concurrency is not None:
+        yield from _call_concurrently(job, job.concurrency, call, batch, tally)
+        return
     convert = FORMATS[job.batch_format]
-
     rows_wanted = job.reducer.rows
     # A batch that may have to be tried in halves, or put back in order, is held whole.
     streamed = rows_wanted and job.on_error != "quarantine" and places is None
 
     def program(rows: pa.RecordBatch) -> Any:
-        value = loaded.call(convert(rows))
+        value = call(convert(rows))
         if not rows_wanted or (streamed and is_stream(value)):
             return value
         value = to_record_batch(value)
@@ -180,12 +189,8 @@ def _call(loaded: Loaded, batch: pa.RecordBatch, places: Places, tally: Tally) -
         value = program(batch)
     else:
         value, bad = call_isolating(program, batch)
-    if bad:
-        poison = sorted(bad)
-        tally.poison.append((batch.take(pa.array(poison, pa.int64())), [bad[i] for i in poison]))
-        places = None if places is None else np.delete(places, poison)
-    tally.quarantined += len(bad)
-    tally.rows_out += batch.num_rows - len(bad)
+    places = None if places is None else np.delete(places, sorted(bad))
+    tally.count(batch, bad)
     if len(bad) == batch.num_rows:
         return
     if not (streamed and is_stream(value)):
@@ -197,6 +202,23 @@ def _call(loaded: Loaded, batch: pa.RecordBatch, places: Places, tally: Tally) -
         yield part, None
     if not job.allow_row_change:
         _check_rows(batch.num_rows, rows)
+
+
+def _call_concurrently(
+    job: Job, how: Concurrency, call: Callable[[Any], Any], batch: pa.RecordBatch, tally: Tally
+) -> Iterator[tuple[Any, Places]]:
+    """``call_program`` for an async program."""
+    values, bad = call_concurrently(call, how, job.batch_format, batch, job.on_error == "quarantine")
+    tally.rows_in += batch.num_rows
+    tally.count(batch, bad)
+    rows = 0
+    for value in values:
+        if job.reducer.rows:
+            value = to_record_batch(value)
+            rows += value.num_rows
+        yield value, None
+    if job.reducer.rows and not job.allow_row_change:
+        _check_rows(batch.num_rows - len(bad), rows)
 
 
 def _check_rows(given: int, returned: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,14 @@ class Tally:
     quarantine: pa.Table | None = None
     quarantine_digest: str = ""
     quarantine_path: str = ""
+
+    def count(self, batch: pa.RecordBatch, bad: Mapping[int, str]) -> None:
+        """A batch was worked on: ``bad`` are the rows that failed, with their errors."""
+        if bad:
+            poison = sorted(bad)
+            self.poison.append((batch.take(pa.array(poison, pa.int64())), [bad[i] for i in poison]))
+        self.quarantined += len(bad)
+        self.rows_out += batch.num_rows - len(bad)
 
     def facts(self) -> dict[str, Any]:
         """What the output file says of itself: the same for every attempt at the sub-task."""

@@ -1,0 +1,71 @@
+"""The trial before the run: the first rows through the program on one worker; what is wrong with it is said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from partitioner.attempt.agreement import Agreement, agreed
+from partitioner.attempt.formats import table_to_batch
+from partitioner.attempt.job import Job, load_for_trial
+from partitioner.attempt.run import call_program
+from partitioner.attempt.surroundings import guest, kept_prints
+from partitioner.attempt.tally import Tally
+from partitioner.errors import ConfigError, DataError, ProgramError
+from partitioner.model import Attempt, Fragments
+from partitioner.run_directory import RunDirectory
+
+ROWS = 10
+"""Rows of the trial: enough to tell one output row per input row from anything else, few enough for a slow model."""
+
+CLAIM = "trial.claim"
+
+
+def trial(run_url: str, key: bytes, fragments: Fragments, task_key: str) -> str:
+    """On every worker; the first to create the claim calls the program. Why no run can succeed, else nothing.
+
+    The rows are the first of ``fragments``, those of sub-task ``task_key``. They settle the output's schema. Errors that a
+    row, a machine or the moment may be to blame for say nothing here: the run has its own answer to them.
+    """
+    run = RunDirectory(run_url, key)
+    if not run.files.put_new(CLAIM, b""):
+        return ""
+    try:
+        with kept_prints(), guest(Attempt("trial", -1, 0, "", run_url), 0):
+            job, call = load_for_trial(run_url, key)
+            _try(job, call, partial(agreed, agreement=Agreement(run.files), who=task_key), fragments)
+    except (ConfigError, DataError, ProgramError) as error:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return ""  # told by the run, which retries, isolates rows and keeps the traceback
+    return ""
+
+
+def _try(
+    job: Job, call: Callable[[Any], Any], agree: Callable[..., Iterator[pa.RecordBatch]], fragments: Fragments
+) -> None:
+    batches = list(_first_rows(job, fragments))
+    if not batches or job.reducer.whole_task:  # a model cannot be fitted to a few rows
+        return
+    batch = table_to_batch(pa.Table.from_batches(batches))
+    outputs = call_program(job, call, batch, None, Tally())
+    if job.reducer.rows:
+        for _ in agree(rows for rows, _ in outputs):
+            pass
+        return
+    accumulator = job.reducer.create_accumulator()
+    for value, _ in outputs:
+        accumulator = job.reducer.add_input(accumulator, value)
+
+
+def _first_rows(job: Job, fragments: Fragments) -> Iterator[pa.RecordBatch]:
+    wanted = ROWS
+    for i in range(len(fragments)):
+        for batch in job.source.read(fragments[i], job.columns):
+            yield batch.slice(0, wanted)
+            wanted -= batch.num_rows
+            if wanted <= 0:
+                return
