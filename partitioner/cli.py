@@ -18,7 +18,6 @@ from partitioner import registry, safe_yaml
 from partitioner.commands.calibrate import calibrate, profile_app
 from partitioner.commands.place import compare, place
 from partitioner.commands.report import report
-from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import PartitionerError
 from partitioner.model import Plan
 from partitioner.pipeline import plan_config, run_config
@@ -127,7 +126,7 @@ def plan(
 ) -> None:
     """Show the plan of a configuration and run nothing."""
     config = _config(conf, settings, allowed=allowed)
-    planned = plan_config(config, resolve_engine(config.engine).expected_workers())
+    planned = plan_config(config)
     if as_json:
         typer.echo(json.dumps(planned.to_json(), default=str))
     else:
@@ -153,7 +152,7 @@ def simulate(
         raise typer.BadParameter("give a configuration, or both --tasks and --workers")
     if conf is not None:
         config = _config(conf, allowed=allowed)
-        planned = plan_config(config, resolve_engine(config.engine).expected_workers())
+        planned = plan_config(config)
     else:
         planned = place_tables(tasks, workers, seed=seed)
     outcome = simulated(planned, safe_yaml.read(faults.read_text(), str(faults)) if faults else None, seed)

@@ -33,16 +33,17 @@ def plan(dataset: Any, program: Any = None, *, workers: Any = None, **options: A
     """Describe, cost, split and place, and run nothing.
 
     ``dataset`` as for ``run``; ``workers`` a number of equal one-core workers, ``Worker`` values, a ``Workers``, or a table
-    (see ``place``), by default one per core of this machine; ``options`` are settings of ``RunConfig``. Raises DataError,
-    CostError, ConfigError or InfeasiblePlan.
+    (see ``place``), by default those that the engine would start, or has; ``options`` are settings of ``RunConfig``. Raises
+    DataError, CostError, ConfigError or InfeasiblePlan.
     """
     return plan_config(configuration.make({"dataset": dataset, "program": program, **options}), workers)
 
 
 def plan_config(config: RunConfig, workers: Any = None) -> Plan:
     """``plan`` for a configuration that is made already."""
-    parts, table = resolve(config), stages.workers_of(workers)
+    parts = resolve(config)
     costed = stages.cost(parts, stages.describe(parts))
+    table = stages.workers_of(parts, workers)
     work = stages.split(parts, costed, table)
     return stages.explained(parts, stages.place(parts, work.tasks, table), work, {})
 
@@ -73,6 +74,7 @@ def run_config(
     if config.dataset is None or config.program is None:
         raise ConfigError("a run needs a dataset and a program; give both (settings 'dataset' and 'program').")
     parts = resolve(config)
+    parts.engine.refuse_paper()
     if resume is not None:
         return _run_rest(parts, resuming.find_run(config, resume))
     directory = RunDirectory(f"{config.checkpoint}/{new_run_id()}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -135,10 +134,10 @@ def explained(parts: Resolved, planned: Plan, work: Split, facts: Mapping[str, A
     return replace(planned, about=replace(planned.about, cost=source, notes={**notes, **planned.about.notes}))
 
 
-def workers_of(workers: Any) -> Workers:
-    """Workers from a count, values, or None for one per core of this machine."""
+def workers_of(parts: Resolved, workers: Any) -> Workers:
+    """Workers from a count, values or a table; None for those that the engine would start, or has."""
     if workers is None:
-        return Workers.identical(os.cpu_count() or 1)
+        return parts.engine.expected_workers()
     if isinstance(workers, Workers):
         return workers
     if isinstance(workers, int) and not isinstance(workers, bool):

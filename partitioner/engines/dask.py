@@ -15,6 +15,7 @@ from typing import Any
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Security, get_worker
 from distributed.client import ClosedClientError
+from distributed.worker_memory import parse_memory_limit
 
 from partitioner.attempt.run import describe_error, run_attempt
 from partitioner.engines.base import Capabilities, Engine
@@ -77,8 +78,7 @@ class DaskEngine(Engine):
         timeout: float = 20.0,
         tls: bool = False,
     ) -> None:
-        if workers is not None and workers < 1:
-            raise ConfigError(f"engine option workers is {workers}; a Dask cluster needs at least 1.")
+        count = _count(workers)
         self._speeds = {str(k): float(v) for k, v in (speeds or {}).items()}
         self._events: queue.SimpleQueue[Event | Future[Any]] = queue.SimpleQueue()
         self._live: dict[str, Attempt] = {}
@@ -87,11 +87,30 @@ class DaskEngine(Engine):
         self._cluster: LocalCluster | None = None
         self._own_client = client is None
         if client is None and address is None:
-            client = self._start(workers or max(2, os.cpu_count() or 1), threads_per_worker, memory_limit, tls)
+            client = self._start(count, threads_per_worker, memory_limit, tls)
         self._client = client if client is not None else _connect(str(address), timeout)
         self._looked = time.monotonic()
         self._known = {name: address for name, (address, _) in self._seen().items()}
         self._client.subscribe_topic(self._topic, self._on_told)
+
+    @classmethod
+    def expected_workers(cls, options: Mapping[str, Any]) -> Workers | None:
+        """The workers of a cluster to start here, with the memory that Dask gives each; one that runs is asked."""
+        if options.get("client") is not None or options.get("address") is not None:
+            return None
+        threads, limit = int(options.get("threads_per_worker", 1)), options.get("memory_limit", "auto")
+        memory = parse_memory_limit(limit, threads, logger=logging.getLogger(__name__))
+        speeds = {str(k): float(v) for k, v in (options.get("speeds") or {}).items()}
+        return Workers.of(
+            Worker(
+                worker_id=str(i),
+                cpus=float(threads),
+                memory_bytes=float(memory or "inf"),
+                speed=speeds.get(str(i), 1.0),
+                host=LOOPBACK,
+            )
+            for i in range(_count(options.get("workers")))
+        )
 
     def _start(self, workers: int, threads: int, memory_limit: str | int, tls: bool) -> Client:
         """A cluster that nobody outside this machine reaches; with ``tls`` only holders of its certificate, made now, do."""
@@ -257,6 +276,13 @@ class DaskEngine(Engine):
             self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+def _count(workers: int | None) -> int:
+    """Worker processes of a cluster to start here. ConfigError below 1."""
+    if workers is not None and workers < 1:
+        raise ConfigError(f"engine option workers is {workers}; a Dask cluster needs at least 1.")
+    return workers or max(2, os.cpu_count() or 1)
 
 
 def _engine_lost(error: Exception) -> Event:

@@ -37,7 +37,7 @@ class EngineChoice:
     @contextmanager
     def opened(self) -> Iterator[Engine]:
         """The engine, closed at the end if it was opened here. ConfigError for one that runs no program."""
-        self._refuse_paper()
+        self.refuse_paper()
         if self.wanted is None:
             assert self.live is not None, "either is there"
             yield self.live
@@ -62,8 +62,8 @@ class EngineChoice:
         wanted.check()
         return made_by.expected_workers(wanted.options)
 
-    def _refuse_paper(self) -> None:
-        """An engine on paper would end with an output that nobody wrote."""
+    def refuse_paper(self) -> None:
+        """ConfigError for an engine on paper, whose run would end with an output that nobody wrote."""
         of: Any = self.live if self.wanted is None else self.wanted.factory
         ours = isinstance(of, Engine) or (isinstance(of, type) and issubclass(of, Engine))
         if ours and not of.capabilities.real:

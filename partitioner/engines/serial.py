@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psutil
@@ -23,9 +23,14 @@ class SerialEngine(Engine):
     def __init__(self) -> None:
         self._waiting: deque[Attempt] = deque()
 
-    def workers(self) -> Workers:
+    @classmethod
+    def expected_workers(cls, options: Mapping[str, Any]) -> Workers:
         """One worker with one core and the machine's memory."""
         return Workers.of([Worker("serial", memory_bytes=float(psutil.virtual_memory().total), host="localhost")])
+
+    def workers(self) -> Workers:
+        """The one there is."""
+        return SerialEngine.expected_workers({})
 
     def submit(self, attempts: Sequence[Attempt]) -> None:
         """Queue attempts for the next polls."""

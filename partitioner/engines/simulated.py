@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ class SimulatedEngine(Engine):
     capabilities = Capabilities(placement="exact", cancel=True, real=False)
 
     def __init__(self, workers: Workers | None = None, faults: Faults | None = None, seed: int = 0) -> None:
-        self._table = workers if workers is not None else Workers.identical(4)
+        self._table = SimulatedEngine.expected_workers({"workers": workers})
         self._workers = {self._table.worker_id[j]: self._table[j] for j in range(len(self._table))}
         self._faults = faults or Faults()
         self._seed, self._random = seed, random.Random(seed)
@@ -66,6 +66,12 @@ class SimulatedEngine(Engine):
         self._waiting: dict[str, deque[Attempt]] = {name: deque() for name in self._workers}
         for name, at in self._faults.deaths:
             self._at(at, "death", name)
+
+    @classmethod
+    def expected_workers(cls, options: Mapping[str, Any]) -> Workers:
+        """Those given, else four of one core."""
+        workers: Workers | None = options.get("workers")
+        return workers if workers is not None else Workers.identical(4)
 
     def clock(self) -> float:
         """Simulated seconds since the start."""

@@ -79,6 +79,13 @@ class SparkEngine(Engine):
         self._cancelled: set[str] = set()
         self._looked = self._looked_executors = time.monotonic()
 
+    @classmethod
+    def expected_workers(cls, options: Mapping[str, Any]) -> Workers | None:
+        """The executors of a session to start on this machine; a cluster, or a session that is there, is asked."""
+        from partitioner.engines.spark_expected import expected
+
+        return expected(options)
+
     def _setting(self, name: str, default: str) -> str:
         return self._settings.get(name, default) or default
 

@@ -17,6 +17,7 @@ from partitioner.engines.spark_imports import Py4JError, SparkConf, SparkContext
 from partitioner.errors import ConfigError, EngineLost
 
 LOCALITY_WAIT = "spark.locality.wait"
+DEFAULT_MASTER = "local[*,4]"
 CONNECT = (
     "a Spark Connect session cannot run engine='spark': it has no SparkContext to place tasks on executors with; "
     "give a classic SparkSession (for example SparkSession.builder.master(...)) or run the job through spark-submit."
@@ -60,7 +61,7 @@ class Session:
     def _start(self, master: str | None, conf: dict[str, Any], app_name: str, timeout: float) -> SparkSession:
         builder = SparkSession.builder.appName(str(conf.get("spark.app.name", app_name)))
         submitted = "PYSPARK_GATEWAY_PORT" in os.environ
-        master = master or conf.get("spark.master") or (None if submitted else "local[*,4]")
+        master = master or conf.get("spark.master") or (None if submitted else DEFAULT_MASTER)
         if master is not None:
             _check_answers(master, timeout)
             builder = builder.master(master)
@@ -178,6 +179,13 @@ def _refuse_connect(given: Any, master: str | None) -> None:
         raise ConfigError(CONNECT)
     if given is None and master is None and os.environ.get("SPARK_REMOTE"):
         raise ConfigError(f"SPARK_REMOTE is {os.environ['SPARK_REMOTE']!r}: {CONNECT}")
+
+
+def will_start(given: Any) -> bool:
+    """Whether an engine given ``given`` starts a session here, rather than use one that is there or was submitted."""
+    if given is None:
+        return SparkSession.getActiveSession() is None and "PYSPARK_GATEWAY_PORT" not in os.environ
+    return isinstance(given, SparkConf) and "PYSPARK_GATEWAY_PORT" not in os.environ
 
 
 def _existing(given: Any) -> SparkSession | None:

@@ -16,7 +16,7 @@ from typing import Any
 import partitioner as pt
 from partitioner.engines.spark import SparkEngine
 from partitioner.errors import PartitionerError
-from partitioner.model import EventKind
+from partitioner.model import EventKind, Workers
 from tests.engines import spark_programs as programs
 
 DISCOVERY = '#!/bin/sh\necho \'{"name": "gpu", "addresses": ["5"]}\'\n'
@@ -36,9 +36,18 @@ def gpu_conf(folder: Path) -> dict[str, Any]:
     }
 
 
+def table(workers: Workers | None) -> list[list[float | str]]:
+    """Id, cores, memory, GPUs and host of every worker."""
+    assert workers is not None
+    rows = (workers[j] for j in range(len(workers)))
+    return [[w.worker_id, w.cpus, w.memory_bytes, w.gpus, w.host] for w in rows]
+
+
 def devices(folder: Path) -> dict[str, Any]:
     """Sub-tasks with half a GPU, with none, and a whole run with ``task_gpus``."""
-    engine = SparkEngine(master="local-cluster[1,2,1024]", conf=gpu_conf(folder), timeout=240)
+    options = {"master": "local-cluster[1,2,1024]", "conf": gpu_conf(folder), "timeout": 240}
+    expected = SparkEngine.expected_workers(options)
+    engine = SparkEngine(**options)
     workers = engine.workers()
     attempts = programs.prepared(str(folder / "runs"), programs.devices, engine, 4, seconds=3.0)
     mixed = [replace(a, gpus=0.5) if a.task < 2 else a for a in attempts]
@@ -53,6 +62,7 @@ def devices(folder: Path) -> dict[str, Any]:
     halves = [finished[a.task_key] for a in mixed if a.gpus]
     return {
         "gpus": workers.gpus.tolist(),
+        "expected": [table(expected), table(workers)],
         "told": told,
         "whole_run": sorted(set(run.result.to_pandas()["told"])),
         "halves_overlap": max(r.started for r in halves) < min(r.finished for r in halves),

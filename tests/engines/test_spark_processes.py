@@ -31,6 +31,11 @@ def alone(tmp_path_factory) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def test_the_executors_planned_with_are_those_that_start(alone) -> None:
+    expected, started = alone["expected"]
+    assert expected == started
+
+
 def test_gpus_of_executors_are_counted(alone) -> None:
     assert alone["gpus"] == [1.0]
 
