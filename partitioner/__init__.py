@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from partitioner.attempt.surroundings import TaskContext, task_context
     from partitioner.config import RunConfig
     from partitioner.errors import PartitionerError
+    from partitioner.iteration.iterate import iterate
     from partitioner.model import Plan, SubTasks, Worker, Workers
     from partitioner.output import Output
     from partitioner.pipeline import plan, run
@@ -30,6 +31,7 @@ __all__ = [
     "Worker",
     "Workers",
     "compare",
+    "iterate",
     "place",
     "plan",
     "rebalance",
@@ -42,6 +44,7 @@ _HOMES = {
     "attempt.surroundings": ("TaskContext", "task_context"),
     "config": ("RunConfig",),
     "errors": ("PartitionerError",),
+    "iteration.iterate": ("iterate",),
     "model": ("Plan", "SubTasks", "Worker", "Workers"),
     "output": ("Output",),
     "pipeline": ("plan", "run"),

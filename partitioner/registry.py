@@ -131,6 +131,7 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         hard_vote="HardVote",
         weighted_mean="WeightedMean",
         by_key="ByKey",
+        tree_sum="TreeSum",
     ),
     "connectors": _files(
         "connectors",

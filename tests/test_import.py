@@ -35,7 +35,7 @@ def test_planning_loads_no_engine() -> None:
 
 PUBLIC = """
 Output PartitionerError Plan Run RunConfig SubTasks TaskContext Worker Workers
-compare place plan rebalance run simulate task_context
+compare iterate place plan rebalance run simulate task_context
 """
 
 

@@ -35,6 +35,7 @@ LAYERS = [
         "quarantine",
         "rebalancing",
     ),
+    ("iteration",),
     ("commands",),
     ("cli",),
 ]

@@ -37,6 +37,7 @@ class Job:
     Where the reducer's result are the rows themselves, the program returns one row per input row unless
     ``allow_row_change``. ``on_error`` is ``"raise"`` or ``"quarantine"``. ``fsync`` as in ``Directory``.
     ``concurrency`` says how an async program is called.
+    ``cache_bytes``: what a process may keep of prepared partitions between rounds of ``pt.iterate``.
     """
 
     program: Callable[..., Any]
@@ -53,6 +54,7 @@ class Job:
     fsync: bool = True
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     concurrency: Concurrency | None = None
+    cache_bytes: float = 0.0
 
 
 @dataclass(slots=True)

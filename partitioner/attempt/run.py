@@ -18,6 +18,7 @@ from partitioner.attempt.formats import FORMATS
 from partitioner.attempt.isolate import call_isolating, store_quarantined
 from partitioner.attempt.job import Job, Loaded, load
 from partitioner.attempt.returned import is_stream, to_record_batch, to_record_batches
+from partitioner.attempt.rounds import run_round
 from partitioner.attempt.surroundings import guest, kept_prints
 from partitioner.attempt.tally import Tally
 from partitioner.attempt.work import calls_of, runs_of
@@ -39,7 +40,7 @@ def run_attempt(attempt: Attempt) -> Event:
     with kept_prints() as prints:
         try:
             loaded = load(attempt.run_url, attempt.key)
-            event = _finished(attempt, loaded)
+            event = _finished(attempt, loaded) if attempt.round < 0 else run_round(attempt, loaded)
         except Exception as error:
             traceback.print_exc()
             event = Event(EventKind.FAILED, attempt.attempt_id, attempt.worker_id, error=describe_error(error))

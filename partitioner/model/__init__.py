@@ -6,7 +6,7 @@ seconds at reference speed 1.0, sizes bytes.
 """
 
 from partitioner.model.data import Costs
-from partitioner.model.execution import Attempt, CommitRecord, Event, EventKind, Failure
+from partitioner.model.execution import Attempt, CommitRecord, Event, EventKind, Failure, Partial
 from partitioner.model.explanation import CostFacts, Explanation, Portfolio, Turn
 from partitioner.model.fragments import Fragment, Fragments
 from partitioner.model.plan import Plan
@@ -28,6 +28,7 @@ __all__ = [
     "Fragment",
     "Fragments",
     "Limits",
+    "Partial",
     "Plan",
     "Portfolio",
     "Sink",

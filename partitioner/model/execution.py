@@ -20,6 +20,7 @@ class Attempt:
     plan wants it; ``run_url`` is the run directory, from which the worker loads everything else (program, source,
     sub-task table) once per process. ``cpus`` bounds numeric threads.
     Demands are as in ``SubTasks``. ``key`` opens the sealed job; it is written nowhere.
+    ``round`` is that of ``pt.iterate``, -1 for a sub-task that runs once.
     """
 
     task_key: str
@@ -34,6 +35,7 @@ class Attempt:
     gpu_memory_bytes: float = 0.0
     resources: Mapping[str, float] = field(default_factory=dict)
     key: bytes = field(default=b"", repr=False)
+    round: int = -1
 
     @property
     def attempt_id(self) -> str:
@@ -80,11 +82,27 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Partial:
+    """What a sub-task gave in one round: its accumulator in ``data``, or in the file ``name`` of the run where it is large.
+
+    ``rows`` it was made of; ``seconds`` of the program, ``load_seconds`` of reading and preparing, 0 where they were kept.
+    """
+
+    round: int
+    task: int
+    rows: int
+    seconds: float
+    load_seconds: float
+    data: bytes = field(default=b"", repr=False)
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened; ``at`` is seconds on the driver's clock when it was seen.
 
     ``record`` belongs to ``finished``; ``error`` to ``failed`` and ``engine_lost``, and to ``lost`` where it is known;
-    ``worker`` to ``worker_joined``.
+    ``worker`` to ``worker_joined``; ``partial`` to ``finished`` in a round of ``pt.iterate``.
     """
 
     kind: EventKind
@@ -94,6 +112,7 @@ class Event:
     error: Failure | None = None
     worker: Worker | None = None
     at: float = 0.0
+    partial: Partial | None = None
 
 
 @dataclass(frozen=True, slots=True)

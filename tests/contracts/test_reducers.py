@@ -24,6 +24,10 @@ EXAMPLES = {
     "hard_vote": (MODELS, [0.25, 0.25, 0.5]),
     "mean": (CHUNKS, float(np.concatenate(CHUNKS).mean())),
     "soft_vote": (MODELS, [0.2, 0.325, 0.475]),
+    "tree_sum": (
+        [{"w": np.array([float(i), 1.0]), "b": [i * 0.5]} for i in range(4)],
+        {"w": np.array([6.0, 4.0]), "b": [3.0]},
+    ),
     "variance": (CHUNKS, float(np.concatenate(CHUNKS).var(ddof=1))),
     "weighted_mean": (PARAMETERS, {"w": np.array([2.0, 1.0]), "b": [0.2]}),
 }

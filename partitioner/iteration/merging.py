@@ -1,0 +1,77 @@
+"""The partial results of one round, merged as they arrive, in the tree that the number of sub-tasks fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from partitioner.engines.base import Engine
+from partitioner.model import Attempt, Event, EventKind, Partial, Workers
+from partitioner.reducers import partials
+from partitioner.reducers.base import Reducer
+from partitioner.reducers.tree import MergeTree
+from partitioner.storage import Directory
+
+
+class RoundEngine(Engine):
+    """An engine for the attempts of one round: it marks them with the round, and merges what they bring.
+
+    The first partial of a sub-task counts; those of its other attempts, and of earlier rounds, are dropped.
+    """
+
+    def __init__(self, engine: Engine, number: int, reducer: Reducer, keys: Sequence[str], files: Directory) -> None:
+        self.name = engine.name
+        self.capabilities = engine.capabilities
+        self.rows = 0
+        self.load_seconds = 0.0
+        self._engine, self._number, self._reducer, self._keys, self._files = engine, number, reducer, keys, files
+        self._tree, self._seen = MergeTree(reducer, len(keys)), set[int]()
+
+    @property
+    def accumulator(self) -> Any:
+        """All partials as one. Raises ConfigError while some are missing."""
+        return self._tree.result()
+
+    def clock(self) -> float:
+        """The engine's."""
+        return self._engine.clock()
+
+    def workers(self) -> Workers:
+        """The engine's."""
+        return self._engine.workers()
+
+    def submit(self, attempts: Sequence[Attempt]) -> None:
+        """With the number of the round."""
+        from dataclasses import replace
+
+        self._engine.submit([replace(attempt, round=self._number) for attempt in attempts])
+
+    def poll(self, timeout: float) -> list[Event]:
+        """The engine's events; the partials among them are merged."""
+        events = self._engine.poll(timeout)
+        for event in events:
+            if event.kind is EventKind.FINISHED and event.partial is not None:
+                self._take(event.partial)
+        return events
+
+    def _take(self, found: Partial) -> None:
+        if found.round != self._number or found.task in self._seen:
+            return
+        data = self._files.get(found.name) if found.name else found.data
+        self._seen.add(found.task)
+        self._tree.put(found.task, partials.loads(self._reducer, data, self._keys[found.task]))
+        self.rows += found.rows
+        self.load_seconds += found.load_seconds
+        if found.name:
+            self._files.delete(found.name)
+
+    def cancel(self, attempt_ids: Sequence[str]) -> None:
+        """The engine's."""
+        self._engine.cancel(attempt_ids)
+
+    def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+        """The engine's."""
+        return self._engine.call(function, *args)
+
+    def close(self) -> None:
+        """The engine goes on to the next round."""

@@ -1,0 +1,87 @@
+"""Trees of numbers: nested dicts, lists, tuples, named tuples and dataclasses of numbers, arrays or tensors."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from partitioner.errors import ProgramError
+
+
+def walk(function: Callable[..., Any], *trees: Any) -> Any:
+    """``function`` on the matching leaves; the result has the structure of the first tree.
+
+    Raises ProgramError where the structures differ.
+    """
+    first = trees[0]
+    if isinstance(first, Mapping):
+        _alike(trees, lambda t: t.keys())
+        return _same_mapping(first, {key: walk(function, *(tree[key] for tree in trees)) for key in first})
+    if isinstance(first, list | tuple):
+        _alike(trees, len)
+        leaves = [walk(function, *parts) for parts in zip(*trees, strict=True)]
+        return type(first)(*leaves) if _named(first) else type(first)(leaves)
+    if dataclasses.is_dataclass(first) and not isinstance(first, type):
+        _alike(trees, type)
+        names = [f.name for f in dataclasses.fields(first) if f.init]
+        return dataclasses.replace(first, **{n: walk(function, *(getattr(t, n) for t in trees)) for n in names})
+    return function(*trees)
+
+
+def leaves(tree: Any) -> Iterator[Any]:
+    """All leaves, in order."""
+    found: list[Any] = []
+    walk(found.append, tree)
+    yield from found
+
+
+def outline(tree: Any) -> str:
+    """A tree in a few words, for messages."""
+    if isinstance(tree, Mapping):
+        return f"a {type(tree).__name__} with keys {', '.join(map(str, tree))}"
+    return f"a {type(tree).__name__} of {len(tree)}" if isinstance(tree, list | tuple) else type(tree).__name__
+
+
+def added(left: Any, right: Any) -> Any:
+    """The sum of two trees. Raises ProgramError where their structures or shapes differ."""
+    return walk(add_leaves, left, right)
+
+
+def add_leaves(left: Any, right: Any) -> Any:
+    """The sum of two leaves of equal shape; text and None must be equal, and stay."""
+    if left is None or isinstance(left, str):
+        if left != right:
+            raise ProgramError(f"Trees differ: {left!r} and {right!r}; only numbers, arrays and tensors are added.")
+        return left
+    if np.shape(left) != np.shape(right):
+        raise ProgramError(f"Parameters differ in shape: {np.shape(left)} and {np.shape(right)}.")
+    return left + right
+
+
+def largest_change(old: Any, new: Any) -> float:
+    """The largest absolute difference between matching numbers of two trees."""
+    found = [0.0]
+
+    def compare(a: Any, b: Any) -> None:
+        if np.size(a) and np.issubdtype(np.asarray(a).dtype, np.number):
+            found.append(float(np.max(np.abs(np.asarray(a, np.float64) - np.asarray(b, np.float64)))))
+
+    walk(compare, old, new)
+    return max(found)
+
+
+def _named(tree: Any) -> bool:
+    return isinstance(tree, tuple) and hasattr(tree, "_fields")
+
+
+def _same_mapping(first: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
+    return items if type(first) is dict else type(first)(items)  # type: ignore[call-arg]
+
+
+def _alike(trees: tuple[Any, ...], of: Callable[[Any], Any]) -> None:
+    for other in trees[1:]:
+        if type(other) is not type(trees[0]) or of(other) != of(trees[0]):
+            raise ProgramError(f"Parameters differ in structure: {outline(trees[0])} and {outline(other)}.")

@@ -1,0 +1,155 @@
+"""Rounds: broadcast, partials, merge, update; kept data, commits, resume, deaths, and the same bits throughout."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import partitioner as pt
+from partitioner.engines.dask import DaskEngine
+from partitioner.errors import ConfigError, ResumeRefused, RunFailed
+from tests.iteration.rounds_programs import SLOPES, START, Gradient, gradient, step, table
+
+
+def slopes(checkpoint, program=Gradient, **options):
+    settings = {"update": step, "rounds": 6, "engine": "serial", "max_tasks": 3, "cost": "rows", "progress": False}
+    return pt.iterate(table(), program, START, checkpoint=checkpoint, **{**settings, **options})
+
+
+@pytest.fixture(scope="module")
+def six_rounds(tmp_path_factory):
+    return slopes(str(tmp_path_factory.mktemp("six")))
+
+
+def prepared(log):
+    return Path(log).read_text().splitlines()
+
+
+def test_rounds_go_on_until_the_loss_stays(checkpoint):
+    found = slopes(checkpoint, rounds=200, tolerance=1e-20)
+    assert found.converged
+    assert len(found.rounds) < 200
+    np.testing.assert_allclose(found.state["w"], SLOPES, atol=1e-9)
+    assert found.losses == sorted(found.losses, reverse=True)
+
+
+def test_rounds_end_at_their_limit_and_say_so(six_rounds):
+    assert (len(six_rounds.rounds), six_rounds.converged, six_rounds.state["round"]) == (6, False, 6)
+    assert [r.rows for r in six_rounds.rounds] == [600] * 6
+
+
+def test_a_function_gets_the_batch_the_state_and_its_arguments(checkpoint):
+    def total(batch, state, factor):
+        return {"n": len(batch) * factor + state}
+
+    found = pt.iterate(
+        table(), total, 1, update=lambda old, merged: old + 1, rounds=2, arguments={"factor": 10}, engine="serial",
+        max_tasks=3, cost="rows", checkpoint=checkpoint, progress=False,
+    )  # fmt: skip
+    assert (found.merged, found.state) == ({"n": 6006}, 3)
+
+
+def test_without_an_update_the_merged_output_is_the_next_state(checkpoint):
+    found = pt.iterate(
+        table(), lambda batch, state: state / 3, 81.0, rounds=4, engine="serial", max_tasks=3, cost="rows",
+        checkpoint=checkpoint, progress=False, tolerance=1e-9,
+    )  # fmt: skip
+    assert (found.state, found.converged, len(found.rounds)) == (81.0, True, 1)
+
+
+def test_until_decides_by_old_new_and_merged(checkpoint):
+    found = slopes(checkpoint, until=lambda old, new, merged: new["round"] == 4 and merged["n"] == 600)
+    assert (found.state["round"], found.converged) == (4, True)
+
+
+def test_partitions_are_prepared_once_and_kept(checkpoint, tmp_path):
+    log = str(tmp_path / "log")
+    slopes(checkpoint, arguments={"log": log})
+    assert len(prepared(log)) == 3
+
+
+def test_what_does_not_fit_in_the_cache_is_read_again_each_round(checkpoint, tmp_path):
+    log = str(tmp_path / "log")
+    slopes(checkpoint, arguments={"log": log}, cache=7000)
+    assert len(prepared(log)) == 1 + 2 * 6
+
+
+def test_dask_gives_the_same_bits_and_reads_each_partition_once(checkpoint, tmp_path, dask_engine, six_rounds):
+    log = str(tmp_path / "log")
+    found = slopes(checkpoint, arguments={"log": log}, engine=dask_engine)
+    assert found.state["w"].tobytes() == six_rounds.state["w"].tobytes()
+    assert len(prepared(log)) == 3
+
+
+@pytest.mark.spark
+def test_spark_gives_the_same_bits(checkpoint, spark, six_rounds):
+    found = slopes(checkpoint, engine=spark, rounds=6)
+    assert found.state["w"].tobytes() == six_rounds.state["w"].tobytes()
+
+
+def test_a_resume_on_another_engine_goes_on_after_the_last_round(checkpoint, dask_engine, six_rounds):
+    begun = slopes(checkpoint, rounds=4)
+    found = slopes(checkpoint, resume=begun.run_id, engine=dask_engine)
+    assert [r.replayed for r in found.rounds] == [True] * 4 + [False] * 2
+    assert found.state["w"].tobytes() == six_rounds.state["w"].tobytes()
+
+
+def test_a_worker_that_dies_costs_its_part_of_one_round_and_no_bit(checkpoint, tmp_path, six_rounds):
+    log = str(tmp_path / "log")
+    engine = DaskEngine(workers=2)
+    try:
+        found = slopes(checkpoint, arguments={"log": log, "die_in_round": 3}, engine=engine)
+    finally:
+        engine.close()
+    assert Path(f"{log}.died").exists()
+    assert found.state["w"].tobytes() == six_rounds.state["w"].tobytes()
+    assert 3 < len(prepared(log)) <= 3 + 3
+
+
+def test_another_start_is_refused_at_a_resume(checkpoint):
+    begun = slopes(checkpoint, rounds=2)
+    with pytest.raises(ResumeRefused, match="round 0"):
+        pt.iterate(
+            table(), Gradient, {"w": np.ones(3), "round": 0}, update=step, rounds=3, engine="serial", max_tasks=3,
+            cost="rows", progress=False, checkpoint=checkpoint, resume=begun.run_id,
+        )  # fmt: skip
+
+
+def test_other_arguments_of_the_program_are_refused_at_a_resume(checkpoint):
+    begun = slopes(checkpoint, rounds=2)
+    with pytest.raises(ResumeRefused, match="code"):
+        slopes(checkpoint, arguments={"die_in_round": 77}, resume=begun.run_id)
+
+
+def test_a_partial_larger_than_an_event_goes_through_a_file_that_does_not_stay(checkpoint):
+    found = pt.iterate(
+        table(), lambda batch, state: np.ones(100_000), 0, rounds=1, engine="serial", max_tasks=3, cost="rows",
+        checkpoint=checkpoint, progress=False,
+    )  # fmt: skip
+    assert found.merged.tolist() == [3.0] * 100_000
+    assert not list(Path(found.url).rglob("*.partial"))
+
+
+def test_a_program_that_returns_none_is_named_with_its_sub_task(checkpoint):
+    with pytest.raises(RunFailed, match=r"sub-task t0+\d? failed.*returned None"):
+        slopes(checkpoint, lambda batch, state: None)
+
+
+def test_nan_in_a_partial_stops_the_rounds(checkpoint):
+    with pytest.raises(RunFailed, match="NaN"):
+        slopes(checkpoint, lambda batch, state: gradient(np.full((2, 3), np.nan), np.ones(2), state))
+
+
+def test_a_state_that_only_pickle_could_write_is_refused(checkpoint):
+    with pytest.raises(ConfigError, match="pickle"):
+        pt.iterate(
+            table(), Gradient, {"w": lambda: 0}, rounds=1, engine="serial", checkpoint=checkpoint, progress=False,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"), [({"rounds": 0}, "rounds is 0"), ({"tolerance": -1.0}, "tolerance is -1.0")]
+)
+def test_settings_that_cannot_be_are_refused(checkpoint, setting, words):
+    with pytest.raises(ConfigError, match=words):
+        slopes(checkpoint, **setting)
