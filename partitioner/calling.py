@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from partitioner import program as programs
 from partitioner.attempt.asynchronous import Concurrency, is_async
 from partitioner.config import RunConfig
 from partitioner.errors import ConfigError
@@ -17,12 +16,11 @@ _FOR_BATCHES = ("max_batch_weight", "sort_by_weight", "weight")
 
 
 def concurrency_of(config: RunConfig, program: Callable[..., Any]) -> Concurrency | None:
-    """None for a program that is not async. ConfigError for settings that do not go together, ProgramError for arguments.
+    """None for a program that is not async. ConfigError for settings that do not go together.
 
     An async program gets one row at a time, as a dict. It gets batches of ``batch_size`` rows where that is given; of one
     row where ``batch_format`` is given, or where its argument is annotated as a frame, table, array or list.
     """
-    programs.check_call(program, config.arguments)
     if not is_async(program):
         given = [name for name in _FOR_ASYNC if getattr(config, name)]
         if given:

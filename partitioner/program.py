@@ -50,16 +50,22 @@ def unwrapped(program: Callable[..., Any]) -> Callable[..., Any]:
     return program
 
 
-def check_call(program: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-    """Raise ProgramError where a program cannot be built from its arguments, or called with one batch."""
+ONE_BATCH = ("one batch",)
+A_ROUND = ("the data of a partition", "the state of the round")
+"""What a program is called with, in a run and in a round of ``pt.iterate``."""
+
+
+def check_call(program: Callable[..., Any], arguments: Mapping[str, Any], given: tuple[str, ...] = ONE_BATCH) -> None:
+    """Raise ProgramError where a program cannot be built from its arguments, or called with what it is given."""
+    words = " and ".join(given)
     name = name_of(program).rpartition(":")[2]
     if not inspect.isclass(program):
-        _check_bind(program, (None,), arguments, f"{name} cannot be called with one batch")
+        _check_bind(program, (None,) * len(given), arguments, f"{name} cannot be called with {words}")
         return
     if "__call__" not in dir(program):
-        raise ProgramError(f"{name} has no __call__; give it one that takes a batch.")
+        raise ProgramError(f"{name} has no __call__; give it one that takes {words}.")
     _check_bind(program, (), arguments, f"{name} cannot be built")
-    _check_bind(program.__call__, (None, None), {}, f"{name}.__call__ cannot be called with one batch")
+    _check_bind(program.__call__, (None,) * (1 + len(given)), {}, f"{name}.__call__ cannot be called with {words}")
 
 
 def _check_bind(target: Any, given: tuple[Any, ...], arguments: Mapping[str, Any], problem: str) -> None:

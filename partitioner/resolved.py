@@ -63,9 +63,14 @@ class Resolved:
         return least if np.isfinite(least) else None
 
 
-def resolve(config: RunConfig) -> Resolved:
-    """The objects that a configuration means. Raises ConfigError, UnknownName, ProgramError or DataError; nothing starts."""
+def resolve(config: RunConfig, given: tuple[str, ...] = programs.ONE_BATCH) -> Resolved:
+    """The objects that a configuration means; ``given`` is what the program is called with.
+
+    Raises ConfigError, UnknownName, ProgramError or DataError; nothing starts.
+    """
     program = None if config.program is None else programs.resolve(config.program)
+    if program is not None:
+        programs.check_call(program, config.arguments, given)
     concurrency = None if program is None else concurrency_of(config, program)
     return Resolved(
         config=config,

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from partitioner import program as programs
 from partitioner import resume as resuming
 from partitioner import stages
 from partitioner.attempt.job import Job
@@ -162,7 +163,7 @@ def opened(config: RunConfig, resume: str | None, cache: float | None) -> Iterat
     """A session on a new run directory, or on that of an earlier one, with every check of a run made before."""
     if config.dataset is None or config.program is None:
         raise ConfigError("rounds need a dataset and a program; give both.")
-    parts = resolve(config)
+    parts = resolve(config, programs.A_ROUND)
     if parts.reducer.rows:
         raise ConfigError(
             f"reducer {parts.reducer.name!r} keeps rows, and a round merges partial results into one; use "
