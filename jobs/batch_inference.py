@@ -9,6 +9,7 @@ once per worker process.
 from __future__ import annotations
 
 import argparse
+import os
 import pickle
 from collections.abc import Sequence
 from typing import Any
@@ -16,10 +17,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+import partitioner as pt
 from jobs.session import job_main, print_plan
-from partitioner.config import load
-from partitioner.pipeline import run_config
-from partitioner.storage import Directory, absolute_url
 
 
 def matrix(batch: pa.RecordBatch, column: str) -> np.ndarray:
@@ -50,8 +49,11 @@ class Predict:
 
 
 def _unpickled(path: str) -> Any:
-    folder, _, name = path.rpartition("/")
-    return pickle.loads(Directory(folder or ".").get(name))
+    return pickle.loads(pt.read_bytes(path))
+
+
+def _absolute(path: str) -> str:
+    return path if "://" in path else os.path.abspath(path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,10 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", help="id or directory of the run to go on with")
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
     given = parser.parse_args(arguments)
-    config = load(given.conf, given.set)
+    config = pt.load_config(given.conf, given.set)
     if isinstance(model := config.arguments.get("model"), str):  # workers have working directories of their own
-        config = config.model_copy(update={"arguments": {**config.arguments, "model": absolute_url(model)}})
-    finished = run_config(config, given.resume, on_plan=print_plan("inference"))
+        config = config.model_copy(update={"arguments": {**config.arguments, "model": _absolute(model)}})
+    finished = pt.run_config(config, given.resume, on_plan=print_plan("inference"))
     print(finished.report)
     print(f"\nresult  {finished.result!r}\nreport  {finished.url}/report.html")
     return finished.exit_code

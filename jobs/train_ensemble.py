@@ -21,9 +21,6 @@ import pyarrow as pa
 import partitioner as pt
 from jobs.batch_inference import Predict, matrix
 from jobs.session import job_main, print_plan
-from partitioner.config import RunConfig, load, make
-from partitioner.pipeline import run_config
-from partitioner.resolved import resolve
 
 
 def held_back(pixels: np.ndarray, one_in: int) -> np.ndarray:
@@ -61,35 +58,28 @@ class TrainPartial:
         return make_pipeline(StandardScaler(), self.make(random_state=seed, **self.options)).fit(x, y)
 
 
-def test_rows(config: RunConfig, test: str | None) -> pa.Table:
+def test_rows(config: pt.RunConfig, test: str | None) -> pa.Table:
     """The rows to predict: another dataset if one is named, else those held back of the training set."""
-    source = resolve(config if test is None else config.model_copy(update={"dataset": test})).source
-    dataset = source.describe()
-    batches = [b for i in range(len(dataset.fragments)) for b in source.read(dataset.fragments[i], config.columns)]
-    table = pa.Table.from_batches(batches)
+    table = pt.read_table(config.dataset if test is None else test, config.columns)
     if test is not None:
         return table
-    x = np.concatenate([matrix(batch, config.arguments["features"]) for batch in batches])
+    x = np.concatenate([matrix(batch, config.arguments["features"]) for batch in table.to_batches()])
     return table.filter(pa.array(held_back(x, config.arguments["one_in"])))
 
 
-def predict(config: RunConfig, ensemble: Any, rows: pa.Table) -> pt.Run:
+def predict(config: pt.RunConfig, ensemble: Any, rows: pa.Table) -> pt.Run:
     """The second pass: every row through the whole ensemble, on the same engine."""
     arguments = {"model": ensemble, "features": config.arguments["features"], "keep": [config.arguments["label"]]}
-    return run_config(
-        make(
-            {
-                "dataset": rows,
-                "program": Predict,
-                "arguments": arguments,
-                "batch_format": "arrow",
-                "engine": config.engine,
-                "checkpoint": config.checkpoint,
-                "max_tasks": config.max_tasks,
-                "seed": config.seed,
-                "progress": config.progress,
-            }
-        )
+    return pt.run(
+        rows,
+        Predict,
+        arguments=arguments,
+        batch_format="arrow",
+        engine=config.engine,
+        checkpoint=config.checkpoint,
+        max_tasks=config.max_tasks,
+        seed=config.seed,
+        progress=config.progress,
     )
 
 
@@ -98,7 +88,7 @@ def accuracy(model: Any, x: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean(np.asarray(model.predict(x)) == y))
 
 
-def score(config: RunConfig, ensemble: Any, rows: pa.Table, predicted: pd.DataFrame) -> pd.Series:
+def score(config: pt.RunConfig, ensemble: Any, rows: pa.Table, predicted: pd.DataFrame) -> pd.Series:
     """Accuracy on the test rows of each partial model, of the ensemble, and of one model trained on everything."""
     label, features = config.arguments["label"], config.arguments["features"]
     x = np.concatenate([matrix(b, features) for b in rows.to_batches()])
@@ -119,8 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--test", help="dataset to predict instead of held-back rows")
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
     given = parser.parse_args(arguments)
-    config = load(given.conf, given.set)
-    trained = run_config(config, on_plan=print_plan("training"))
+    config = pt.load_config(given.conf, given.set)
+    trained = pt.run_config(config, on_plan=print_plan("training"))
     rows = test_rows(config, given.test)
     predicted = predict(config, trained.result, rows)
     print(trained.report)

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from partitioner.attempt.surroundings import TaskContext, task_context
-    from partitioner.config import RunConfig
+    from partitioner.config import RunConfig, load_config
     from partitioner.errors import PartitionerError
     from partitioner.iteration.iterate import iterate
     from partitioner.model import Plan, SubTasks, Worker, Workers
     from partitioner.output import Output
-    from partitioner.pipeline import plan, run
+    from partitioner.pipeline import plan, plan_config, run, run_config
     from partitioner.placement.api import compare, place
+    from partitioner.reading import read_bytes, read_table
     from partitioner.rebalancing.frame import rebalance
+    from partitioner.registry import register
     from partitioner.run import Run
     from partitioner.simulation import simulate
 
@@ -32,24 +34,32 @@ __all__ = [
     "Workers",
     "compare",
     "iterate",
+    "load_config",
     "place",
     "plan",
+    "plan_config",
+    "read_bytes",
+    "read_table",
     "rebalance",
+    "register",
     "run",
+    "run_config",
     "simulate",
     "task_context",
 ]
 
 _HOMES = {
     "attempt.surroundings": ("TaskContext", "task_context"),
-    "config": ("RunConfig",),
+    "config": ("RunConfig", "load_config"),
     "errors": ("PartitionerError",),
     "iteration.iterate": ("iterate",),
     "model": ("Plan", "SubTasks", "Worker", "Workers"),
     "output": ("Output",),
-    "pipeline": ("plan", "run"),
+    "pipeline": ("plan", "plan_config", "run", "run_config"),
     "placement.api": ("compare", "place"),
+    "reading": ("read_bytes", "read_table"),
     "rebalancing.frame": ("rebalance",),
+    "registry": ("register",),
     "run": ("Run",),
     "simulation": ("simulate",),
 }

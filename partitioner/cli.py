@@ -58,7 +58,7 @@ def _config(
 ) -> configuration.RunConfig:
     extra = [f"engine={engine}"] if engine else []
     extra += ["progress=false"] if quiet else []
-    return configuration.load(path, [*(settings or []), *extra], allow_modules=allowed or [])
+    return configuration.load_config(path, [*(settings or []), *extra], allow_modules=allowed or [])
 
 
 @app.command()

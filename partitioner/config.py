@@ -129,7 +129,7 @@ def _sentence(error: Any) -> str:
     return f"setting {key!r} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}."
 
 
-def load(
+def load_config(
     path: str | Path,
     settings: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import importlib
 import inspect
+import io
 import os
 import re
 import sys
@@ -92,10 +93,13 @@ def name_of(program: Callable[..., Any]) -> str:
 def dumps(value: Any, program: Callable[..., Any]) -> bytes:
     """Pickle a job. Modules of the user's own (not installed packages) travel by value, so workers need no copy.
 
-    Raises ProgramError naming what cannot be pickled.
+    They are the program's, with those it takes names from, and those of every other class in the job: a reducer or a
+    source of the user's. Raises ProgramError naming what cannot be pickled.
     """
-    own = _own_modules(inspect.getmodule(unwrapped(program)))
     try:
+        own = _own_modules(inspect.getmodule(unwrapped(program)))
+        for name in _modules_in(value):
+            own = _own_modules(sys.modules.get(name), own)
         for module in own:
             cloudpickle.register_pickle_by_value(module)
         try:
@@ -108,6 +112,27 @@ def dumps(value: Any, program: Callable[..., Any]) -> bytes:
             f"{name_of(program)} cannot be sent to workers: {type(error).__name__}: {error}. "
             "Open locks, files and connections inside the function or in the class's __init__, not around it."
         ) from error
+
+
+def _modules_in(value: Any) -> list[str]:
+    """Names of the modules whose classes and functions a value is made of."""
+    pickler = _Noting(io.BytesIO())
+    pickler.dump(value)
+    return list(pickler.modules)
+
+
+class _Noting(cloudpickle.Pickler):  # type: ignore[misc]
+    """Notes the modules of what it pickles."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.modules: dict[str, None] = {}
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Called for every object that is no plain value."""
+        if inspect.isclass(obj) or inspect.isfunction(obj):
+            self.modules[obj.__module__] = None
+        return super().reducer_override(obj)
 
 
 def _own_modules(module: Any, found: tuple[Any, ...] = ()) -> tuple[Any, ...]:

@@ -28,28 +28,28 @@ def test_what_is_no_size_is_refused(text: object) -> None:
 
 def test_later_sources_win(tmp_path: Path) -> None:
     path = write(tmp_path, "seed: 1\nplacement: lpt\nmax_retries: 1\n")
-    made = config.load(path, ["max_retries=3"], {"PARTITIONER_SEED": "2", "PARTITIONER_MAX_RETRIES": "2"})
+    made = config.load_config(path, ["max_retries=3"], {"PARTITIONER_SEED": "2", "PARTITIONER_MAX_RETRIES": "2"})
     assert (made.seed, made.placement, made.max_retries) == (2, "lpt", 3)
 
 
 def test_a_dotted_setting_reaches_into_a_named_part(tmp_path: Path) -> None:
-    made = config.load(write(tmp_path, "engine: dask\n"), ["engine.workers=4"], {})
+    made = config.load_config(write(tmp_path, "engine: dask\n"), ["engine.workers=4"], {})
     assert choices.named(made.engine, "engines") == ("dask", {"workers": 4})
 
 
 def test_environment_variables_are_expanded(tmp_path: Path) -> None:
-    made = config.load(write(tmp_path, "dataset: ${HERE}/x.csv\n"), [], {"HERE": "/data"})
+    made = config.load_config(write(tmp_path, "dataset: ${HERE}/x.csv\n"), [], {"HERE": "/data"})
     assert made.dataset == "/data/x.csv"
 
 
 def test_an_unset_variable_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="environment variable NOWHERE, which is not set"):
-        config.load(write(tmp_path, "dataset: ${NOWHERE}/x.csv\n"), [], {})
+        config.load_config(write(tmp_path, "dataset: ${NOWHERE}/x.csv\n"), [], {})
 
 
 def test_a_misspelt_key_comes_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"unknown setting 'target_task_second'. Did you mean 'target_task_seconds'"):
-        config.load(write(tmp_path, "target_task_second: 3\n"), [], {})
+        config.load_config(write(tmp_path, "target_task_second: 3\n"), [], {})
 
 
 def test_every_wrong_value_is_named_at_once() -> None:
@@ -65,17 +65,17 @@ def test_every_wrong_value_is_named_at_once() -> None:
 )
 def test_a_file_that_is_no_configuration(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        config.load(write(tmp_path, text), [], {})
+        config.load_config(write(tmp_path, text), [], {})
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no configuration at .*none\.yaml"):
-        config.load(tmp_path / "none.yaml")
+        config.load_config(tmp_path / "none.yaml")
 
 
 def test_a_setting_without_a_value_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--set 'seed': write key=value"):
-        config.load(write(tmp_path, "seed: 1\n"), ["seed"], {})
+        config.load_config(write(tmp_path, "seed: 1\n"), ["seed"], {})
 
 
 def test_a_configuration_is_frozen() -> None:

@@ -24,6 +24,7 @@ LAYERS = [
     ("report",),
     (
         "calling",
+        "reading",
         "resolved",
         "stages",
         "results",

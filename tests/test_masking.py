@@ -117,7 +117,7 @@ checkpoint: {tmp_path}/runs
 output: {tmp_path}/out
 """
     )
-    made = config.load(tmp_path / "conf.yaml").model_copy(update={"engine": dask_engine})
+    made = config.load_config(tmp_path / "conf.yaml").model_copy(update={"engine": dask_engine})
     said = ""
     if on_error == "raise":
         with pytest.raises(RunFailed) as failed:

@@ -50,30 +50,30 @@ def conf(tmp_path: Path, text: str) -> Path:
 )
 def test_code_of_elsewhere_is_refused_with_the_flag_that_allows_it(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="--allow-module"):
-        config.load(conf(tmp_path, text))
+        config.load_config(conf(tmp_path, text))
 
 
 def test_what_is_refused_is_never_imported(tmp_path: Path, elsewhere: str) -> None:
     with pytest.raises(ConfigError, match=f"{elsewhere}.*elsewhere"):
-        config.load(conf(tmp_path, f"program: {elsewhere}:program"))
+        config.load_config(conf(tmp_path, f"program: {elsewhere}:program"))
     assert not (tmp_path / "ran").exists()
     assert elsewhere not in sys.modules
 
 
 def test_the_caller_may_allow_a_module(tmp_path: Path, elsewhere: str) -> None:
-    made = config.load(conf(tmp_path, f"program: {elsewhere}:program"), allow_modules=[elsewhere])
+    made = config.load_config(conf(tmp_path, f"program: {elsewhere}:program"), allow_modules=[elsewhere])
     assert made.program == f"{elsewhere}:program"
 
 
 def test_the_environment_may_allow_a_module(tmp_path: Path, elsewhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARTITIONER_ALLOW_MODULES", f"other, {elsewhere}")
-    assert config.load(conf(tmp_path, f"program: {elsewhere}:program")).program == f"{elsewhere}:program"
+    assert config.load_config(conf(tmp_path, f"program: {elsewhere}:program")).program == f"{elsewhere}:program"
 
 
 def test_code_beside_the_configuration_is_its_own(tmp_path: Path) -> None:
     path = conf(tmp_path, "program: beside_the_conf:program")
     (path.parent / "beside_the_conf.py").write_text("def program(batch): return batch\n")
-    assert config.load(path).program == "beside_the_conf:program"
+    assert config.load_config(path).program == "beside_the_conf:program"
 
 
 def test_code_of_the_project_around_the_configuration_is_its_own(tmp_path: Path) -> None:
@@ -81,16 +81,16 @@ def test_code_of_the_project_around_the_configuration_is_its_own(tmp_path: Path)
     (tmp_path / "pyproject.toml").write_text("")
     (tmp_path / "project_code").mkdir()
     (tmp_path / "project_code" / "__init__.py").write_text("")
-    assert config.load(path).program == "project_code.inner:program"
+    assert config.load_config(path).program == "project_code.inner:program"
 
 
 def test_the_command_line_is_held_to_the_same(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="standard library"):
-        config.load(conf(tmp_path, "program: mine:f"), ["program=os:system"])
+        config.load_config(conf(tmp_path, "program: mine:f"), ["program=os:system"])
 
 
 def test_the_shipped_configurations_name_their_own_code() -> None:
     paths = sorted((Path(__file__).parent.parent / "conf").glob("*.yaml"))
     assert paths
     for path in paths:
-        config.load(path, environment={})
+        config.load_config(path, environment={})

@@ -34,7 +34,7 @@ def calibrate(
     from partitioner.costs.calibrated import Calibrated
     from partitioner.resolved import resolve
 
-    config = configuration.load(conf, settings or [])
+    config = configuration.load_config(conf, settings or [])
     if config.program is None:
         raise ConfigError(f"{conf} names no program to calibrate; add 'program: package.module:name'.")
     parts = resolve(config)

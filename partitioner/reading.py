@@ -1,0 +1,30 @@
+"""What a job reads beside its dataset, by the same connectors and stores: a whole table, or the bytes of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from partitioner import registry
+from partitioner.storage import Directory
+
+
+def read_table(dataset: Any, columns: Sequence[str] | None = None) -> pa.Table:
+    """All rows of a dataset, in input order, in memory; ``dataset`` as for ``run``, ``columns`` None for all.
+
+    Raises DataError where the input is missing, corrupt or lacks a column.
+    """
+    source = registry.import_ours("connectors.resolve").resolve(dataset)
+    described = source.describe()
+    parts = (described.fragments[i] for i in range(len(described.fragments)))
+    batches = [batch for fragment in parts for batch in source.read(fragment, columns)]
+    schema = described.schema if columns is None else None
+    return pa.Table.from_batches(batches, None if batches else schema or pa.schema([]))
+
+
+def read_bytes(url: str) -> bytes:
+    """The bytes of one file, by path or URL of any store that a run directory may be in. Raises FileNotFoundError."""
+    folder, _, name = url.rpartition("/")
+    return Directory(folder or ".").get(name)
