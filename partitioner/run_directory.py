@@ -3,7 +3,8 @@
 <checkpoint>/<run id>/
   run.json                 what was asked: config, fingerprints of input, config and code, versions
   job.pkl                  program, source, sink and options, sealed (see ``sealing``), loaded once per worker process
-  fragments.parquet        the fragments, and tasks.parquet + task_fragments.parquet the sub-tasks they form
+  fragments.parquet        the fragments, and tasks.parquet + task_fragments.parquet the sub-tasks they form,
+                           edges.parquet what they wait for
   input/                   in-memory input, written once so that only references travel
   commits/<task>.json      one record per committed sub-task: the truth a resume starts from
   schema/<n>.json          the columns that all sub-tasks return, agreed and widened (attempt.agreement)
@@ -35,7 +36,7 @@ import pyarrow.parquet as pq
 from partitioner.errors import ConfigError
 from partitioner.frames import to_numpy
 from partitioner.masking import masked_bytes
-from partitioner.model import CommitRecord, Fragments, SubTasks
+from partitioner.model import CommitRecord, Edges, Fragments, SubTasks
 from partitioner.sealing import key_of_run, seal, unseal
 from partitioner.storage import Directory, read_parquet
 
@@ -132,24 +133,35 @@ class RunDirectory:
         self.write_table("fragments", tasks.fragments.to_arrow())
         self.write_table("tasks", _task_columns(tasks))
         self.write_table("task_fragments", pa.table({"fragment": tasks.fragment_index}))
+        if len(tasks.edges):
+            self.write_table("edges", _edge_columns(tasks.edges))
 
     def read_tasks(self) -> SubTasks:
         """The split as ``write_tasks`` left it."""
         table = self.read_table("tasks")
-        named = {c: to_numpy(table[c]) for c in table.column_names if c != "task_id" and ":" not in c}
-        by_class = {c[8:]: to_numpy(table[c]) for c in table.column_names if c.startswith("seconds:")}
-        resources = {c[9:]: to_numpy(table[c]) for c in table.column_names if c.startswith("resource:")}
+        named = {c: to_numpy(table[c]) for c in table.column_names if ":" not in c and c not in _TEXT}
+        by_name = {
+            field: {c[len(prefix) :]: to_numpy(table[c]) for c in table.column_names if c.startswith(prefix)}
+            for field, prefix in _PREFIXES.items()
+        }
         ends = named.pop("offset_end").astype("int64")
         return SubTasks.build(
             named.pop("seconds"),
             table["task_id"].combine_chunks(),
             **named,
-            seconds_by_class=by_class,
-            resources=resources,
+            **by_name,
+            group=tuple(table["group"].to_pylist()) if "group" in table.column_names else (),
+            edges=self._read_edges(),
             fragments=Fragments.from_arrow(self.read_table("fragments")),
             offsets=_with_zero(ends),
             fragment_index=to_numpy(self.read_table("task_fragments")["fragment"]),
         )
+
+    def _read_edges(self) -> Edges:
+        if not self.files.exists("edges.parquet"):
+            return Edges()
+        table = self.read_table("edges")
+        return Edges(**{c: to_numpy(table[c]) for c in ("source", "target", "delay", "bytes")})
 
     def commit(self, record: CommitRecord) -> None:
         """Lay the commit record beside the output; the first one stays, unless it is torn."""
@@ -206,9 +218,23 @@ def _record(data: bytes) -> CommitRecord | None:
 def _task_columns(tasks: SubTasks) -> pa.Table:
     plain = ("seconds", "memory_bytes", "cpus", "gpus", "gpu_memory_bytes", "priority", "deadline", "release")
     columns: dict[str, Any] = {"task_id": tasks.task_id} | {c: getattr(tasks, c) for c in plain}
-    columns |= {f"seconds:{k}": v for k, v in tasks.seconds_by_class.items()}
-    columns |= {f"resource:{k}": v for k, v in tasks.resources.items()}
+    for field, prefix in _PREFIXES.items():
+        columns |= {f"{prefix}{name}": values for name, values in getattr(tasks, field).items()}
+    columns |= {} if tasks.hard_deadline is None else {"hard_deadline": tasks.hard_deadline}
+    columns |= {"group": list(tasks.group)} if tasks.group else {}
     return pa.table(columns | {"offset_end": tasks.offsets[1:]})
+
+
+_TEXT = ("task_id", "group")
+
+_PREFIXES = {"seconds_by_class": "seconds:", "resources": "resource:", "requires": "requires:"}
+"""Columns of ``tasks.parquet`` that there are several of, one a name."""
+
+
+def _edge_columns(edges: Edges) -> pa.Table:
+    zeros = [0.0] * len(edges)
+    delay, sizes = (values if len(values) else zeros for values in (edges.delay, edges.bytes))
+    return pa.table({"source": edges.source, "target": edges.target, "delay": delay, "bytes": sizes})
 
 
 def _with_zero(ends: Any) -> Any:

@@ -15,6 +15,9 @@ import numpy as np
 
 from partitioner.model import SubTasks, Worker
 
+SLACK = 1e-9
+"""Relative, as in placement, so that ten tenths of a core fit into one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -27,16 +30,39 @@ class Kind:
     requires: frozenset[str]
     barred: frozenset[str]
 
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether it needs a device, or memory on one."""
+        return self.gpus > 0 or self.gpu_memory_bytes > 0
+
+    @property
+    def devices(self) -> int:
+        """How many GPUs it is given: one for a fraction."""
+        return max(1, round(self.gpus))
+
+    @property
+    def device_share(self) -> float:
+        """The share that it takes of each."""
+        return self.gpus if self.gpus < 1 else 1.0
+
     def runs_on(self, worker: Worker) -> bool:
         """Whether the worker, empty and with memory enough, could run it."""
         return (
-            self.cpus <= worker.cpus
-            and self.gpus <= worker.gpus
-            and (not self.gpus or self.gpu_memory_bytes <= worker.gpu_memory_bytes)
-            and all(worker.resources.get(k, 0.0) >= v for k, v in self.resources.items())
+            self.cpus <= worker.cpus * (1 + SLACK)
+            and (not self.uses_gpu or self._has_gpus(worker))
+            and all(worker.resources.get(k, 0.0) * (1 + SLACK) >= v for k, v in self.resources.items())
             and self.requires <= worker.labels
             and worker.worker_class not in self.barred
         )
+
+    def share_of(self, worker: Worker) -> float:
+        """The largest share of anything but memory that it takes of a worker that can hold it."""
+        shares = [self.cpus / worker.cpus if worker.cpus else 0.0, self.gpus / worker.gpus if self.gpus else 0.0]
+        shares += [v / worker.resources[k] for k, v in self.resources.items() if v]
+        return max(shares)
+
+    def _has_gpus(self, worker: Worker) -> bool:
+        return self.devices <= worker.gpus + SLACK and self.gpu_memory_bytes <= worker.gpu_memory_bytes * (1 + SLACK)
 
 
 @dataclass(slots=True)

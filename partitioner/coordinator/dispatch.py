@@ -1,19 +1,54 @@
-"""Which waiting sub-task goes to which worker next: the plan's order, and late re-placement once a worker runs dry."""
+"""Which waiting sub-task goes to which worker next.
+
+The plan is followed worker by worker, in the order in which it starts the sub-tasks, each as soon as it is ready and fits.
+While nothing has differed from the plan, that is all, so that durations as predicted give the run that was planned. Once
+something has, a sub-task that waits for a late predecessor is passed by later ones, and a worker that runs dry takes from
+others: see ``stealing``.
+"""
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import replace
 
-from partitioner.coordinator import bundling
+from partitioner.coordinator import bundling, forecast, stealing
+from partitioner.coordinator.capacity import EPSILON, can_hold, devices_for, give_back, has_room, take
+from partitioner.coordinator.readiness import TOLERANCE
 from partitioner.coordinator.state import Action, Live, State, Submit, WorkerState
-from partitioner.coordinator.transitions import READY, Change
+from partitioner.coordinator.transitions import BLOCKED, READY, Change
 from partitioner.model import Attempt
 
-EPSILON = 1e-9
+LOOK = 100
+"""Sub-tasks of a queue that are looked at behind one that waits for a late predecessor: enough to find work, and bounded."""
 
 
-def fill(state: State) -> list[Action]:
+def free(state: State, now: float) -> None:
+    """Sub-tasks that wait for nothing any more become ready; the next that only waits for time sets an alarm."""
+    for task in state.readiness.free(state.second(now)):
+        state.change(task, Change.FREED)
+        if state.home[task] in state.workers:
+            state.hungry[state.home[task]] = None
+        else:
+            state.pool.append(task)
+            state.wake()
+        if not state.as_planned:
+            state.wake()
+    soonest = state.readiness.soonest
+    if soonest != state.readiness.announced:
+        state.readiness.announced = soonest
+        state.alarm(now - state.second(now) + soonest)
+
+
+def orphan(state: State, holder: WorkerState) -> None:
+    """A worker is gone: what waited for it waits for any worker now."""
+    state.as_planned = False
+    waiting = [*holder.queue, *([] if holder.reserved is None else [holder.reserved])]
+    for task in waiting:
+        state.home[task] = ""
+        state.moved.pop(task, None)
+    state.pool.extend(task for task in waiting if state.status[task] == READY)
+
+
+def fill(state: State, now: float) -> list[Action]:
     """Give every worker that has room its next sub-tasks."""
     actions: list[Action] = []
     bundling.refresh(state)
@@ -22,7 +57,7 @@ def fill(state: State) -> list[Action]:
         holder = state.workers.get(name)
         if holder is None:
             continue
-        while (task := _next(state, holder)) is not None:
+        while (task := _next(state, holder, now)) is not None:
             actions.append(_submit(state, holder, task))
         if holder.used_cpus < holder.worker.cpus:
             state.idle[name] = None
@@ -31,183 +66,166 @@ def fill(state: State) -> list[Action]:
     return actions
 
 
-def _next(state: State, holder: WorkerState) -> int | None:
+def _next(state: State, holder: WorkerState, now: float) -> int | None:
     """The task this worker should get now, or None: the one it is reserved for, from the pool, or from a queue."""
     if holder.exclusive:
         return None
     if holder.reserved is not None:
-        return _reserved(state, holder)
-    if holder.used_cpus >= holder.worker.cpus and not _may_send_ahead(state, holder):
+        return _reserved(state, holder, now)
+    if holder.used_cpus >= holder.worker.cpus and not _may_send_ahead(state, holder, now):
         return None
-    found = _from_pool(state, holder) if state.pool else None
-    return found if found is not None or holder.reserved is not None else _from_queue(state, holder)
+    found = _from_pool(state, holder, now) if state.pool else None
+    if found is None and holder.reserved is None:
+        found = _from_queue(state, holder, now)
+    if found is None and holder.reserved is None and not state.as_planned:
+        found = stealing.steal(state, holder, now)
+    return found
 
 
-def _reserved(state: State, holder: WorkerState) -> int | None:
+def _reserved(state: State, holder: WorkerState, now: float) -> int | None:
     """The reserved sub-task once it fits (a suspect: once the worker is empty), so that smaller ones never starve it."""
     task = holder.reserved
     assert task is not None
     if state.status[task] != READY:
         holder.reserved = None
-        return _next(state, holder)
-    if not (holder.live if task in state.deaths else not fits(state, holder, task)):
+        return _next(state, holder, now)
+    if not (holder.live if task in state.deaths else not fits(state, holder, task, now)):
         holder.reserved = None
         return task
     return None
 
 
-def _may_send_ahead(state: State, holder: WorkerState, seconds: float = 0.0) -> bool:
+def _may_send_ahead(state: State, holder: WorkerState, now: float, seconds: float = 0.0) -> bool:
     """Whether work of that many predicted seconds may wait on the worker although it cannot start there at once.
 
-    Short work may, up to a sum, and one longer sub-task while enough is left behind it for idle workers to take.
+    Short work may, up to a sum, and one longer sub-task shortly before it is expected to start, while enough is left
+    behind it for idle workers to take.
     """
     policy = state.policy
     if policy.bundle > 1:
         return bundling.has_room(state, holder)
     if not state.scale_known or len(holder.live) >= policy.ahead_tasks + holder.worker.cpus:
         return False
-    wait = (holder.ahead + seconds) * state.scale / holder.worker.speed
-    if wait < policy.ahead_seconds:
+    if (holder.ahead + seconds) * state.scale / holder.worker.speed < policy.ahead_seconds:
         return True
-    return holder.ahead <= 0 and len(holder.queue) > policy.keep_queued and wait < policy.next_seconds
+    if holder.ahead > 0 or len(holder.queue) <= policy.keep_queued:
+        return False
+    wait = forecast.next_end(state, holder, now) - now
+    if wait > policy.next_seconds and not now < holder.soon < now + wait:
+        holder.soon = now + wait - policy.next_seconds
+        state.alarm(holder.soon, holder.worker.worker_id)
+    return wait <= policy.next_seconds * (1 + EPSILON)
 
 
-def _from_pool(state: State, holder: WorkerState) -> int | None:
+def _from_pool(state: State, holder: WorkerState, now: float) -> int | None:
     """The first returned sub-task this worker can hold. One that it could hold if it were emptier reserves it."""
-    for _ in range(len(state.pool)):
+    passed: list[int] = []
+    found = None
+    while state.pool and found is None and holder.reserved is None:
         task = state.pool.popleft()
         if state.status[task] != READY:
             continue
-        if not can_hold(state, holder, task):
-            state.pool.append(task)
-            continue
         alone = task in state.deaths
-        if not holder.live if alone else fits(state, holder, task):
-            return task
-        if alone or holder.used_cpus < holder.worker.cpus:
+        if not can_hold(state, holder, task):
+            passed.append(task)
+        elif not holder.live if alone else fits(state, holder, task, now):
+            found = task
+        elif alone or holder.used_cpus < holder.worker.cpus:
             holder.reserved = task
-            return None
-        state.pool.append(task)
-    return None
-
-
-def _from_queue(state: State, holder: WorkerState) -> int | None:
-    while holder.queue and state.status[holder.queue[0]] != READY:
-        holder.queue.popleft()
-    if not holder.queue:
-        return _from_richest(state, holder)
-    # The head waits until it fits, rather than smaller ones passing it for ever.
-    if not fits(state, holder, holder.queue[0]):
-        return None
-    task = holder.queue.popleft()
-    holder.backlog -= state.seconds[task]
-    return task
-
-
-def _from_richest(state: State, thief: WorkerState) -> int | None:
-    """The longest sub-task of the most loaded other worker that the thief would finish sooner than its owner."""
-    if thief.used_cpus >= thief.worker.cpus:
-        return None  # never take another's work only to let it wait here
-    kept: list[tuple[float, str]] = []
-    found = None
-    while state.richest and found is None and len(kept) <= 8:
-        stored, name = heapq.heappop(state.richest)
-        victim = state.workers.get(name)
-        if victim is None or not victim.queue:
-            continue
-        if -stored > victim.backlog + EPSILON:
-            heapq.heappush(state.richest, (-victim.backlog, name))
-            continue
-        kept.append((stored, name))
-        if victim is not thief:
-            found = _take_from(state, victim, thief)
-    for item in kept:
-        heapq.heappush(state.richest, item)
+        else:
+            passed.append(task)
+    state.pool.extend(passed)
     return found
 
 
-def _take_from(state: State, victim: WorkerState, thief: WorkerState) -> int | None:
-    owner_done = (victim.backlog + victim.ahead) / victim.rate
-    fast, slow = thief.worker.speed * thief.pace, victim.worker.speed * victim.pace
-    busy = bool(victim.live)
-    best = None
-    for task in victim.queue:
-        seconds = state.seconds[task]
-        sooner = seconds / fast < owner_done or (busy and fast >= slow)
-        longest = best is None or seconds > state.seconds[best]
-        able = state.status[task] == READY and sooner and longest and can_hold(state, thief, task)
-        if able and fits(state, thief, task):
-            best = task
-    if best is not None:
-        victim.queue.remove(best)
-        victim.backlog -= state.seconds[best]
-    return best
+def _from_queue(state: State, holder: WorkerState, now: float) -> int | None:
+    """The head of the worker's queue once it is ready and fits; a later one where the head is held up."""
+    queue, status = holder.queue, state.status
+    while queue and status[queue[0]] not in (READY, BLOCKED):
+        queue.popleft()
+    if not queue:
+        return None
+    if status[queue[0]] == READY:
+        # The head waits until it fits, rather than smaller ones passing it for ever.
+        return _taken(state, holder, 0) if fits(state, holder, queue[0], now) else None
+    if not _is_late(state, holder, queue[0], now):
+        return None
+    for k in range(1, min(len(queue), LOOK)):
+        if status[queue[k]] == READY:
+            return _taken(state, holder, k) if fits(state, holder, queue[k], now) else None
+    return None
 
 
-def can_hold(state: State, holder: WorkerState, i: int) -> bool:
-    """Whether the worker, empty, could run the sub-task."""
-    kind = state.demands.kind[i]
-    if kind not in holder.able:
-        holder.able[kind] = state.demands.kinds[kind].runs_on(holder.worker)
-    return holder.able[kind] and state.demands.memory[i] <= holder.worker.memory_bytes
+def _taken(state: State, holder: WorkerState, k: int) -> int:
+    task = holder.queue[k]
+    del holder.queue[k]
+    holder.backlog -= forecast.load(state, holder, task)
+    holder.held = None
+    return task
 
 
-def fits(state: State, holder: WorkerState, i: int) -> bool:
+def _is_late(state: State, holder: WorkerState, task: int, now: float) -> bool:
+    """Whether the plan would have started it by now. Until then its place is kept, and an alarm set for that second."""
+    assert state.began is not None
+    if not state.scale_known:
+        return True
+    due = state.began + state.planned[task] + TOLERANCE * max(1.0, state.planned[task])
+    if now >= due:
+        return True
+    if holder.held != task:
+        holder.held = task
+        state.alarm(due, holder.worker.worker_id)
+    return False
+
+
+def fits(state: State, holder: WorkerState, i: int, now: float) -> bool:
     """Whether the sub-task fits beside what the worker holds; cores may be over-subscribed by work sent ahead."""
     if not holder.live:
         return True
-    worker, demand = holder.worker, state.demands.kinds[state.demands.kind[i]]
-    room = worker.cpus - holder.used_cpus
-    ahead = room <= 0 and _may_send_ahead(state, holder, state.seconds[i])
+    ahead = holder.used_cpus >= holder.worker.cpus and _may_send_ahead(state, holder, now, state.seconds[i])
     if ahead and state.policy.bundle > 1:  # the engine holds it back until cores and devices are free
         return bundling.memory_is_safe(state, holder, state.demands.memory[i])
-    return (
-        (ahead or demand.cpus <= room + EPSILON)
-        and holder.used_memory + state.demands.memory[i] <= worker.memory_bytes
-        and holder.used_gpus + demand.gpus <= worker.gpus + EPSILON
-        and all(
-            holder.used.get(k, 0.0) + v <= worker.resources.get(k, 0.0) + EPSILON for k, v in demand.resources.items()
-        )
-    )
+    return has_room(state, holder, i, ahead)
 
 
 def _submit(state: State, holder: WorkerState, i: int) -> Action:
     number = state.numbers.get(i, 0)
     state.numbers[i] = number + 1
     demand = state.demands.kinds[state.demands.kind[i]]
+    expected = state.seconds_on(i, holder.worker)
     attempt = Attempt(
         task_key=state.tasks.task_id[i].as_py(),
         task=i,
         number=number,
         worker_id=holder.worker.worker_id,
         run_url=state.run_url,
-        seconds=float(state.tasks.seconds[i]),
+        seconds=expected * holder.worker.speed,
         memory_bytes=state.demands.memory[i],
         cpus=demand.cpus,
         gpus=demand.gpus,
         gpu_memory_bytes=demand.gpu_memory_bytes,
         resources=demand.resources,
         key=state.key,
+        devices=devices_for(state, holder, i) or (),
     )
-    live = Live(attempt, state.seconds[i])
+    live = Live(attempt, attempt.seconds, forecast.load(state, holder, i), expected)
     state.change(i, Change.SUBMITTED)
+    state.home[i] = attempt.worker_id
     state.attempts[attempt.attempt_id] = live
-    holder.live[attempt.attempt_id] = live
     holder.exclusive = i in state.deaths
     holder.ahead += live.seconds
-    _count(holder, attempt, 1)
+    take(holder, live)
     return Submit(attempt)
 
 
 def release(state: State, live: Live) -> None:
     """Give back what an ended attempt held."""
     holder = state.workers.get(live.attempt.worker_id)
-    if holder is None or holder.live.pop(live.attempt.attempt_id, None) is None:
+    if holder is None or not give_back(holder, live):
         return
     if live.started is None:
         holder.ahead = max(0.0, holder.ahead - live.seconds)
     holder.exclusive = False
-    _count(holder, live.attempt, -1)
     state.hungry[live.attempt.worker_id] = None
 
 
@@ -215,15 +233,7 @@ def move(state: State, live: Live, worker_id: str) -> None:
     """The engine ran a waiting attempt on another worker than asked: what it holds is held there."""
     there = state.workers[worker_id]
     release(state, live)
+    state.as_planned = False
     live.attempt = replace(live.attempt, worker_id=worker_id)
-    there.live[live.attempt.attempt_id] = live
     there.ahead += live.seconds
-    _count(there, live.attempt, 1)
-
-
-def _count(holder: WorkerState, attempt: Attempt, sign: int) -> None:
-    holder.used_cpus += sign * attempt.cpus
-    holder.used_memory += sign * attempt.memory_bytes
-    holder.used_gpus += sign * attempt.gpus
-    for name, value in attempt.resources.items():
-        holder.used[name] = holder.used.get(name, 0.0) + sign * value
+    take(there, live)

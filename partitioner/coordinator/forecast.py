@@ -1,103 +1,111 @@
-"""How fast each worker turns out to be, and waiting work placed again where that shows the plan to be uneven.
+"""How long things turn out to take, worker by worker, and when each worker will be done: what re-placement goes by.
 
-A factor common to all workers (``State.scale``) corrects the ETA and what is sent ahead; it changes no placement. Sub-tasks
-keep their cuts, for output files are named by them.
+Every completion says how actual and predicted seconds compare. The mean of the log ratios of a worker, shrunk towards that
+of all workers, corrects what is predicted there; how far single ratios scatter is the uncertainty of every forecast.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
-from math import exp, log, sqrt
+from math import exp, expm1, log, sqrt
 
-from partitioner.coordinator.dispatch import can_hold
-from partitioner.coordinator.state import State, WorkerState
-from partitioner.coordinator.transitions import READY
+from partitioner.coordinator.state import Live, State, WorkerState
 
-WORTH = 0.1
-"""Waiting work is placed again where that saves this share of what is left."""
+PRIOR_SPREAD = 0.2
+"""Standard deviation of log(actual / predicted) that is assumed before completions have shown one."""
 
-PRIOR = 3.0
-"""A worker's declared speed counts as much as this many completions."""
+PRIOR_WEIGHT = 4.0
+"""That assumption counts as many completions."""
+
+WORKER_SPREAD = 0.3
+"""Standard deviation of how much workers of equal declared speed differ, in logs: a factor of 1.35 is common."""
+
+MEMORY = 0.9
+"""A completion counts so much less with each later one on its worker, so that a worker that becomes slow is seen."""
+
+CLIP = 1.0
+"""No single log ratio moves the spread by more than this: a factor of e."""
+
+EXACT = 1e-6
+"""Relative difference between actual and predicted seconds up to which a sub-task went as planned."""
 
 
 def observe(state: State, holder: WorkerState, task: int, seconds: float) -> None:
-    """Note a completion that took ``seconds`` wall on ``holder``.
-
-    Forecasts come at 8, 16, 32, ... completions of the run, so that all together are cheap.
-    """
-    if state.seconds[task] <= 0:
+    """Note a completion that took ``seconds`` wall on ``holder``."""
+    predicted = state.seconds_on(task, holder.worker)
+    if abs(seconds - predicted) > EXACT * max(1.0, predicted):
+        state.as_planned = False
+    if predicted <= 0 or seconds <= 0:
         return
-    ratio = log(seconds * holder.worker.speed / state.seconds[task])
-    holder.log_ratios += ratio
-    state.log_ratios += ratio
-    state.squares += ratio * ratio
-    holder.completions += 1
+    ratio = log(seconds / predicted)
+    missed = max(-CLIP, min(CLIP, ratio - log(holder.factor) if state.completions else 0.0))
+    state.squares += missed * missed
     state.completions += 1
-    if state.completions >= state.next_forecast:
-        state.next_forecast *= 2
-        _set_paces(state)
-        if state.may_replace:
-            _place_again(state)
+    state.log_ratios += ratio
+    holder.weight = holder.weight * MEMORY + 1.0
+    holder.log_ratios = holder.log_ratios * MEMORY + ratio
+    common = state.log_ratios / state.completions
+    trust = WORKER_SPREAD**2 * holder.weight
+    own = holder.log_ratios / holder.weight
+    holder.factor = exp(common + (own - common) * trust / (trust + spread(state) ** 2))
 
 
-def _set_paces(state: State) -> None:
-    """``pace`` 0.5: half as fast, beside the others, as its declared speed says.
+def spread(state: State) -> float:
+    """Standard deviation of log(actual / forecast) of single sub-tasks, from the prior and what was seen."""
+    return sqrt((PRIOR_WEIGHT * PRIOR_SPREAD**2 + state.squares) / (PRIOR_WEIGHT + state.completions))
 
-    The mean log ratio of actual to predicted seconds against that of all workers, shrunk by ``PRIOR``; 1 where it is within
-    two standard errors, so that the scatter of single sub-tasks is not taken for a slow worker.
+
+def factor(state: State, holder: WorkerState) -> float:
+    """Actual over predicted seconds to expect on a worker; where it has completed nothing, as on all workers."""
+    if holder.weight or not state.completions:
+        return holder.factor
+    return exp(state.log_ratios / state.completions)
+
+
+def seconds(state: State, holder: WorkerState, task: int) -> float:
+    """Seconds that a sub-task is expected to take on a worker, by what was seen so far."""
+    return state.seconds_on(task, holder.worker) * factor(state, holder)
+
+
+def load(state: State, holder: WorkerState, task: int) -> float:
+    """Seconds of the whole worker that a sub-task takes as predicted: its seconds times its largest share of anything."""
+    kind = state.demands.kind[task]
+    share = holder.share.get(kind)
+    if share is None:
+        share = holder.share[kind] = state.demands.kinds[kind].share_of(holder.worker)
+    memory = state.demands.memory[task] / holder.worker.memory_bytes if holder.worker.memory_bytes > 0 else 0.0
+    return state.seconds_on(task, holder.worker) * min(1.0, max(share, memory))
+
+
+def left(state: State, holder: WorkerState, live: Live, now: float) -> float:
+    """Seconds until a live attempt ends, once it runs: what is left of it, not its whole.
+
+    One that runs for longer than expected has the more left, the longer it runs: about what a lognormal has left at its
+    median, whose spread is the one seen or, where the attempt is later than that explains, half of how late it is.
     """
-    mean = state.log_ratios / state.completions
-    seen = [h for h in state.workers.values() if h.completions]
-    within = state.squares - sum(h.log_ratios**2 / h.completions for h in seen)
-    deviation = sqrt(max(within, 0.0) / max(1, state.completions - len(seen)))
-    for holder in state.workers.values():
-        n = holder.completions
-        slower = holder.log_ratios / n - mean if n else 0.0
-        noticeable = n > 0 and abs(slower) > 2 * deviation / sqrt(n)
-        holder.pace = exp(-slower * n / (n + PRIOR)) if noticeable else 1.0
+    expected = live.expected * factor(state, holder)
+    if live.started is None or expected <= 0:
+        return expected
+    elapsed = now - live.started
+    if elapsed < expected or state.as_planned:
+        return max(0.0, expected - elapsed)
+    return elapsed * expm1(0.8 * max(spread(state), log(elapsed / expected) / 2))
 
 
-def _place_again(state: State) -> None:
-    """Take from workers with more than their share what is last in their queues, and give it, longest first, to the
-    worker that would finish it first."""
-    holders = list(state.workers.values())
-    loads = [sum(live.seconds for live in h.live.values()) / h.rate for h in holders]
-    queues = [[i for i in h.queue if state.status[i] == READY] for h in holders]
-    loads = [
-        load + sum(state.seconds[i] for i in q) / h.rate for load, q, h in zip(loads, queues, holders, strict=True)
-    ]
-    planned, rates = max(loads), sum(h.rate for h in holders)
-    share = sum(load * h.rate for load, h in zip(loads, holders, strict=True)) / rates
-    if share > (1 - WORTH) * planned:
-        return
-    excess = []
-    for j, holder in enumerate(holders):
-        while queues[j] and loads[j] - state.seconds[queues[j][-1]] / holder.rate >= share:
-            excess.append(queues[j].pop())
-            loads[j] -= state.seconds[excess[-1]] / holder.rate
-    free = [(load, j) for j, load in enumerate(loads)]
-    heapq.heapify(free)
-    for task in sorted(excess, key=lambda i: (-state.seconds[i], i)):
-        if not _give(state, holders, free, queues, task):
-            return  # only a worker that is gone could hold it
-    for holder, queue in zip(holders, queues, strict=True):
-        holder.queue = deque(queue)
-        holder.backlog = sum(state.seconds[i] for i in queue)
-    state.richest = sorted((-h.backlog, name) for name, h in state.workers.items())
+def next_end(state: State, holder: WorkerState, now: float) -> float:
+    """When the first of the attempts that run on a worker is expected to end."""
+    running = [left(state, holder, live, now) for live in holder.live.values() if live.started is not None]
+    return now + min(running, default=0.0)
 
 
-def _give(
-    state: State, holders: list[WorkerState], free: list[tuple[float, int]], queues: list[list[int]], task: int
-) -> bool:
-    passed = []
-    while free and not can_hold(state, holders[free[0][1]], task):
-        passed.append(heapq.heappop(free))
-    found = bool(free)
-    if found:
-        load, j = heapq.heappop(free)
-        queues[j].append(task)
-        heapq.heappush(free, (load + state.seconds[task] / holders[j].rate, j))
-    for item in passed:
-        heapq.heappush(free, item)
-    return found
+def busy(state: State, holder: WorkerState, now: float) -> float:
+    """Seconds of the whole worker that its live attempts still take."""
+    total = 0.0
+    for live in holder.live.values():
+        share = live.load / live.expected if live.expected > 0 else 0.0
+        total += share * left(state, holder, live, now)
+    return total
+
+
+def end(state: State, holder: WorkerState, now: float) -> float:
+    """When a worker is expected to be done with what runs and waits there."""
+    return now + busy(state, holder, now) + holder.backlog * factor(state, holder)

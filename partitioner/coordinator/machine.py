@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from partitioner.coordinator import dispatch, forecast
+from partitioner.coordinator import dispatch, forecast, rebalancing
 from partitioner.coordinator.state import Action, Cancel, Live, State, Stop, WorkerState
 from partitioner.coordinator.transitions import DONE, LIVE, Change
 from partitioner.errors import EngineLost, InfeasiblePlan, RunFailed
@@ -21,11 +21,14 @@ UNKNOWN = Failure("no detail", "Unknown")
 def step(state: State, events: Sequence[Event], now: float) -> tuple[State, list[Action]]:
     """Take in what happened and say what to do next. ``now`` is in seconds and never decreases."""
     actions: list[Action] = []
+    state.began = now if state.began is None else state.began
+    state.hear_alarms(now)
     for event in events:
         _HANDLERS[event.kind](state, event, now, actions)
     if state.finished or state.stopped:
         return state, actions
-    actions += dispatch.fill(state)
+    dispatch.free(state, now)
+    actions += dispatch.fill(state, now)
     _notice_stuck(state, now, actions)
     return state, actions
 
@@ -50,13 +53,17 @@ def _finished(state: State, event: Event, now: float, actions: list[Action]) -> 
         return
     state.change(task, Change.FINISHED)
     state.remaining -= 1
-    if event.record is not None and event.record.seconds > 0:
+    state.readiness.committed(task, state.second(now))
+    if event.record is None:
+        state.as_planned = False
+    else:
         state.predicted_done += state.seconds[task]
         state.actual_done += event.record.seconds
         state.scale_known = True
         holder = state.workers.get(event.worker_id)
         if holder is not None:
             forecast.observe(state, holder, task, event.record.seconds)
+            rebalancing.consider(state, now)
 
 
 def _failed(state: State, event: Event, now: float, actions: list[Action]) -> None:
@@ -119,6 +126,7 @@ def _worker_joined(state: State, event: Event, now: float, actions: list[Action]
     assert worker is not None, "an engine that says that a worker joined says which"
     if worker.worker_id not in state.workers:
         state.workers[worker.worker_id] = WorkerState(worker)
+        state.as_planned = False
     state.hungry[worker.worker_id] = None
     state.wake()
 
@@ -132,7 +140,7 @@ def _worker_lost(state: State, event: Event, now: float, actions: list[Action]) 
     state.workers.pop(event.worker_id)
     state.hungry.pop(event.worker_id, None)
     state.idle.pop(event.worker_id, None)
-    state.pool.extend([*holder.queue, *([] if holder.reserved is None else [holder.reserved])])
+    dispatch.orphan(state, holder)
     state.wake()
 
 
@@ -163,6 +171,7 @@ def _end(state: State, attempt_id: str) -> Live | None:
 
 def _requeue(state: State, task: int) -> None:
     state.change(task, Change.RETURNED)
+    state.as_planned = False
     state.pool.append(task)
     state.wake()
 
@@ -182,7 +191,7 @@ def _stop(state: State, actions: list[Action], error: RunFailed | InfeasiblePlan
 
 def _notice_stuck(state: State, now: float, actions: list[Action]) -> None:
     """Nothing runs and nothing can be submitted: wait a while for a worker that fits, then stop."""
-    if state.attempts:
+    if state.attempts or state.readiness.due or any(h.held is not None for h in state.workers.values()):
         state.stuck_since = None
         return
     if state.stuck_since is None:

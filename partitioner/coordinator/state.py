@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from partitioner.coordinator.demands import Demands
-from partitioner.coordinator.transitions import DONE, Change, after
+from partitioner.coordinator.pool import Pool, Rank
+from partitioner.coordinator.readiness import Readiness
+from partitioner.coordinator.transitions import BLOCKED, DONE, READY, Change, after
 from partitioner.errors import PartitionerError
 from partitioner.model import Attempt, Plan, SubTasks, Worker
+from partitioner.model.data import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +25,11 @@ class Policy:
     ``max_retries`` further tries after the program raised; ``max_deaths`` attempts of one sub-task that may be running
     when a worker dies, before the sub-task is held to be the cause; ``memory_growth`` factor on its memory demand after
     each; ``ahead_seconds`` and ``ahead_tasks``: predicted work that may wait on a worker besides what runs there, so that
-    short sub-tasks do not wait for the driver; a longer one, up to ``next_seconds``, may wait alone while more than
-    ``keep_queued`` stay in the worker's queue; ``no_worker_seconds``: how long to wait for a worker that can hold the rest.
-    ``bundle`` above 1: sub-tasks to hand over at once, see ``bundling``; ``rerouted``: the engine runs elsewhere what
-    waits for a worker that went away, and reports each attempt that was running there as lost.
+    short sub-tasks do not wait for the driver; a longer one may wait alone where it is expected to start within
+    ``next_seconds``, while more than ``keep_queued`` stay in the worker's queue; ``no_worker_seconds``: how long to wait
+    for a worker that can hold the rest. ``bundle`` above 1: sub-tasks to hand over at once, see ``bundling``;
+    ``rerouted``: the engine runs elsewhere what waits for a worker that went away, and reports each attempt that was
+    running there as lost.
     """
 
     max_retries: int = 2
@@ -33,7 +37,7 @@ class Policy:
     memory_growth: float = 2.0
     ahead_seconds: float = 0.25
     ahead_tasks: int = 32
-    next_seconds: float = 10.0
+    next_seconds: float = 2.0
     keep_queued: int = 2
     no_worker_seconds: float = 60.0
     bundle: int = 1
@@ -68,11 +72,13 @@ Action = Submit | Cancel | Stop
 class Live:
     """An attempt that was submitted and has not ended; ``started`` is None until the engine says so.
 
-    ``seconds`` is the forecast when it was submitted; the attempt itself carries the plan's prediction.
+    ``seconds`` is the forecast at reference speed when it was submitted; the attempt itself carries the plan's prediction.
     """
 
     attempt: Attempt
     seconds: float
+    load: float = 0.0  # seconds of the whole worker that it takes, at its declared speed
+    expected: float = 0.0  # seconds that it takes there, at the declared speed
     started: float | None = None
 
 
@@ -82,25 +88,22 @@ class WorkerState:
 
     worker: Worker
     queue: deque[int] = field(default_factory=deque)
-    backlog: float = 0.0  # predicted reference seconds in the queue
+    backlog: float = 0.0  # predicted seconds until the queue is done, the worker used in full, at its declared speed
     live: dict[str, Live] = field(default_factory=dict)
     used_cpus: float = 0.0
     used_memory: float = 0.0
-    used_gpus: float = 0.0
-    used_gpu_memory: float = 0.0
+    used_devices: dict[int, tuple[float, float]] = field(default_factory=dict)  # GPU -> share and memory in use
     used: dict[str, float] = field(default_factory=dict)
     ahead: float = 0.0  # predicted reference seconds submitted and not started
     exclusive: bool = False  # a suspect runs here alone
     reserved: int | None = None  # this sub-task is next, as soon as it fits: nothing else is given meanwhile
     able: dict[int, bool] = field(default_factory=dict)  # kind of demand -> whether the worker, empty, could hold it
-    completions: int = 0
-    log_ratios: float = 0.0  # sum over completions of log(actual / predicted)
-    pace: float = 1.0  # observed over declared speed, beside the other workers
-
-    @property
-    def rate(self) -> float:
-        """Reference seconds of work done per second, all cores busy."""
-        return self.worker.speed * self.pace * max(1.0, self.worker.cpus)
+    share: dict[int, float] = field(default_factory=dict)  # kind of demand -> largest share of anything but memory
+    weight: float = 0.0  # completions, older ones counting less
+    log_ratios: float = 0.0  # sum over them of log(actual / predicted)
+    factor: float = 1.0  # actual over predicted seconds to expect here
+    held: int | None = None  # the head of the queue that is waited for although the worker has room
+    soon: float = 0.0  # the alarm that is set to send a sub-task ahead
 
 
 @dataclass(slots=True)
@@ -114,7 +117,15 @@ class State:
     seconds: list[float]
     demands: Demands
     workers: dict[str, WorkerState] = field(default_factory=dict)
-    pool: deque[int] = field(default_factory=deque)  # waiting for no worker in particular: first come, first served
+    pool: Pool = field(init=False)  # waiting for no worker in particular
+    by_class: dict[str, list[float]] = field(default_factory=dict)  # seconds on workers of a class, where they differ
+    planned: list[float] = field(default_factory=list)  # start of every sub-task in the plan, seconds
+    home: list[str] = field(default_factory=list)  # the worker in whose queue every sub-task is or was last
+    devices: dict[int, tuple[int, ...]] = field(default_factory=dict)  # GPUs of a sub-task in the plan
+    readiness: Readiness = field(default_factory=Readiness)
+    began: float | None = None  # when the first step was, on the driver's clock
+    as_planned: bool = True  # nothing has differed from the plan so far, so it is followed to the letter
+    moved: dict[int, set[str]] = field(default_factory=dict)  # the workers that a sub-task was moved away from
     attempts: dict[str, Live] = field(default_factory=dict)
     numbers: dict[int, int] = field(default_factory=dict)  # next attempt number
     failures: dict[int, int] = field(default_factory=dict)
@@ -125,20 +136,34 @@ class State:
     scale_known: bool = True
     completions: int = 0
     log_ratios: float = 0.0
-    squares: float = 0.0  # of the log ratios
+    squares: float = 0.0  # of the differences between log ratios and their forecasts
     next_forecast: int = 8  # completions at which the workers are compared next
     may_replace: bool = True  # waiting work may be placed again: the plan's objective is the makespan
     stuck_since: float | None = None
     hungry: dict[str, None] = field(default_factory=dict)  # workers to look at in the next fill, in order
     idle: dict[str, None] = field(default_factory=dict)  # workers with room that found nothing
     richest: list[tuple[float, str]] = field(default_factory=list)  # lazy max-heap of backlogs
-    alarms: list[float] = field(
-        default_factory=list
-    )  # a heap of times at which the driver steps though nothing happened
+    alarms: list[tuple[float, str]] = field(default_factory=list)  # a heap of times to step at, and for which worker
     stopped: bool = False
     topping_up: bool = False  # this fill sends a bundle ahead
     key: bytes = b""  # opens the sealed job where attempts run
     ahead_per_cpu: float = 0.0  # sub-tasks of the bundle that may wait for each core
+
+    def __post_init__(self) -> None:
+        self.pool = Pool(self._rank)
+
+    def _rank(self, task: int) -> Rank:
+        columns = self.tasks
+        return -float(columns.priority[task]), float(columns.deadline[task]), self.planned[task], task
+
+    def seconds_on(self, task: int, worker: Worker) -> float:
+        """Predicted seconds of a sub-task on a worker, as the plan counts them."""
+        column = self.by_class.get(worker.worker_class) if self.by_class else None
+        return self.seconds[task] / worker.speed if column is None else column[task]
+
+    def second(self, now: float) -> float:
+        """Seconds since the first step."""
+        return 0.0 if self.began is None else now - self.began
 
     @property
     def scale(self) -> float:
@@ -154,15 +179,23 @@ class State:
         """Move a sub-task to the state after ``change``: the only way its state changes. Raises IllegalTransition."""
         self.status[task] = after(self.status[task], change)
 
-    def alarm(self, when: float) -> None:
-        """Ask the driver for a step at ``when``, seconds on its clock, though nothing may happen until then."""
-        heapq.heappush(self.alarms, when)
+    def alarm(self, when: float, worker_id: str = "") -> None:
+        """Ask the driver for a step at ``when``, seconds on its clock, though nothing may happen until then.
+
+        ``worker_id``: the worker to look at then.
+        """
+        heapq.heappush(self.alarms, (when, worker_id))
+
+    def hear_alarms(self, now: float) -> None:
+        """Take off the alarms that are due, and look at their workers in the next fill."""
+        while self.alarms and self.alarms[0][0] <= now:
+            _, name = heapq.heappop(self.alarms)
+            if name in self.workers:
+                self.hungry[name] = None
 
     def quiet_seconds(self, now: float) -> float:
-        """Seconds until the next alarm, infinite where none is set; alarms that are due are taken off."""
-        while self.alarms and self.alarms[0] <= now:
-            heapq.heappop(self.alarms)
-        return self.alarms[0] - now if self.alarms else float("inf")
+        """Seconds until the next alarm, infinite where none is set."""
+        return max(0.0, self.alarms[0][0] - now) if self.alarms else float("inf")
 
     def wake(self) -> None:
         """Let every worker with room look for work again."""
@@ -183,33 +216,75 @@ def initial(
     ``committed`` are indices of sub-tasks that are done already. ``seconds_known`` is False where costs are weights
     (rows, bytes) and not seconds: then nothing is sent ahead until a completion has shown the scale.
     """
-    n = len(plan)
+    n, tasks = len(plan), plan.tasks
+    done = bytearray(n)
+    for i in committed:
+        done[i] = True
     state = State(
-        tasks=plan.tasks,
+        tasks=tasks,
         run_url=run_url,
         policy=policy,
-        status=bytearray(n),
-        seconds=plan.tasks.seconds.tolist(),
-        demands=Demands.of(plan.tasks),
+        status=bytearray(DONE if d else READY for d in done),
+        seconds=_reference_seconds(tasks).tolist(),
+        by_class={name: column.tolist() for name, column in tasks.seconds_by_class.items()},
+        demands=Demands.of(tasks),
+        planned=plan.start.tolist(),
+        home=np.array([*plan.workers.worker_id, ""], object)[plan.worker].tolist(),
+        devices=_devices(plan),
+        readiness=Readiness.of(tasks, done),
         scale_known=seconds_known,
-        may_replace=plan.objective == "makespan" and not len(plan.tasks.edges),
+        may_replace=plan.objective == "makespan" and not len(tasks.edges),
         numbers=dict(first_numbers or {}),
         key=key,
+        remaining=n - sum(done),
     )
-    for i in committed:
-        state.status[i] = DONE
+    for i in state.readiness.blocked():
+        state.status[i] = BLOCKED
+    _fill_queues(state, plan)
+    state.hungry = dict.fromkeys(state.workers)
+    state.richest = sorted((-w.backlog, name) for name, w in state.workers.items())
+    return state
+
+
+def _reference_seconds(tasks: SubTasks) -> Floats:
+    """Seconds at reference speed; of a sub-task that has them by worker class only, the least of those."""
+    if not np.isnan(tasks.seconds).any():
+        return tasks.seconds
+    return np.where(np.isnan(tasks.seconds), np.fmin.reduce(list(tasks.seconds_by_class.values())), tasks.seconds)
+
+
+def _devices(plan: Plan) -> dict[int, tuple[int, ...]]:
+    """The GPUs that the plan chose, by sub-task."""
+    chosen = plan.reasons.get("gpu_devices")
+    if not chosen:
+        return {}
+    index = {key: i for i, key in enumerate(plan.tasks.task_id.to_pylist())}
+    return {index[key]: tuple(devices) for key, devices in chosen.items()}
+
+
+def _fill_queues(state: State, plan: Plan) -> None:
+    """Every worker with its sub-tasks in the order in which the plan starts them; one that takes no time goes first."""
     for j in range(len(plan.workers)):
         worker = plan.workers[j]
         state.workers[worker.worker_id] = WorkerState(worker)
-    ids = plan.workers.worker_id
-    for i in np.lexsort((np.arange(n), plan.start)).tolist():
-        if state.status[i] == DONE:
-            continue
-        holder = state.workers[ids[plan.worker[i]]]
-        holder.queue.append(i)
-        holder.backlog += state.seconds[i]
-    state.remaining = n - sum(1 for s in state.status if s == DONE)
-    state.hungry = dict.fromkeys(state.workers)
-    state.richest = [(-w.backlog, name) for name, w in state.workers.items()]
-    state.richest.sort()
-    return state
+    holders = list(state.workers.values())
+    loads = _loads(plan)
+    worker = plan.worker.tolist()
+    for i in np.lexsort((np.arange(len(plan)), plan.finish, plan.start)).tolist():
+        if state.status[i] != DONE:
+            holders[worker[i]].queue.append(i)
+            holders[worker[i]].backlog += loads[i]
+
+
+def _loads(plan: Plan) -> list[float]:
+    """Seconds of its whole worker that each sub-task takes: its seconds times the largest share of any resource."""
+    tasks, workers = plan.tasks, plan.workers
+    share = np.zeros(len(plan))
+    pairs = [(tasks.cpus, workers.cpus), (tasks.memory_bytes, workers.memory_bytes), (tasks.gpus, workers.gpus)]
+    pairs += [
+        (column, workers.resources[name]) for name, column in tasks.resources.items() if name in workers.resources
+    ]
+    for demand, capacity in pairs:
+        share = np.maximum(share, np.divide(demand, capacity[plan.worker], out=np.zeros(len(plan)), where=demand > 0))
+    loads: list[float] = ((plan.finish - plan.start) * np.minimum(share, 1.0)).tolist()
+    return loads

@@ -20,7 +20,8 @@ class Attempt:
     plan wants it; ``run_url`` is the run directory, from which the worker loads everything else (program, source,
     sub-task table) once per process. ``cpus`` bounds numeric threads.
     Demands are as in ``SubTasks``. ``key`` opens the sealed job; it is written nowhere.
-    ``round`` is that of ``pt.iterate``, -1 for a sub-task that runs once.
+    ``round`` is that of ``pt.iterate``, -1 for a sub-task that runs once. ``devices`` are the worker's GPUs, by number, that
+    the coordinator counts as taken by it.
     """
 
     task_key: str
@@ -36,6 +37,7 @@ class Attempt:
     resources: Mapping[str, float] = field(default_factory=dict)
     key: bytes = field(default=b"", repr=False)
     round: int = -1
+    devices: tuple[int, ...] = ()
 
     @property
     def attempt_id(self) -> str:

@@ -43,4 +43,13 @@ def test_the_next_alarm_tells_how_long_nothing_need_happen() -> None:
     state.alarm(7.0)
     state.alarm(5.0)
     assert state.quiet_seconds(1.0) == 4.0
+    state.hear_alarms(5.0)
     assert state.quiet_seconds(5.0) == 2.0
+
+
+def test_an_alarm_makes_its_worker_looked_at() -> None:
+    state = in_state(READY)
+    state.hungry.clear()
+    state.alarm(7.0, "worker-0")
+    state.hear_alarms(7.0)
+    assert list(state.hungry) == ["worker-0"]

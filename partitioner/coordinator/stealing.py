@@ -1,0 +1,58 @@
+"""Late re-placement: a worker that runs dry takes a waiting sub-task of another."""
+
+from __future__ import annotations
+
+import heapq
+
+from partitioner.coordinator import forecast
+from partitioner.coordinator.capacity import can_hold, has_room
+from partitioner.coordinator.state import State, WorkerState
+from partitioner.coordinator.transitions import READY
+
+EPSILON = 1e-9
+VICTIMS = 8  # workers with the most waiting work that are looked at
+LOOK = 50  # first ready sub-tasks of a queue that are looked at
+
+
+def steal(state: State, thief: WorkerState, now: float) -> int | None:
+    """The longest sub-task of the most loaded other worker that the thief would finish sooner than its owner is done."""
+    if thief.used_cpus >= thief.worker.cpus:
+        return None  # never take another's work only to let it wait here
+    kept: list[tuple[float, str]] = []
+    found = None
+    while state.richest and found is None and len(kept) <= VICTIMS:
+        stored, name = heapq.heappop(state.richest)
+        victim = state.workers.get(name)
+        if victim is None or not victim.queue:
+            continue
+        if -stored > victim.backlog + EPSILON:
+            heapq.heappush(state.richest, (-victim.backlog, name))
+            continue
+        kept.append((stored, name))
+        if victim is not thief:
+            found = _take_from(state, victim, thief, now)
+    for item in kept:
+        heapq.heappush(state.richest, item)
+    return found
+
+
+def _take_from(state: State, victim: WorkerState, thief: WorkerState, now: float) -> int | None:
+    end = forecast.end(state, victim, now)
+    name = thief.worker.worker_id
+    best, longest, looked = None, -1.0, 0
+    for task in victim.queue:
+        if state.status[task] != READY:
+            continue
+        looked += 1
+        if looked > LOOK:
+            break
+        seconds = forecast.seconds(state, thief, task)
+        better = seconds > longest and now + seconds < end
+        allowed = better and name not in state.moved.get(task, ()) and can_hold(state, thief, task)
+        if allowed and (not thief.live or has_room(state, thief, task)):
+            best, longest = task, seconds
+    if best is not None:
+        victim.queue.remove(best)
+        victim.backlog -= forecast.load(state, victim, best)
+        state.moved.setdefault(best, set()).add(victim.worker.worker_id)
+    return best
