@@ -139,7 +139,7 @@ class RunDirectory:
     def read_tasks(self) -> SubTasks:
         """The split as ``write_tasks`` left it."""
         table = self.read_table("tasks")
-        named = {c: to_numpy(table[c]) for c in table.column_names if ":" not in c and c not in _TEXT}
+        named = {c: to_numpy(table[c]) for c in table.column_names if ":" not in c and c not in ("task_id", "group")}
         by_name = {
             field: {c[len(prefix) :]: to_numpy(table[c]) for c in table.column_names if c.startswith(prefix)}
             for field, prefix in _PREFIXES.items()
@@ -224,8 +224,6 @@ def _task_columns(tasks: SubTasks) -> pa.Table:
     columns |= {"group": list(tasks.group)} if tasks.group else {}
     return pa.table(columns | {"offset_end": tasks.offsets[1:]})
 
-
-_TEXT = ("task_id", "group")
 
 _PREFIXES = {"seconds_by_class": "seconds:", "resources": "resource:", "requires": "requires:"}
 """Columns of ``tasks.parquet`` that there are several of, one a name."""

@@ -53,7 +53,7 @@ def _finished(state: State, event: Event, now: float, actions: list[Action]) -> 
         return
     state.change(task, Change.FINISHED)
     state.remaining -= 1
-    state.readiness.committed(task, state.second(now))
+    state.readiness.committed(task, state.second(now), event.worker_id, state.home)
     if event.record is None:
         state.as_planned = False
     else:

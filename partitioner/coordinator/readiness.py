@@ -19,34 +19,40 @@ TOLERANCE = 1e-9
 
 @dataclass(slots=True)
 class Readiness:
-    """``missing`` predecessors of a sub-task that are not committed; ``children`` of one with the delay to each;
+    """``missing`` predecessors of a sub-task that are not committed; ``children`` of one with the delay
+    to each, and the seconds that its bytes take to another worker;
     ``earliest`` start that releases and delays allow so far; ``due`` a heap of (second, sub-task) that only wait for time;
     ``announced`` the second for which the next alarm is set.
     """
 
     missing: dict[int, int] = field(default_factory=dict)
-    children: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
+    children: dict[int, list[tuple[int, float, float]]] = field(default_factory=dict)
     earliest: dict[int, float] = field(default_factory=dict)
     due: list[tuple[float, int]] = field(default_factory=list)
     announced: float = float("inf")
 
     @classmethod
-    def of(cls, tasks: SubTasks, done: Sequence[int]) -> Readiness:
-        """Before the first start; what is ``done`` already counts as committed at second 0."""
+    def of(cls, tasks: SubTasks, done: Sequence[int], bandwidth: float = float("inf")) -> Readiness:
+        """Before the first start; what is ``done`` already counts as committed at second 0.
+
+        ``bandwidth``: bytes per second between two workers.
+        """
         found = cls()
         for i in np.flatnonzero(tasks.release > 0).tolist():
             if not done[i]:
                 found.earliest[i] = float(tasks.release[i])
         edges = tasks.edges
-        delay = edges.delay if len(edges.delay) else np.zeros(len(edges))
-        for source, target, wait in zip(edges.source.tolist(), edges.target.tolist(), delay.tolist(), strict=True):
+        zeros = np.zeros(len(edges))
+        columns = (edges.source, edges.target, edges.delay if len(edges.delay) else zeros)
+        travel = np.nan_to_num(edges.bytes) / bandwidth if len(edges.bytes) else zeros
+        for source, target, wait, moving in zip(*(c.tolist() for c in (*columns, travel)), strict=True):
             if done[target]:
                 continue
             if done[source]:
                 found.earliest[target] = max(found.earliest.get(target, 0.0), wait)
             else:
                 found.missing[target] = found.missing.get(target, 0) + 1
-                found.children.setdefault(source, []).append((target, wait))
+                found.children.setdefault(source, []).append((target, wait, moving))
         found.due = [(when, i) for i, when in found.earliest.items() if i not in found.missing]
         heapq.heapify(found.due)
         return found
@@ -60,10 +66,14 @@ class Readiness:
         """Sub-tasks that cannot start yet."""
         return self.missing.keys() | {i for _, i in self.due}
 
-    def committed(self, task: int, second: float) -> None:
-        """``task`` was committed: its successors wait for the delay, or for other predecessors."""
-        for child, delay in self.children.pop(task, ()):
-            self.earliest[child] = max(self.earliest.get(child, 0.0), second + delay)
+    def committed(self, task: int, second: float, worker_id: str, home: Sequence[str]) -> None:
+        """``task`` was committed on a worker: its successors wait for the delay, or for other predecessors.
+
+        ``home``: the worker where each sub-task is going to run.
+        """
+        for child, delay, moving in self.children.pop(task, ()):
+            wait = delay + (moving if home[child] != worker_id else 0.0)
+            self.earliest[child] = max(self.earliest.get(child, 0.0), second + wait)
             self.missing[child] -= 1
             if not self.missing[child]:
                 del self.missing[child]

@@ -230,8 +230,8 @@ def initial(
         demands=Demands.of(tasks),
         planned=plan.start.tolist(),
         home=np.array([*plan.workers.worker_id, ""], object)[plan.worker].tolist(),
-        devices=_devices(plan),
-        readiness=Readiness.of(tasks, done),
+        devices=dict(plan.devices),
+        readiness=Readiness.of(tasks, done, plan.bandwidth),
         scale_known=seconds_known,
         may_replace=plan.objective == "makespan" and not len(tasks.edges),
         numbers=dict(first_numbers or {}),
@@ -251,15 +251,6 @@ def _reference_seconds(tasks: SubTasks) -> Floats:
     if not np.isnan(tasks.seconds).any():
         return tasks.seconds
     return np.where(np.isnan(tasks.seconds), np.fmin.reduce(list(tasks.seconds_by_class.values())), tasks.seconds)
-
-
-def _devices(plan: Plan) -> dict[int, tuple[int, ...]]:
-    """The GPUs that the plan chose, by sub-task."""
-    chosen = plan.reasons.get("gpu_devices")
-    if not chosen:
-        return {}
-    index = {key: i for i, key in enumerate(plan.tasks.task_id.to_pylist())}
-    return {index[key]: tuple(devices) for key, devices in chosen.items()}
 
 
 def _fill_queues(state: State, plan: Plan) -> None:

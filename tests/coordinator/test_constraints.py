@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import partitioner as pt
 from partitioner.engines.simulated import Faults
 from partitioner.model import Edges, Plan, SubTasks, Worker, Workers
+from partitioner.placement.algorithms.lpt import Lpt
 from partitioner.placement.check import violations
 from partitioner.simulation import Simulation, simulate
 from tests.coordinator.paper import plan_of
@@ -46,7 +47,7 @@ def as_plan(plan: Plan, simulation: Simulation) -> Plan:
         makespan=span,
         lower_bound=0.0,
         gap=0.0,
-        reasons={},
+        devices={},
     )
 
 
@@ -59,6 +60,14 @@ def test_a_successor_starts_when_its_predecessor_is_committed() -> None:
 def test_the_delay_after_a_predecessor_is_waited_for() -> None:
     tasks = SubTasks.build([5.0, 3.0], edges=graph([(0, 1)], [10.0]))
     assert times(simulate(pt.place(tasks, Workers.identical(2))))["t000001"] == (15.0, 18.0)
+
+
+def test_bytes_of_an_edge_take_their_time_between_two_workers() -> None:
+    edges = Edges(np.array([0]), np.array([1]), np.zeros(1), np.array([100.0]))
+    labels = {"here": np.array([True, False]), "there": np.array([False, True])}
+    workers = Workers.of([Worker("a", labels=frozenset(["here"])), Worker("b", labels=frozenset(["there"]))])
+    plan = Lpt().place(SubTasks.build([5.0, 3.0], edges=edges, requires=labels), workers, bandwidth=50.0)
+    assert times(simulate(plan))["t000001"] == (7.0, 10.0)
 
 
 def test_nothing_starts_before_its_release() -> None:
@@ -167,7 +176,7 @@ def plans(draw: Any) -> Plan:
     return pt.place(tasks, workers, algorithm=draw(st.sampled_from(["lpt", "heft", "fcfs"])))
 
 
-@settings(deadline=None, max_examples=60, phases=[Phase.explicit, Phase.generate])
+@settings(deadline=None, max_examples=40, phases=[Phase.explicit, Phase.generate])
 @given(plan=plans())
 def test_a_run_as_predicted_is_the_plan(plan: Plan) -> None:
     run = simulate(plan)
@@ -175,10 +184,10 @@ def test_a_run_as_predicted_is_the_plan(plan: Plan) -> None:
     assert run.makespan <= plan.makespan * (1 + 1e-6) + 1e-9
     assert run.moved == 0
     done = as_plan(plan, run)
-    assert violations(replace(done, reasons=plan.reasons)) == []
+    assert violations(replace(done, devices=plan.devices)) == []
 
 
-@settings(deadline=None, max_examples=60, phases=[Phase.explicit, Phase.generate])
+@settings(deadline=None, max_examples=40, phases=[Phase.explicit, Phase.generate])
 @given(plan=plans(), noise=st.sampled_from([0.3, 1.0]), seed=st.integers(0, 100))
 def test_a_run_that_differs_from_its_plan_keeps_every_constraint(plan: Plan, noise: float, seed: int) -> None:
     run = simulate(plan, Faults(noise, failure_rate=0.1), seed)
