@@ -45,7 +45,7 @@ def as_plan(plan: Plan, simulation: Simulation) -> Plan:
         start=start,
         finish=finish,
         makespan=span,
-        lower_bound=0.0,
+        lower_bound=span,
         gap=0.0,
         devices={},
     )
