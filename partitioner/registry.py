@@ -132,6 +132,9 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         weighted_mean="WeightedMean",
         by_key="ByKey",
         tree_sum="TreeSum",
+        sum="Sum",
+        min="Min",
+        max="Max",
     ),
     "connectors": _files(
         "connectors",

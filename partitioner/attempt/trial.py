@@ -16,6 +16,7 @@ from partitioner.attempt.surroundings import guest, kept_prints
 from partitioner.attempt.tally import Tally
 from partitioner.errors import ConfigError, DataError, ProgramError
 from partitioner.model import Attempt, Fragments
+from partitioner.reducers import partials
 from partitioner.run_directory import RunDirectory
 
 ROWS = 10
@@ -58,7 +59,7 @@ def _try(
         return
     accumulator = job.reducer.create_accumulator()
     for value, _ in outputs:
-        accumulator = job.reducer.add_input(accumulator, value)
+        accumulator = partials.add(job.reducer, accumulator, value)
 
 
 def _first_rows(job: Job, fragments: Fragments) -> Iterator[pa.RecordBatch]:

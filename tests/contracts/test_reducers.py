@@ -22,6 +22,9 @@ EXAMPLES = {
     "concat": (TABLES, pa.table({"x": [0, 1, 1, 2, 2, 3, 3, 4]})),
     "count": (CHUNKS, 7),
     "hard_vote": (MODELS, [0.25, 0.25, 0.5]),
+    "max": (CHUNKS, 8.0),
+    "min": (CHUNKS, -1.5),
+    "sum": (CHUNKS, 17.25),
     "mean": (CHUNKS, float(np.concatenate(CHUNKS).mean())),
     "soft_vote": (MODELS, [0.2, 0.325, 0.475]),
     "tree_sum": (

@@ -1,3 +1,6 @@
+from fractions import Fraction
+from math import fsum
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -7,7 +10,10 @@ from hypothesis import strategies as st
 
 from partitioner.errors import ConfigError, ProgramError
 from partitioner.reducers.count import Count
+from partitioner.reducers.max import Max
 from partitioner.reducers.mean import Mean
+from partitioner.reducers.min import Min
+from partitioner.reducers.sum import Sum
 from partitioner.reducers.tree import merge_tree
 from partitioner.reducers.variance import Variance
 
@@ -138,3 +144,78 @@ def test_columns_that_are_not_asked_for_may_be_anything():
 def test_columns_of_unequal_length_are_refused():
     with pytest.raises(ProgramError, match="a dict that is no table"):
         reduced(Mean(), {"a": [1.0], "b": [1.0, 2.0]})
+
+
+def test_min_max_and_sum_per_column():
+    tables = [pa.table({"a": [3.0, None], "b": [1, 2]}), pa.table({"a": [-1.0, 7.0], "b": [5, 6]})]
+    assert [reduced(r(), *tables) for r in (Min, Max, Sum)] == [
+        {"a": -1.0, "b": 1.0},
+        {"a": 7.0, "b": 6.0},
+        {"a": 9.0, "b": 14.0},
+    ]
+
+
+def partitionings(values, count=100):
+    """The same numbers in many orders of cuts, into 1 to 60 parts."""
+    rng = np.random.default_rng(8)
+    for parts in np.linspace(1, 60, count).astype(int):
+        cuts = np.sort(rng.integers(0, len(values) + 1, parts - 1))
+        yield np.split(values, cuts)
+
+
+def test_one_variance_over_a_hundred_partitionings_and_more_exact_than_numpy():
+    values = 1e8 + 1e-3 * np.random.default_rng(1).normal(size=3000)
+    exact = [Fraction(v) for v in values.tolist()]
+    mean = sum(exact) / len(exact)
+    truth = float(sum((v - mean) ** 2 for v in exact) / (len(exact) - 1))
+    found = {reduced(Variance(), *parts) for parts in partitionings(values)}
+    assert found == {truth}
+    assert abs(values.var(ddof=1) / truth - 1) > 0
+
+
+@pytest.mark.parametrize("values", [[1e16, 1.0, -1e16], [1.0, 1e100, 1.0, -1e100], [5e-324, 1e308, -1e308], [0.1] * 10])
+def test_sums_and_means_are_rounded_once(values):
+    numbers = np.array(values * 25)
+    for parts in partitionings(numbers, 20):
+        assert reduced(Sum(), *parts) == fsum(values * 25)
+        assert reduced(Mean(), *parts) == float(sum(map(Fraction, values * 25)) / len(numbers))
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=12), st.integers(0, 12))
+def test_exact_for_all_doubles_there_are(values, cut):
+    exact = [Fraction(v) for v in values]
+    mean = sum(exact) / len(exact)
+    variance = sum((v - mean) ** 2 for v in exact) / (len(exact) - 1)
+    parts = [np.array(values[:cut]), np.array(values[cut:])]
+    assert Fraction(reduced(Mean(), *parts)) == Fraction(nearest_double(mean))
+    # Squares below 2^-1127 are cut off there: far below the smallest double.
+    assert reduced(Variance(), *parts) == pytest.approx(nearest_double(variance), rel=1e-15, abs=5e-324)
+
+
+def nearest_double(number):
+    try:
+        return float(number)
+    except OverflowError:
+        return np.inf
+
+
+def test_nan_stops_by_default_and_is_named():
+    with pytest.raises(ProgramError, match="NaN in column 'a', row 1"):
+        reduced(Mean(), pa.table({"a": np.array([1.0, np.nan])}))
+
+
+def test_nan_may_be_left_out_or_let_through():
+    assert reduced(Mean(nan="omit"), np.array([1.0, np.nan, 3.0])) == 2.0
+    assert np.isnan(reduced(Mean(nan="propagate"), np.array([1.0, np.nan, 3.0])))
+    assert reduced(Min(nan="omit"), np.array([1.0, np.nan])) == 1.0
+
+
+def test_an_unknown_policy_for_nan_is_refused():
+    with pytest.raises(ConfigError, match="nan = 'drop'"):
+        Mean(nan="drop")
+
+
+def test_infinities_are_numbers():
+    assert reduced(Mean(), [np.inf, 1.0]) == np.inf
+    assert np.isnan(reduced(Sum(nan="propagate"), [np.inf], [-np.inf]))

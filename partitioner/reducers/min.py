@@ -1,0 +1,66 @@
+"""``min`` of everything the program returned, per column, and what it shares with ``max``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from partitioner.errors import ProgramError
+from partitioner.reducers.base import Reducer
+from partitioner.reducers.observations import observations
+from partitioner.reducers.totals import check_nan_policy
+
+Extreme = tuple[Any, tuple[int, ...], tuple[str, ...] | None]
+"""float64[d] extremes, shape of one observation, names of columns."""
+
+
+class Min(Reducer):
+    """Numbers, arrays (by their first axis) or tables (by column); nulls are left out, NaN as in ``mean``."""
+
+    name = "min"
+    commutative = exact = mergeable = True
+    nothing = np.inf
+
+    def __init__(self, columns: Sequence[str] | None = None, nan: str = "raise") -> None:
+        self.columns = None if columns is None else tuple(columns)
+        self.nan = check_nan_policy(nan)
+        self.allows_nan = nan == "propagate"
+
+    def create_accumulator(self) -> Extreme | None:
+        """Nothing seen."""
+        return None
+
+    def add_input(self, accumulator: Extreme | None, value: Any) -> Extreme | None:
+        """With the observations of one output. Raises ProgramError for NaN, unless told otherwise."""
+        seen = observations(value, self.columns)
+        missing = np.isnan(seen.values) & seen.known
+        if self.nan == "raise" and missing.any():
+            raise ProgramError(f"The program returned NaN {int(missing.sum())} times; set nan='omit' to leave it out.")
+        known = seen.known & ~missing if self.nan == "omit" else seen.known
+        values = np.where(known, seen.values, self.nothing)
+        found = self._combined().reduce(values, axis=0, initial=self.nothing)
+        return self.merge_accumulators(accumulator, (found, seen.shape, seen.names))
+
+    def merge_accumulators(self, left: Extreme | None, right: Extreme | None) -> Extreme | None:
+        """Both as one. Raises ProgramError where columns differ."""
+        if left is None or right is None:
+            return left if right is None else right
+        if left[1:] != right[1:]:
+            raise ProgramError(f"The program returned {left[1:]} first and {right[1:]} later; return the same columns.")
+        return self._combined()(left[0], right[0]), left[1], left[2]
+
+    def extract_output(self, accumulator: Extreme | None) -> Any:
+        """A float, an array or a dict by column; NaN where nothing was seen."""
+        if accumulator is None:
+            return float("nan")
+        found, shape, names = accumulator
+        found = np.where(found == self.nothing, np.nan, found)
+        if names is not None:
+            return dict(zip(names, found.tolist(), strict=True))
+        return found.reshape(shape) if shape else float(found[0])
+
+    def _combined(self) -> Any:
+        """The function of two numbers; with ``nan="propagate"`` NaN wins."""
+        return np.minimum if self.nan == "propagate" else np.fmin
