@@ -1,7 +1,8 @@
 """The ``partitioner`` command.
 
 Exit codes: 0 done, 2 usage or invalid config, 3 infeasible plan, 4 run failed, 5 done with quarantined rows,
-130 interrupted (resumable). With ``--json`` standard output holds JSON and nothing else.
+6 another driver works on that run or output, 130 interrupted (resumable). With ``--json`` standard output holds JSON and
+nothing else.
 """
 
 from __future__ import annotations
@@ -46,6 +47,10 @@ EngineName = Annotated[str | None, typer.Option("--engine", help="serial, dask, 
 Allowed = Annotated[
     list[str] | None, typer.Option("--allow-module", help="Module that the configuration may name; may be repeated.")
 ]
+TakeOver = Annotated[
+    bool,
+    typer.Option("--take-over", help="Take the run from a driver that is there but silent for longer than its lease."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 
@@ -67,24 +72,27 @@ def run(
     engine: EngineName = None,
     settings: Settings = None,
     resume: Annotated[str | None, typer.Option(help="Id or directory of the run to go on with.")] = None,
+    take_over: TakeOver = False,
     allowed: Allowed = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a configuration: plan, execute, reduce, report."""
     config = _config(conf, settings, engine, allowed, as_json)
-    _done(run_config(config, resume, on_plan=None if as_json else _show_plan), as_json)
+    _done(run_config(config, resume, on_plan=None if as_json else _show_plan, take_over=take_over), as_json)
 
 
 @app.command()
 def resume(
     run_dir: Annotated[str, typer.Argument(help="Run directory.")],
     engine: EngineName = None,
+    take_over: TakeOver = False,
     as_json: AsJson = False,
 ) -> None:
     """Go on with an interrupted or failed run, from its directory alone; committed sub-tasks do not run again."""
     changes = ({"engine": engine} if engine else {}) | ({"progress": False} if as_json else {})
     config = from_directory(RunDirectory(run_dir), changes)
-    _done(run_config(config, str(Path(run_dir).absolute()) if "://" not in run_dir else run_dir), as_json)
+    place = str(Path(run_dir).absolute()) if "://" not in run_dir else run_dir
+    _done(run_config(config, place, take_over=take_over), as_json)
 
 
 def _show_plan(plan: Plan, directory: RunDirectory) -> None:

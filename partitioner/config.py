@@ -87,6 +87,9 @@ class RunConfig(BaseModel):
         "footer",
         description="Check of committed files before the end and at resume: size and footer, or every page of every file.",
     )
+    lease_seconds: float = Field(
+        60.0, gt=0, description="Seconds without a heartbeat after which another driver may take a run over."
+    )
     fsync: bool = Field(
         True, description="On a local disk, committed files are on the medium before their attempt ends."
     )

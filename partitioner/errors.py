@@ -17,6 +17,8 @@
     │   ├── EngineLost               4   the cluster went away or cannot be reached; resumable
     │   ├── StorageFailed            4   a disk or store does not take a write; resumable
     │   └── DamagedOutput            4   a committed file is torn or another's; a resume discards it and runs it again
+    ├── RunHeld                      6   another driver is working on the run, or on the output, right now
+    │   └── LeaseLost                6   another driver took this run over while this one was silent
     └── Interrupted                130   Ctrl-C; resumable
 
 A message says what was received, what the limit is and what to do next.
@@ -115,6 +117,16 @@ class StorageFailed(RunFailed):
 
 class DamagedOutput(RunFailed):
     """A committed file is torn, missing or another's; a resume discards it and runs its sub-task again."""
+
+
+class RunHeld(PartitionerError):
+    """Another driver is working on the run or its output; the message says who, since when, and its last heartbeat."""
+
+    exit_code = 6
+
+
+class LeaseLost(RunHeld):
+    """Another driver took the run over while this one showed no sign of life; nothing more of this one is committed."""
 
 
 class Interrupted(PartitionerError):

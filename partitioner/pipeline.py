@@ -20,6 +20,7 @@ from partitioner.engines.base import Engine
 from partitioner.engines.preflight import preflight
 from partitioner.engines.trial import try_out
 from partitioner.errors import ConfigError, Interrupted
+from partitioner.lease import Lease
 from partitioner.model import CommitRecord, Dataset, Plan
 from partitioner.report.progress import Progress
 from partitioner.report.report import reported_if_stopped
@@ -68,15 +69,22 @@ def run(dataset: Any = None, program: Any = None, *, resume: str | None = None, 
 
 
 def run_config(
-    config: RunConfig, resume: str | None = None, on_plan: Callable[[Plan, RunDirectory], None] | None = None
+    config: RunConfig,
+    resume: str | None = None,
+    on_plan: Callable[[Plan, RunDirectory], None] | None = None,
+    take_over: bool = False,
 ) -> Run:
-    """``run`` for a configuration that is made already; ``on_plan`` sees the plan before anything runs."""
+    """``run`` for a configuration that is made already; ``on_plan`` sees the plan before anything runs.
+
+    ``take_over`` a run whose driver shows no sign of life, though its process is there. Raises RunHeld where another
+    driver works.
+    """
     if config.dataset is None or config.program is None:
         raise ConfigError("a run needs a dataset and a program; give both (settings 'dataset' and 'program').")
     parts = resolve(config)
     parts.engine.refuse_paper()
     if resume is not None:
-        return _run_rest(parts, resuming.find_run(config, resume))
+        return _run_rest(parts, resuming.find_run(config, resume), take_over)
     directory = RunDirectory(f"{config.checkpoint}/{new_run_id()}")
     with directory.discarded_unless_claimed(), ExitStack() as held:
         described = stages.describe(parts, directory)
@@ -86,26 +94,27 @@ def run_config(
         work = stages.split(parts, costed, workers)
         planned = stages.explained(parts, stages.place(parts, work.tasks, workers), work, facts)
         assert work.job is not None, "a run has a program"
+        lease = held.enter_context(Lease(directory.files, config.lease_seconds))
         _begin(config, engine, planned, directory, work.job, on_plan)
-        finished = _execute(config, engine, planned, directory, work.job, {}, work.costs.unit == "seconds")
+        finished = _execute(config, engine, planned, directory, work.job, {}, work.costs.unit == "seconds", lease)
         return _report(config, finished, costed.model, work.dataset)
 
 
-def _run_rest(parts: Resolved, directory: RunDirectory) -> Run:
+def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool) -> Run:
     """Refuse what changed, keep what is committed, place and run the rest on the workers there are now."""
     config = parts.config
     dataset, _ = parts.splitter.prepare(stages.describe(parts, directory).dataset)
     job = stages.make_job(parts, dataset, directory)
     resuming.check_unchanged(config, directory, job)
-    if config.output is not None:
-        stages.claim_output(Directory(config.output), directory)
-    committed = integrity.reconcile(directory, job, config.verify == "full")
-    stages.write_job(directory, job)
-    with parts.engine.opened() as engine:
+    with Lease(directory.files, config.lease_seconds, take_over) as lease, parts.engine.opened() as engine:
+        if config.output is not None:
+            stages.claim_output(Directory(config.output), directory)
+        committed = integrity.reconcile(directory, job, config.verify == "full")
+        stages.write_job(directory, job)
         tasks = resuming.without_done(directory.read_tasks(), committed)
         planned = stages.place(parts, tasks, engine.workers())
         preflight(engine, directory)
-        finished = _execute(config, engine, planned, directory, job, committed, False)
+        finished = _execute(config, engine, planned, directory, job, committed, False, lease)
         return _report(config, finished, stages.bound(parts, job), dataset)
 
 
@@ -134,6 +143,7 @@ def _execute(
     job: Job,
     committed: Mapping[str, CommitRecord],
     seconds_known: bool,
+    lease: Lease,
 ) -> Run:
     """Stages 5 and 6: run what is not committed, count the rows, reduce."""
     with reported_if_stopped(directory, html=config.report):
@@ -143,9 +153,10 @@ def _execute(
                     directory,
                     job,
                     committed,
-                    lambda known: execute(config, engine, planned, directory, known, seconds_known, [progress]),
+                    lambda known: execute(config, engine, planned, directory, known, seconds_known, lease, [progress]),
                     full=config.verify == "full",
                 )
+            lease.check(now=True)
             counts = results.check_rows(planned.tasks, records)
             result = results.reduce(config, directory, job, records, counts)
         except (Interrupted, KeyboardInterrupt) as error:

@@ -6,6 +6,7 @@
   fragments.parquet        the fragments, and tasks.parquet + task_fragments.parquet the sub-tasks they form,
                            edges.parquet what they wait for
   input/                   in-memory input, written once so that only references travel
+  lease/                   who drives the run now (see ``lease``)
   commits/<task>.json      one record per committed sub-task: the truth a resume starts from
   schema/<n>.json          the columns that all sub-tasks return, agreed and widened (attempt.agreement)
   trial.claim              created by the worker that tried the first rows before the run

@@ -19,7 +19,8 @@ from partitioner.costs.measuring.observed import observed
 from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
 from partitioner.engines.speeds import with_measured_speeds
-from partitioner.errors import ConfigError, DataError, OutputExists, nearest
+from partitioner.errors import ConfigError, DataError, OutputExists, RunHeld, nearest
+from partitioner.lease import holder as holder_of_run
 from partitioner.model import CommitRecord, CostFacts, Costs, Dataset, Plan, SubTasks, Worker, Workers
 from partitioner.resolved import Resolved
 from partitioner.run_directory import RunDirectory
@@ -243,7 +244,10 @@ def holder_of(output: Directory) -> str:
 
 
 def occupied(output: Directory, names: Sequence[str]) -> str:
-    """Why an output cannot be taken, with the run it belongs to and the commands that go on."""
+    """Why an output cannot be taken, with the run it belongs to and the commands that go on.
+
+    Raises RunHeld while that run goes on.
+    """
     holder = holder_of(output)
     if not holder:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -255,6 +259,12 @@ def occupied(output: Directory, names: Sequence[str]) -> str:
         return (
             f"output {output.url} is not empty: it belongs to run {holder}, which is gone; "
             f"name a new directory, or remove it: rm -r {output.url}"
+        )
+    who = holder_of_run(Directory(holder))
+    if who is not None and not who.dead:
+        raise RunHeld(
+            f"output {output.url} is being written by run {RunDirectory(holder).run_id}: {who}. Wait for it, or stop it; "
+            f"then go on with it: partitioner resume {holder}"
         )
     state = "finished" if output.exists("_SUCCESS") else "unfinished"
     return (

@@ -14,7 +14,7 @@ LAYERS = [
     ("safe_yaml", "trust"),
     ("storage", "registry", "choices", "config", "program"),
     ("sealing",),
-    ("run_directory", "output"),
+    ("run_directory", "output", "lease"),
     ("connectors", "reducers", "costs"),
     ("splits",),
     ("attempt",),

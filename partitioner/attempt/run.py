@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -22,7 +23,8 @@ from partitioner.attempt.rounds import run_round
 from partitioner.attempt.surroundings import guest, kept_prints
 from partitioner.attempt.tally import Tally
 from partitioner.attempt.work import calls_of, runs_of
-from partitioner.errors import ConfigError, DataError, ProgramError
+from partitioner.errors import ConfigError, DataError, LeaseLost, ProgramError, StorageFailed
+from partitioner.lease import superseded
 from partitioner.measure import Measurement, measured
 from partitioner.model import Attempt, CommitRecord, Event, EventKind, Failure
 from partitioner.reducers import partials
@@ -45,13 +47,16 @@ def run_attempt(attempt: Attempt) -> Event:
             traceback.print_exc()
             event = Event(EventKind.FAILED, attempt.attempt_id, attempt.worker_id, error=describe_error(error))
     if text := prints.getvalue():
-        _keep(attempt, text)
+        try:
+            _keep(attempt, text)
+        except StorageFailed as error:  # what the event says matters more than the prints
+            print(f"{error} The prints of {attempt.attempt_id} are lost.", file=sys.stderr)
     return event
 
 
 def describe_error(error: BaseException) -> Failure:
     """Plain values of an exception; ``fatal`` where no retry can mend it."""
-    return Failure.of(error, fatal=isinstance(error, ConfigError | DataError | ProgramError))
+    return Failure.of(error, fatal=isinstance(error, ConfigError | DataError | ProgramError | LeaseLost))
 
 
 def _keep(attempt: Attempt, text: str) -> None:
@@ -94,6 +99,11 @@ def _committed(attempt: Attempt, loaded: Loaded, tally: Tally, staged: Any) -> d
         if tally.quarantine is not None:
             files = Directory(loaded.run.url, loaded.job.fsync)
             tally.quarantine_path = store_quarantined(files, attempt, tally.quarantine, tally.quarantine_digest)
+        if superseded(loaded.run.files, attempt.epoch):
+            raise LeaseLost(
+                f"{attempt.attempt_id} was submitted by a driver (epoch {attempt.epoch}) that another one has replaced; "
+                "its output is not committed."
+            )
         return sink.commit(staged)
     except BaseException:
         sink.abort(staged)

@@ -207,6 +207,7 @@ def _submit(state: State, holder: WorkerState, i: int) -> Action:
         resources=demand.resources,
         key=state.key,
         devices=devices_for(state, holder, i) or (),
+        epoch=state.epoch,
     )
     live = Live(attempt, attempt.seconds, forecast.load(state, holder, i), expected)
     state.change(i, Change.SUBMITTED)

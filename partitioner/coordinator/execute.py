@@ -12,6 +12,7 @@ from partitioner.coordinator.driver import Observer, drive
 from partitioner.coordinator.state import Action, Policy, State, Submit, initial
 from partitioner.engines.base import Engine
 from partitioner.errors import PartitionerError
+from partitioner.lease import Lease
 from partitioner.model import CommitRecord, Event, EventKind, Plan
 from partitioner.run_directory import RunDirectory
 
@@ -31,6 +32,17 @@ class Collector:
                 self.records.setdefault(event.record.task_key, event.record)
 
 
+class Fence:
+    """Stops a driver whose run another one took over."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    def observe(self, state: State, events: Sequence[Event], actions: Sequence[Action]) -> None:
+        """Raises LeaseLost."""
+        self._lease.check()
+
+
 def policy_for(config: RunConfig, engine: Engine) -> Policy:
     """Limits from the configuration, and dispatch as the engine's capabilities ask for."""
     able = engine.capabilities
@@ -44,6 +56,7 @@ def execute(
     run: RunDirectory,
     committed: Mapping[str, CommitRecord],
     seconds_known: bool,
+    lease: Lease,
     watching: Sequence[Observer] = (),
 ) -> tuple[tuple[CommitRecord, ...], int]:
     """Run what is not committed; the records of all sub-tasks in order, and how many attempts this session made."""
@@ -56,14 +69,16 @@ def execute(
         committed=[i for i, key in enumerate(keys) if key in committed],
         seconds_known=seconds_known,
         key=run.key,
+        epoch=lease.epoch,
         first_numbers={i: numbers[key] for i, key in enumerate(keys) if key in numbers},
     )
     ledger, collector = ledgers.Ledger(run), Collector(committed)
+    watching = [ledger, collector, Fence(lease), *watching]
     if not state.finished:  # a resume with nothing left to do leaves the plan that was followed
         write_plan(run, planned)
     ledger.note("session", engine=engine.name, workers=list(planned.workers.worker_id), committed=len(committed))
     try:
-        drive(engine, state, [ledger, collector, *watching], engine.clock)
+        drive(engine, state, watching, engine.clock)
         ledger.note("end")
     except PartitionerError as error:
         ledger.note("stopped", error={"type": type(error).__name__, "message": str(error)})

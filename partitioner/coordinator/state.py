@@ -147,6 +147,7 @@ class State:
     stopped: bool = False
     topping_up: bool = False  # this fill sends a bundle ahead
     key: bytes = b""  # opens the sealed job where attempts run
+    epoch: int = 0  # of the driver's lease
     ahead_per_cpu: float = 0.0  # sub-tasks of the bundle that may wait for each core
 
     def __post_init__(self) -> None:
@@ -210,6 +211,7 @@ def initial(
     seconds_known: bool = True,
     first_numbers: dict[int, int] | None = None,
     key: bytes = b"",
+    epoch: int = 0,
 ) -> State:
     """The state before the first step: every worker of the plan with its sub-tasks in plan order.
 
@@ -237,6 +239,7 @@ def initial(
         numbers=dict(first_numbers or {}),
         key=key,
         remaining=n - sum(done),
+        epoch=epoch,
     )
     for i in state.readiness.blocked():
         state.status[i] = BLOCKED

@@ -19,7 +19,8 @@ class Attempt:
     ``task_key`` is the sub-task's id and ``task`` its index; ``number`` counts the tries from 0; ``worker_id`` is where the
     plan wants it; ``run_url`` is the run directory, from which the worker loads everything else (program, source,
     sub-task table) once per process. ``cpus`` bounds numeric threads.
-    Demands are as in ``SubTasks``. ``key`` opens the sealed job; it is written nowhere.
+    Demands are as in ``SubTasks``. ``key`` opens the sealed job; it is written nowhere. ``epoch`` is that of the driver's
+    lease: what it submitted is not committed once a later driver has the run (0: nobody holds a lease).
     ``round`` is that of ``pt.iterate``, -1 for a sub-task that runs once. ``devices`` are the worker's GPUs, by number, that
     the coordinator counts as taken by it.
     """
@@ -38,6 +39,7 @@ class Attempt:
     key: bytes = field(default=b"", repr=False)
     round: int = -1
     devices: tuple[int, ...] = ()
+    epoch: int = 0
 
     @property
     def attempt_id(self) -> str:

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -59,10 +60,12 @@ class Scene:
         arguments = [json.dumps(self.settings(engine)), moment, str(count)]
         return subprocess.Popen([sys.executable, "-m", "tests.chaos.dying_driver", *arguments], cwd=ROOT)
 
-    def start_cli(self, engine: Any = "serial") -> subprocess.Popen[str]:
+    def start_cli(
+        self, engine: Any = "serial", settings: Mapping[str, Any] = MappingProxyType({})
+    ) -> subprocess.Popen[str]:
         """``partitioner run`` in a process group of its own, as a shell starts it."""
         conf = self.home / "conf.yaml"
-        conf.write_text(yaml.safe_dump(self.settings(engine)))
+        conf.write_text(yaml.safe_dump({**self.settings(engine), **settings}))
         return subprocess.Popen(
             [sys.executable, "-m", "partitioner.cli", "run", str(conf)],
             cwd=ROOT,
@@ -72,9 +75,13 @@ class Scene:
             start_new_session=True,
         )
 
+    def resume_command(self, engine: str = "serial") -> list[str]:
+        return [sys.executable, "-m", "partitioner.cli", "resume", str(self.run), "--engine", engine, "--json"]
+
     def resume(self, engine: str = "serial") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "partitioner.cli", "resume", str(self.run), "--engine", engine, "--json"]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+        return subprocess.run(
+            self.resume_command(engine), cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
+        )
 
     @property
     def run(self) -> Path:
