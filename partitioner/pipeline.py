@@ -86,6 +86,8 @@ def run_config(
     if resume is not None:
         return _run_rest(parts, resuming.find_run(config, resume), take_over)
     directory = RunDirectory(f"{config.checkpoint}/{new_run_id()}")
+    if config.output is not None:
+        stages.check_free(Directory(config.output), directory)  # before anything of the user's runs
     with directory.discarded_unless_claimed(), ExitStack() as held:
         described = stages.describe(parts, directory)
         costed = stages.cost(parts, described)

@@ -193,8 +193,6 @@ def claim(config: RunConfig, directory: RunDirectory, job: Job, planned: Plan) -
 
     A driver that dies in between leaves a run that can be resumed, which takes the output then.
     """
-    if config.output is not None:
-        check_free(Directory(config.output), directory)
     directory.write_tasks(planned.tasks)
     directory.create(
         {

@@ -167,7 +167,7 @@ def test_an_output_that_is_being_written_names_the_driver_and_the_exit_code_is_6
     assert f"is being written by run {scene.run.name}: pid {first.pid} on " in said
     assert resumed.returncode == 6
     assert f"RunHeld: run {scene.run.name} is being worked on by pid {first.pid} on " in resumed.stderr
-    assert scene.executions().total() == 8
+    assert scene.executions_of_subtasks() == 8
 
 
 def test_of_two_drivers_that_resume_at_once_one_works(tmp_path: Path) -> None:
@@ -178,14 +178,14 @@ def test_of_two_drivers_that_resume_at_once_one_works(tmp_path: Path) -> None:
         process.communicate(timeout=120)
     codes = sorted(process.returncode for process in both)
     assert codes in ([0, 6], [0, 0])  # the second may come after the first has ended
-    assert scene.executions().total() == 8
+    assert scene.executions_of_subtasks() == 8
     assert (scene.home / "out" / "_SUCCESS").exists()
 
 
 def test_a_driver_that_was_stopped_for_longer_than_its_lease_commits_nothing_more(tmp_path: Path) -> None:
     scene = Scene(tmp_path / "scene", gated=True)
     first = scene.start_cli(settings={"lease_seconds": 0.5})
-    wait_until(lambda: len(scene.executions()) >= 5)
+    wait_until(lambda: len(scene.committed()) >= 2)
     first.send_signal(signal.SIGSTOP)
     time.sleep(0.8)
     scene.open()

@@ -92,6 +92,10 @@ class Scene:
         """How often the program ran, by sub-task."""
         return Counter(mark.name.split("-")[0] for mark in (self.home / "marks").iterdir())
 
+    def executions_of_subtasks(self) -> int:
+        """How often the program ran on a sub-task, the trial before the run left out."""
+        return sum(n for key, n in self.executions().items() if key != "trial")
+
     def committed(self) -> set[str]:
         return {p.stem.removeprefix("part-") for p in (self.home / "out").glob("part-*.parquet")}
 
