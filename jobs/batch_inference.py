@@ -2,15 +2,14 @@
 
     python -m jobs.batch_inference conf/batch_inference.yaml [--set key=value]...
 
-The model is an object with ``predict`` (and, if it has it, ``predict_proba``), or the path of its pickle; it is loaded
-once per worker process.
+The model is an object with ``predict`` (and, if it has it, ``predict_proba``), or the path of its signed pickle
+(``result.pkl`` of a run, or what ``partitioner sign`` signed); it is loaded once per worker process.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import pickle
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +34,7 @@ class Predict:
     """Adds ``prediction`` and, where the model knows it, ``confidence`` to the columns named in ``keep``."""
 
     def __init__(self, model: Any, features: str, keep: Sequence[str] = ()) -> None:
-        self.model = _unpickled(model) if isinstance(model, str) else model
+        self.model = pt.load_result(model) if isinstance(model, str) else model
         self.features, self.keep = features, list(keep)
 
     def __call__(self, batch: pa.RecordBatch) -> dict[str, Any]:
@@ -46,10 +45,6 @@ class Predict:
         if hasattr(self.model, "predict_proba"):
             columns["confidence"] = np.asarray(self.model.predict_proba(x)).max(axis=1)
         return columns
-
-
-def _unpickled(path: str) -> Any:
-    return pickle.loads(pt.read_bytes(path))
 
 
 def _absolute(path: str) -> str:

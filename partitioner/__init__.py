@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from partitioner.output import Output
     from partitioner.pipeline import plan, plan_config, run, run_config
     from partitioner.placement.api import compare, place
-    from partitioner.reading import read_bytes, read_table
+    from partitioner.reading import load_result, read_bytes, read_table
     from partitioner.rebalancing.frame import rebalance
     from partitioner.registry import register
     from partitioner.run import Run
@@ -35,6 +35,7 @@ __all__ = [
     "compare",
     "iterate",
     "load_config",
+    "load_result",
     "place",
     "plan",
     "plan_config",
@@ -57,7 +58,7 @@ _HOMES = {
     "output": ("Output",),
     "pipeline": ("plan", "plan_config", "run", "run_config"),
     "placement.api": ("compare", "place"),
-    "reading": ("read_bytes", "read_table"),
+    "reading": ("load_result", "read_bytes", "read_table"),
     "rebalancing.frame": ("rebalance",),
     "registry": ("register",),
     "run": ("Run",),

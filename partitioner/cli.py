@@ -23,6 +23,7 @@ from partitioner.errors import PartitionerError
 from partitioner.model import Plan
 from partitioner.pipeline import plan_config, run_config
 from partitioner.quarantine import quarantine_app
+from partitioner.reading import sign_file
 from partitioner.resume import from_directory
 from partitioner.run import Run
 from partitioner.run_directory import RunDirectory
@@ -170,6 +171,12 @@ def simulate(
     for name, value in outcome.to_json().items():
         if name != "timeline":
             typer.echo(f"{name}: {value}")
+
+
+@app.command()
+def sign(file: Annotated[str, typer.Argument(help="A pickled model that you trust.")]) -> None:
+    """Sign a pickle with your own key, so that jobs load it; results of runs are signed already."""
+    typer.echo(sign_file(file))
 
 
 @app.command("list")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from partitioner import registry
+from partitioner.sealing import SIGNATURE, check_signed, sign
 from partitioner.storage import Directory
 
 
@@ -28,3 +30,25 @@ def read_bytes(url: str) -> bytes:
     """The bytes of one file, by path or URL of any store that a run directory may be in. Raises FileNotFoundError."""
     folder, _, name = url.rpartition("/")
     return Directory(folder or ".").get(name)
+
+
+def load_result(url: str) -> Any:
+    """What a run with a reducer left in its output (``result.pkl``), or any pickle that ``partitioner sign`` signed.
+
+    Raises Tampered where the file is not signed by this user, before anything of it is loaded, and FileNotFoundError
+    where it is missing.
+    """
+    data = read_bytes(url)
+    try:
+        signature = read_bytes(f"{url}{SIGNATURE}")
+    except FileNotFoundError:
+        signature = b""
+    check_signed(data, signature, url)
+    return pickle.loads(data)
+
+
+def sign_file(url: str) -> str:
+    """Write the signature beside a file that the caller trusts; its place."""
+    folder, _, name = url.rpartition("/")
+    Directory(folder or ".").put(f"{name}{SIGNATURE}", sign(read_bytes(url)))
+    return f"{url}{SIGNATURE}"

@@ -19,6 +19,7 @@ from partitioner.output import Output
 from partitioner.reducers import partials
 from partitioner.reducers.tree import merge_tree
 from partitioner.run_directory import RunDirectory
+from partitioner.sealing import SIGNATURE, sign
 from partitioner.storage import Directory, read_parquet
 
 
@@ -63,7 +64,9 @@ def reduce(
     result = job.reducer.extract_output(_merged(job, records))
     job.sink.finish({**manifest(records, counts), "run_id": directory.run_id})
     if config.output is not None:
-        Directory(config.output).put("result.pkl", cloudpickle.dumps(result))
+        pickled = cloudpickle.dumps(result)
+        Directory(config.output).put("result.pkl", pickled)
+        Directory(config.output).put(f"result.pkl{SIGNATURE}", sign(pickled))
         Directory(config.output).put("_SUCCESS", b"")
     return result
 

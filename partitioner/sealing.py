@@ -71,6 +71,24 @@ def unseal(sealed: bytes, key: bytes, what: str) -> bytes:
     return b"".join(plain)
 
 
+SIGNATURE = ".signature"
+"""What is added to the name of a file for the name of its signature."""
+
+
+def sign(data: bytes) -> bytes:
+    """The signature of a file of this user's (hex of HMAC-SHA256), to lie beside it."""
+    return hmac.digest(_own_key(), b"file\0" + data, "sha256").hex().encode()
+
+
+def check_signed(data: bytes, signature: bytes, what: str) -> None:
+    """Raises Tampered, naming ``what``, where the signature is not that of ``data`` by this user's key."""
+    if not hmac.compare_digest(sign(data), signature.strip()):
+        raise Tampered(
+            f"{what} does not carry this user's signature: it was replaced, or another user or machine wrote it. "
+            f"Nothing of it was loaded. Where you trust it: partitioner sign {what}. The key is {KEY_VARIABLE}, or {key_file()}."
+        )
+
+
 def _place(number: int, count: int) -> bytes:
     """Which chunk of how many: so that chunks cannot be left out or change places."""
     return f"{number}/{count}".encode()

@@ -7,10 +7,12 @@ import pickle
 import stat
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import partitioner as pt
-from partitioner import sealing
+from partitioner import cli, sealing
 from partitioner.engines.dask import DaskEngine
 from partitioner.errors import ConfigError, Tampered
 from partitioner.resume import from_directory
@@ -120,3 +122,36 @@ def test_the_key_travels_with_the_attempts(
     monkeypatch.setenv(sealing.KEY_VARIABLE, "a key that the workers, started before, do not have")
     finished = pt.run({"x": [1, 2, 3]}, _same, engine=dask_engine, checkpoint=str(tmp_path / "runs"), cost="rows")
     assert finished.result.to_pandas()["x"].tolist() == [1, 2, 3]
+
+
+def test_the_result_of_a_run_is_signed_and_loaded_only_unchanged(tmp_path: Path) -> None:
+    pt.run(
+        {"x": [1, 2, 3]},
+        _count,
+        reducer="mean",
+        engine="serial",
+        cost="rows",
+        checkpoint=str(tmp_path),
+        output=str(tmp_path / "out"),
+    )
+    result = tmp_path / "out" / "result.pkl"
+    assert pt.load_result(str(result)) == pytest.approx(2.0)
+    result.write_bytes(pickle.dumps(Hostile(tmp_path / "ran")))
+    with pytest.raises(Tampered, match="partitioner sign"):
+        pt.load_result(str(result))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_own_pickle_is_loaded_once_it_is_signed(tmp_path: Path) -> None:
+    model = tmp_path / "model.pkl"
+    model.write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(Tampered):
+        pt.load_result(str(model))
+    with pytest.raises(SystemExit) as done:
+        cli.main(["sign", str(model)])
+    assert done.value.code == 0
+    assert pt.load_result(str(model)) == [1, 2]
+
+
+def _count(batch: pd.DataFrame) -> np.ndarray:
+    return batch["x"].to_numpy()
