@@ -95,7 +95,7 @@ VARIANTS = {
 
 def test_every_registered_connector_has_a_case():
     frames = {"dask_frame", "spark_frame"}  # tests/connectors/test_frames.py has their cases and clusters
-    assert set(registry.names("connectors")) == CASES.keys() | frames
+    assert set(registry.built_in("connectors")) == CASES.keys() | frames
 
 
 @pytest.mark.parametrize("name", sorted(CASES))

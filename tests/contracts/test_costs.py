@@ -33,7 +33,7 @@ CASES: dict[str, Callable[[], CostModel]] = {
 }
 
 
-@pytest.mark.parametrize("name", registry.names("costs"))
+@pytest.mark.parametrize("name", registry.built_in("costs"))
 class TestRegisteredCostModels(CostModelContract):
     @pytest.fixture
     def model(self, name: str) -> CostModel:

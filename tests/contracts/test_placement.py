@@ -5,7 +5,7 @@ from partitioner.placement.base import Algorithm
 from partitioner.testing.placement import PlacementContract
 
 
-@pytest.mark.parametrize("registered", registry.names("placements"))
+@pytest.mark.parametrize("registered", registry.built_in("placements"))
 class TestEveryPlacement(PlacementContract):
     @pytest.fixture
     def algorithm(self, registered: str) -> Algorithm:

@@ -47,7 +47,7 @@ def flat(result):
     return list(np.atleast_1d(result)), []
 
 
-@pytest.mark.parametrize("name", registry.names("reducers"))
+@pytest.mark.parametrize("name", registry.built_in("reducers"))
 class TestEveryReducer(ReducerContract):
     @pytest.fixture
     def reducer(self, name):

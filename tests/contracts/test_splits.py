@@ -8,7 +8,7 @@ from partitioner.testing.splits import SplitterContract
 OPTIONS = {"grouped": {"key": "key"}, "stratified": {"label": "label"}}
 
 
-@pytest.mark.parametrize("registered", registry.names("splits"))
+@pytest.mark.parametrize("registered", registry.built_in("splits"))
 class TestEverySplitter(SplitterContract):
     @pytest.fixture
     def splitter(self, registered: str) -> Splitter:
