@@ -85,7 +85,7 @@ def check_signed(data: bytes, signature: bytes, what: str) -> None:
     if not hmac.compare_digest(sign(data), signature.strip()):
         raise Tampered(
             f"{what} does not carry this user's signature: it was replaced, or another user or machine wrote it. "
-            f"Nothing of it was loaded. Where you trust it: partitioner sign {what}. The key is {KEY_VARIABLE}, or {key_file()}."
+            f"Nothing of it was loaded. If trusted: partitioner sign {what}; the key is {KEY_VARIABLE}, or {key_file()}."
         )
 
 
