@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from connectors.content import contents
 from connectors.listing import Paths, as_paths, expand
 from connectors.location import reading, system
 from connectors.systems import FileInfo
@@ -66,6 +67,10 @@ class FileSource(Source):
     def fingerprints(self) -> dict[str, str]:
         """Path to fingerprint of every file of the dataset, from one listing."""
         return {info.path: info.tag for info in self.files()}
+
+    def contents(self) -> dict[str, str]:
+        """Path to what tells the content of every file apart, see ``connectors.content``."""
+        return contents(self.files(), self.storage_options)
 
 
 def projected(schema: pa.Schema, columns: Sequence[str] | None, path: str) -> pa.Schema:

@@ -75,6 +75,10 @@ class FrameSource(Source):
         """As ``ParquetSource.fingerprint``."""
         return self._source().fingerprint(fragment)
 
+    def contents(self) -> dict[str, str]:
+        """As ``ParquetSource.contents``."""
+        return self._source().contents()
+
     def fingerprints(self) -> dict[str, str]:
         """As ``ParquetSource.fingerprints``."""
         return self._source().fingerprints()

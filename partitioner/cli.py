@@ -52,6 +52,9 @@ TakeOver = Annotated[
     bool,
     typer.Option("--take-over", help="Take the run from a driver that is there but silent for longer than its lease."),
 ]
+Force = Annotated[
+    bool, typer.Option("--force", help="Resume in spite of changed input, settings or code; what changed is said.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 
@@ -74,12 +77,15 @@ def run(
     settings: Settings = None,
     resume: Annotated[str | None, typer.Option(help="Id or directory of the run to go on with.")] = None,
     take_over: TakeOver = False,
+    force: Force = False,
     allowed: Allowed = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a configuration: plan, execute, reduce, report."""
     config = _config(conf, settings, engine, allowed, as_json)
-    _done(run_config(config, resume, on_plan=None if as_json else _show_plan, take_over=take_over), as_json)
+    _done(
+        run_config(config, resume, on_plan=None if as_json else _show_plan, take_over=take_over, force=force), as_json
+    )
 
 
 @app.command()
@@ -87,13 +93,14 @@ def resume(
     run_dir: Annotated[str, typer.Argument(help="Run directory.")],
     engine: EngineName = None,
     take_over: TakeOver = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Go on with an interrupted or failed run, from its directory alone; committed sub-tasks do not run again."""
     changes = ({"engine": engine} if engine else {}) | ({"progress": False} if as_json else {})
     config = from_directory(RunDirectory(run_dir), changes)
     place = str(Path(run_dir).absolute()) if "://" not in run_dir else run_dir
-    _done(run_config(config, place, take_over=take_over), as_json)
+    _done(run_config(config, place, take_over=take_over, force=force), as_json)
 
 
 def _show_plan(plan: Plan, directory: RunDirectory) -> None:

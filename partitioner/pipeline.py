@@ -73,18 +73,19 @@ def run_config(
     resume: str | None = None,
     on_plan: Callable[[Plan, RunDirectory], None] | None = None,
     take_over: bool = False,
+    force: bool = False,
 ) -> Run:
     """``run`` for a configuration that is made already; ``on_plan`` sees the plan before anything runs.
 
     ``take_over`` a run whose driver shows no sign of life, though its process is there. Raises RunHeld where another
-    driver works.
+    driver works. ``force`` resumes in spite of changed input, settings or code.
     """
     if config.dataset is None or config.program is None:
         raise ConfigError("a run needs a dataset and a program; give both (settings 'dataset' and 'program').")
     parts = resolve(config)
     parts.engine.refuse_paper()
     if resume is not None:
-        return _run_rest(parts, resuming.find_run(config, resume), take_over)
+        return _run_rest(parts, resuming.find_run(config, resume), take_over, force)
     directory = RunDirectory(f"{config.checkpoint}/{new_run_id()}")
     if config.output is not None:
         stages.check_free(Directory(config.output), directory)  # before anything of the user's runs
@@ -102,12 +103,12 @@ def run_config(
         return _report(config, finished, costed.model, work.dataset)
 
 
-def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool) -> Run:
+def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: bool) -> Run:
     """Refuse what changed, keep what is committed, place and run the rest on the workers there are now."""
     config = parts.config
     dataset, _ = parts.splitter.prepare(stages.describe(parts, directory).dataset)
     job = stages.make_job(parts, dataset, directory)
-    resuming.check_unchanged(config, directory, job)
+    resuming.check_unchanged(config, directory, job, force)
     with Lease(directory.files, config.lease_seconds, take_over) as lease, parts.engine.opened() as engine:
         if config.output is not None:
             stages.claim_output(Directory(config.output), directory)

@@ -10,16 +10,15 @@ import io
 import os
 import re
 import sys
-import sysconfig
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import cloudpickle
 
 from partitioner.errors import ProgramError, nearest
 from partitioner.masking import masked
+from partitioner.own_code import installed, libraries, sources, without_docstrings
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # differs from process to process
 
@@ -149,19 +148,28 @@ def _own_modules(module: Any, found: tuple[Any, ...] = ()) -> tuple[Any, ...]:
 
 
 def _installed(module: Any) -> bool:
+    return installed(module.__name__, getattr(module, "__file__", None))
+
+
+_held: list[tuple[Callable[..., Any], Mapping[str, Any]]] = []
+
+
+def hold(program: Callable[..., Any], known: Mapping[str, Any]) -> None:
+    """Note that a program was loaded from a run whose fingerprints are ``known``: its source may be out of reach here."""
+    _held.append((program, known))
+
+
+def surroundings(program: Callable[..., Any]) -> dict[str, Any]:
+    """``modules`` of the user's own that the program's module imports, with digests; ``libraries`` with versions."""
+    program = unwrapped(program)
+    for held, known in _held:
+        if held is program:
+            return {name: dict(known.get(name, {})) for name in ("modules", "libraries")}
+    module = inspect.getmodule(program)
     file = getattr(module, "__file__", None)
-    if file is None or module.__name__.partition(".")[0] in {"partitioner", "connectors"}:
-        return True
-    homes = {sysconfig.get_path(k) for k in ("stdlib", "purelib", "platlib")}
-    return any(Path(file).resolve().is_relative_to(Path(h).resolve()) for h in homes)
-
-
-_held: list[tuple[Callable[..., Any], str]] = []
-
-
-def hold(program: Callable[..., Any], code: str) -> None:
-    """Note that a program was loaded from a run, where its fingerprint is ``code``: its source may be out of reach here."""
-    _held.append((program, code))
+    if module is None or file is None or not file.endswith(".py") or _installed(module):
+        return {"modules": {}, "libraries": {}}
+    return {"modules": sources(module.__name__, file), "libraries": libraries(module.__name__, file)}
 
 
 def fingerprint(program: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
@@ -172,7 +180,7 @@ def fingerprint(program: Callable[..., Any], arguments: Mapping[str, Any]) -> st
     """
     for held, known in _held:
         if held is program:
-            return known
+            return str(known["code"])
     if isinstance(program, partial):
         bound = {f"partial {i}": v for i, v in enumerate(program.args)} | program.keywords
         return fingerprint(program.func, {**bound, **arguments})
@@ -180,7 +188,7 @@ def fingerprint(program: Callable[..., Any], arguments: Mapping[str, Any]) -> st
     own_file = module is not None and module.__name__ != "__main__" and not _installed(module)
     try:
         source = inspect.getsource(module if own_file and module is not None else program)
-        code = ast.dump(_without_docstrings(ast.parse(inspect.cleandoc("\n" + source) if not own_file else source)))
+        code = ast.dump(without_docstrings(ast.parse(inspect.cleandoc("\n" + source) if not own_file else source)))
     except (OSError, TypeError, SyntaxError):
         target = getattr(program, "__code__", None)
         code = repr(_code_facts(target)) if target else name_of(program)
@@ -194,15 +202,6 @@ def _plain_state(program: Callable[..., Any]) -> dict[str, Any]:
     if inspect.isfunction(program):
         held |= inspect.getclosurevars(program).nonlocals
     return {k: v for k, v in held.items() if isinstance(v, int | float | str | bool | bytes | tuple | None)}
-
-
-def _without_docstrings(tree: ast.AST) -> ast.AST:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-    return tree
 
 
 def _code_facts(code: Any) -> tuple[Any, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import sys
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,7 @@ from partitioner import config as configuration
 from partitioner import program as programs
 from partitioner.attempt.job import Job
 from partitioner.config import RunConfig
+from partitioner.coordinator.ledger import Ledger
 from partitioner.errors import ConfigError, ResumeRefused
 from partitioner.model import SubTasks
 from partitioner.run_directory import RunDirectory
@@ -37,7 +40,7 @@ def from_directory(directory: RunDirectory, changes: Mapping[str, Any]) -> RunCo
     described = directory.description()
     values = dict(described["config"])
     job: Job = pickle.loads(directory.read_job())
-    programs.hold(job.program, described["fingerprints"]["code"])
+    programs.hold(job.program, described["fingerprints"])
     live = {k for k, v in values.items() if isinstance(v, str) and v.startswith("<")}
     values |= {"dataset": job.source, "program": job.program} if "program" in live else {"dataset": job.source}
     values |= {k: v for k, v in job.batching.items() if k in live} | {"arguments": dict(job.arguments)}
@@ -46,23 +49,41 @@ def from_directory(directory: RunDirectory, changes: Mapping[str, Any]) -> RunCo
     return configuration.make({**values, "checkpoint": directory.url.rsplit("/", 1)[0], **changes})
 
 
-def check_unchanged(config: RunConfig, directory: RunDirectory, job: Job) -> None:
-    """ResumeRefused with every difference of input, settings or code."""
+def check_unchanged(config: RunConfig, directory: RunDirectory, job: Job, force: bool = False) -> None:
+    """ResumeRefused with every difference of input, settings or code; with ``force`` they are said, and kept in the ledger.
+
+    Other versions of libraries are warned about: results may differ in the last bits, seldom in more.
+    """
     before = directory.description()["fingerprints"]
     now = fingerprints(config, job)
+    found = _changes(before, now)
+    libraries = _differences("version of", before.get("libraries", {}), now["libraries"])
+    if libraries:
+        warnings.warn(f"run {directory.run_id} goes on with other libraries: {'; '.join(libraries)}.", stacklevel=2)
+    if not found:
+        return
+    shown = found[:10] + ([f"and {len(found) - 10} more"] if len(found) > 10 else [])
+    listed = "\n- ".join(shown)
+    if not force:
+        raise ResumeRefused(
+            f"run {directory.run_id} cannot be resumed, for its parts would not fit together:\n- {listed}\n"
+            "Undo the change, or start a new run. --force resumes in spite of it: what is committed stays as it was made."
+        )
+    print(f"run {directory.run_id} is resumed by force, in spite of:\n- {listed}", file=sys.stderr)
+    ledger = Ledger(directory)
+    ledger.note("forced", differences=found)
+    ledger.flush()
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """A line for every difference that would mix two jobs."""
     # What the run was given as a live object has no value to compare: its data and code are compared instead.
     held = {k for k, v in before["config"].items() if isinstance(v, str) and v.startswith("<")}
     settings = [{k: v for k, v in facts["config"].items() if k not in held | {"dataset"}} for facts in (before, now)]
     found = _differences("input", before["input"], now["input"]) + _differences("setting", *settings)
     if before["code"] != now["code"]:
         found.append(f"code of the program: was {before['code'][:12]}, is {now['code'][:12]}")
-    if found:
-        shown = found[:10] + ([f"and {len(found) - 10} more"] if len(found) > 10 else [])
-        raise ResumeRefused(
-            f"run {directory.run_id} cannot be resumed, for its parts would not fit together:\n- "
-            + "\n- ".join(shown)
-            + "\nUndo the change, or start a new run."
-        )
+    return found + _differences("module", before.get("modules", {}), now["modules"])
 
 
 def _differences(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -275,9 +275,10 @@ def fingerprints(config: RunConfig, job: Job) -> dict[str, Any]:
     """What must be the same for a resume: input files, the settings that shape the result, and the program's code."""
     shaping = {k: v for k, v in plain(config).items() if k in SHAPING}
     return {
-        "input": dict(job.source.fingerprints()),
+        "input": dict(job.source.contents()),
         "config": shaping,
         "code": programs.fingerprint(job.program, job.arguments),
+        **programs.surroundings(job.program),
     }
 
 

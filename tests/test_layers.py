@@ -12,7 +12,7 @@ LAYERS = [
     ("errors", "measure", "frames", "sizes"),
     ("model",),
     ("safe_yaml", "trust"),
-    ("storage", "registry", "choices", "config", "program"),
+    ("storage", "registry", "choices", "config", "own_code", "program"),
     ("sealing",),
     ("run_directory", "output", "lease"),
     ("connectors", "reducers", "costs"),

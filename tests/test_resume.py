@@ -1,19 +1,24 @@
 """What a resume refuses, what it accepts, and what it needs: the run directory alone."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import partitioner as pt
+from partitioner import config as configuration
+from partitioner.coordinator import ledger
 from partitioner.engines.dask import DaskEngine
 from partitioner.errors import ConfigError, ResumeRefused, RunFailed
 from partitioner.model import CommitRecord
+from partitioner.pipeline import run_config
 from partitioner.run_directory import RunDirectory
 
 ROOT = Path(__file__).parents[1]
@@ -35,10 +40,10 @@ EXPECTED = [2 * x for x in range(100)]
 class Stopped:
     """A run that stopped half way because of its program; ``mend`` makes the program work without changing its code."""
 
-    def __init__(self, home: Path, **options: Any) -> None:
+    def __init__(self, home: Path, source: str = SOURCE, **options: Any) -> None:
         self.home = home
         pq.write_table(pa.table({"x": range(100)}), home / "input.parquet", row_group_size=10)
-        self.write(SOURCE)
+        self.write(source)
         self.options = {
             "dataset": str(home / "input.parquet"),
             "program": "stopped_program:program",
@@ -149,6 +154,60 @@ def test_a_comment_is_no_change(stopped: Stopped) -> None:
     assert stopped.resume().result.to_pandas()["y"].tolist() == EXPECTED
 
 
+def rewritten_alike(path: Path, table: pa.Table) -> None:
+    """Other rows under the same name, size and time."""
+    before = path.stat()
+    pq.write_table(table, path, row_group_size=10)
+    assert path.stat().st_size == before.st_size
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_input_rewritten_with_the_same_size_and_time_is_refused(stopped: Stopped) -> None:
+    rewritten_alike(stopped.home / "input.parquet", pa.table({"x": [*range(98), 99, 98]}))
+    with pytest.raises(ResumeRefused, match=r"input .*input\.parquet: was 'sha256:"):
+        stopped.resume()
+
+
+def test_input_that_was_only_touched_is_accepted(stopped: Stopped) -> None:
+    os.utime(stopped.home / "input.parquet")
+    stopped.mend()
+    assert len(stopped.resume().result) == 100
+
+
+def test_a_changed_module_that_the_program_imports_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "users_helper.py").write_text("FACTOR = 2\n")
+    source = SOURCE.replace("* 2", "* users_helper.FACTOR").replace("import pathlib", "import pathlib, users_helper")
+    stopped = Stopped(tmp_path, source=source)
+    (tmp_path / "users_helper.py").write_text("FACTOR = 3\n")
+    sys.modules.pop("users_helper")
+    stopped.write(source)
+    with pytest.raises(ResumeRefused, match=r"module users_helper: was '[0-9a-f]{64}', is"):
+        stopped.resume()
+
+
+def test_force_says_what_it_overrides_and_keeps_it(stopped: Stopped, capfd: pytest.CaptureFixture[str]) -> None:
+    stopped.write(SOURCE.replace("* 2", "* 3"))
+    stopped.mend()
+    config = configuration.make({**stopped.options, "seed": 5})
+    finished = run_config(config, str(stopped.directory), force=True)
+    assert len(finished.result) == 100
+    said = capfd.readouterr().err
+    assert "is resumed by force, in spite of:\n- setting seed: was 0, is 5\n- code of the program: was " in said
+    (line,) = [line for line in ledger.read(finished.directory) if line["what"] == "forced"]
+    assert line["differences"][0] == "setting seed: was 0, is 5"
+
+
+def test_other_versions_of_libraries_are_warned_about(stopped: Stopped) -> None:
+    facts = json.loads((stopped.directory / "run.json").read_text())
+    assert facts["fingerprints"]["libraries"] == {"pandas": pd.__version__}
+    facts["fingerprints"]["libraries"] = {"pandas": "0.1"}
+    (stopped.directory / "run.json").write_text(json.dumps(facts))
+    stopped.mend()
+    with pytest.warns(UserWarning, match=r"goes on with other libraries: version of pandas: was '0\.1', is"):
+        stopped.resume()
+
+
 def test_every_difference_is_shown_at_once(stopped: Stopped) -> None:
     stopped.write(SOURCE.replace("* 2", "* 3"))
     with pytest.raises(ResumeRefused) as caught:
@@ -202,6 +261,8 @@ import pathlib
 import pandas as pd
 import pyarrow as pa
 import partitioner as pt
+from partitioner import config as configuration
+from partitioner.coordinator import ledger
 
 def limit():
     return 60

@@ -47,6 +47,13 @@ class Source(ABC):
         """That of the file behind the fragment (size and modification time, or ETag)."""
         return self.fingerprints()[fragment.path]
 
+    def contents(self) -> dict[str, str]:
+        """Path to what tells the content of every file apart: what a resume, or an incremental run, goes by.
+
+        The default is ``fingerprints``; a source that reads of the content notices a rewrite with the same size and time.
+        """
+        return self.fingerprints()
+
     def materialise(self, directory: str) -> Source:
         """The source that workers read. One that workers cannot reach (data in memory) is written below ``directory``.
 

@@ -79,6 +79,10 @@ class KeyedSource(Source):
         """Of all files behind the underlying source: any of them may hold rows of any key."""
         return sha256(repr(sorted(self.fingerprints().items())).encode()).hexdigest()
 
+    def contents(self) -> dict[str, str]:
+        """Those of the source within."""
+        return self.inner.contents()
+
     def fingerprints(self) -> dict[str, str]:
         """Those of the underlying source."""
         return self.inner.fingerprints()

@@ -63,6 +63,10 @@ class StratifiedSource(Source):
         """Of all files behind the underlying source, since any may hold rows of any slice."""
         return repr(sorted(self.fingerprints().items()))
 
+    def contents(self) -> dict[str, str]:
+        """Those of the source within."""
+        return self.inner.contents()
+
     def fingerprints(self) -> dict[str, str]:
         """Those of the underlying source."""
         return self.inner.fingerprints()
