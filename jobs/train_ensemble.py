@@ -30,6 +30,10 @@ def held_back(pixels: np.ndarray, one_in: int) -> np.ndarray:
     return np.array([zlib.crc32(row.tobytes()) % one_in == 0 for row in np.ascontiguousarray(pixels)])
 
 
+LEARNERS = ("sklearn", "xgboost", "lightgbm")
+"""Packages whose classes a configuration may name as ``model``: it may come from a stranger, and is imported."""
+
+
 class TrainPartial:
     """Fits ``model`` (``"package.module:Class"``) to the rows of one sub-task, without those held back.
 
@@ -41,6 +45,10 @@ class TrainPartial:
         self, features: str, label: str, model: str, options: dict[str, Any] | None = None, one_in: int = 0
     ) -> None:
         module, _, name = model.partition(":")
+        if module.partition(".")[0] not in LEARNERS:
+            raise pt.PartitionerError(
+                f"model is {model!r}; a configuration names a model of {', '.join(LEARNERS)}. For another, subclass TrainPartial."
+            )
         self.make = getattr(importlib.import_module(module), name)
         self.features, self.label, self.options, self.one_in = features, label, options or {}, one_in
 
