@@ -47,7 +47,8 @@ class TrainPartial:
         module, _, name = model.partition(":")
         if module.partition(".")[0] not in LEARNERS:
             raise pt.PartitionerError(
-                f"model is {model!r}; a configuration names a model of {', '.join(LEARNERS)}. For another, subclass TrainPartial."
+                f"model is {model!r}; a configuration names a model of {', '.join(LEARNERS)}. "
+                "For another, subclass TrainPartial."
             )
         self.make = getattr(importlib.import_module(module), name)
         self.features, self.label, self.options, self.one_in = features, label, options or {}, one_in
