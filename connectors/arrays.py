@@ -1,18 +1,23 @@
 """What people hold in memory, as one Arrow table.
 
-pandas DataFrame           its columns (and a named or non-default index)
+pandas DataFrame           its columns (and a named or non-default index); a Series is one column
+polars DataFrame, LazyFrame, Series    likewise
+Hugging Face Dataset       its columns, without a format set on it
+torch tensor               as a numpy array
 Arrow Table, RecordBatch   as it is
 numpy, one dimension       column ``value``; a structured array: its fields
 numpy, two or more         column ``features``: a fixed-size list per row, further axes flattened
 mapping of arrays          a column each, arrays as above
 list of dicts              a column per key
+list of strings            column ``text``; of other values: column ``value``
 scikit-learn Bunch         ``features`` (or a column per feature) and ``target``
 sklearn://digits           the bundled set ``load_digits()``, likewise
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,15 +26,20 @@ import pyarrow as pa
 
 from partitioner.errors import ConfigError, DataError, MissingDependency, nearest
 
+TEXT, VALUE = "text", "value"
+"""The columns of data that has no names: texts, and anything else."""
+
 SKLEARN_SETS = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
 LAYOUTS = ("vector", "columns")
 
 
 def is_tabular(data: Any) -> bool:
     """Whether ``as_table`` takes it (``sklearn://`` names aside)."""
-    if isinstance(data, pa.Table | pa.RecordBatch | np.ndarray | Mapping) or _is_frame(data):
+    if isinstance(data, pa.Table | pa.RecordBatch | pa.Array | pa.ChunkedArray | np.ndarray | Mapping | range):
         return True
-    return isinstance(data, list) and bool(data) and all(isinstance(row, Mapping) for row in data)
+    if _named_class(data) in _CONVERTED:
+        return True
+    return isinstance(data, list | tuple) and bool(data) and not isinstance(data[0], os.PathLike)
 
 
 def as_table(data: Any, layout: str = "vector") -> pa.Table:
@@ -56,8 +66,11 @@ def _table(data: Any, layout: str) -> pa.Table:
         return data
     if isinstance(data, pa.RecordBatch):
         return pa.Table.from_batches([data])
-    if _is_frame(data):
-        return _frame(data)
+    convert = _CONVERTED.get(_named_class(data))
+    if convert is not None:
+        return convert(data)
+    if isinstance(data, pa.Array | pa.ChunkedArray):
+        return pa.table({VALUE: data})
     if isinstance(data, np.ndarray):
         return _named_arrays(_of_array(data), layout)
     if isinstance(data, Mapping) and "data" in data and "target" in data and hasattr(data, "target"):
@@ -65,16 +78,21 @@ def _table(data: Any, layout: str) -> pa.Table:
     if isinstance(data, Mapping):
         return _named_arrays(data, layout)
     if is_tabular(data):
-        return _records(data)
+        return _records(list(data))
     raise TypeError(
-        "give a pandas DataFrame, Arrow Table, numpy array, mapping of arrays, non-empty list of dicts, scikit-learn "
-        "Bunch or 'sklearn://<name>'."
+        "give a pandas or polars DataFrame, Arrow Table, Hugging Face Dataset, numpy array, tensor, mapping of arrays, "
+        "non-empty list of dicts or values, scikit-learn Bunch or 'sklearn://<name>'."
     )
 
 
-def _is_frame(data: Any) -> bool:
+def _named_class(data: Any) -> tuple[str, str]:
+    """Package and class, so that nothing is imported to recognise its objects."""
     kind = type(data)
-    return kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] == "pandas"
+    return kind.__module__.partition(".")[0], kind.__name__
+
+
+def _is_frame(data: Any) -> bool:
+    return _named_class(data) == ("pandas", "DataFrame")
 
 
 def _frame(frame: Any) -> pa.Table:
@@ -84,7 +102,30 @@ def _frame(frame: Any) -> pa.Table:
     return pa.Table.from_pandas(frame)
 
 
-def _records(rows: list[Mapping[str, Any]]) -> pa.Table:
+def _series(series: Any) -> pa.Table:
+    return _frame(series.to_frame(VALUE if series.name is None else str(series.name)))
+
+
+def _polars_series(series: Any) -> pa.Table:
+    return pa.table({series.name or VALUE: series.to_arrow()})
+
+
+def _hugging_face(dataset: Any) -> pa.Table:
+    """Its rows in their order (a selection or a shuffle is an index over the table), as Arrow holds them."""
+    table: pa.Table = dataset.with_format("arrow")[:]
+    return table.replace_schema_metadata(None)
+
+
+def _hugging_face_splits(splits: Any) -> pa.Table:
+    raise TypeError(f"it holds the splits {', '.join(map(str, splits))}; give one of them.")
+
+
+def _records(rows: list[Any]) -> pa.Table:
+    if not all(isinstance(row, Mapping) for row in rows):
+        if any(isinstance(row, Mapping) for row in rows):
+            raise TypeError("some entries of the list are dicts and some are not; make every row a dict.")
+        text = all(isinstance(row, str) or row is None for row in rows)
+        return _named_arrays({TEXT if text else VALUE: rows}, "vector")
     names = list(dict.fromkeys(name for row in rows for name in row))
     return pa.table({str(name): pa.array([row.get(name) for row in rows]) for name in names})
 
@@ -94,7 +135,7 @@ def _of_array(array: npt.NDArray[Any]) -> Mapping[str, Any]:
         return {name: array[name] for name in array.dtype.names}
     if array.ndim == 0:
         raise ValueError("a number is not a table; give an array whose first axis is rows.")
-    return {"value" if array.ndim == 1 else "features": array}
+    return {VALUE if array.ndim == 1 else "features": array}
 
 
 def _named_arrays(arrays: Mapping[Any, Any], layout: str) -> pa.Table:
@@ -112,7 +153,9 @@ def _expand(name: str, values: Any, layout: str) -> list[tuple[str, pa.Array]]:
     """One named array as columns: itself, one fixed-size list, or one per feature."""
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return [(name, values)]
-    array = np.asarray(values) if hasattr(values, "__array__") else None
+    if _named_class(values) == ("polars", "Series"):
+        return [(name, values.to_arrow())]
+    array = _numpy(values) if hasattr(values, "__array__") else None
     if array is None or array.ndim == 1:
         return [(name, pa.array(values))]
     if layout == "columns":
@@ -151,3 +194,30 @@ def _load_sklearn(url: str) -> Any:
     except ModuleNotFoundError as error:
         raise MissingDependency(f"{url} needs scikit-learn: pip install 'batch-partitioner[ml]'") from error
     return getattr(datasets, f"load_{name}")()
+
+
+def _numpy(values: Any) -> npt.NDArray[Any]:
+    """An array of anything that has one; a tensor from where it lies, without its gradient."""
+    if _named_class(values) == ("torch", "Tensor"):
+        values = values.detach().cpu()
+    return np.asarray(values)
+
+
+_CONVERTED: dict[tuple[str, str], Callable[[Any], pa.Table]] = {
+    ("datasets", "Dataset"): _hugging_face,
+    ("datasets", "DatasetDict"): _hugging_face_splits,
+    ("pandas", "DataFrame"): _frame,
+    ("pandas", "Series"): _series,
+    ("polars", "DataFrame"): lambda frame: _plain(frame.to_arrow()),
+    ("polars", "LazyFrame"): lambda frame: _plain(frame.collect().to_arrow()),
+    ("polars", "Series"): lambda series: _plain(_polars_series(series)),
+    ("torch", "Tensor"): lambda tensor: _named_arrays(_of_array(_numpy(tensor)), "vector"),
+}
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Without string views and categories, which files and other engines do not all know."""
+    kinds = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    plain = [f.type.value_type if pa.types.is_dictionary(f.type) else f.type for f in table.schema]
+    fields = [pa.field(name, kinds.get(kind, kind)) for name, kind in zip(table.column_names, plain, strict=True)]
+    return table.cast(pa.schema(fields))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -19,11 +20,12 @@ MAX_FEATURES = 64
 
 
 class Footer(NamedTuple):
-    """One file: its schema, rows int64[groups], and uncompressed bytes int64[groups, columns],
-    summed over the columns where there are more than ``MAX_FEATURES``."""
+    """One file: its schema, rows int64[groups], and uncompressed bytes int64[groups, len(names)] of the columns ``names``,
+    summed over the columns, without names, where there are more than ``MAX_FEATURES``."""
 
     schema: pa.Schema
     rows: npt.NDArray[np.int64]
+    names: list[str]
     bytes: npt.NDArray[np.int64]
 
 
@@ -70,20 +72,20 @@ def _metadata(info: FileInfo, options: _Unhashed) -> pq.FileMetaData:
         return pq.read_metadata(file)
 
 
-def read_footer(info: FileInfo, schema: pa.Schema, whole: bool, options: Options) -> Footer:
-    """Rows and selected column bytes of every row group, checked against the dataset's ``schema``."""
+def read_footer(info: FileInfo, wanted: Sequence[str] | None, options: Options) -> Footer:
+    """Rows and bytes of the ``wanted`` columns (None: all) of every row group; a column that it lacks has none."""
     with reading(info.path), corrupt(info.path), open_file(info, options) as file:
         metadata = pq.read_metadata(file)
     own = metadata.schema.to_arrow_schema()
-    _check_schema(own, schema, whole, info.path)
+    names = [name for name in own.names if wanted is None or name in wanted]
     count = metadata.num_row_groups
     groups = [metadata.row_group(i) for i in range(count)]
     rows = np.fromiter((g.num_rows for g in groups), np.int64, count)
-    if len(schema.names) <= MAX_FEATURES:
-        return Footer(own, rows, _column_bytes(metadata, groups, schema.names))
-    if len(schema) == len(own):
-        return Footer(own, rows, np.fromiter((g.total_byte_size for g in groups), np.int64, count)[:, None])
-    return Footer(own, rows, _column_bytes(metadata, groups, schema.names).sum(axis=1, keepdims=True))
+    if len(names) <= MAX_FEATURES:
+        return Footer(own, rows, names, _column_bytes(metadata, groups, names))
+    if len(names) == len(own):
+        return Footer(own, rows, [], np.fromiter((g.total_byte_size for g in groups), np.int64, count)[:, None])
+    return Footer(own, rows, [], _column_bytes(metadata, groups, names).sum(axis=1, keepdims=True))
 
 
 def _column_bytes(metadata: pq.FileMetaData, groups: list[Any], names: list[str]) -> npt.NDArray[np.int64]:
@@ -102,23 +104,35 @@ def _column_bytes(metadata: pq.FileMetaData, groups: list[Any], names: list[str]
     return sizes
 
 
-def _check_schema(own: pa.Schema, schema: pa.Schema, whole: bool, path: str) -> None:
-    """``own`` has every field of ``schema`` with its type, and, where the ``whole`` schema is asked, no more."""
-    extra = [name for name in own.names if name not in schema.names]
-    if whole and extra:
+def united(footers: Sequence[Footer], paths: Sequence[str], wanted: Sequence[str] | None) -> pa.Schema:
+    """One schema that holds every file's columns: the first file's, in its order, then what others have beyond it.
+
+    Types widen by Arrow's rules (int32 beside int64, int beside double, all null beside anything); a column that some
+    files lack is null there. Only ``wanted`` columns count. DataError names the file and the column of two types that do
+    not go together.
+    """
+    whole = footers[0].schema
+    for footer, path in zip(footers[1:], paths[1:], strict=True):
+        if footer.schema.equals(whole):
+            continue
+        whole = pa.schema([*whole, *(f for f in footer.schema if f.name not in whole.names)], whole.metadata)
+        for i, field in enumerate(whole):
+            if field.name not in footer.schema.names or (wanted is not None and field.name not in wanted):
+                continue
+            found = footer.schema.field(field.name).type
+            if found != field.type:
+                whole = whole.set(i, pa.field(field.name, _wider(field, found, path, footers[0].schema)))
+    return whole
+
+
+def _wider(field: pa.Field, found: pa.DataType, path: str, first: pa.Schema) -> pa.DataType:
+    pair = [pa.schema([pa.field("x", kind)]) for kind in (field.type, found)]
+    try:
+        return pa.unify_schemas(pair, promote_options="permissive").field("x").type
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        in_first = field.name in first.names and first.field(field.name).type == field.type
+        before = "the first file of the dataset" if in_first else "the files before it together"
         raise DataError(
-            f"{path} has column {extra[0]!r}, which the first file of the dataset lacks. Files of one dataset need the "
-            "same columns: select common ones with columns=, or give the files that match."
-        )
-    for field in schema:
-        if field.name not in own.names:
-            raise DataError(
-                f"{path} has no column {field.name!r}, which the first file of the dataset has. Files of one dataset "
-                "need the same columns: select common ones with columns=, or give the files that match."
-            )
-        found = own.field(field.name).type
-        if found != field.type:
-            raise DataError(
-                f"{path} has column {field.name!r} as {found}, the first file of the dataset as {field.type}. "
-                "Rewrite one of them, or leave the column out with columns=."
-            )
+            f"{path} has column {field.name!r} as {found}, {before} as {field.type}. "
+            "Rewrite one of them, or leave the column out with columns=."
+        ) from None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from connectors.location import say
 from connectors.parquet import ParquetSource
 from partitioner.errors import DataError
 from partitioner.model import Dataset, Fragment
@@ -44,13 +44,13 @@ class FrameSource(Source):
         A copy that was completed there before (the run is resumed) is read again and not rewritten.
         """
         if self.scan is not None:
-            _say(f"the {self.kind} DataFrame is a scan: its own files are read ({', '.join(self.scan.paths[:3])})")
+            say(f"the {self.kind} DataFrame is a scan: its own files are read ({', '.join(self.scan.paths[:3])})")
             return self.scan
         home = Directory(f"{Directory(directory).url}/{self.name}")
         if home.exists("_SUCCESS"):
-            _say(f"the {self.kind} DataFrame was written to {home.url} before; that copy is read")
+            say(f"the {self.kind} DataFrame was written to {home.url} before; that copy is read")
         else:
-            _say(f"the {self.kind} DataFrame is computed, not just read: it is written to {home.url} first")
+            say(f"the {self.kind} DataFrame is computed, not just read: it is written to {home.url} first")
             self._write(home.url)
             home.put("_SUCCESS", b"")
         return ParquetSource(home.url)
@@ -89,7 +89,3 @@ class FrameSource(Source):
 
 def _same(source: ParquetSource) -> ParquetSource:
     return source
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

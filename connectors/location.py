@@ -8,9 +8,11 @@ keys where fsspec serves the URL.
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -21,7 +23,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from connectors.systems import OBSTORE_SCHEMES, FileInfo, Fsspec, Local, Obstore, System
-from partitioner.errors import DataError
+from partitioner.errors import DataError, MissingDependency
 
 Options = Mapping[str, Any]
 
@@ -74,6 +76,19 @@ def planning(path: str) -> Iterator[None]:
         raise DataError(
             f"Cannot reach {path}: {str(error).partition(chr(10))[0]}. Check the path, endpoint and credentials."
         ) from error
+
+
+def need(package: str, extra: str) -> Any:
+    """A package of an extra. Raises MissingDependency with the command that installs it."""
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        raise MissingDependency(f"this input needs {package}: pip install 'batch-partitioner[{extra}]'") from error
+
+
+def say(text: str) -> None:
+    """One line for the person at the driver: what was decided about the input that could have been meant otherwise."""
+    print(text, file=sys.stderr, flush=True)
 
 
 class _Frozen:

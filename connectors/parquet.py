@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from connectors.file_source import FileSource, narrowed, projected
-from connectors.footers import MAX_FEATURES, Footer, corrupt, metadata_of, read_footer
+from connectors.footers import MAX_FEATURES, Footer, corrupt, metadata_of, read_footer, united
 from connectors.hive import add_partition, partition_of, partition_schema
 from connectors.listing import in_threads
-from connectors.location import reading
+from connectors.location import reading, say
 from connectors.row_groups import read_rows
 from connectors.systems import FileInfo
+from connectors.tables import refuse_tables
+from partitioner.errors import DataError
 from partitioner.model import Dataset, Fragment, Fragments
 
 
@@ -23,12 +26,14 @@ from partitioner.model import Dataset, Fragment, Fragments
 class ParquetSource(FileSource):
     """Row groups of Parquet files, with rows, bytes and ``bytes:<column>`` of each from metadata.
 
-    Bytes are uncompressed and of the selected columns only. All files must have the first one's columns, in any order,
-    with the same types. ``key=value`` directories below the path given become columns, see ``connectors.hive``; their
-    types are settled by ``describe`` (``partitions``).
+    Bytes are uncompressed and of the selected columns only. Where files differ, types widen and columns that some
+    lack are null there (``connectors.footers.united``); ``schema`` is then what ``describe`` settled. ``key=value``
+    directories below the path given become columns, see ``connectors.hive``; their types are settled by ``describe``
+    (``partitions``).
     """
 
     partitions: pa.Schema | None = None
+    schema: pa.Schema | None = None
 
     name: ClassVar[str] = "parquet"
     extensions: ClassVar[tuple[str, ...]] = (".parquet", ".parq", ".pq")
@@ -36,18 +41,21 @@ class ParquetSource(FileSource):
     def describe(self) -> Dataset:
         """One fragment per row group that has rows, in file order.
 
-        Raises DataError naming the file that is missing, corrupt, or of another schema, or the missing column.
+        Raises DataError naming the file that is missing, corrupt, or of other types, or the missing column.
         """
         files = self.files()
-        options, whole = self.storage_options, self.columns is None
-        own = metadata_of(files[0], options).schema.to_arrow_schema()
+        if self.remote:
+            refuse_tables(self.paths, self.storage_options)
+        footers = in_threads(lambda info: read_footer(info, self.columns, self.storage_options), files, self.remote)
+        paths = [info.path for info in files]
+        own = united(footers, paths, self.columns) if self.schema is None else self.schema
         lying = [f for f in partition_schema(files, self.paths) if f.name not in own.names]
         schema = projected(pa.schema([*own, *lying], own.metadata), self.columns, files[0].path)
         stored = pa.schema([f for f in schema if f.name in own.names])
-        footers = in_threads(lambda info: read_footer(info, stored, whole, options), files, self.remote)
         source = self if not lying else replace(self, partitions=pa.schema(lying))
-        if whole and any(f.schema.names != stored.names for f in footers):
-            source = replace(source, columns=schema.names)
+        if any(not _alike(f.schema, stored, self.columns is None) for f in footers):
+            source = replace(source, schema=own)
+            _say_what_is_lacking(stored, footers, paths)
         return Dataset(source, _fragments(files, footers, stored), schema, "rows")
 
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -64,23 +72,58 @@ class ParquetSource(FileSource):
         info = self.stat(fragment.path)
         metadata = metadata_of(info, self.storage_options)
         own = metadata.schema.to_arrow_schema()
+        known = own if self.schema is None else self.schema
         wanted = narrowed(columns, self.columns, info.path)
-        schema = projected(pa.schema([*own, *(self.partitions or ())], own.metadata), wanted, info.path)
+        schema = projected(pa.schema([*known, *(self.partitions or ())], own.metadata), wanted, info.path)
         stored = [name for name in schema.names if name in own.names]
         lying = {key: text for key, text in lying.items() if key not in own.names}
         with reading(info.path), corrupt(info.path):
             for batch in read_rows(info, metadata, fragment, stored, self.storage_options):
+                if self.schema is not None:
+                    batch = fitted(batch, pa.schema([f for f in schema if f.name not in lying]), info.path)
+                    stored = batch.schema.names
                 yield add_partition(batch, lying, schema) if lying else batch.select(stored)
+
+
+def _alike(own: pa.Schema, stored: pa.Schema, whole: bool) -> bool:
+    """Whether a file can be read as it is: the columns wanted with their types, and in their order where all are."""
+    if whole and own.names != stored.names:
+        return False
+    return all(field.name in own.names and own.field(field.name).type == field.type for field in stored)
+
+
+def _say_what_is_lacking(stored: pa.Schema, footers: list[Footer], paths: list[str]) -> None:
+    for name in stored.names:
+        without = [path for path, footer in zip(paths, footers, strict=True) if name not in footer.schema.names]
+        if without:
+            say(f"column {name!r} is null in the rows of {without[0]} and {len(without) - 1} more files, which lack it")
+
+
+def fitted(batch: pa.RecordBatch, schema: pa.Schema, path: str) -> pa.RecordBatch:
+    """``batch`` with exactly the columns of ``schema``: cast, null where the file lacks one. DataError for a value lost."""
+    columns = []
+    for field in schema:
+        if field.name not in batch.schema.names:
+            columns.append(pa.nulls(batch.num_rows, field.type))
+            continue
+        try:
+            columns.append(batch.column(field.name).cast(field.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise DataError(
+                f"{path}: column {field.name!r} does not fit into {field.type}, which the files have together: {error}. "
+                "Rewrite the file, or leave the column out with columns=."
+            ) from error
+    return pa.RecordBatch.from_arrays(columns, schema=schema) if columns else batch.select([])
 
 
 def _fragments(files: list[FileInfo], footers: list[Footer], stored: pa.Schema) -> Fragments:
     """Columns of all row groups that have rows."""
     groups = [len(f.rows) for f in footers]
     rows = np.concatenate([f.rows for f in footers])
-    sizes = np.concatenate([f.bytes for f in footers])
+    names = [name for name in stored.names if len(stored.names) <= MAX_FEATURES]
+    sizes = np.concatenate([_in_order(f, names) for f in footers])
     filled = rows > 0
     unit = np.concatenate([np.arange(n, dtype=np.int32) for n in groups])
-    named = stored.names if len(stored.names) <= MAX_FEATURES else []
     return Fragments(
         paths=tuple(info.path for info in files),
         path_index=np.repeat(np.arange(len(files), dtype=np.int32), groups)[filled],
@@ -89,5 +132,15 @@ def _fragments(files: list[FileInfo], footers: list[Footer], stored: pa.Schema) 
         stop=rows[filled],
         rows=rows[filled],
         bytes=sizes.sum(axis=1)[filled],
-        features={f"bytes:{c}": sizes[filled, j].astype(np.float64) for j, c in enumerate(named)},
+        features={f"bytes:{c}": sizes[filled, j].astype(np.float64) for j, c in enumerate(names)},
     )
+
+
+def _in_order(footer: Footer, names: list[str]) -> npt.NDArray[np.int64]:
+    """int64[groups, max(names, 1)]: bytes of the dataset's columns, 0 for one the file lacks; one total without names."""
+    if not names or not footer.names:
+        total = footer.bytes.sum(axis=1, keepdims=True)
+        return np.hstack([total, np.zeros((len(total), max(len(names) - 1, 0)), np.int64)])
+    place = {name: j for j, name in enumerate(footer.names)}
+    nothing = np.zeros(len(footer.rows), np.int64)
+    return np.stack([footer.bytes[:, place[n]] if n in place else nothing for n in names], axis=1)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from connectors.arrays import is_tabular
 from connectors.listing import Paths, as_paths, expand
+from connectors.location import absolute, say
+from connectors.tables import refuse_tables, table_at
 from partitioner import choices, registry
 from partitioner.errors import ConfigError, DataError
 from partitioner.model.source import Source
+
+MOST_PATH = 4096
+"""Characters of a path at most; a longer string is text."""
 
 _COMMON_OPTIONS = {"path", "columns", "storage_options"}
 FRAMES = {"dask": "dask_frame", "pyspark": "spark_frame"}
@@ -31,16 +37,73 @@ def resolve(spec: Any, *, connector: str | None = None, **options: Any) -> Sourc
     """
     if _is_specification(spec):
         given = dict(spec)
-        return resolve(given.pop("path"), **({"connector": connector} | options | given))
-    if not _is_reference(spec):
+        data = given.pop("data") if "data" in given else given.pop("path")
+        return resolve(data, **({"connector": connector} | options | given))
+    if not _is_reference(spec) or (connector == "memory" and not _is_sklearn(spec)):
         return _in_memory(spec, connector, options)
-    name = connector or _connector_of(spec, options.get("storage_options"))
+    if connector is None and isinstance(spec, list | tuple) and _is_text(spec):
+        say(f"the list of {len(spec)} strings is read as text, in the column 'text': none of them looks like a path")
+        return _build("memory", list(spec), options)
+    name = _of_table(spec, connector, options.get("storage_options"))
+    name = name or connector or _connector_of(spec, options.get("storage_options"))
     return _build(name, spec, options)
+
+
+def _is_sklearn(spec: Any) -> bool:
+    return isinstance(spec, str) and spec.startswith("sklearn://")
+
+
+def _is_text(entries: Sequence[Any]) -> bool:
+    """Whether strings are data and no paths. DataError where some look like paths and others do not.
+
+    What exists, is a URL, has a separator or an ending that a connector claims (without blanks), or a glob's signs beside a
+    separator, looks like a path; so does every ``Path``.
+    """
+    like = [entry for entry in entries if _like_a_path(entry)]
+    if entries and like and len(like) < len(entries) and not any(isinstance(e, os.PathLike) for e in entries):
+        other = next(entry for entry in entries if not _like_a_path(entry))
+        raise DataError(
+            f"The list of {len(entries)} strings holds {str(like[0])[:60]!r}, which looks like a path, and {other[:60]!r}, "
+            "which does not. For text give {connector: memory, data: [...]}; for files check the second."
+        )
+    return bool(entries) and not like
+
+
+def _like_a_path(entry: Any) -> bool:
+    if isinstance(entry, os.PathLike):
+        return True
+    text: str = entry
+    if len(text) > MOST_PATH or "\n" in text or not text:
+        return False
+    if os.path.exists(os.path.expanduser(text)):
+        return True
+    if any(blank in text for blank in " \t"):
+        return False
+    return "://" in text or "/" in text or os.sep in text or by_name(text) is not None
+
+
+def _of_table(spec: Any, connector: str | None, options: Any) -> str | None:
+    """The connector of the table whose folder ``spec`` is. DataError for files of a table taken one by one."""
+    if connector not in (None, "parquet"):
+        return None
+    several = [spec] if isinstance(spec, str | os.PathLike) else list(spec)
+    if any("://" in str(path) and (connector or by_name(str(path))) for path in several):
+        return None  # what to ask of a store waits until the files are listed
+    if connector is None and len(several) == 1:
+        kind, home = table_at(several[0], options) or ("", "")
+        if kind in ("delta", "iceberg") and absolute(several[0]).rstrip("/") == home:
+            return kind
+    refuse_tables([absolute(path) for path in several], options)
+    return None
 
 
 def _is_specification(spec: Any) -> bool:
     """Whether a mapping is a path with options rather than a table that has a column ``path``."""
-    if not isinstance(spec, Mapping) or not _is_reference(spec.get("path")):
+    if not isinstance(spec, Mapping):
+        return False
+    if "connector" in spec and "data" in spec and isinstance(spec["connector"], str):
+        return True
+    if not _is_reference(spec.get("path")):
         return False
     return isinstance(spec["path"], str | os.PathLike) or "connector" in spec or set(spec) <= _COMMON_OPTIONS
 
@@ -55,6 +118,15 @@ def _is_reference(spec: Any) -> bool:
 def _in_memory(spec: Any, connector: str | None, options: Mapping[str, Any]) -> Source:
     if connector is not None and connector != "memory":
         return _build(connector, spec, options)
+    if isinstance(spec, str):
+        raise DataError(f"connector: memory was given one string, {spec[:60]!r}; give a list of strings.")
+    if is_arrow_dataset(spec):
+        return _build("pyarrow_dataset", spec, options)
+    if isinstance(spec, Iterator) or type(spec).__name__ in ("IterableDataset", "IterableDatasetDict"):
+        raise DataError(
+            f"An input of type {type(spec).__name__} can be read only once and not in parts; give list(...) of it where it "
+            "fits into memory, or write it as Parquet and give the path."
+        )
     if is_tabular(spec):
         return _build("memory", spec, options)
     if type(spec).__name__ == "DataFrame" and (frame := FRAMES.get(type(spec).__module__.partition(".")[0])):
@@ -66,8 +138,8 @@ def _in_memory(spec: Any, connector: str | None, options: Mapping[str, Any]) -> 
         return source
     raise DataError(
         f"An input of type {type(spec).__name__} is not one the framework reads. Give a path, directory, glob or URL, a "
-        "list of those, a pandas, Spark or Dask DataFrame, Arrow Table, numpy array, mapping of arrays, list of dicts, or a "
-        "source."
+        "list of those, a pandas, polars, Spark or Dask DataFrame, Arrow Table or Dataset, Hugging Face Dataset, numpy "
+        "array, mapping of arrays, list of dicts or values, or a source."
     )
 
 
@@ -83,6 +155,8 @@ def _connector_of(paths: Paths, storage_options: Mapping[str, Any] | None) -> st
     several = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if len(several) == 1 and str(several[0]).startswith("sklearn://"):
         return "memory"
+    if len(several) == 1 and (saved := _saved_dataset(several[0])):
+        return saved
     names = {by_name(str(path)) for path in several}
     if len(names) == 1 and None not in names:
         return names.pop()  # type: ignore[return-value]
@@ -98,6 +172,28 @@ def _connector_of(paths: Paths, storage_options: Mapping[str, Any] | None) -> st
     if len(counts) > 1:
         raise DataError(f"The input holds files of several formats ({dict(counts)}); name those of one by a glob.")
     return next(iter(counts))
+
+
+def _saved_dataset(path: str | os.PathLike[str]) -> str | None:
+    """The connector of a folder that Hugging Face's ``save_to_disk`` wrote. DataError for one to be given otherwise."""
+    folder = absolute(path)
+    if os.path.isfile(f"{folder}/dataset_dict.json"):
+        raise DataError(f"{folder} holds several splits of a Hugging Face data set; give the folder of one of them.")
+    if not os.path.isfile(f"{folder}/state.json") or not os.path.isfile(f"{folder}/dataset_info.json"):
+        return None
+    with open(f"{folder}/state.json") as file:
+        state = json.load(file)
+    if state.get("_indices_data_files"):
+        raise DataError(
+            f"{folder} is a selection of a Hugging Face data set by indices; save it again after flatten_indices(), or give "
+            "datasets.load_from_disk(...) itself."
+        )
+    return "ipc"
+
+
+def is_arrow_dataset(spec: Any) -> bool:
+    """Whether it is a dataset of pyarrow's, without importing that part for others."""
+    return any((k.__module__, k.__name__) == ("pyarrow._dataset", "Dataset") for k in type(spec).__mro__)
 
 
 def by_name(path: str) -> str | None:

@@ -144,6 +144,13 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         libsvm="LibsvmSource",
         files="FilesSource",
         memory="MemorySource",
+        ipc="IpcSource",
+        pyarrow_dataset="ArrowDatasetSource",
+        delta="DeltaSource@delta",
+        iceberg="IcebergSource@iceberg",
+        images="ImagesSource@images",
+        text="TextSource",
+        webdataset="WebDatasetSource@images",
         dask_frame="DaskFrameSource@dask",
         spark_frame="SparkFrameSource@spark",
     ),
@@ -165,6 +172,14 @@ CLAIMED: Mapping[str, str] = MappingProxyType(
         ".libsvm": "libsvm",
         ".svm": "libsvm",
         ".svmlight": "libsvm",
+        ".arrow": "ipc",
+        ".feather": "ipc",
+        ".ipc": "ipc",
+        ".txt": "text",
+        ".text": "text",
+        ".log": "text",
+        ".tar": "webdataset",
+        **dict.fromkeys((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"), "images"),
     }
 )
 """Ending of a file's name -> the built-in connector that claims it: their ``extensions``, known without importing them."""

@@ -90,7 +90,8 @@ class Scene:
 
     def executions(self) -> Counter[str]:
         """How often the program ran, by sub-task."""
-        return Counter(mark.name.split("-")[0] for mark in (self.home / "marks").iterdir())
+        names = (mark.name.split("-")[0] for mark in (self.home / "marks").iterdir())
+        return Counter(name for name in names if name != "trial")  # the first rows, before the run
 
     def executions_of_subtasks(self) -> int:
         """How often the program ran on a sub-task, the trial before the run left out."""

@@ -84,19 +84,41 @@ def test_files_with_columns_in_another_order_read_alike(tmp_path):
     assert rows(dataset.source, dataset.fragments) == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
 
 
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ({"a": [1]}, "2.parquet has no column 'b'"),
-        ({"a": [1], "b": [2]}, "2.parquet has column 'b' as int64, the first file of the dataset as string"),
-        ({"a": [1], "b": ["x"], "c": [1]}, "2.parquet has column 'c', which the first file of the dataset lacks"),
-    ],
-)
-def test_a_file_of_another_schema_is_named(tmp_path, columns, message):
+def test_a_file_of_another_type_is_named(tmp_path):
     write(tmp_path / "1.parquet", a=[1], b=["x"])
-    write(tmp_path / "2.parquet", **columns)
-    with pytest.raises(DataError, match=message):
+    write(tmp_path / "2.parquet", a=[1], b=[2])
+    with pytest.raises(DataError, match=r"2.parquet has column 'b' as int64, the first file of the dataset as string"):
         ParquetSource(tmp_path).describe()
+
+
+WIDER = {
+    "int32 beside int64": ({"a": pa.array([1], pa.int32())}, {"a": [2]}, pa.int64(), [{"a": 1}, {"a": 2}]),
+    "int64 beside int32": ({"a": [1]}, {"a": pa.array([2], pa.int32())}, pa.int64(), [{"a": 1}, {"a": 2}]),
+    "int beside double": ({"a": [1]}, {"a": [0.5]}, pa.float64(), [{"a": 1.0}, {"a": 0.5}]),
+    "null beside text": ({"a": pa.nulls(1)}, {"a": ["x"]}, pa.string(), [{"a": None}, {"a": "x"}]),
+}
+
+
+@pytest.mark.parametrize("case", WIDER)
+def test_types_widen(tmp_path, case):
+    first, second, kind, expected = WIDER[case]
+    write(tmp_path / "1.parquet", **first)
+    write(tmp_path / "2.parquet", **second)
+    dataset = ParquetSource(tmp_path).describe()
+    assert dataset.schema.field("a").type == kind
+    assert rows(dataset.source, dataset.fragments) == expected
+
+
+def test_an_added_column_is_null_before_and_a_lost_one_after_and_said(tmp_path, capfd):
+    write(tmp_path / "1.parquet", a=[1], b=["x"])
+    write(tmp_path / "2.parquet", a=[2], c=[0.5])
+    dataset = ParquetSource(tmp_path).describe()
+    expected = [{"a": 1, "b": "x", "c": None}, {"a": 2, "b": None, "c": 0.5}]
+    assert rows(dataset.source, dataset.fragments) == expected
+    assert dataset.fragments.features["bytes:c"][0] == 0
+    said = capfd.readouterr().err
+    assert f"column 'b' is null in the rows of {tmp_path}/2.parquet" in said
+    assert f"column 'c' is null in the rows of {tmp_path}/1.parquet" in said
 
 
 def test_a_common_projection_mends_another_schema(tmp_path):

@@ -1,17 +1,30 @@
 """Every registered connector keeps the laws of a source."""
 
+import io
+import tarfile
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
+from PIL import Image
+from pyiceberg.catalog import load_catalog
 
 from connectors.csv import CsvSource
+from connectors.delta import DeltaSource
 from connectors.files import FilesSource
+from connectors.iceberg import IcebergSource
+from connectors.images import ImagesSource
+from connectors.ipc import IpcSource
 from connectors.jsonl import JsonLinesSource
 from connectors.libsvm import LibsvmSource
 from connectors.memory import MemorySource
 from connectors.parquet import ParquetSource
+from connectors.pyarrow_dataset import ArrowDatasetSource
+from connectors.text import TextSource
+from connectors.webdataset import WebDatasetSource
 from partitioner import registry
 from partitioner.testing.connectors import SOURCE_LAWS, SourceCase
 
@@ -73,7 +86,122 @@ SPARSE = pa.table(
     }
 )
 
+
+def write_ipc(path, table):
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+
+
+def write_image(path, size):
+    Image.new("RGB", size, (10, 20, 30)).save(path)
+
+
+def images_case():
+    def make(directory):
+        for name, size in SIZES.items():
+            write_image(directory / name, size)
+        return ImagesSource(directory)
+
+    def expected(directory):
+        paths = [directory / name for name in SIZES]
+        rows = [
+            {"path": str(p), "image": p.read_bytes(), "width": w, "height": h}
+            for p, (w, h) in zip(paths, SIZES.values(), strict=True)
+        ]
+        return pa.Table.from_pylist(rows, ImagesSource(directory).schema)
+
+    def change(directory):
+        write_image(directory / "a.png", (900, 900))
+        return ImagesSource(directory)
+
+    return SourceCase(make, expected, change)
+
+
+SIZES = {"a.png": (4, 3), "b.jpg": (8, 2), "c.bmp": (5, 5)}
+
+
+def write_tar(path, samples):
+    with tarfile.open(path, "w") as tar:
+        for name, content in samples:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+
+def webdataset_case():
+    samples = [("s1.txt", b"one"), ("s1.bin", b"1"), ("s2.txt", b"two"), ("s3.txt", b"three"), ("s3.bin", b"333")]
+
+    def make(directory):
+        write_tar(directory / "0.tar", samples)
+        return WebDatasetSource(directory)
+
+    def change(directory):
+        write_tar(directory / "0.tar", [*samples, ("s4.txt", b"x" * 20_000)])
+        return WebDatasetSource(directory)
+
+    kinds = pa.schema([("__key__", pa.string()), ("txt", pa.string()), ("bin", pa.large_binary())])
+    table = pa.table([["s1", "s2", "s3"], ["one", "two", "three"], [b"1", None, b"333"]], schema=kinds)
+    return SourceCase(make, lambda _: table, change)
+
+
+def delta_case():
+    def make(directory):
+        write_deltalake(directory, pa.table({"size": [7], "name": ["gone"]}), mode="overwrite", schema_mode="overwrite")
+        write_deltalake(directory, ROWS.slice(0, 4), mode="overwrite", schema_mode="overwrite")
+        return DeltaSource(directory)
+
+    def change(directory):
+        write_deltalake(directory, ROWS, mode="overwrite", schema_mode="overwrite")
+        return DeltaSource(directory)
+
+    return SourceCase(make, lambda _: ROWS.slice(0, 4), change)
+
+
+def iceberg_case():
+    expected = ROWS.cast(ROWS.schema.set(0, pa.field("name", pa.large_string()))).slice(1)
+
+    def table(directory):
+        catalog = load_catalog("c", type="sql", uri=f"sqlite:///{directory}/c.db", warehouse=f"file://{directory}")
+        catalog.create_namespace_if_not_exists("n")
+        return catalog.create_table_if_not_exists("n.t", ROWS.schema)
+
+    def make(directory):
+        made = table(directory)
+        made.append(ROWS.slice(0, 2))
+        made.overwrite(ROWS)
+        made.delete("name == 'ada'")
+        return IcebergSource(f"{directory}/n/t")
+
+    def change(directory):
+        table(directory).overwrite(ROWS.slice(3))
+        return IcebergSource(f"{directory}/n/t")
+
+    return SourceCase(make, lambda _: expected, change)
+
+
+def dataset_case():
+    def make(directory):
+        write_parquet(directory / "1.parquet", ROWS.slice(0, 3))
+        write_parquet(directory / "2.parquet", ROWS.slice(3))
+        return ArrowDatasetSource(pyarrow.dataset.dataset(directory))
+
+    def change(directory):
+        write_parquet(directory / "1.parquet", ROWS.slice(0, 2))
+        return ArrowDatasetSource(pyarrow.dataset.dataset(directory))
+
+    return SourceCase(make, lambda _: ROWS, change)
+
+
+LINES = pa.table({"text": ["alpha", "", "gamma", "delta"]})
+
 CASES = {
+    "ipc": case(IpcSource, write_ipc, {"1.arrow": ROWS.slice(0, 3), "2.arrow": ROWS.slice(3)}),
+    "pyarrow_dataset": dataset_case(),
+    "delta": delta_case(),
+    "iceberg": iceberg_case(),
+    "images": images_case(),
+    "text": case(TextSource, text, {"1.txt": "alpha\n\ngamma\r\n", "2.txt": "delta"}, lambda _: LINES),
+    "webdataset": webdataset_case(),
     "csv": case(CsvSource, text, CSV),
     "files": case(FilesSource, text, {"a.txt": "alpha", "b.txt": "", "c.txt": "gamma\n"}, files_table),
     "jsonl": case(JsonLinesSource, text, JSON),
@@ -82,6 +210,12 @@ CASES = {
     "parquet": case(ParquetSource, write_parquet, {"1.parquet": ROWS.slice(0, 3), "2.parquet": ROWS.slice(3)}),
 }
 VARIANTS = {
+    "text, small fragments": case(
+        lambda d: TextSource(d, fragment_bytes=3),
+        text,
+        {"1.txt": "alpha\n\ngamma\n", "2.txt": "delta\n"},
+        lambda _: LINES,
+    ),
     "csv, small fragments": case(lambda d: CsvSource(d, fragment_bytes=9), text, CSV),
     "jsonl, small fragments": case(lambda d: JsonLinesSource(d, fragment_bytes=9), text, JSON),
     "csv, values with line ends allowed": case(lambda d: CsvSource(d, newlines_in_values=True), text, CSV),
