@@ -10,6 +10,7 @@ import os
 import re
 import sysconfig
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,6 +83,12 @@ class RunConfig(BaseModel):
     preserve_order: bool = Field(True, description="Output order equals input order.")
     on_error: Literal["raise", "quarantine"] = Field("raise", description="What becomes of rows that keep failing.")
     max_retries: int = Field(2, ge=0, description="Further tries after the program raised.")
+    timeout: float | str | None = Field(
+        None, description="Seconds an attempt may take, or '3x': times the upper end of what is predicted for it."
+    )
+    max_quarantined: int | float | None = Field(
+        None, ge=0, description="Rows set aside at most: a number, or a share below 1 of all rows. Then the run stops."
+    )
     allow_row_change: bool = Field(False, description="The program may return fewer or more rows than it got.")
     verify: Literal["footer", "full"] = Field(
         "footer",
@@ -103,10 +110,41 @@ class RunConfig(BaseModel):
         """A resume may be started from another working directory."""
         return None if value is None else absolute_url(value)
 
+    @field_validator("timeout")
+    @classmethod
+    def _timeout(cls, value: float | str | None) -> float | str | None:
+        if value is not None:
+            _timeout(value)
+        return value
+
+    @field_validator("max_quarantined")
+    @classmethod
+    def _rows_or_share(cls, value: float | None) -> float | None:
+        """1 is a row, 0.01 a share."""
+        if value is None or value >= 1 or value == 0:
+            return None if value is None else int(value)
+        return float(value)
+
     @field_validator("allowed_mem")
     @classmethod
     def _bytes(cls, value: Any) -> float | None:
         return None if value is None else parse_bytes(value)
+
+
+def _timeout(value: float | str) -> tuple[float, float]:
+    text = str(value).strip()
+    try:
+        number = float(text.removesuffix("x"))
+    except ValueError:
+        number = 0.0
+    if not 0 < number < inf:
+        raise ValueError("write seconds above 0, such as 600, or times the prediction, such as '3x'")
+    return (inf, number) if text.endswith("x") else (number, inf)
+
+
+def timeout_of(config: RunConfig) -> tuple[float, float]:
+    """Seconds that an attempt may take, and times the upper end of its prediction; infinite where not limited so."""
+    return (inf, inf) if config.timeout is None else _timeout(config.timeout)
 
 
 def make(values: Mapping[str, Any]) -> RunConfig:

@@ -12,6 +12,7 @@
     ├── ResumeRefused                2   input, config or code differ from the run's
     ├── InfeasiblePlan               3   no placement can meet the demands
     ├── InvalidPlan                  3   an algorithm made a plan that breaks what was asked
+    ├── ProgramExited                4   the function called sys.exit() or the like, which ends no process here
     ├── RunFailed                    4   a sub-task failed for good, or rows do not add up
     │   ├── PreflightFailed          4   a worker cannot do its part, found before the first sub-task
     │   ├── EngineLost               4   the cluster went away or cannot be reached; resumable
@@ -30,9 +31,10 @@ from partitioner.masking import masked
 
 
 class PartitionerError(Exception):
-    """Root of the tree; ``exit_code`` is what the command line returns for it."""
+    """Root of the tree; ``exit_code`` is what the command line returns for it, ``fatal``: no retry mends it."""
 
     exit_code = 1
+    fatal = False
 
     def __str__(self) -> str:
         """The message, without the secrets that this process knows."""
@@ -43,6 +45,7 @@ class ConfigError(PartitionerError, ValueError):
     """A setting, an argument or a column of an input table is wrong."""
 
     exit_code = 2
+    fatal = True
 
 
 class UnknownName(ConfigError):
@@ -61,6 +64,7 @@ class DataError(PartitionerError):
     """The input is missing, corrupt, or lacks what was asked of it."""
 
     exit_code = 2
+    fatal = True
 
 
 class CostError(DataError):
@@ -71,6 +75,13 @@ class ProgramError(PartitionerError):
     """The user's function or class cannot be pickled, imported or built."""
 
     exit_code = 2
+    fatal = True
+
+
+class ProgramExited(PartitionerError):
+    """The user's function raised SystemExit or another exception that is meant to end a process: an error like others."""
+
+    exit_code = 4
 
 
 class OutputExists(PartitionerError):
@@ -127,6 +138,8 @@ class RunHeld(PartitionerError):
 
 class LeaseLost(RunHeld):
     """Another driver took the run over while this one showed no sign of life; nothing more of this one is committed."""
+
+    fatal = True
 
 
 class Interrupted(PartitionerError):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from partitioner.attempt.isolate import rows_digest
 from partitioner.attempt.job import Job
-from partitioner.attempt.run import record_of
+from partitioner.attempt.record import record_of
 from partitioner.attempt.tally import Tally
 from partitioner.coordinator.ledger import Ledger
 from partitioner.errors import DamagedOutput

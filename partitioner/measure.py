@@ -77,6 +77,12 @@ def measured() -> Iterator[Measurement]:
             m.gpu_memory_bytes = int(cuda.max_memory_allocated())
 
 
+def peak_memory_bytes() -> int:
+    """Resident bytes of this process at its peak since a measurement last began; 0 where the kernel does not say."""
+    reading = _resident()
+    return 0 if reading is None else reading[1]
+
+
 def _join(m: Measurement) -> _Sampler | None:
     """Note the peak for those already running, reset it, join them; a sampler where the kernel keeps no peak."""
     reading = _resident()

@@ -34,11 +34,13 @@ def check_rows(tasks: SubTasks, records: Sequence[CommitRecord]) -> dict[str, in
             f"rows do not add up: sub-task {bad.task_key} read {bad.rows_in} rows, but {bad.rows_out} are in the output and "
             f"{bad.quarantined} in quarantine. Nothing is marked as done; please report this."
         )
-    expected = _expected_rows(tasks)
-    for i, record in enumerate(records):
-        if expected[i] not in (-1, record.rows_in):
+    read: dict[str, int] = {}
+    for record in records:  # the parts of one that was split count together
+        read[record.whole] = read.get(record.whole, 0) + record.rows_in
+    for key, expected in zip(tasks.task_id.to_pylist(), _expected_rows(tasks), strict=True):
+        if expected not in (-1, read[key]):
             raise RunFailed(
-                f"sub-task {record.task_key} read {record.rows_in} rows of {expected[i]} that the input described; "
+                f"sub-task {key} read {read[key]} rows of {expected} that the input described; "
                 "the input changed while the run went on. Start a new run."
             )
     return counts
@@ -85,7 +87,8 @@ def _say_what_was_filled(directory: RunDirectory) -> None:
 def _merged(job: Job, records: Sequence[CommitRecord]) -> Any:
     """All partial results as one accumulator, read one at a time."""
     place = Directory(job.sink.url)
-    return merge_tree(job.reducer, (_accumulator(job, place, record) for record in records), len(records))
+    whole = [record for record in records if not record.split]
+    return merge_tree(job.reducer, (_accumulator(job, place, record) for record in whole), len(whole))
 
 
 def _accumulator(job: Job, place: Directory, record: CommitRecord) -> Any:

@@ -16,7 +16,7 @@ from partitioner.attempt.job import Job
 from partitioner.config import RunConfig
 from partitioner.coordinator.ledger import Ledger
 from partitioner.errors import ConfigError, ResumeRefused
-from partitioner.model import SubTasks
+from partitioner.model import CommitRecord, SubTasks
 from partitioner.run_directory import RunDirectory
 from partitioner.stages import fingerprints
 from partitioner.storage import Directory
@@ -95,9 +95,9 @@ def _differences(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -
     ]
 
 
-def without_done(tasks: SubTasks, committed: Mapping[str, Any]) -> SubTasks:
+def without_done(tasks: SubTasks, committed: Mapping[str, CommitRecord]) -> SubTasks:
     """The same sub-tasks, those committed costing nothing, so that only the rest is placed."""
-    done = np.array([key in committed for key in tasks.task_id.to_pylist()], bool)
+    done = np.array([key in committed and not committed[key].split for key in tasks.task_id.to_pylist()], bool)
     by_class = {k: np.where(done & ~np.isnan(v), 0.0, v) for k, v in tasks.seconds_by_class.items()}
     return tasks.with_columns(seconds=np.where(done, 0.0, tasks.seconds), seconds_by_class=by_class)
 

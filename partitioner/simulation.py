@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from partitioner.coordinator.driver import drive
-from partitioner.coordinator.state import Action, Policy, State, Submit, initial
+from partitioner.coordinator.policy import Policy
+from partitioner.coordinator.state import Action, State, Submit, initial
 from partitioner.engines.simulated import Faults, SimulatedEngine
 from partitioner.errors import ConfigError, PartitionerError, nearest
 from partitioner.model import Event, EventKind, Plan

@@ -9,13 +9,12 @@ import pyarrow as pa
 
 from partitioner.attempt.asynchronous import Concurrency, call_all, pieces
 from partitioner.attempt.formats import FORMATS
-from partitioner.attempt.isolate import call_isolating
-from partitioner.errors import ConfigError, DataError, ProgramError
+from partitioner.attempt.isolate import Alone, about_rows, alone, call_isolating
 
 
 def call_concurrently(
     call: Callable[[Any], Any], how: Concurrency, batch_format: str, batch: pa.RecordBatch, isolate: bool
-) -> tuple[list[Any], dict[int, str]]:
+) -> tuple[list[Any], dict[int, Alone]]:
     """What the calls returned, in order, and row index to error of the rows that failed, where ``isolate`` says so.
 
     Row by row the values are one list of one entry per row that did not fail; else one entry per call. Without
@@ -26,14 +25,14 @@ def call_concurrently(
     units = batch.to_pylist() if how.rows == 0 else [convert(batch.slice(p.start, p.stop - p.start)) for p in parts]
     found = call_all(call, units, how)
     values: list[Any] = []
-    bad: dict[int, str] = {}
+    bad: dict[int, Alone] = {}
     for part, value in zip(parts, found, strict=True):
         if not isinstance(value, Exception):
             values.append(value)
-        elif not isolate or isinstance(value, ConfigError | DataError | ProgramError):
+        elif not isolate or not about_rows(value):
             raise value
         elif part.stop - part.start == 1:
-            bad[part.start] = f"{type(value).__name__}: {value}"
+            bad[part.start] = alone(value)
         else:
             rows = batch.slice(part.start, part.stop - part.start)
             saved, reasons = call_isolating(lambda some: _one_call(call, how, convert(some)), rows)

@@ -1,58 +1,88 @@
-"""The last rungs of the failure ladder: bisect the rows of a batch until the poison rows are alone, and keep them."""
+"""The last rungs of the failure ladder inside an attempt: find the rows that fail alone, and keep those that are poison."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from partitioner.attempt.formats import table_to_batch
-from partitioner.errors import ConfigError, DataError, ProgramError
+from partitioner.errors import PartitionerError
 from partitioner.masking import masked
 from partitioner.model import Attempt
+from partitioner.model.execution import is_gpu_memory
 from partitioner.storage import Directory
 
-NOT_ABOUT_ROWS = (ConfigError, DataError, ProgramError)
-"""Errors that no row is to blame for, at any depth of the bisection."""
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A row that failed on its own: why, and whether the surroundings may be the cause (disk, network, a service)."""
+
+    reason: str
+    surroundings: bool
 
 
-def call_isolating(program: Callable[[pa.RecordBatch], Any], batch: pa.RecordBatch) -> tuple[Any, dict[int, str]]:
+def alone(error: Exception) -> Alone:
+    """What to keep of the error of one row."""
+    return Alone(f"{type(error).__name__}: {error}", isinstance(error, OSError))
+
+
+def about_rows(error: Exception) -> bool:
+    """Whether a row may be to blame: not for errors that no retry mends, nor where memory ran out."""
+    if isinstance(error, PartitionerError) and error.fatal:
+        return False
+    return not isinstance(error, MemoryError) and not is_gpu_memory(error)
+
+
+def call_isolating(
+    program: Callable[[pa.RecordBatch], Any], batch: pa.RecordBatch, suspects: Collection[int] = ()
+) -> tuple[Any, dict[int, Alone]]:
     """The program's value on all rows it can bear (None for none), and row index to error of the others.
 
-    A batch of n rows with k poison rows takes about 2 k log2(n / k) + 1 calls. Errors that are not about rows (a missing
-    column, a wrong return type) are raised at once.
+    A batch of n rows with k poison rows takes about 2 k log2(n / k) + 1 calls; where ``suspects`` names those rows, k + 1.
+    Errors that are not about rows (a missing column, a wrong return type, no memory) are raised at once.
     """
-    try:
-        return program(batch), {}
-    except NOT_ABOUT_ROWS:
-        raise
-    except Exception:
-        poison: dict[int, str] = {}
-        _bisect(program, batch, 0, poison)
+    poison: dict[int, Alone] = {}
+    known = sorted(suspects)
+    for i in known:
+        _bisect(program, batch.slice(i, 1), i, poison)
     good = [i for i in range(batch.num_rows) if i not in poison]
+    if not good:
+        return None, poison
+    rest = batch if not poison else batch.take(pa.array(good, pa.int64()))
+    try:
+        return program(rest), poison
+    except Exception as error:
+        if not about_rows(error):
+            raise
+        found: dict[int, Alone] = {}
+        _bisect(program, rest, 0, found)
+    poison |= {good[i]: why for i, why in found.items()}
+    good = [i for i in good if i not in poison]
     return program(batch.take(pa.array(good, pa.int64()))) if good else None, poison
 
 
 def _bisect(
-    program: Callable[[pa.RecordBatch], Any], batch: pa.RecordBatch, offset: int, reasons: dict[int, str]
+    program: Callable[[pa.RecordBatch], Any], batch: pa.RecordBatch, offset: int, found: dict[int, Alone]
 ) -> None:
     """Find the rows of a batch that fail on their own."""
     try:
         program(batch)
         return
-    except NOT_ABOUT_ROWS:
-        raise
     except Exception as error:
+        if not about_rows(error):
+            raise
         if batch.num_rows == 1:
-            reasons[offset] = f"{type(error).__name__}: {error}"
+            found[offset] = alone(error)
             return
     half = batch.num_rows // 2
-    _bisect(program, batch.slice(0, half), offset, reasons)
-    _bisect(program, batch.slice(half), offset + half, reasons)
+    _bisect(program, batch.slice(0, half), offset, found)
+    _bisect(program, batch.slice(half), offset + half, found)
 
 
 def poison_table(poison: list[tuple[pa.RecordBatch, list[str]]]) -> pa.Table:

@@ -13,7 +13,11 @@ from partitioner.attempt.isolate import poison_table, rows_digest
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one attempt while it runs."""
+    """Counts of one attempt while it runs.
+
+    ``position``: rows of the sub-task passed by, read or skipped; ``suspects``: rows that failed alone, with the reason, and
+    that no other worker has said so of; ``surroundings``: rows that failed alone by disk, network or a service.
+    """
 
     rows_in: int = 0
     rows_out: int = 0
@@ -22,6 +26,10 @@ class Tally:
     bytes_read: int = 0
     read_seconds: float = 0.0
     segments: list[tuple[int, int]] = field(default_factory=list)
+    position: int = 0
+    suspects: list[tuple[int, str]] = field(default_factory=list)
+    surroundings: int = 0
+    part: tuple[int, int] | None = None
     poison: list[tuple[pa.RecordBatch, list[str]]] = field(default_factory=list)
     quarantine: pa.Table | None = None
     quarantine_digest: str = ""
@@ -40,7 +48,8 @@ class Tally:
         if self.poison:
             self.quarantine = poison_table(self.poison)
             self.quarantine_digest = rows_digest(self.quarantine)
-        return {
+        part = {} if self.part is None else {"part": self.part}
+        return part | {
             "rows_in": self.rows_in,
             "rows_out": self.rows_out,
             "rows_written": self.rows_written,

@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from partitioner.attempt.agreement import Agreement, agreed
+from partitioner.attempt.calling import call_program
 from partitioner.attempt.formats import table_to_batch
 from partitioner.attempt.job import Job, load_for_trial
-from partitioner.attempt.run import call_program
 from partitioner.attempt.surroundings import guest, kept_prints
 from partitioner.attempt.tally import Tally
 from partitioner.errors import ConfigError, DataError, ProgramError
-from partitioner.model import Attempt, Fragments
+from partitioner.model import Attempt, Care, Fragments
 from partitioner.reducers import partials
 from partitioner.run_directory import RunDirectory
 
@@ -52,7 +52,7 @@ def _try(
     if not batches or job.reducer.whole_task:  # a model cannot be fitted to a few rows
         return
     batch = table_to_batch(pa.Table.from_batches(batches))
-    outputs = call_program(job, call, batch, None, Tally())
+    outputs = call_program(job, call, batch, None, Tally(), Care(isolate=job.on_error == "quarantine"))
     if job.reducer.rows:
         for _ in agree(rows for rows, _ in outputs):
             pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 
@@ -30,9 +31,15 @@ def runs_of(tasks: SubTasks, task: int, together: bool) -> list[list[Fragment]]:
 
 
 def read(loaded: Loaded, fragments: list[Fragment], tally: Tally) -> Iterator[pa.RecordBatch]:
-    """All rows of some fragments in order, with the time spent waiting for them counted."""
+    """The rows of some fragments in order, those of ``tally.part`` alone, with the time spent waiting for them counted."""
     job = loaded.job
+    start, stop = tally.part or (0, sys.maxsize)
     for fragment in fragments:
+        if tally.position >= stop:
+            return
+        if 0 <= fragment.rows <= start - tally.position:
+            tally.position += fragment.rows  # wholly before the part: not even read
+            continue
         batches = job.source.read(fragment, job.columns)
         while True:
             begin = time.perf_counter()
@@ -40,8 +47,15 @@ def read(loaded: Loaded, fragments: list[Fragment], tally: Tally) -> Iterator[pa
             tally.read_seconds += time.perf_counter() - begin
             if batch is None:
                 break
-            tally.bytes_read += batch.nbytes
-            yield batch
+            first = tally.position
+            tally.position += batch.num_rows
+            low, high = max(start - first, 0), min(stop - first, batch.num_rows)
+            if low < high:
+                wanted = batch.slice(low, high - low)
+                tally.bytes_read += wanted.nbytes
+                yield wanted
+            elif first >= stop:
+                break
 
 
 def calls_of(loaded: Loaded, fragments: list[Fragment], tally: Tally) -> Iterator[tuple[pa.RecordBatch, Places]]:

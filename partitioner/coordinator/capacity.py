@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from partitioner.coordinator import ladder
 from partitioner.coordinator.demands import Kind
 from partitioner.coordinator.state import Live, State, WorkerState
 
@@ -9,11 +10,12 @@ EPSILON = 1e-9
 
 
 def can_hold(state: State, holder: WorkerState, i: int) -> bool:
-    """Whether the worker, empty, could run the sub-task."""
+    """Whether the worker, empty, could run the sub-task, and the failure ladder lets it."""
     kind = state.demands.kind[i]
     if kind not in holder.able:
         holder.able[kind] = state.demands.kinds[kind].runs_on(holder.worker)
-    return holder.able[kind] and state.demands.memory[i] <= holder.worker.memory_bytes * (1 + EPSILON)
+    able = holder.able[kind] and state.demands.memory[i] <= holder.worker.memory_bytes * (1 + EPSILON)
+    return able and ladder.allows(state, holder, i)
 
 
 def has_room(state: State, holder: WorkerState, i: int, ahead: bool = False) -> bool:

@@ -73,6 +73,10 @@ class Demands:
     kinds: list[Kind]
     memory: list[float]
 
+    def holds(self, worker: Worker, task: int) -> bool:
+        """Whether the worker, empty, could run the sub-task."""
+        return self.kinds[self.kind[task]].runs_on(worker) and self.memory[task] <= worker.memory_bytes * (1 + SLACK)
+
     @classmethod
     def of(cls, tasks: SubTasks) -> Demands:
         """From the columns of n sub-tasks; O(n log n)."""

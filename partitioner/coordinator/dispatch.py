@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from partitioner.coordinator import bundling, forecast, stealing
+from partitioner.coordinator import bundling, forecast, ladder, stealing, timers
 from partitioner.coordinator.capacity import EPSILON, can_hold, devices_for, give_back, has_room, take
 from partitioner.coordinator.readiness import TOLERANCE
 from partitioner.coordinator.state import Action, Live, State, Submit, WorkerState
@@ -58,7 +58,7 @@ def fill(state: State, now: float) -> list[Action]:
         if holder is None:
             continue
         while (task := _next(state, holder, now)) is not None:
-            actions.append(_submit(state, holder, task))
+            actions.append(submit(state, holder, task))
         if holder.used_cpus < holder.worker.cpus:
             state.idle[name] = None
         else:
@@ -68,7 +68,7 @@ def fill(state: State, now: float) -> list[Action]:
 
 def _next(state: State, holder: WorkerState, now: float) -> int | None:
     """The task this worker should get now, or None: the one it is reserved for, from the pool, or from a queue."""
-    if holder.exclusive:
+    if holder.exclusive or holder.worker.worker_id in state.excluded:
         return None
     if holder.reserved is not None:
         return _reserved(state, holder, now)
@@ -143,7 +143,7 @@ def _from_queue(state: State, holder: WorkerState, now: float) -> int | None:
     queue, status = holder.queue, state.status
     while queue and status[queue[0]] not in (READY, BLOCKED):
         queue.popleft()
-    if not queue:
+    if not queue or (holder.health.suspended and not ladder.allows(state, holder, queue[0])):
         return None
     if status[queue[0]] == READY:
         # The head waits until it fits, rather than smaller ones passing it for ever.
@@ -188,13 +188,14 @@ def fits(state: State, holder: WorkerState, i: int, now: float) -> bool:
     return has_room(state, holder, i, ahead)
 
 
-def _submit(state: State, holder: WorkerState, i: int) -> Action:
+def submit(state: State, holder: WorkerState, i: int, copy: bool = False) -> Submit:
+    """Hand the sub-task to the worker; ``copy``: beside the attempt that runs."""
     number = state.numbers.get(i, 0)
     state.numbers[i] = number + 1
     demand = state.demands.kinds[state.demands.kind[i]]
     expected = state.seconds_on(i, holder.worker)
     attempt = Attempt(
-        task_key=state.tasks.task_id[i].as_py(),
+        task_key=state.key_of(i),
         task=i,
         number=number,
         worker_id=holder.worker.worker_id,
@@ -208,14 +209,18 @@ def _submit(state: State, holder: WorkerState, i: int) -> Action:
         key=state.key,
         devices=devices_for(state, holder, i) or (),
         epoch=state.epoch,
+        timeout_seconds=timers.limit_seconds(state, holder, i),
+        care=ladder.care(state, holder, i),
     )
     live = Live(attempt, attempt.seconds, forecast.load(state, holder, i), expected)
-    state.change(i, Change.SUBMITTED)
-    state.home[i] = attempt.worker_id
+    if not copy:
+        state.change(i, Change.SUBMITTED)
+        state.home[i] = attempt.worker_id
     state.attempts[attempt.attempt_id] = live
     holder.exclusive = i in state.deaths
     holder.ahead += live.seconds
     take(holder, live)
+    timers.submitted(state, live)
     return Submit(attempt)
 
 

@@ -17,9 +17,6 @@ from partitioner.model import Event
 POLL_SECONDS = 0.2
 """A real engine is waited for that long at most, so that Ctrl-C is heard."""
 
-FAKE_SECONDS = 3600.0
-"""The same for an engine whose clock is not ours: simulated time costs nothing."""
-
 
 class Observer(Protocol):
     """Something that watches a run: ledger, progress line, collector of records."""
@@ -35,7 +32,7 @@ def drive(engine: Engine, state: State, observers: Sequence[Observer], clock: Ca
     Raises RunFailed or EngineLost where the machine stops, Interrupted after Ctrl-C; live attempts are cancelled then.
     """
     events: list[Event] = []
-    longest = POLL_SECONDS if engine.capabilities.real else FAKE_SECONDS
+    longest = POLL_SECONDS if engine.capabilities.real else state.policy.trusted_seconds
     with _interrupts() as interrupted:
         while True:
             now = clock()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
-from partitioner.config import RunConfig
+from partitioner import choices
+from partitioner.config import RunConfig, timeout_of
 from partitioner.coordinator import ledger as ledgers
+from partitioner.coordinator import splitting
 from partitioner.coordinator.driver import Observer, drive
-from partitioner.coordinator.state import Action, Policy, State, Submit, initial
+from partitioner.coordinator.policy import BACKUP_FACTOR, Policy
+from partitioner.coordinator.state import Action, State, Submit, initial
 from partitioner.engines.base import Engine
-from partitioner.errors import PartitionerError
+from partitioner.errors import ConfigError, PartitionerError
 from partitioner.lease import Lease
-from partitioner.model import CommitRecord, Event, EventKind, Plan
+from partitioner.model import CommitRecord, Event, EventKind, Plan, SubTasks
 from partitioner.run_directory import RunDirectory
 
 
@@ -43,10 +47,74 @@ class Fence:
         self._lease.check()
 
 
-def policy_for(config: RunConfig, engine: Engine) -> Policy:
-    """Limits from the configuration, and dispatch as the engine's capabilities ask for."""
+def policy_for(config: RunConfig, engine: Engine, tasks: SubTasks | None = None) -> Policy:
+    """Limits from the configuration, and dispatch as the engine's capabilities ask for.
+
+    Without ``tasks``, for rounds, whose partitions stay where they are: no back-ups, and no rows of one apart.
+    """
     able = engine.capabilities
-    return Policy(max_retries=config.max_retries, bundle=able.bundle, rerouted=able.placement == "hint")
+    seconds, factor = timeout_of(config)
+    return Policy(
+        max_retries=config.max_retries,
+        bundle=able.bundle,
+        rerouted=able.placement == "hint",
+        quarantine=config.on_error == "quarantine",
+        max_quarantined=inf if tasks is None else most_quarantined(config, tasks),
+        divisible=tasks is not None and _divisible(config),
+        backup_factor=inf if tasks is None else BACKUP_FACTOR,
+        timeout_seconds=seconds,
+        timeout_factor=factor,
+    )
+
+
+def _divisible(config: RunConfig) -> bool:
+    """Whether the rows of a sub-task may go to the program apart: not where groups stay together or models are trained."""
+    reducer = choices.choose("reducers", config.reducer)
+    return bool(reducer.divisible or (reducer.rows and not choices.choose("splits", config.split).keeps_groups))
+
+
+def resume_parts(state: State, index: Mapping[str, int], committed: Mapping[str, CommitRecord]) -> None:
+    """Sub-tasks that an earlier session had split go on with the rows that no part holds yet."""
+    done: dict[str, list[tuple[int, int]]] = {}
+    split: dict[str, list[str]] = {}
+    for record in committed.values():
+        if record.split:
+            split.setdefault(record.whole, []).append(record.task_key)
+        elif record.part is not None:
+            done.setdefault(record.whole, []).append(record.part)
+    for key in sorted(done.keys() | split.keys()):
+        whole, counted = index[key], committed.get(key)
+        rows = counted.part[1] if counted is not None and counted.part is not None else state.rows_of(whole)
+        splitting.proceed(state, whole, rows, done.get(key, []), split.get(key, []))
+
+
+def most_quarantined(config: RunConfig, tasks: SubTasks) -> float:
+    """Rows that may be set aside; a share is one of the rows that the input describes."""
+    most = config.max_quarantined
+    if most is None:
+        return inf
+    if not isinstance(most, float):
+        return most
+    rows = None if tasks.fragments is None else tasks.fragments.rows[tasks.fragment_index]
+    if rows is None or (rows < 0).any():
+        raise ConfigError(
+            f"max_quarantined is {most:g}, a share, but this input does not say how many rows it has; give a number of rows."
+        )
+    return most * float(rows.sum())
+
+
+def in_order(keys: Sequence[str], records: Mapping[str, CommitRecord]) -> tuple[CommitRecord, ...]:
+    """The records in sub-task order; in the place of one that was split, its parts in the order of their rows."""
+    parts: dict[str, list[CommitRecord]] = {}
+    for record in records.values():
+        if record.task_key != record.whole and not record.split:
+            parts.setdefault(record.whole, []).append(record)
+    ordered: list[CommitRecord] = []
+    for key in keys:
+        if key in records:
+            ordered.append(records[key])
+        ordered += sorted(parts.get(key, ()), key=lambda r: r.part or (0, 0))
+    return tuple(ordered)
 
 
 def execute(
@@ -65,13 +133,14 @@ def execute(
     state = initial(
         planned,
         run.url,
-        policy_for(config, engine),
-        committed=[i for i, key in enumerate(keys) if key in committed],
+        policy_for(config, engine, planned.tasks),
+        committed=[i for i, key in enumerate(keys) if key in committed and not committed[key].split],
         seconds_known=seconds_known,
         key=run.key,
         epoch=lease.epoch,
         first_numbers={i: numbers[key] for i, key in enumerate(keys) if key in numbers},
     )
+    resume_parts(state, {key: i for i, key in enumerate(keys)}, committed)
     ledger, collector = ledgers.Ledger(run), Collector(committed)
     watching = [ledger, collector, Fence(lease), *watching]
     if not state.finished:  # a resume with nothing left to do leaves the plan that was followed
@@ -85,7 +154,7 @@ def execute(
         raise
     finally:
         ledger.flush()
-    return tuple(collector.records[key] for key in keys), collector.attempted
+    return in_order(keys, collector.records), collector.attempted
 
 
 def write_plan(run: RunDirectory, planned: Plan) -> None:

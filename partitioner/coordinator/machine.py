@@ -9,28 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from partitioner.coordinator import dispatch, forecast, rebalancing
+from partitioner.coordinator import backups, dispatch, forecast, ladder, rebalancing, splitting, timers
 from partitioner.coordinator.state import Action, Cancel, Live, State, Stop, WorkerState
-from partitioner.coordinator.transitions import DONE, LIVE, Change
-from partitioner.errors import EngineLost, InfeasiblePlan, RunFailed
-from partitioner.model import Event, EventKind, Failure
+from partitioner.coordinator.transitions import LIVE, Change
+from partitioner.coordinator.troubles import Health
+from partitioner.errors import EngineLost, PartitionerError, RunFailed
+from partitioner.model import CommitRecord, Event, EventKind, Failure
 
 UNKNOWN = Failure("no detail", "Unknown")
 
 
 def step(state: State, events: Sequence[Event], now: float) -> tuple[State, list[Action]]:
-    """Take in what happened and say what to do next. ``now`` is in seconds and never decreases."""
+    """Take in what happened and say what to do next. ``now`` is in seconds; a jump of the clock ends no wait."""
     actions: list[Action] = []
     state.began = now if state.began is None else state.began
     state.hear_alarms(now)
+    ladder.pass_time(state, timers.pass_time(state, now))
     for event in events:
         _HANDLERS[event.kind](state, event, now, actions)
-    if state.finished or state.stopped:
-        return state, actions
-    dispatch.free(state, now)
-    actions += dispatch.fill(state, now)
-    _notice_stuck(state, now, actions)
-    return state, actions
+    if not (state.finished or state.stopped):
+        for live, why in timers.due(state, actions):
+            _went_wrong(state, live, why, actions)
+        if not state.stopped:
+            dispatch.free(state, now)
+            actions += dispatch.fill(state, now)
+            actions += backups.back_up(state, now)
+            _notice_stuck(state, actions)
+        timers.set_alarm(state, now)
+    rungs, state.rungs = state.rungs, []
+    return state, [*rungs, *actions]
 
 
 def _started(state: State, event: Event, now: float, actions: list[Action]) -> None:
@@ -40,6 +47,7 @@ def _started(state: State, event: Event, now: float, actions: list[Action]) -> N
     if event.worker_id in state.workers and event.worker_id != live.attempt.worker_id:
         dispatch.move(state, live, event.worker_id)
     live.started = event.at or now
+    timers.started(state, live)
     holder = state.workers.get(live.attempt.worker_id)
     if holder is not None:
         holder.ahead = max(0.0, holder.ahead - live.seconds)
@@ -48,84 +56,147 @@ def _started(state: State, event: Event, now: float, actions: list[Action]) -> N
 
 def _finished(state: State, event: Event, now: float, actions: list[Action]) -> None:
     live = _end(state, event.attempt_id)
-    task = live.attempt.task if live else None
-    if task is None or state.status[task] == DONE:
+    if live is None:
+        return
+    task, record = live.attempt.task, event.record
+    if state.status[task] != LIVE:
+        _overtaken(state, live, now)
+        return
+    _stop_copies(state, task, actions)
+    if record is not None and record.split:
+        _counted(state, live, record, now)
+        return
+    part = state.parts.get(task)
+    if part is not None and record is not None and record.task_key == state.key_of(part.whole):
+        splitting.drop(state, part.whole)  # a late attempt had committed the whole before it was split
+        _done(state, part.whole, live, now)
         return
     state.change(task, Change.FINISHED)
     state.remaining -= 1
-    state.readiness.committed(task, state.second(now), event.worker_id, state.home)
-    if event.record is None:
+    _done(state, task, live, now)
+    _learn(state, live, event, now)
+    quarantined = 0 if record is None else record.quarantined
+    _may_stop(state, actions, ladder.succeeded(state, live, quarantined) or _too_many(state, quarantined))
+    if part is not None and splitting.finished(state, task, bool(live.attempt.care.condemned)):
+        _done(state, part.whole, live, now)
+
+
+def _done(state: State, task: int, live: Live, now: float) -> None:
+    """A planned sub-task or a part is committed: what waits for it may be free now."""
+    state.readiness.committed(task, state.second(now), live.attempt.worker_id, state.home)
+
+
+def _learn(state: State, live: Live, event: Event, now: float) -> None:
+    """What a completion says about durations; that of a part says nothing of the plan."""
+    task, record = live.attempt.task, event.record
+    if record is None:
         state.as_planned = False
-    else:
-        state.predicted_done += state.seconds[task]
-        state.actual_done += event.record.seconds
-        state.scale_known = True
-        holder = state.workers.get(event.worker_id)
-        if holder is not None:
-            forecast.observe(state, holder, task, event.record.seconds)
-            rebalancing.consider(state, now)
+    if record is None or task in state.parts:
+        return
+    state.predicted_done += state.seconds[task]
+    state.actual_done += record.seconds
+    state.scale_known = True
+    holder = state.workers.get(event.worker_id)
+    if holder is not None:
+        forecast.observe(state, holder, task, record.seconds)
+        rebalancing.consider(state, now)
+
+
+def _too_many(state: State, quarantined: int) -> RunFailed | None:
+    state.quarantined += quarantined
+    if state.quarantined <= state.policy.max_quarantined:
+        return None
+    return RunFailed(
+        f"{state.quarantined} rows are set aside, max_quarantined allows {state.policy.max_quarantined:g}. Look at them "
+        f"with 'partitioner quarantine list {state.run_url}', mend the program or the rows, and resume or raise the limit."
+    )
+
+
+def _counted(state: State, live: Live, record: CommitRecord, now: float) -> None:
+    """Its rows are known now and it is given up as a whole: its parts come next."""
+    task = live.attempt.task
+    state.trouble(task).counting = False
+    rows = record.part[1] if record.part is not None else max(0, state.rows_of(task))
+    if rows > 1:
+        splitting.begin(state, task, rows)
+    elif splitting.proceed(state, task, rows, [], ()):
+        _done(state, task, live, now)
 
 
 def _failed(state: State, event: Event, now: float, actions: list[Action]) -> None:
     live = _end(state, event.attempt_id)
-    if live is None or state.status[live.attempt.task] == DONE:
-        return
-    task = live.attempt.task
-    why = event.error or UNKNOWN
-    if why.memory:
-        _grow_memory(state, task)
-    state.failures[task] = state.failures.get(task, 0) + 1
-    if why.fatal or state.failures[task] > state.policy.max_retries:
-        _stop(state, actions, RunFailed(_failure_message(state, live, why)))
-    else:
-        _requeue(state, task)
-
-
-def _failure_message(state: State, live: Live, failure: Failure) -> str:
-    tries = state.failures[live.attempt.task]
-    why = "no retry can mend it" if failure.fatal else f"tries allowed: {state.policy.max_retries + 1}"
-    remedy = "" if failure.fatal else " To set failing rows aside instead, use on_error='quarantine'."
-    return (
-        f"sub-task {live.attempt.task_key} failed {tries} time{'s' * (tries > 1)} ({why}), "
-        f"last on {live.attempt.worker_id}: "
-        f"{failure.type}: {failure.message}.{remedy} "
-        f"Its prints and traceback are in {state.run_url}/attempts/{live.attempt.attempt_id}.log"
-    )
+    if live is not None:
+        _went_wrong(state, live, live.why or event.error or UNKNOWN, actions)
 
 
 def _lost(state: State, event: Event, now: float, actions: list[Action]) -> None:
     """The process that ran the attempt died. Only what was running there is suspect; the rest simply waits again."""
     live = _end(state, event.attempt_id)
-    if live is None or state.status[live.attempt.task] == DONE:
+    if live is None:
         return
-    task = live.attempt.task
-    if live.started is None:
-        _requeue(state, task)
-        return
-    state.deaths[task] = state.deaths.get(task, 0) + 1
-    if state.deaths[task] > state.policy.max_deaths:
-        message = (
-            f"sub-task {live.attempt.task_key} was running {state.deaths[task]} times when its worker died (limit "
-            f"{state.policy.max_deaths}); it probably needs more memory than {state.demands.memory[task]:.3g} bytes "
-            "or crashes the process. Lower allowed_mem so that sub-tasks are smaller, or give workers more memory."
-        )
-        _stop(state, actions, RunFailed(message))
-        return
-    _grow_memory(state, task)
-    _requeue(state, task)
+    why = live.why or event.error or Failure()
+    if live.started is None or not why.charged:
+        _nobody_is_charged(state, live, actions)
+    else:
+        _went_wrong(state, live, why, actions, death=not why.timeout)
 
 
 def _cancelled(state: State, event: Event, now: float, actions: list[Action]) -> None:
     live = _end(state, event.attempt_id)
-    if live is not None and state.status[live.attempt.task] == LIVE:
-        _requeue(state, live.attempt.task)
+    if live is None:
+        return
+    if live.why is not None:
+        _went_wrong(state, live, live.why, actions)
+    elif state.status[live.attempt.task] == LIVE:
+        _nobody_is_charged(state, live, actions)
+    else:
+        _overtaken(state, live, now)
+
+
+def _went_wrong(state: State, live: Live, why: Failure, actions: list[Action], death: bool = False) -> None:
+    """Take the next rung of the ladder, unless another attempt at the sub-task goes on."""
+    if state.attempts.get(live.attempt.attempt_id) is live:  # the engine never said that it ended
+        _end(state, live.attempt.attempt_id)
+    task = live.attempt.task
+    if state.status[task] != LIVE or backups.copy_of(state, task) is not None:
+        return
+    if not why.charged:
+        _nobody_is_charged(state, live, actions)
+        return
+    _may_stop(state, actions, ladder.died(state, live, why) if death else ladder.failed(state, live, why))
+    if state.status[task] == LIVE and not state.stopped:
+        _requeue(state, task)
+
+
+def _nobody_is_charged(state: State, live: Live, actions: list[Action]) -> None:
+    task = live.attempt.task
+    if state.status[task] != LIVE or backups.copy_of(state, task) is not None:
+        return
+    _may_stop(state, actions, ladder.lost(state, live))
+    if not state.stopped:
+        _requeue(state, task)
+
+
+def _overtaken(state: State, live: Live, now: float) -> None:
+    """Another attempt had won: what this one took is waste."""
+    if live.started is not None:
+        state.wasted_seconds += max(0.0, now - live.started)
+
+
+def _stop_copies(state: State, task: int, actions: list[Action]) -> None:
+    for attempt_id in state.copies.pop(task, ()):
+        if attempt_id in state.attempts:
+            state.attempts[attempt_id].unwanted = True
+            actions.append(Cancel(attempt_id))
 
 
 def _worker_joined(state: State, event: Event, now: float, actions: list[Action]) -> None:
     worker = event.worker
     assert worker is not None, "an engine that says that a worker joined says which"
     if worker.worker_id not in state.workers:
-        state.workers[worker.worker_id] = WorkerState(worker)
+        health = state.health.setdefault(worker.worker_id, Health())
+        state.workers[worker.worker_id] = WorkerState(worker, health=health)
+        state.seen.add(worker.worker_id)
         state.as_planned = False
     state.hungry[worker.worker_id] = None
     state.wake()
@@ -136,7 +207,7 @@ def _worker_lost(state: State, event: Event, now: float, actions: list[Action]) 
     if holder is None:
         return
     for attempt_id in [] if state.policy.rerouted else list(holder.live):
-        _lost(state, Event(EventKind.LOST, attempt_id, event.worker_id, at=event.at), now, actions)
+        _lost(state, Event(EventKind.LOST, attempt_id, event.worker_id, error=event.error, at=event.at), now, actions)
     state.workers.pop(event.worker_id)
     state.hungry.pop(event.worker_id, None)
     state.idle.pop(event.worker_id, None)
@@ -170,34 +241,33 @@ def _end(state: State, attempt_id: str) -> Live | None:
 
 
 def _requeue(state: State, task: int) -> None:
+    state.copies.pop(task, None)
     state.change(task, Change.RETURNED)
     state.as_planned = False
     state.pool.append(task)
     state.wake()
 
 
-def _grow_memory(state: State, task: int) -> None:
-    """Ask for more memory, at most what the largest worker has, so that the sub-task stays placeable."""
-    largest = max((w.worker.memory_bytes for w in state.workers.values()), default=float("inf"))
-    state.demands.memory[task] = min(state.demands.memory[task] * state.policy.memory_growth, largest)
+def _may_stop(state: State, actions: list[Action], error: PartitionerError | None) -> None:
+    if error is not None:
+        _stop(state, actions, error)
 
 
-def _stop(state: State, actions: list[Action], error: RunFailed | InfeasiblePlan) -> None:
+def _stop(state: State, actions: list[Action], error: PartitionerError) -> None:
     if not state.stopped:
         state.stopped = True
         actions += [Cancel(attempt_id) for attempt_id in state.attempts]
         actions.append(Stop(error))
 
 
-def _notice_stuck(state: State, now: float, actions: list[Action]) -> None:
+def _notice_stuck(state: State, actions: list[Action]) -> None:
     """Nothing runs and nothing can be submitted: wait a while for a worker that fits, then stop."""
     if state.attempts or state.readiness.due or any(h.held is not None for h in state.workers.values()):
         state.stuck_since = None
         return
     if state.stuck_since is None:
-        state.stuck_since = now
-        state.alarm(now + state.policy.no_worker_seconds)
-    if now - state.stuck_since >= state.policy.no_worker_seconds:
+        state.stuck_since = state.clock
+    if state.clock - state.stuck_since >= state.policy.no_worker_seconds:
         message = (
             f"{state.remaining} sub-tasks wait and none of the {len(state.workers)} workers left can hold them "
             f"for {state.policy.no_worker_seconds:g} s. Start workers and resume the run."

@@ -10,38 +10,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from partitioner.coordinator.demands import Demands
+from partitioner.coordinator.policy import Policy
 from partitioner.coordinator.pool import Pool, Rank
 from partitioner.coordinator.readiness import Readiness
 from partitioner.coordinator.transitions import BLOCKED, DONE, READY, Change, after
+from partitioner.coordinator.troubles import Health, Part, Search, Trouble
 from partitioner.errors import PartitionerError
-from partitioner.model import Attempt, Plan, SubTasks, Worker
+from partitioner.model import Attempt, Failure, Plan, SubTasks, Worker
 from partitioner.model.data import Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Limits of the failure ladder and of dispatch.
-
-    ``max_retries`` further tries after the program raised; ``max_deaths`` attempts of one sub-task that may be running
-    when a worker dies, before the sub-task is held to be the cause; ``memory_growth`` factor on its memory demand after
-    each; ``ahead_seconds`` and ``ahead_tasks``: predicted work that may wait on a worker besides what runs there, so that
-    short sub-tasks do not wait for the driver; a longer one may wait alone where it is expected to start within
-    ``next_seconds``, while more than ``keep_queued`` stay in the worker's queue; ``no_worker_seconds``: how long to wait
-    for a worker that can hold the rest. ``bundle`` above 1: sub-tasks to hand over at once, see ``bundling``;
-    ``rerouted``: the engine runs elsewhere what waits for a worker that went away, and reports each attempt that was
-    running there as lost.
-    """
-
-    max_retries: int = 2
-    max_deaths: int = 3
-    memory_growth: float = 2.0
-    ahead_seconds: float = 0.25
-    ahead_tasks: int = 32
-    next_seconds: float = 2.0
-    keep_queued: int = 2
-    no_worker_seconds: float = 60.0
-    bundle: int = 1
-    rerouted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +29,10 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Action: stop this attempt where the engine can."""
+    """Action: stop this attempt where the engine can; ``kill``: also where that takes ending the process it runs in."""
 
     attempt_id: str
+    kill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +42,17 @@ class Stop:
     error: PartitionerError
 
 
-Action = Submit | Cancel | Stop
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """Action for the ledger alone: which rung of the failure ladder was taken, and why."""
+
+    what: str
+    task_key: str
+    worker_id: str
+    reason: str
+
+
+Action = Submit | Cancel | Stop | Rung
 
 
 @dataclass(slots=True)
@@ -80,6 +67,8 @@ class Live:
     load: float = 0.0  # seconds of the whole worker that it takes, at its declared speed
     expected: float = 0.0  # seconds that it takes there, at the declared speed
     started: float | None = None
+    why: Failure | None = None  # it is being stopped for this reason
+    unwanted: bool = False  # another attempt won, or the run no longer needs it
 
 
 @dataclass(slots=True)
@@ -104,6 +93,7 @@ class WorkerState:
     factor: float = 1.0  # actual over predicted seconds to expect here
     held: int | None = None  # the head of the queue that is waited for although the worker has room
     soon: float = 0.0  # the alarm that is set to send a sub-task ahead
+    health: Health = field(default_factory=Health)
 
 
 @dataclass(slots=True)
@@ -144,6 +134,22 @@ class State:
     idle: dict[str, None] = field(default_factory=dict)  # workers with room that found nothing
     richest: list[tuple[float, str]] = field(default_factory=list)  # lazy max-heap of backlogs
     alarms: list[tuple[float, str]] = field(default_factory=list)  # a heap of times to step at, and for which worker
+    troubles: dict[int, Trouble] = field(default_factory=dict)
+    parts: dict[int, Part] = field(default_factory=dict)
+    searches: dict[int, Search] = field(default_factory=dict)  # of sub-tasks that were split
+    excluded: dict[str, float] = field(default_factory=dict)  # worker -> seconds until it gets another chance
+    seen: set[str] = field(default_factory=set)  # every worker there ever was
+    clock: float = 0.0  # seconds that passed, without jumps of the driver's clock
+    last_now: float | None = None
+    health: dict[str, Health] = field(default_factory=dict)  # of every worker there ever was
+    late: dict[int, str] = field(default_factory=dict)  # sub-task -> its attempt that should have a back-up
+    due: list[tuple[float, str, str]] = field(
+        default_factory=list
+    )  # heap of (clock, what, attempt): timeouts, back-ups
+    copies: dict[int, list[str]] = field(default_factory=dict)  # attempts of sub-tasks that have a back-up
+    quarantined: int = 0
+    wasted_seconds: float = 0.0  # of attempts that another one of the same sub-task overtook
+    rungs: list[Rung] = field(default_factory=list)
     stopped: bool = False
     topping_up: bool = False  # this fill sends a bundle ahead
     key: bytes = b""  # opens the sealed job where attempts run
@@ -154,7 +160,8 @@ class State:
         self.pool = Pool(self._rank)
 
     def _rank(self, task: int) -> Rank:
-        columns = self.tasks
+        columns, part = self.tasks, self.parts.get(task)
+        task = task if part is None else part.whole
         return -float(columns.priority[task]), float(columns.deadline[task]), self.planned[task], task
 
     def seconds_on(self, task: int, worker: Worker) -> float:
@@ -197,6 +204,59 @@ class State:
     def quiet_seconds(self, now: float) -> float:
         """Seconds until the next alarm, infinite where none is set."""
         return max(0.0, self.alarms[0][0] - now) if self.alarms else float("inf")
+
+    def key_of(self, task: int) -> str:
+        """The name of a sub-task or of a part of one."""
+        part = self.parts.get(task)
+        return part.key if part is not None else str(self.tasks.task_id[task].as_py())
+
+    def rows_of(self, task: int) -> int:
+        """Rows of a sub-task or part: 0 where it has no input, -1 where only reading tells."""
+        part = self.parts.get(task)
+        if part is not None:
+            return part.rows
+        if self.tasks.fragments is None:
+            return 0
+        rows = self.tasks.fragments.rows[self.tasks.fragments_of(task)]
+        return int(rows.sum()) if (rows >= 0).all() else -1
+
+    def row_name(self, task: int) -> str:
+        """The one row of a part (or of a sub-task), for people."""
+        part = self.parts.get(task)
+        whole, row = (task, 0) if part is None else (part.whole, part.start)
+        return f"row {row} of sub-task {self.key_of(whole)}"
+
+    def trouble(self, task: int) -> Trouble:
+        """What happened to a sub-task so far, to be written on."""
+        return self.troubles.setdefault(task, Trouble())
+
+    def add_part(self, part: Part, share: float) -> int:
+        """A new sub-task that holds a ``share`` of the rows of another; it runs alone. Its index."""
+        whole, task = part.whole, len(self.status)
+        self.status.append(READY)
+        self.seconds.append(self.seconds[whole] * share)
+        for column in self.by_class.values():
+            column.append(column[whole] * share)
+        self.planned.append(self.planned[whole])
+        self.home.append("")
+        self.demands.kind.append(self.demands.kind[whole])
+        self.demands.memory.append(self.demands.memory[whole])
+        self.parts[task] = part
+        self.deaths[task] = 0
+        if whole in self.troubles:
+            self.trouble(task).smaller = self.troubles[whole].smaller
+        self.remaining += 1
+        self.pool.append(task)
+        self.wake()
+        return task
+
+    def note(self, what: str, live: Live, reason: str) -> None:
+        """Say in the ledger which rung of the ladder was taken after an attempt."""
+        self.rungs.append(Rung(what, live.attempt.task_key, live.attempt.worker_id, reason))
+
+    def note_worker(self, what: str, worker_id: str, reason: str) -> None:
+        """The same of a worker."""
+        self.rungs.append(Rung(what, "", worker_id, reason))
 
     def wake(self) -> None:
         """Let every worker with room look for work again."""
@@ -260,7 +320,9 @@ def _fill_queues(state: State, plan: Plan) -> None:
     """Every worker with its sub-tasks in the order in which the plan starts them; one that takes no time goes first."""
     for j in range(len(plan.workers)):
         worker = plan.workers[j]
-        state.workers[worker.worker_id] = WorkerState(worker)
+        health = state.health.setdefault(worker.worker_id, Health())
+        state.workers[worker.worker_id] = WorkerState(worker, health=health)
+    state.seen = set(state.workers)
     holders = list(state.workers.values())
     loads = _loads(plan)
     worker = plan.worker.tolist()

@@ -3,11 +3,13 @@
 ::
 
     BLOCKED --freed--> READY --submitted--> LIVE --finished--> DONE
-                         ^                   |
-                         +----- returned ----+
+                         ^                   |                   ^
+                         +----- returned ----+---split--> SPLIT -+ finished
 
 ``BLOCKED``: it waits for predecessors to be committed, for the delay after them, or for its release. ``READY``: it waits
-for a worker. ``LIVE``: an attempt at it is with the engine. ``DONE``: it is committed, for good.
+for a worker. ``LIVE``: an attempt at it is with the engine. ``DONE``: it is committed, for good. ``SPLIT``: its attempts
+kept dying, so its rows were divided among parts, which are sub-tasks of their own; it is done when they are. A part that
+turns out not to be needed is ``dropped``.
 
 The machine changes the state of a sub-task through ``after`` alone. Whatever the table does not list is a defect of ours.
 """
@@ -16,9 +18,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-READY, LIVE, DONE, BLOCKED = range(4)
+READY, LIVE, DONE, BLOCKED, SPLIT = range(5)
 
-NAMES = ("READY", "LIVE", "DONE", "BLOCKED")
+NAMES = ("READY", "LIVE", "DONE", "BLOCKED", "SPLIT")
 
 
 class Change(StrEnum):
@@ -28,6 +30,8 @@ class Change(StrEnum):
     SUBMITTED = "submitted"
     RETURNED = "returned"
     FINISHED = "finished"
+    SPLIT = "split"
+    DROPPED = "dropped"
 
 
 TRANSITIONS: dict[tuple[int, Change], int] = {
@@ -35,6 +39,12 @@ TRANSITIONS: dict[tuple[int, Change], int] = {
     (READY, Change.SUBMITTED): LIVE,
     (LIVE, Change.RETURNED): READY,  # its attempt failed, was lost or was cancelled, and may be tried again
     (LIVE, Change.FINISHED): DONE,
+    (LIVE, Change.SPLIT): SPLIT,  # too many of its attempts died
+    (READY, Change.SPLIT): SPLIT,  # a resume finds that an earlier session split it
+    (SPLIT, Change.FINISHED): DONE,  # its parts are done
+    (READY, Change.DROPPED): DONE,  # a late attempt at the whole had committed it before it was split
+    (LIVE, Change.DROPPED): DONE,
+    (SPLIT, Change.DROPPED): DONE,
 }
 """(state, change) -> the state after it."""
 

@@ -6,7 +6,18 @@ seconds at reference speed 1.0, sizes bytes.
 """
 
 from partitioner.model.data import Costs
-from partitioner.model.execution import Attempt, CommitRecord, Event, EventKind, Failure, Partial
+from partitioner.model.execution import (
+    NO_CARE,
+    Attempt,
+    Care,
+    CommitRecord,
+    Event,
+    EventKind,
+    Failure,
+    Partial,
+    Spans,
+    spans_of,
+)
 from partitioner.model.explanation import CostFacts, Explanation, Portfolio, Turn
 from partitioner.model.fragments import Fragment, Fragments
 from partitioner.model.plan import Plan
@@ -15,7 +26,9 @@ from partitioner.model.tasks import Edges, Limits, SubTask, SubTasks
 from partitioner.model.workers import Worker, Workers
 
 __all__ = [
+    "NO_CARE",
     "Attempt",
+    "Care",
     "CommitRecord",
     "CostFacts",
     "Costs",
@@ -33,9 +46,11 @@ __all__ = [
     "Portfolio",
     "Sink",
     "Source",
+    "Spans",
     "SubTask",
     "SubTasks",
     "Turn",
     "Worker",
     "Workers",
+    "spans_of",
 ]

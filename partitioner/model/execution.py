@@ -2,14 +2,56 @@
 
 from __future__ import annotations
 
+import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from math import inf
 from typing import Any
 
 from partitioner.masking import masked
 from partitioner.model.workers import Worker
+
+Spans = tuple[tuple[int, int], ...]
+"""Positions of rows as [start, stop) spans, in order."""
+
+
+def spans_of(positions: Iterable[int]) -> Spans:
+    """Ascending positions as the fewest spans: 1, 2, 3, 7 become (1, 4), (7, 8)."""
+    spans: list[list[int]] = []
+    for position in positions:
+        if spans and spans[-1][1] == position:
+            spans[-1][1] += 1
+        else:
+            spans.append([position, position + 1])
+    return tuple((start, stop) for start, stop in spans)
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """How an attempt goes about its rows, given what happened to the attempts before it.
+
+    ``whole``: the index of the sub-task that this one is a part of (-1: it is no part), ``rows``: the [start, stop) rows of
+    that one which it holds, in reading order (None: all); ``split_from``: sub-tasks that
+    were split into this one, which must never be committed as a whole any more; ``count``: no program, only count the
+    rows and give the sub-task up to its parts; ``isolate``: where the program fails, find the rows that fail alone;
+    ``suspects``: positions of rows that failed alone on another worker: one that does so here too is set aside (None:
+    there is no other worker to ask, one failure alone will do); ``condemned``: set all rows aside with this reason and do
+    not call the program; ``smaller``: divide every batch into this many.
+    """
+
+    whole: int = -1
+    rows: tuple[int, int] | None = None
+    split_from: tuple[str, ...] = ()
+    count: bool = False
+    isolate: bool = False
+    suspects: Spans | None = None
+    condemned: str = ""
+    smaller: int = 1
+
+
+NO_CARE = Care()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +61,10 @@ class Attempt:
     ``task_key`` is the sub-task's id and ``task`` its index; ``number`` counts the tries from 0; ``worker_id`` is where the
     plan wants it; ``run_url`` is the run directory, from which the worker loads everything else (program, source,
     sub-task table) once per process. ``cpus`` bounds numeric threads.
-    Demands are as in ``SubTasks``. ``key`` opens the sealed job; it is written nowhere. ``epoch`` is that of the driver's
-    lease: what it submitted is not committed once a later driver has the run (0: nobody holds a lease).
-    ``round`` is that of ``pt.iterate``, -1 for a sub-task that runs once. ``devices`` are the worker's GPUs, by number, that
-    the coordinator counts as taken by it.
+    ``timeout_seconds`` is what it may take. Demands are as in ``SubTasks``. ``key`` opens the sealed job; it is written
+    nowhere. ``epoch`` is that of the driver's lease: what it submitted is not committed once a later driver has the run
+    (0: nobody holds a lease). ``round`` is that of ``pt.iterate``, -1 for a sub-task that runs once. ``devices`` are the
+    worker's GPUs, by number, that the coordinator counts as taken by it.
     """
 
     task_key: str
@@ -40,6 +82,13 @@ class Attempt:
     round: int = -1
     devices: tuple[int, ...] = ()
     epoch: int = 0
+    timeout_seconds: float = inf
+    care: Care = NO_CARE
+
+    @property
+    def whole(self) -> int:
+        """The index of the planned sub-task whose input this attempt reads."""
+        return self.task if self.care.whole < 0 else self.care.whole
 
     @property
     def attempt_id(self) -> str:
@@ -60,12 +109,23 @@ class EventKind(StrEnum):
     ENGINE_LOST = "engine_lost"
 
 
+_GPU_MEMORY = re.compile(r"CUDA(_ERROR)?.{0,20}out.of.memory|RESOURCE_EXHAUSTED|OOM when allocating", re.IGNORECASE)
+
+
+def is_gpu_memory(error: BaseException) -> bool:
+    """Whether a device ran out of memory: torch and cupy by the class, CUDA, JAX and TensorFlow by the message."""
+    return type(error).__name__ == "OutOfMemoryError" or bool(_GPU_MEMORY.search(str(error)))
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why an attempt or an engine failed, in plain values that travel from any worker.
 
     ``type`` the class name of the error, ``message`` and ``traceback`` its text; ``fatal``: no retry can mend it;
-    ``memory``: it ran out of memory, so the next try should be promised more.
+    ``memory``: it ran out of memory, so the next try should be promised more; ``gpu``: out of a GPU's memory, so the next
+    try should take smaller batches; ``peak_memory_bytes`` resident when it failed, where that was measured; ``suspects``:
+    rows that failed alone; ``timeout``: it took longer than it may; ``charged``: False where neither the sub-task nor
+    the worker is to blame, such as a worker that was retired.
     """
 
     message: str = ""
@@ -73,16 +133,25 @@ class Failure:
     traceback: str = ""
     fatal: bool = False
     memory: bool = False
+    gpu: bool = False
+    peak_memory_bytes: int = 0
+    suspects: Spans = ()
+    timeout: bool = False
+    charged: bool = True
 
     @classmethod
     def of(cls, error: BaseException, fatal: bool = False) -> Failure:
         """From an exception, with its traceback, without the secrets that this process knows."""
         text = "".join(traceback.format_exception(error))
-        return cls(masked(str(error)), type(error).__name__, masked(text), fatal, isinstance(error, MemoryError))
+        gpu = is_gpu_memory(error)
+        return cls(
+            masked(str(error)), type(error).__name__, masked(text), fatal, gpu or isinstance(error, MemoryError), gpu
+        )
 
     def to_json(self) -> dict[str, Any]:
         """What there is to say beside the traceback, which lies in the log of the attempt."""
-        return {k: v for k, v in asdict(self).items() if v and k != "traceback"}
+        said = {k: v for k, v in asdict(self).items() if v and k not in ("traceback", "charged")}
+        return said | ({} if self.charged else {"charged": False})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +198,9 @@ class CommitRecord:
     ``peak_memory_bytes`` resident at the peak; ``started`` and ``finished`` Unix time on the worker; ``digest`` sha256
     of the rows written; ``measured`` further figures of the attempt. ``size`` bytes of the output file and ``tag`` of the
     store for it (0 and empty where unknown); ``quarantine`` the file of the quarantined rows in the run directory, and
-    ``quarantine_digest`` sha256 of those rows (both empty where there are none).
+    ``quarantine_digest`` sha256 of those rows (both empty where there are none). ``part``: the [start, stop)
+    rows of the sub-task that it holds, None for all; ``split``: it holds nothing, for the sub-task was split into parts that
+    commit on their own.
     """
 
     task_key: str
@@ -155,6 +226,13 @@ class CommitRecord:
     tag: str = ""
     quarantine: str = ""
     quarantine_digest: str = ""
+    part: tuple[int, int] | None = None
+    split: bool = False
+
+    @property
+    def whole(self) -> str:
+        """The planned sub-task that it is of, which is itself unless that was split."""
+        return self.task_key.partition(".")[0]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -169,4 +247,6 @@ class CommitRecord:
         known = {f.name for f in fields(cls)}
         kept = {k: v for k, v in values.items() if k in known}
         kept["segments"] = tuple((int(a), int(b)) for a, b in kept["segments"])
+        if kept.get("part") is not None:
+            kept["part"] = (int(kept["part"][0]), int(kept["part"][1]))
         return cls(**kept)

@@ -10,9 +10,13 @@ from partitioner.model import Costs, Dataset, Limits, SubTasks
 
 
 class Splitter(ABC):
-    """Cuts and packs fragments into sub-tasks. Pure and deterministic; ``name`` is its registered name."""
+    """Cuts and packs fragments into sub-tasks. Pure and deterministic; ``name`` is its registered name.
+
+    ``keeps_groups``: a sub-task holds whole groups that the program relies on, so that its rows must not be parted.
+    """
 
     name: str = ""
+    keeps_groups: bool = False
 
     @abstractmethod
     def split(self, dataset: Dataset, costs: Costs, limits: Limits) -> SubTasks:

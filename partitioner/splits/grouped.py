@@ -73,6 +73,7 @@ class Grouped(Splitter):
     name = "grouped"
 
     def __init__(self, key: str | Sequence[Any] | None = None, split_hot: bool | None = None) -> None:
+        self.keeps_groups = not split_hot
         self.key = key
         self.split_hot = split_hot
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from partitioner.coordinator.state import Policy, State, initial
+from partitioner.coordinator.policy import Policy
+from partitioner.coordinator.state import State, initial
 from partitioner.engines.serial import SerialEngine
 from partitioner.engines.simulated import _record
 from partitioner.model import Event, EventKind, Failure, Plan, SubTasks, Worker, Workers

@@ -1,7 +1,8 @@
 import pytest
 
 from partitioner.coordinator import forecast, rebalancing
-from partitioner.coordinator.state import Live, Policy, State, initial
+from partitioner.coordinator.policy import Policy
+from partitioner.coordinator.state import Live, State, initial
 from partitioner.coordinator.transitions import DONE
 from partitioner.model import Attempt, SubTasks, Workers
 from partitioner.placement.algorithms.round_robin import RoundRobin

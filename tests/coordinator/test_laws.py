@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from partitioner.coordinator.driver import drive
 from partitioner.coordinator.execute import Collector
-from partitioner.coordinator.state import Action, Policy, State, initial
+from partitioner.coordinator.policy import Policy
+from partitioner.coordinator.state import Action, State, initial
 from partitioner.coordinator.transitions import DONE
 from partitioner.engines.simulated import Faults, SimulatedEngine
 from partitioner.errors import RunFailed

@@ -1,0 +1,124 @@
+"""The last rung after deaths: divide a sub-task by rows until the row that kills is alone.
+
+Half of what is known to kill is tried at a time. Where the first half dies, the second is put by untried, and what was put
+by is tried in one piece once the row is found: a sub-task of n rows with one row that kills takes about log2 n + 3 attempts
+more. Where the first half goes well, the second is tried too, unless a range no larger than one that went well has died:
+then it is a row and not the number of rows that kills, and the second half is divided without a trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from partitioner.coordinator.state import State
+from partitioner.coordinator.transitions import LIVE, READY, Change
+from partitioner.coordinator.troubles import Part, Range, Search, part_key
+
+
+def begin(state: State, whole: int, rows: int) -> None:
+    """Divide a planned sub-task of more than one row."""
+    state.searches[whole] = Search(rows)
+    _mark(state, whole, whole)
+    _divide(state, whole, (0, rows))
+
+
+def proceed(state: State, whole: int, rows: int, done: list[Range], split: Iterable[str]) -> bool:
+    """Go on where an earlier session stopped: what no part has committed is tried range by range. True if nothing is."""
+    search = state.searches[whole] = Search(rows, good=max((b - a for a, b in done), default=0), by_row=True)
+    search.split.update(dict.fromkeys(split))
+    _mark(state, whole, whole)
+    at = 0
+    for start, stop in [*sorted(done), (rows, rows)]:
+        if at < start:
+            search.put_by.append((at, start))
+        at = max(at, stop)
+    return _try_what_was_put_by(state, whole)
+
+
+def died(state: State, task: int) -> None:
+    """A part of more than one row died: its rows are divided further."""
+    part = state.parts[task]
+    search = state.searches[part.whole]
+    search.by_row |= part.rows <= search.good
+    if (other := search.next.pop(task, None)) is not None:
+        _put_by(search, other)
+    _mark(state, part.whole, task)
+    search.parts.discard(task)
+    state.change(task, Change.FINISHED)  # it counts no more: its parts stand for it
+    state.remaining -= 1
+    _divide(state, part.whole, (part.start, part.stop))
+
+
+def finished(state: State, task: int, condemned: bool) -> bool:
+    """A part is committed: look at its other half, and at what was put by once nothing else is left.
+
+    True where that was the last part, which makes the whole done.
+    """
+    part = state.parts[task]
+    search = state.searches[part.whole]
+    search.parts.discard(task)
+    if condemned:
+        search.condemned += 1
+    else:
+        search.good = max(search.good, part.rows)
+    other = search.next.pop(task, None)
+    if other is not None and condemned:
+        _put_by(search, other)
+    elif other is not None and search.by_row and other[1] - other[0] > 1:
+        _divide(state, part.whole, other)
+    elif other is not None:
+        _add(state, part.whole, other)
+    return not search.parts and _try_what_was_put_by(state, part.whole)
+
+
+def drop(state: State, whole: int) -> None:
+    """The whole was committed after all, before any part could be: the parts are not needed."""
+    search = state.searches.pop(whole, None)
+    for task in sorted(search.parts) if search else ():
+        if state.status[task] in (READY, LIVE):
+            state.change(task, Change.DROPPED)
+            state.remaining -= 1
+    state.change(whole, Change.DROPPED)
+    state.remaining -= 1
+
+
+def _mark(state: State, whole: int, task: int) -> None:
+    state.change(task, Change.SPLIT)
+    state.searches[whole].split[state.key_of(task)] = None
+
+
+def _put_by(search: Search, rows: Range) -> None:
+    for i, (start, stop) in enumerate(search.put_by):
+        if rows[1] == start or stop == rows[0]:
+            search.put_by[i] = (min(start, rows[0]), max(stop, rows[1]))
+            return
+    search.put_by.append(rows)
+
+
+def _divide(state: State, whole: int, rows: Range) -> None:
+    start, stop = rows
+    middle = (start + stop) // 2
+    first = _add(state, whole, (start, middle))
+    state.searches[whole].next[first] = (middle, stop)
+
+
+def _try_what_was_put_by(state: State, whole: int) -> bool:
+    search = state.searches[whole]
+    ranges, search.put_by = search.put_by, []
+    for start, stop in ranges:
+        size = search.good if search.good and not search.by_row else stop - start
+        for at in range(start, stop, size):
+            _add(state, whole, (at, min(at + size, stop)))
+    if search.parts:
+        return False
+    state.change(whole, Change.FINISHED)
+    state.remaining -= 1
+    return True
+
+
+def _add(state: State, whole: int, rows: Range) -> int:
+    search = state.searches[whole]
+    key = part_key(state.key_of(whole), *rows, search.rows)
+    task = state.add_part(Part(whole, key, *rows, tuple(search.split)), (rows[1] - rows[0]) / search.rows)
+    search.parts.add(task)
+    return task

@@ -1,0 +1,105 @@
+"""What time alone brings about: timeouts, back-ups of stragglers, attempts that give no sign of life.
+
+The machine goes by a clock of its own that is moved on by so much at most per step, so that a jump of the driver's clock,
+forwards or backwards, ends no wait.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from math import exp, inf, isfinite
+
+from partitioner.coordinator import forecast
+from partitioner.coordinator.state import Action, Cancel, Live, State, WorkerState
+from partitioner.model import Failure
+
+TIMEOUT, BACK_UP, SILENT, GONE = "timeout", "back-up", "silent", "gone"
+
+DEVIATIONS = 2.0
+"""The upper end of a prediction lies this many standard deviations of the log ratios above it."""
+
+
+def pass_time(state: State, now: float) -> float:
+    """Move the machine's clock on; the seconds that it believes have passed."""
+    most = min(state.policy.trusted_seconds, 0.97 * state.policy.no_worker_seconds)
+    passed = 0.0 if state.last_now is None else min(max(0.0, now - state.last_now), most)
+    state.last_now = now
+    state.clock += passed
+    return passed
+
+
+def upper_seconds(state: State, holder: WorkerState | None, task: int) -> float:
+    """The upper end of what is predicted for a sub-task on a worker; infinite where nothing is known."""
+    if not state.scale_known or holder is None:
+        return inf
+    seconds = forecast.seconds(state, holder, task)
+    return seconds * exp(DEVIATIONS * forecast.spread(state)) if seconds > 0 else inf
+
+
+def limit_seconds(state: State, holder: WorkerState, task: int) -> float:
+    """What an attempt may take on a worker."""
+    policy = state.policy
+    by_prediction = (
+        upper_seconds(state, holder, task) * policy.timeout_factor if isfinite(policy.timeout_factor) else inf
+    )
+    return min(policy.timeout_seconds, by_prediction)
+
+
+def submitted(state: State, live: Live) -> None:
+    """Look at it again if nobody says for long that it started."""
+    _push(state, state.policy.silent_seconds, SILENT, live)
+
+
+def started(state: State, live: Live) -> None:
+    """From now on its time counts."""
+    if isfinite(live.attempt.timeout_seconds):
+        _push(state, live.attempt.timeout_seconds, TIMEOUT, live)
+    upper = upper_seconds(state, state.workers.get(live.attempt.worker_id), live.attempt.task)
+    if isfinite(upper) and len(state.workers) > 1:
+        _push(state, max(state.policy.backup_factor * upper, state.policy.backup_seconds), BACK_UP, live)
+
+
+def _push(state: State, seconds: float, what: str, live: Live) -> None:
+    heapq.heappush(state.due, (state.clock + seconds, what, live.attempt.attempt_id))
+
+
+def due(state: State, actions: list[Action]) -> Iterator[tuple[Live, Failure]]:
+    """Attempts that are given up now, with the reason; those to be stopped first are asked to by an action."""
+    while state.due and state.due[0][0] <= state.clock:
+        _, what, attempt_id = heapq.heappop(state.due)
+        live = state.attempts.get(attempt_id)
+        if live is None:
+            continue
+        if what == TIMEOUT and live.why is None:
+            seconds = live.attempt.timeout_seconds
+            live.why = Failure(f"it took longer than {seconds:g} s", "TimedOut", timeout=True)
+            state.note("timed out", live, live.why.message)
+            actions.append(Cancel(attempt_id, kill=True))
+            _push(state, state.policy.grace_seconds, GONE, live)
+        elif what == GONE and live.why is not None:
+            yield live, live.why
+        elif what == SILENT and live.started is None:
+            if _worker_is_busy(state, live):
+                _push(state, state.policy.silent_seconds, SILENT, live)
+                continue
+            state.note("silent", live, f"no sign of life for {state.policy.silent_seconds:g} s")
+            actions.append(Cancel(attempt_id))
+            yield live, Failure("it gave no sign of life", "Silent", charged=False)
+        elif what == BACK_UP:
+            state.late[live.attempt.task] = attempt_id
+
+
+def _worker_is_busy(state: State, live: Live) -> bool:
+    holder = state.workers.get(live.attempt.worker_id)
+    return holder is not None and any(other.started is not None for other in holder.live.values())
+
+
+def set_alarm(state: State, now: float) -> None:
+    """Ask the driver for a step when the next wait is over."""
+    waits = [state.due[0][0] - state.clock] if state.due else []
+    waits += list(state.excluded.values())
+    if state.stuck_since is not None:
+        waits.append(state.stuck_since + state.policy.no_worker_seconds - state.clock)
+    if waits and (not state.alarms or state.alarms[0][0] > now + min(waits)):
+        state.alarm(now + max(0.0, min(waits)))
