@@ -52,6 +52,8 @@ def fill(state: State, now: float) -> list[Action]:
     """Give every worker that has room its next sub-tasks."""
     actions: list[Action] = []
     bundling.refresh(state)
+    if not state.as_planned:
+        stealing.wake_some(state, now)
     hungry, state.hungry = state.hungry, {}
     for name in hungry:
         holder = state.workers.get(name)

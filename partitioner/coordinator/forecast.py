@@ -25,6 +25,9 @@ MEMORY = 0.9
 CLIP = 1.0
 """No single log ratio moves the spread by more than this: a factor of e."""
 
+LATE = 1.5
+"""Spreads by which a running attempt is later than forecast when its worker is suspected to have become slow."""
+
 EXACT = 1e-6
 """Relative difference between actual and predicted seconds up to which a sub-task went as planned."""
 
@@ -43,10 +46,29 @@ def observe(state: State, holder: WorkerState, task: int, seconds: float) -> Non
     state.log_ratios += ratio
     holder.weight = holder.weight * MEMORY + 1.0
     holder.log_ratios = holder.log_ratios * MEMORY + ratio
-    common = state.log_ratios / state.completions
-    trust = WORKER_SPREAD**2 * holder.weight
-    own = holder.log_ratios / holder.weight
-    holder.factor = exp(common + (own - common) * trust / (trust + spread(state) ** 2))
+    holder.factor = _factor(state, holder.weight, holder.log_ratios)
+
+
+def _factor(state: State, weight: float, log_ratios: float) -> float:
+    """The mean of a worker's log ratios, shrunk towards that of all by how far workers and single sub-tasks scatter."""
+    common = state.log_ratios / state.completions if state.completions else 0.0
+    trust = WORKER_SPREAD**2 * weight
+    return (
+        exp(common + (log_ratios / weight - common) * trust / (trust + spread(state) ** 2)) if weight else exp(common)
+    )
+
+
+def look(state: State, holder: WorkerState, now: float) -> None:
+    """Count what runs on a worker for longer than is likely as completions at this second: it may have become slow."""
+    weight, logs = holder.weight, holder.log_ratios
+    likely = log(factor(state, holder)) + LATE * spread(state)
+    for live in holder.live.values():
+        if live.started is None or live.expected <= 0 or now <= live.started:
+            continue
+        ratio = log((now - live.started) / live.expected)
+        if ratio > likely:
+            weight, logs = weight * MEMORY + 1.0, logs * MEMORY + ratio
+    holder.factor = _factor(state, weight, logs)
 
 
 def spread(state: State) -> float:
@@ -107,5 +129,6 @@ def busy(state: State, holder: WorkerState, now: float) -> float:
 
 
 def end(state: State, holder: WorkerState, now: float) -> float:
-    """When a worker is expected to be done with what runs and waits there."""
-    return now + busy(state, holder, now) + holder.backlog * factor(state, holder)
+    """When a worker is expected to be done with what runs and waits there: never before its next sub-task can be."""
+    longest = seconds(state, holder, holder.queue[0]) if holder.queue else 0.0
+    return now + max(longest, busy(state, holder, now) + holder.backlog * factor(state, holder))

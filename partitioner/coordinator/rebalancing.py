@@ -29,6 +29,8 @@ def consider(state: State, now: float) -> None:
     if state.as_planned or not state.may_replace or len(state.workers) < 2:
         return
     holders = list(state.workers.values())
+    for holder in holders:
+        forecast.look(state, holder, now)
     left = [forecast.end(state, holder, now) - now for holder in holders]
     rates = [h.worker.speed * h.worker.cpus / forecast.factor(state, h) for h in holders]
     level = sum(a * b for a, b in zip(left, rates, strict=True)) / max(sum(rates), 1e-300)
@@ -50,24 +52,28 @@ class _Attempt:
 
     def __init__(self, state: State, holders: list[WorkerState], left: list[float], now: float) -> None:
         self.state, self.holders, self.now = state, holders, now
-        self.before, self.load = max(left), left
+        self.before = max(left)
+        self.load = [forecast.busy(state, h, now) + h.backlog * forecast.factor(state, h) for h in holders]
+        self.left = left
 
     def run(self, level: float, doubt: float) -> None:
-        late = [j for j, seconds in enumerate(self.load) if seconds > level + doubt / 2 and self.holders[j].queue]
+        """Place what waits on the workers that are late beyond ``level``; moved if the last ends earlier by ``doubt``."""
+        late = [j for j, seconds in enumerate(self.left) if seconds > level + doubt / 2 and self.holders[j].queue]
         tasks = [(i, j) for j in late for i in self.holders[j].queue if self.state.status[i] == READY]
         for i, j in tasks:
             self.load[j] -= self._load(i, j)
         tasks.sort(key=lambda pair: (-self._seconds(*pair), pair[0]))
         free = [(load, j) for j, load in enumerate(self.load)]
         heapq.heapify(free)
-        moves = []
+        moves, after = [], 0.0
         for i, j in tasks:
             to = self._best(i, j, free)
+            after = max(after, self._seconds(i, to))
             self.load[to] += self._load(i, to)
             heapq.heappush(free, (self.load[to], to))
             if to != j:
                 moves.append((i, j, to))
-        if moves and self.before - max(self.load) > doubt:
+        if moves and self.before - max(after, *self.load) > doubt:
             self._apply(moves)
 
     def _load(self, i: int, j: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from itertools import islice
 
 from partitioner.coordinator import forecast
 from partitioner.coordinator.capacity import can_hold, has_room
@@ -11,7 +12,20 @@ from partitioner.coordinator.transitions import READY
 
 EPSILON = 1e-9
 VICTIMS = 8  # workers with the most waiting work that are looked at
+WAKE = 4  # idle workers that look again at every step
+LOOK_SECONDS = 0.5  # between two looks of idle workers where nothing happens
+LOOK_SHARE = 0.01  # the same, of what the run took so far: a longer one has more time
 LOOK = 50  # first ready sub-tasks of a queue that are looked at
+
+
+def wake_some(state: State, now: float) -> None:
+    """Let some idle workers look again, in turn: as time passes, others turn out to be late."""
+    for name in list(islice(state.idle, WAKE)):
+        del state.idle[name]
+        state.hungry.setdefault(name)
+    if state.hungry and now >= state.look_again and state.remaining > len(state.attempts):
+        state.look_again = now + max(LOOK_SECONDS, LOOK_SHARE * state.second(now))
+        state.alarm(state.look_again)
 
 
 def steal(state: State, thief: WorkerState, now: float) -> int | None:
@@ -37,6 +51,8 @@ def steal(state: State, thief: WorkerState, now: float) -> int | None:
 
 
 def _take_from(state: State, victim: WorkerState, thief: WorkerState, now: float) -> int | None:
+    forecast.look(state, victim, now)
+    forecast.look(state, thief, now)
     end = forecast.end(state, victim, now)
     name = thief.worker.worker_id
     best, longest, looked = None, -1.0, 0
