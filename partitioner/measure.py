@@ -83,6 +83,16 @@ def peak_memory_bytes() -> int:
     return 0 if reading is None else reading[1]
 
 
+def resident_bytes() -> int:
+    """Resident bytes of this process now."""
+    reading = _resident()
+    if reading is not None:
+        return reading[0]
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
 def _join(m: Measurement) -> _Sampler | None:
     """Note the peak for those already running, reset it, join them; a sampler where the kernel keeps no peak."""
     reading = _resident()

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from partitioner import config as configuration
 from partitioner import integrity, results, stages
 from partitioner import resume as resuming
+from partitioner import start as starting
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
 from partitioner.coordinator.execute import execute
 from partitioner.costs.base import CostModel
 from partitioner.engines.base import Engine
-from partitioner.engines.preflight import preflight
 from partitioner.engines.trial import try_out
 from partitioner.errors import ConfigError, Interrupted
 from partitioner.lease import Lease
 from partitioner.model import CommitRecord, Dataset, Plan
+from partitioner.phases import Phases
 from partitioner.report.progress import Progress
 from partitioner.report.report import reported_if_stopped
 from partitioner.resolved import Resolved, resolve
@@ -43,10 +45,15 @@ def plan(dataset: Any, program: Any = None, *, workers: Any = None, **options: A
 def plan_config(config: RunConfig, workers: Any = None) -> Plan:
     """``plan`` for a configuration that is made already."""
     parts = resolve(config)
-    costed = stages.cost(parts, stages.describe(parts))
+    described = stages.describe(parts)
+    costed = None if parts.model.measures else stages.cost(parts, described)  # what is wrong is said before a start
     table = stages.workers_of(parts, workers)
+    with starting.tried_here(parts, described.job, table) as started:
+        costed = stages.cost(parts, described, started) if costed is None else costed
     work = stages.split(parts, costed, table)
-    return stages.explained(parts, stages.place(parts, work.tasks, table), work, {})
+    load_seconds, facts = starting.told_here(started)
+    planned = stages.explained(parts, stages.place(parts, work.tasks, table), work, facts)
+    return starting.delayed(planned, load_seconds)
 
 
 def run(dataset: Any = None, program: Any = None, *, resume: str | None = None, **options: Any) -> Run:
@@ -86,21 +93,43 @@ def run_config(
     parts.engine.refuse_paper()
     if resume is not None:
         return _run_rest(parts, resuming.find_run(config, resume), take_over, force)
-    directory = RunDirectory(f"{config.checkpoint}/{new_run_id()}")
+    directory, phases = RunDirectory(f"{config.checkpoint}/{new_run_id()}"), Phases()
     if config.output is not None:
         stages.check_free(Directory(config.output), directory)  # before anything of the user's runs
     with directory.discarded_unless_claimed(), ExitStack() as held:
-        described = stages.describe(parts, directory)
-        costed = stages.cost(parts, described)
-        engine = held.enter_context(parts.engine.opened())
-        workers, facts = stages.workers_to_use(parts, costed, engine, directory)
-        work = stages.split(parts, costed, workers)
-        planned = stages.explained(parts, stages.place(parts, work.tasks, workers), work, facts)
-        assert work.job is not None, "a run has a program"
-        lease = held.enter_context(Lease(directory.files, config.lease_seconds))
-        _begin(config, engine, planned, directory, work.job, on_plan)
-        finished = _execute(config, engine, planned, directory, work.job, {}, work.costs.unit == "seconds", lease)
-        return _report(config, finished, costed.model, work.dataset)
+        with phases("describe"):
+            described = stages.describe(parts, directory)
+        costed = None if parts.model.measures else stages.cost(parts, described)  # what is wrong is said before a start
+        with phases("engine start"):
+            engine = held.enter_context(parts.engine.opened())
+        with phases("program load"):
+            started = _started(config, engine, directory, described.job, parts.model.measures)
+        with phases("pilot" if costed is None else "plan"):
+            costed = stages.cost(parts, described, started) if costed is None else costed
+        with phases("plan"):
+            costed = replace(costed, costs=started.with_process(costed.costs))
+            workers, facts = stages.workers_to_use(parts, started)
+            work = stages.split(parts, costed, workers)
+            facts = {**facts, "start": dict(phases.seconds)}
+            planned = stages.explained(parts, stages.place(parts, work.tasks, workers), work, facts)
+            assert work.job is not None, "a run has a program"
+            if described.job is not None and work.job.source is not described.job.source:
+                stages.write_source(directory, work.job)
+            lease = held.enter_context(Lease(directory.files, config.lease_seconds))
+            _begin(config, engine, planned, directory, work.job, on_plan)
+        finished = _execute(
+            config, engine, planned, directory, work.job, {}, work.costs.unit == "seconds", lease, phases
+        )
+        return _report(config, finished, costed.model, work.dataset, phases)
+
+
+def _started(
+    config: RunConfig, engine: Engine, directory: RunDirectory, job: Job | None, measures: bool
+) -> starting.Start:
+    """Every slot has proven itself and holds the program."""
+    assert job is not None, "a run has a program"
+    stages.write_job(directory, job)
+    return starting.start(config, engine, directory, measures)
 
 
 def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: bool) -> Run:
@@ -109,16 +138,22 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
     dataset, _ = parts.splitter.prepare(stages.describe(parts, directory).dataset)
     job = stages.make_job(parts, dataset, directory)
     resuming.check_unchanged(config, directory, job, force)
-    with Lease(directory.files, config.lease_seconds, take_over) as lease, parts.engine.opened() as engine:
+    phases = Phases()
+    with ExitStack() as held:
+        lease = held.enter_context(Lease(directory.files, config.lease_seconds, take_over))
+        with phases("engine start"):
+            engine = held.enter_context(parts.engine.opened())
         if config.output is not None:
             stages.claim_output(Directory(config.output), directory)
         committed = integrity.reconcile(directory, job, config.verify == "full")
         stages.write_job(directory, job)
         tasks = resuming.without_done(directory.read_tasks(), committed)
-        planned = stages.place(parts, tasks, engine.workers())
-        preflight(engine, directory)
-        finished = _execute(config, engine, planned, directory, job, committed, False, lease)
-        return _report(config, finished, stages.bound(parts, job), dataset)
+        with phases("program load"):
+            started = starting.start(config, engine, directory, measures=False)
+        with phases("plan"):
+            planned = stages.place(parts, tasks, started.workers)
+        finished = _execute(config, engine, planned, directory, job, committed, False, lease, phases)
+        return _report(config, finished, stages.bound(parts, job), dataset, phases)
 
 
 def _begin(
@@ -129,9 +164,8 @@ def _begin(
     job: Job,
     on_plan: Callable[[Plan, RunDirectory], None] | None,
 ) -> None:
-    """The last checks, then the run is on record."""
+    """The run is on record: what workers read now is what was planned."""
     stages.write_job(directory, job)
-    preflight(engine, directory)
     try_out(engine, directory, planned.tasks)
     stages.claim(config, directory, job, planned)
     if on_plan is not None:
@@ -147,11 +181,12 @@ def _execute(
     committed: Mapping[str, CommitRecord],
     seconds_known: bool,
     lease: Lease,
+    phases: Phases,
 ) -> Run:
     """Stages 5 and 6: run what is not committed, count the rows, reduce."""
     with reported_if_stopped(directory, html=config.report):
         try:
-            with Progress(planned, enabled=config.progress) as progress:
+            with phases("run"), Progress(planned, enabled=config.progress) as progress:
                 records, attempted = integrity.verified(
                     directory,
                     job,
@@ -160,8 +195,9 @@ def _execute(
                     full=config.verify == "full",
                 )
             lease.check(now=True)
-            counts = results.check_rows(planned.tasks, records)
-            result = results.reduce(config, directory, job, records, counts)
+            with phases("reduce"):
+                counts = results.check_rows(planned.tasks, records)
+                result = results.reduce(config, directory, job, records, counts)
         except (Interrupted, KeyboardInterrupt) as error:
             raise Interrupted(
                 f"{str(error) or 'stopped by Ctrl-C'}; resume with: {resuming.resume_command(directory)}"
@@ -169,9 +205,11 @@ def _execute(
     return Run(directory, planned, result, records, attempted, counts)
 
 
-def _report(config: RunConfig, finished: Run, model: CostModel, dataset: Dataset) -> Run:
+def _report(config: RunConfig, finished: Run, model: CostModel, dataset: Dataset, phases: Phases) -> Run:
     """Stage 7: what was measured teaches the cost model and fills the report."""
-    stages.learn(model, dataset, finished.plan, finished.records, finished.directory)
+    with phases("learn"):
+        stages.learn(model, dataset, finished.plan, finished.records, finished.directory)
     forget(finished.url)
+    finished.directory.write_phases(phases.seconds, phases.total())
     finished.report.write(html=config.report)
     return finished

@@ -99,6 +99,7 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
     ),
     "costs": _files(
         "partitioner.costs",
+        auto="Auto",
         rows="Rows",
         bytes="Bytes",
         declared="Declared",

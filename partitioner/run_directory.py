@@ -2,6 +2,7 @@
 
 <checkpoint>/<run id>/
   run.json                 what was asked: config, fingerprints of input, config and code, versions
+  source.pkl               what is read, where the split reads by key or class
   job.pkl                  program, source, sink and options, sealed (see ``sealing``), loaded once per worker process
   fragments.parquet        the fragments, and tasks.parquet + task_fragments.parquet the sub-tasks they form,
                            edges.parquet what they wait for
@@ -86,6 +87,18 @@ class RunDirectory:
         """The pickled job. Raises Tampered where it is not what this user, or this attempt's driver, sealed."""
         return unseal(self.files.get("job.pkl"), self.key, f"job.pkl in {self.url}")
 
+    def write_source(self, pickled: bytes) -> None:
+        """Seal and write ``source.pkl``: what is read, where the split changed that after the job was first loaded."""
+        self.files.put("source.pkl", seal(pickled, self.key))
+
+    def read_source(self) -> bytes | None:
+        """The pickled source, None where it is that of the job."""
+        try:
+            sealed = self.files.get("source.pkl")
+        except FileNotFoundError:
+            return None
+        return unseal(sealed, self.key, f"source.pkl in {self.url}")
+
     @property
     def url(self) -> str:
         """Where it is, absolute."""
@@ -127,6 +140,11 @@ class RunDirectory:
     def read_table(self, name: str) -> pa.Table:
         """Read ``<name>.parquet``."""
         return read_parquet(self.files.get(f"{name}.parquet"))
+
+    def write_phases(self, seconds: Mapping[str, float], total: float) -> None:
+        """Into ``plan.json``: where the seconds between the call and the result went."""
+        plan = json.loads(self.files.get("plan.json"))
+        self.files.put("plan.json", json.dumps({**plan, "phases": dict(seconds), "total_seconds": total}).encode())
 
     def write_tasks(self, tasks: SubTasks) -> None:
         """Persist the split, so that every later resume works on the same sub-tasks."""

@@ -16,14 +16,13 @@ from partitioner.attempt.pilot import pilot_program
 from partitioner.config import RunConfig, plain
 from partitioner.costs.base import CostModel, checked
 from partitioner.costs.measuring.observed import observed
-from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
-from partitioner.engines.speeds import with_measured_speeds
 from partitioner.errors import ConfigError, DataError, OutputExists, RunHeld, nearest
 from partitioner.lease import holder as holder_of_run
 from partitioner.model import CommitRecord, CostFacts, Costs, Dataset, Plan, SubTasks, Worker, Workers
 from partitioner.resolved import Resolved
 from partitioner.run_directory import RunDirectory
+from partitioner.start import Start
 from partitioner.storage import Directory
 
 
@@ -75,34 +74,32 @@ def _check_columns(wanted: list[str], known: list[str]) -> None:
             raise DataError(f"the dataset has no column {name!r}; it has {', '.join(known)}.{nearest(name, known)}")
 
 
-def cost(parts: Resolved, described: Described) -> Costed:
-    """Stage 2. Seconds (or a stand-in) and bytes of every fragment; a model that measures is given the program."""
-    model = bound(parts, described.job)
-    return Costed(
-        described.dataset, described.job, model, checked(model.estimate(described.dataset), described.dataset)
-    )
+def cost(parts: Resolved, described: Described, started: Start | None = None) -> Costed:
+    """Stage 2. Seconds (or a stand-in) and bytes of every fragment; a model that measures runs in the slots that started."""
+    model = bound(parts, described.job, started)
+    costs = checked(model.estimate(described.dataset), described.dataset)
+    return Costed(described.dataset, described.job, model, costs)
 
 
-def bound(parts: Resolved, job: Job | None) -> CostModel:
-    """The cost model for the job's program."""
+def bound(parts: Resolved, job: Job | None, started: Start | None = None) -> CostModel:
+    """The cost model for the job's program, which runs in this process where no slots were started."""
     if job is None:
         return parts.model
-    columns = None if job.columns is None else list(job.columns)
-    return parts.model.bind(build=pilot_program(job), columns=columns, program=programs.name_of(job.program))
+    columns, name = None if job.columns is None else list(job.columns), programs.name_of(job.program)
+    if started is None or started.runner is None:
+        return parts.model.bind(build=pilot_program(job), columns=columns, program=name)
+    return parts.model.bind(runner=started.runner, columns=columns, program=name, slots=started.count)
 
 
-def workers_to_use(
-    parts: Resolved, costed: Costed, engine: Engine, directory: RunDirectory
-) -> tuple[Workers, Mapping[str, Any]]:
-    """The engine's workers, and what there is to say of them; where a pilot ran, they are timed on its pieces."""
-    pieces, workers = costed.model.pieces(), engine.workers()
-    if not parts.config.measure_speeds or pieces is None or not len(pieces) or len(workers) < 2:
+def workers_to_use(parts: Resolved, started: Start) -> tuple[Workers, Mapping[str, Any]]:
+    """The engine's workers, and what there is to say of them: where a pilot ran, its pieces told how fast they are."""
+    workers = started.workers
+    speeds = started.runner.speeds(workers) if parts.config.measure_speeds and started.runner is not None else {}
+    if not speeds:
         return workers, {}
-    assert costed.job is not None, "a pilot ran a program"
-    write_job(directory, costed.job)
-    workers, speeds = with_measured_speeds(engine, directory, pieces)
+    column = np.array([speeds.get(w, float(workers.speed[j])) for j, w in enumerate(workers.worker_id)])
     uneven = {w: s for w, s in speeds.items() if s != 1.0}
-    return workers, {"worker speeds": f"measured, {uneven or 'all alike'}"} if speeds else {}
+    return replace(workers, speed=column), {"worker speeds": f"measured, {uneven or 'all alike'}"}
 
 
 def split(parts: Resolved, costed: Costed, workers: Workers) -> Split:
@@ -220,6 +217,11 @@ def check_free(output: Directory, directory: RunDirectory) -> None:
     names = [entry.name for entry in output.entries()]
     if names and holder_of(output) != directory.url:
         raise OutputExists(occupied(output, names))
+
+
+def write_source(directory: RunDirectory, job: Job) -> None:
+    """``source.pkl``: processes that hold the program of an earlier ``job.pkl`` take only what they read from anew."""
+    directory.write_source(programs.dumps(job.source, job.program))
 
 
 def claim_output(output: Directory, directory: RunDirectory) -> None:

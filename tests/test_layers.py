@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 
 LAYERS = [
     ("masking",),
-    ("errors", "measure", "frames", "sizes"),
+    ("errors", "measure", "frames", "sizes", "phases"),
     ("model",),
     ("safe_yaml", "trust"),
     ("storage", "registry", "choices", "config", "own_code", "program"),
@@ -26,6 +26,7 @@ LAYERS = [
         "calling",
         "reading",
         "resolved",
+        "start",
         "stages",
         "results",
         "integrity",

@@ -14,7 +14,7 @@ from tests.test_import import loaded_by
 WORKER_MODULES = """
 import partitioner, partitioner.attempt.run, partitioner.attempt.pilot, partitioner.run_directory
 import partitioner.reducers.base, partitioner.reducers.concat, partitioner.reducers.mean, partitioner.reducers.by_key
-import partitioner.engines.preflight, partitioner.engines.speeds, partitioner.engines.spark_task
+import partitioner.engines.preflight, partitioner.engines.local_slot, partitioner.engines.spark_task
 import partitioner.engines.spark_executors, connectors.parquet, connectors.parquet_sink, connectors.csv, connectors.memory
 """
 NOT_ON_A_WORKER = {"pandas", "pydantic", "typer", "rich", "dask", "distributed", "yaml", "fsspec", "scipy", "sklearn"}

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from partitioner import masking
@@ -70,8 +70,17 @@ class Loaded:
     load_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A program in this process: ``call`` it with a batch; ``seconds`` it took to import and build."""
+
+    job: Job
+    call: Callable[[Any], Any]
+    seconds: float
+
+
 _jobs: OrderedDict[str, Loaded] = OrderedDict()
-_tried: dict[str, tuple[Job, Callable[[Any], Any]]] = {}
+_programs: OrderedDict[str, Built] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -83,7 +92,7 @@ def load(run_url: str, key: bytes = b"") -> Loaded:
             return _jobs[run_url]
         begin = time.perf_counter()
         run = RunDirectory(run_url, key)
-        job, call = _tried.pop(run_url) if run_url in _tried else _built(run)
+        job, call = _for_program(run)
         loaded = Loaded(job, run, run.read_tasks(), call, _batcher(job), Agreement(run.files), 0.0)
         loaded.load_seconds = time.perf_counter() - begin
         _jobs[run_url] = loaded
@@ -93,16 +102,40 @@ def load(run_url: str, key: bytes = b"") -> Loaded:
 
 
 def load_for_trial(run_url: str, key: bytes) -> tuple[Job, Callable[[Any], Any]]:
-    """The job and its program before there are sub-tasks; the first attempt in this process need not build it again."""
+    """The job and its program before there are sub-tasks."""
     with _lock:
-        _tried[run_url] = _built(RunDirectory(run_url, key))
-        return _tried[run_url]
+        return _for_program(RunDirectory(run_url, key))
 
 
-def _built(run: RunDirectory) -> tuple[Job, Callable[[Any], Any]]:
+def program_of(run_url: str, key: bytes = b"") -> tuple[Built, bool]:
+    """The program of a run, built ahead of its first attempt, and whether that happened just now."""
+    with _lock:
+        if run_url in _programs:
+            return _programs[run_url], False
+        return _build_now(RunDirectory(run_url, key)), True
+
+
+def _for_program(run: RunDirectory) -> tuple[Job, Callable[[Any], Any]]:
+    """The job with the program of this process.
+
+    The plan may have changed what is read since the program was built. The rest is not unpickled again, which would set
+    the state of classes that travelled by value back.
+    """
+    if run.url not in _programs:
+        built = _build_now(run)
+        return built.job, built.call
+    built, source = _programs[run.url], run.read_source()
+    return built.job if source is None else replace(built.job, source=pickle.loads(source)), built.call
+
+
+def _build_now(run: RunDirectory) -> Built:
+    begin = time.perf_counter()
     job: Job = pickle.loads(run.read_job())
     masking.remember(job.secrets)
-    return job, build(job.program, job.arguments)
+    built = _programs[run.url] = Built(job, build(job.program, job.arguments), time.perf_counter() - begin)
+    while len(_programs) > KEPT_JOBS:
+        _programs.popitem(last=False)
+    return built
 
 
 def _batcher(job: Job) -> Batcher | None:
@@ -114,7 +147,7 @@ def forget(run_url: str) -> None:
     """Drop a job from this process, with the model it may hold."""
     with _lock:
         _jobs.pop(run_url, None)
-        _tried.pop(run_url, None)
+        _programs.pop(run_url, None)
 
 
 def build(program: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[[Any], Any]:

@@ -1,23 +1,35 @@
-"""The program as a pilot runs it: on record batches, in the surroundings of an attempt, its prints dropped."""
+"""The pilot as a worker runs it: its share of the pieces, with the run's own program, in the surroundings of an attempt."""
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from partitioner.attempt.formats import FORMATS
-from partitioner.attempt.job import Job, build
+from partitioner.attempt.job import Job, build, program_of
 from partitioner.attempt.surroundings import guest, kept_prints
-from partitioner.model import Attempt
+from partitioner.costs.measuring.measurements import Timing
+from partitioner.costs.measuring.runner import InProcess
+from partitioner.errors import CostError
+from partitioner.measure import resident_bytes
+from partitioner.model import Attempt, Dataset, Fragments
+from partitioner.model.data import Ints
+
+_runners: dict[tuple[str, int], InProcess] = {}
+"""Per run and thread: a row group that several rounds read from is decoded once."""
 
 
-def pilot_program(job: Job) -> Callable[[], Callable[[pa.RecordBatch], Any]]:
+def pilot_program(job: Job, built: Callable[[Any], Any] | None = None) -> Callable[[], Callable[[pa.RecordBatch], Any]]:
     """A factory of the job's program, built when first called; reducers are not part of what is measured."""
 
     def make() -> Callable[[pa.RecordBatch], Any]:
-        call, convert = build(job.program, job.arguments), FORMATS[job.batch_format]
+        call, convert = built or build(job.program, job.arguments), FORMATS[job.batch_format]
         attempt = Attempt("pilot", -1, 0, "driver", "")
 
         def program(batch: pa.RecordBatch) -> Any:
@@ -27,3 +39,73 @@ def pilot_program(job: Job) -> Callable[[], Callable[[pa.RecordBatch], Any]]:
         return program
 
     return make
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A process that holds the program: ``seconds`` this call took to import and build it, bytes resident afterwards."""
+
+    process: str
+    seconds: float
+    memory_bytes: float
+
+
+def loaded(index: int, count: int, run_url: str, key: bytes) -> Loaded:
+    """In a slot: build the program now rather than on its first sub-task. Raises what building it raises."""
+    built, now = program_of(run_url, key)
+    return Loaded(_process(), built.seconds if now else 0.0, float(resident_bytes()))
+
+
+def _process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """One round of a pilot: ``order`` indices into ``pieces``, repeats allowed; ``parents`` the fragments they are of.
+
+    ``traced``: allocations may be traced, for no two slots share a process.
+    """
+
+    pieces: Fragments
+    parents: Fragments
+    order: Ints
+    traced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one slot did: ``timings`` of its pieces as far as the seconds went, None where the program failed.
+
+    ``process`` names the process; ``error`` is the first failure, with the rows it happened on.
+    """
+
+    index: int
+    count: int
+    process: str
+    timings: tuple[Timing | None, ...]
+    error: str = ""
+
+
+def run_share(index: int, count: int, run_url: str, key: bytes, asked: Asked, seconds: float) -> Share:
+    """On a worker: every ``count``-th of the pieces asked for, from the ``index``-th, within ``seconds``."""
+    process = _process()
+    built, _ = program_of(run_url, key)
+    at = (run_url, threading.get_ident())
+    if at not in _runners:
+        columns = None if built.job.columns is None else list(built.job.columns)
+        _runners[at] = InProcess(pilot_program(built.job, built.call), columns, traced=asked.traced)
+    mine = asked.pieces.take(asked.order[index::count])
+    if not len(mine):
+        return Share(index, count, process, ())
+    try:
+        timings = _runners[at](Dataset(built.job.source, asked.parents), mine, seconds)
+    except CostError as error:
+        return Share(index, count, process, (None,) * len(mine), str(error))
+    return Share(index, count, process, tuple(timings))
+
+
+def end_of_pilot(run_url: str) -> None:
+    """Drop the row groups that the pilot of a run holds in this process."""
+    for at in [at for at in _runners if at[0] == run_url]:
+        _runners.pop(at, None)

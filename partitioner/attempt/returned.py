@@ -185,7 +185,7 @@ def _of_columns(columns: Mapping[Any, Any]) -> pa.RecordBatch:
     """A column per entry; single values are repeated to the length of the others, or are one row together."""
     arrays = {str(name): _column(values) for name, values in columns.items() if not _is_single(values)}
     rows = max((len(a) for a in arrays.values()), default=1)
-    singles = {str(n): pa.array([_item(v)] * rows) for n, v in columns.items() if _is_single(v)}
+    singles = {str(n): to_array([_item(v)] * rows) for n, v in columns.items() if _is_single(v)}
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"its columns differ in length: {lengths}.")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.errors import CostError
-from partitioner.model import Costs, Dataset, Fragments
+from partitioner.model import Costs, Dataset
 
 
 class CostModel(ABC):
@@ -19,6 +19,8 @@ class CostModel(ABC):
     """
 
     name: str = ""
+    measures: bool = False
+    """It runs the program, or may: the engine is started before it is asked, and its slots are what it measures."""
 
     @abstractmethod
     def estimate(self, dataset: Dataset) -> Costs:
@@ -30,17 +32,14 @@ class CostModel(ABC):
         runner: Any | None = None,
         columns: list[str] | None = None,
         program: str = "",
+        slots: int = 1,
     ) -> CostModel:
         """The model for one program, a copy where it runs the program or keeps what it learns by program.
 
         ``build`` makes the program in this process, or ``runner`` runs pieces wherever it does; ``columns`` are those that
-        are read, None for all; ``program`` is its stable name.
+        are read, None for all; ``program`` is its stable name; ``slots`` pieces run at once.
         """
         return self
-
-    def pieces(self) -> Fragments | None:
-        """The pieces of data that a pilot of this model ran on, to time workers with; None where there was no pilot."""
-        return None
 
     def terms(self, dataset: Dataset) -> Sequence[Any]:
         """What ``observe`` wants to know of a sub-task beside its measurements: ``costs.fitting.terms.Term`` values."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,12 @@ from partitioner.costs.base import CostModel
 from partitioner.costs.fitting.fit import FitOptions, fit
 from partitioner.costs.fitting.fitted import Fitted
 from partitioner.costs.fitting.terms import Term, automatic, candidates, columns
-from partitioner.costs.measuring.measurements import Measurements
+from partitioner.costs.measuring.measurements import Measurements, Timing
 from partitioner.costs.measuring.pilot import LEAST_PIECES, Pilot, choose
 from partitioner.costs.measuring.runner import InProcess, Program, Runner
 from partitioner.costs.memory import positive
 from partitioner.errors import ConfigError
-from partitioner.model import Costs, Dataset, Fragments
+from partitioner.model import Costs, Dataset
 from partitioner.model.data import Ints
 
 ROUNDS = 5
@@ -38,6 +39,7 @@ class Calibrated(CostModel):
     """
 
     name = "calibrated"
+    measures = True
 
     def __init__(
         self,
@@ -66,6 +68,8 @@ class Calibrated(CostModel):
         self.pilot: Pilot | None = None
         self.fitted: Fitted | None = None
         self.failed = 0
+        self.slots = 1
+        self.spent = 0.0
         self._fitted_for: tuple[Any, ...] = ()
 
     def bind(
@@ -74,10 +78,12 @@ class Calibrated(CostModel):
         runner: Runner | None = None,
         columns: list[str] | None = None,
         program: str = "",
+        slots: int = 1,
     ) -> Calibrated:
         """A copy that runs the program which ``build`` makes, in this process, or whatever ``runner`` does.
 
-        ``columns`` are those the program reads, None for all; ``program`` names it in what the model tells.
+        ``columns`` are those the program reads, None for all; ``program`` names it in what the model tells; ``runner``
+        runs ``slots`` pieces at once, piece i of those given in slot i modulo ``slots``.
         """
         if (build is None) == (runner is None):
             raise ConfigError("bind a cost model to either build, which makes the program, or a runner.")
@@ -85,6 +91,7 @@ class Calibrated(CostModel):
         bound.program = program
         bound.runner = runner if build is None else InProcess(build, columns)
         bound.read_columns = columns
+        bound.slots = max(1, slots)
         bound.fitted, bound._fitted_for, bound.failed = None, (), 0
         return bound
 
@@ -97,10 +104,6 @@ class Calibrated(CostModel):
         fitted = self.calibrate(dataset)
         extra = {} if self.pilot is None or self.measurements is None else self._spent(dataset, fitted)
         return fitted.estimate(dataset, self.name, extra)
-
-    def pieces(self) -> Fragments | None:
-        """The pieces that ran, None before the pilot."""
-        return None if self.pilot is None else self.pilot.pieces
 
     def terms(self, dataset: Dataset) -> list[Term]:
         """The terms considered for ``dataset``."""
@@ -131,7 +134,10 @@ class Calibrated(CostModel):
         parts: list[Measurements] = []
         ran: list[Ints] = []
         spent = 0.0
-        for indices in _rounds(len(pilot.pieces)):
+        seen: set[str] = set()
+        for k, one_round in enumerate(_rounds(len(pilot.pieces))):
+            # The first round runs in every slot, which tells workers apart; the others are shared out.
+            indices = one_round if k else np.repeat(one_round, self.slots)
             chosen = self._affordable(dataset, pilot.take(indices), terms, parts, spent)
             part = pilot.take(indices[:chosen])
             if not chosen:
@@ -140,11 +146,12 @@ class Calibrated(CostModel):
             good = [t for t in timings if t is not None]
             done = np.array([i for i, t in enumerate(timings) if t is not None], np.int64)
             self.failed += len(timings) - len(good)
-            parts.append(Measurements.of(part.take(done).columns, good))
+            parts.append(_warmed(Measurements.of(part.take(done).columns, good), good, seen))
             ran.append(indices[done])
-            spent += sum(t.cpu_seconds if self.options.clock == "cpu" else t.seconds for t in good)
+            spent += self._longest_slot(timings)
             if chosen < len(indices) or len(timings) < chosen or spent >= self.budget_seconds:
                 break
+        self.spent = spent
         if not parts:
             return pilot, Measurements.of({}, [])
         return pilot.take(np.concatenate(ran)), Measurements.concat(parts)
@@ -154,33 +161,59 @@ class Calibrated(CostModel):
     ) -> int:
         """How many pieces of the next round the budget holds, from a fit to the rounds before."""
         n = len(part.pieces)
-        if sum(map(len, parts)) < LEAST_PIECES:
+        if sum(map(len, parts)) < LEAST_PIECES * self.slots:
             return n
         linear = [t for t in terms if t.shape != "log"]
         so_far = fit(Measurements.concat(parts), linear, self.options)
         values = columns(dataset, so_far.terms) if so_far.terms else {}
         work = float(so_far.predict(values)[0].sum()) + so_far.fixed_seconds * len(dataset.fragments)
-        allowed = PRUDENT * min(self.budget_share * work, self.budget_seconds) - spent
+        allowed = PRUDENT * min(self.budget_share * work / self.slots, self.budget_seconds) - spent
         ahead = so_far.predict(part.columns)[0] + so_far.fixed_seconds
-        return int((np.cumsum(ahead) <= allowed).sum())
+        for slot in range(self.slots):
+            ahead[slot :: self.slots] = np.cumsum(ahead[slot :: self.slots])
+        return int(np.argmin(np.append(ahead <= allowed, False)))
+
+    def _longest_slot(self, timings: Sequence[Timing | None]) -> float:
+        """Seconds until the last slot was done with a round: what the round adds to the makespan."""
+        by_cpu = self.options.clock == "cpu"
+        took = [0.0 if t is None else t.cpu_seconds if by_cpu else t.seconds for t in timings]
+        return max((sum(took[slot :: self.slots]) for slot in range(self.slots)), default=0.0)
 
     def _spent(self, dataset: Dataset, fitted: Fitted) -> dict[str, Any]:
         assert self.measurements is not None
         assert self.pilot is not None
         spent = float(self.measurements.seconds.sum())
+        notes = fitted.details()["notes"]
+        if self.spent > self.budget_seconds:
+            at_least = float(self.measurements.seconds.min())
+            notes.append(
+                f"the pilot took {self.spent:.3g} s, above budget_seconds = {self.budget_seconds:g}: one call takes "
+                f"{at_least:.3g} s on the smallest piece; a call cannot be stopped half-way"
+            )
         values = columns(dataset, fitted.terms) if fitted.terms else {}
         work = float(fitted.predict(values)[0].sum()) + fitted.fixed_seconds * len(dataset.fragments)
         return {
             "model": "calibrated",
             "program": self.program,
+            "notes": notes,
             "pilot": {
                 "pieces": len(self.measurements),
                 "failed_pieces": self.failed,
                 "seconds": spent,
                 "share_of_seconds": spent / work if work > 0 else 0.0,
+                "slots": self.slots,
+                "makespan_seconds": self.spent,
+                "share_of_makespan": self.spent * self.slots / work if work > 0 else 0.0,
                 "share_of_bytes": self.pilot.share,
             },
         }
+
+
+def _warmed(m: Measurements, timings: Sequence[Timing], seen: set[str]) -> Measurements:
+    """``m`` with ``first`` only where a process is new: one that ran a round before is warm."""
+    first = m.first & np.array([t.process not in seen for t in timings], np.bool_)
+    seen.update(t.process for t in timings)
+    return replace(m, first=first)
 
 
 def _rounds(n: int) -> list[Ints]:

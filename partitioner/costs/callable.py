@@ -49,12 +49,15 @@ class Callable(CostModel):
         fragments = dataset.fragments
         seconds = np.zeros(len(fragments))
         memory = from_bytes(fragments, self.memory_per_byte)
+        declared = False
         for i in range(len(fragments)):
             seconds[i], given = self._one(dataset, fragments[i])
+            declared = declared or given is not None
             memory[i] = memory[i] if given is None else given
         label = getattr(self.function, "__qualname__", type(self.function).__name__)
         details = {"model": "callable", "function": label, "of": self.of}
-        return checked(Costs(seconds, memory, source=self.name, details=details), dataset)
+        costs = Costs(seconds, memory, source=self.name, details=details, memory_declared=declared)
+        return checked(costs, dataset)
 
     def _one(self, dataset: Dataset, fragment: Fragment) -> tuple[float, float | None]:
         if self.of == "fragment":

@@ -56,6 +56,7 @@ class Declared(CostModel):
         else:
             seconds = _values("seconds", self.seconds, dataset, rows)
             memory = None if self.memory_bytes is None else _values("memory_bytes", self.memory_bytes, dataset)
+        given_memory = memory is not None
         if memory is None:
             memory = from_bytes(dataset.fragments, self.memory_per_byte)
         given = "table by path" if self.table is not None else self.seconds
@@ -64,7 +65,15 @@ class Declared(CostModel):
             "seconds": given if isinstance(given, str | float | int) else "one per fragment",
         }
         by_row = np.concatenate(rows) if rows else None
-        costs = Costs(seconds, memory, unit=self.unit, source=self.name, details=details, record_seconds=by_row)
+        costs = Costs(
+            seconds,
+            memory,
+            unit=self.unit,
+            source=self.name,
+            details=details,
+            record_seconds=by_row,
+            memory_declared=given_memory,
+        )
         return checked(costs, dataset)
 
 

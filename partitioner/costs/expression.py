@@ -53,6 +53,7 @@ class Expression(CostModel):
             memory[0] if memory else from_bytes(dataset.fragments, self.memory_per_byte),
             unit=self.unit,
             source=self.name,
+            memory_declared=bool(memory),
             details={
                 "model": "expression",
                 "expression": self.expression,

@@ -22,7 +22,7 @@ from partitioner.costs.measuring.measurements import Measurements
 from partitioner.costs.measuring.profile import Profile, ProfileKey, ProfileStore
 from partitioner.costs.measuring.runner import Program, Runner
 from partitioner.errors import ConfigError
-from partitioner.model import Costs, Dataset, Fragments
+from partitioner.model import Costs, Dataset
 from partitioner.model.data import Floats
 
 LEAST = 8
@@ -40,6 +40,7 @@ class Learned(CostModel):
     """
 
     name = "learned"
+    measures = True
 
     def __init__(
         self,
@@ -63,12 +64,13 @@ class Learned(CostModel):
         runner: Runner | None = None,
         columns: list[str] | None = None,
         program: str = "",
+        slots: int = 1,
         worker_class: str | None = None,
     ) -> Learned:
         """A copy for ``program``, a stable name such as ``module:function``; ``build`` or ``runner`` serve a first pilot."""
         bound = copy.copy(self)
         if build is not None or runner is not None:
-            bound.pilot = self.pilot.bind(build, runner, columns)
+            bound.pilot = self.pilot.bind(build, runner, columns, slots=slots)
         bound.program, bound.worker_class = program, worker_class
         return bound
 
@@ -85,10 +87,6 @@ class Learned(CostModel):
         )
         others = {c: self._fit(dataset, c, found).estimate(dataset, self.name) for c in found if c and c != reference}
         return replace(costs, seconds_by_class={c: other.seconds for c, other in others.items()})
-
-    def pieces(self) -> Fragments | None:
-        """Of the pilot that began the profile, if it ran just now."""
-        return self.pilot.pieces()
 
     def terms(self, dataset: Dataset) -> list[Term]:
         """The terms that a run's measurements should have where they are known."""

@@ -68,6 +68,15 @@ class Engine(ABC):
     def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Run a small function on every worker: worker id to its result or the exception it raised. For preflight."""
 
+    def call_slots(self, function: Callable[..., Any], slots: Mapping[str, int], *args: Any) -> dict[str, list[Any]]:
+        """Run ``function(index, count, *args)`` in every slot at once: worker id to a list of results or exceptions.
+
+        ``slots`` says how many run at once on each worker; ``count`` is their sum and ``index`` tells them apart, 0 to
+        count - 1. A slot whose process died answers with an exception, the others go on. An engine that does not say
+        otherwise makes one call per worker, each index 0 of 1.
+        """
+        return {worker: [answer] for worker, answer in self.call(function, 0, 1, *args).items()}
+
     @abstractmethod
     def close(self) -> None:
         """Release what the engine itself started."""

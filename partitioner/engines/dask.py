@@ -268,6 +268,40 @@ class DaskEngine(Engine):
         results = self._client.run(function, *args, on_error="return")
         return {names[address]: result for address, result in results.items() if address in names}
 
+    def call_slots(self, function: Callable[..., Any], slots: Mapping[str, int], *args: Any) -> dict[str, list[Any]]:
+        """One pinned task per slot, all at once; those of a worker that goes away answer with an error."""
+        seen = self._seen()
+        owners = [worker for worker, count in slots.items() if worker in seen for _ in range(count)]
+        run = secrets.token_hex(8)
+        futures = [
+            self._client.submit(
+                function,
+                i,
+                len(owners),
+                *args,
+                key=f"slot-{run}-{i}",
+                workers=[seen[worker][0]],
+                allow_other_workers=False,
+                pure=False,
+                retries=0,
+            )
+            for i, worker in enumerate(owners)
+        ]
+        answers: dict[str, list[Any]] = {worker: [] for worker in owners}
+        for worker, future in zip(owners, futures, strict=True):
+            answers[worker].append(self._answer(worker, seen[worker][0], future))
+        return answers
+
+    def _answer(self, worker: str, address: str, future: Future[Any]) -> Any:
+        """The result of a future, or what went wrong; a pinned task of a worker that left would wait for ever."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                error = future.exception(timeout=LOOK_SECONDS)
+                return future.result() if error is None else error
+            if self._seen().get(worker, ("", None))[0] != address:
+                future.cancel()
+                return EngineLost(f"worker {worker} went away")
+
     def close(self) -> None:
         """Close the client and the cluster that were started here."""
         with contextlib.suppress(ValueError, *_UNREACHABLE):

@@ -16,7 +16,7 @@ from partitioner.engines.spark_executors import Executor, StatusStore, look_arou
 from partitioner.engines.spark_failures import FAILURES, first_cause, message_of
 from partitioner.engines.spark_imports import Accumulator, Py4JNetworkError, accumulators
 from partitioner.engines.spark_session import Session, wait_for_executors
-from partitioner.engines.spark_task import EventsParam, call_partition, run_partition
+from partitioner.engines.spark_task import EventsParam, call_partition, call_slot, run_partition
 from partitioner.errors import ConfigError, EngineLost
 from partitioner.model import Attempt, Event, EventKind, Failure, Workers
 
@@ -226,6 +226,24 @@ class SparkEngine(Engine):
                 return {e.executor_id: failure for e in missing} | answers
         late = TimeoutError(f"not reached in {CALL_ROUNDS} rounds; its cores are taken by other work")
         return {name: late for name in executors if name not in answers} | answers
+
+    def call_slots(self, function: Callable[..., Any], slots: Mapping[str, int], *args: Any) -> dict[str, list[Any]]:
+        """One task per slot in one job, preferring the executors asked for; answers are under those that they reached."""
+        executors = self._store.executors()
+        owners = [executors[worker] for worker, count in slots.items() if worker in executors for _ in range(count)]
+        if not owners:
+            return {}
+        work = self._jobs.rdd([(i, e.executor_id) for i, e in enumerate(owners)], owners)
+        try:
+            told = work.mapPartitions(partial(call_slot, function, len(owners), args)).collect()
+        except FAILURES as error:
+            if not self._session.alive:
+                raise EngineLost(f"the Spark context was stopped: {first_cause(message_of(error))}") from error
+            return {e.executor_id: [RuntimeError(first_cause(message_of(error)))] for e in owners}
+        answers: dict[str, list[Any]] = {}
+        for executor, answer in map(pickle.loads, told):
+            answers.setdefault(executor, []).append(answer)
+        return answers
 
     def close(self) -> None:
         """Cancel what still runs, and stop the session if it was started here."""

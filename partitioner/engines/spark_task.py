@@ -89,6 +89,27 @@ def call_partition(function: Callable[..., Any], args: Sequence[Any], asked: Ite
         yield _pickled(executor_id() or wanted, answer)
 
 
+def call_slot(
+    function: Callable[..., Any], count: int, args: Sequence[Any], asked: Iterable[tuple[int, str]]
+) -> Iterator[bytes]:
+    """The pickled (executor id, result or exception) of slot ``index`` of ``count``, with the devices Spark gave the task.
+
+    A try after a death does not run the function again: what killed the first would kill the next.
+    """
+    context = TaskContext.get()
+    for index, wanted in asked:
+        answer: Any
+        if context is not None and context.attemptNumber() > 0:
+            answer = RuntimeError("the process that ran it died")
+        else:
+            try:
+                with assigned_devices(_devices(context)):
+                    answer = function(index, count, *args)
+            except Exception as error:
+                answer = error
+        yield _pickled(executor_id() or wanted, answer)
+
+
 def _pickled(executor: str, answer: Any) -> bytes:
     import cloudpickle
 

@@ -23,6 +23,8 @@ class Costs:
     A sub-task costs ``fixed_seconds`` plus the sum of its fragments; its memory is ``fixed_memory_bytes`` plus the sum
     of its fragments' (``memory_combines="sum"``, the rows are held at once) or their largest (``"max"``).
     ``unit`` is ``"seconds"`` when seconds are real, or the name of the stand-in they are proportional to.
+    ``process_memory``: the fixed part holds what the worker process itself takes, not its data alone;
+    ``memory_declared``: the user said what memory is needed, and is taken at their word.
     ``record_seconds`` float64[rows] in input order where the model looked at every row (sums to ``seconds``).
     ``details`` is what ``plan.explain()`` shows: source, coefficients with units, quantiles.
     """
@@ -39,6 +41,8 @@ class Costs:
     source: str = "declared"
     details: Mapping[str, Any] = field(default_factory=dict)
     record_seconds: Floats | None = None
+    process_memory: bool = False
+    memory_declared: bool = False
 
     def __len__(self) -> int:
         return len(self.seconds)

@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class Facts:
     ``seconds`` measured by the attempt that committed; ``predicted_memory`` and ``peak_memory`` bytes;
     ``planned_worker`` and ``worker`` ids, empty where unknown; ``plan`` the figures of the last session's plan;
     ``errors`` of quarantined rows with how often each came; ``logs`` of failed attempts, their last characters;
+    ``phases`` seconds by name between the call and the result, ``total_seconds`` from one to the other;
     ``drift`` what a learning cost model said of this run against its profile, where costs moved.
     """
 
@@ -55,6 +56,8 @@ class Facts:
     error_files: tuple[int, int]
     logs: Mapping[str, str]
     drift: tuple[str, ...]
+    phases: Mapping[str, float] = field(default_factory=dict)
+    total_seconds: float | None = None
 
     @property
     def unit(self) -> str:
@@ -102,6 +105,8 @@ def read(run: RunDirectory) -> Facts:
         error_files=files,
         logs=_logs(run, failed),
         drift=_drift(run),
+        phases=plan.get("phases") or dict(plan.get("reasons", {}).get("start", {})),
+        total_seconds=plan.get("total_seconds"),
     )
 
 

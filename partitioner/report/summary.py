@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -48,6 +48,8 @@ class Summary:
     per unit of cost on committed sub-tasks. Where the cost model gave no seconds (``predicts`` is False) no time was
     predicted: predicted figures, bound and errors are None, and none is made up from the measurements. ``makespan``,
     ``predicted_makespan``, ``lower_bound`` and ``gap`` are of the last session, ``total_seconds`` of all.
+    ``phases``: where the seconds between the call and the result went, by name; ``call_seconds`` all of them,
+    ``start_seconds`` those before the plan was made; ``predicted_call_seconds`` these and the makespan of the plan.
     ``hindsight_bound``: no schedule of the measured durations over all slots could be shorter.
     ``busy`` and ``wasted`` are shares of slot time; ``error`` is the absolute relative error of predictions per sub-task;
     ``obeyed`` the share of attempts that ran where asked, ``moved`` of sub-tasks re-placed since the plan.
@@ -93,6 +95,10 @@ class Summary:
     loads: tuple[WorkerLoad, ...]
     stragglers: tuple[Straggler, ...]
     drift: tuple[str, ...]
+    phases: tuple[tuple[str, float], ...] = ()
+    call_seconds: float | None = None
+    predicted_call_seconds: float | None = None
+    start_seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; loads and stragglers as lists of mappings."""
@@ -139,13 +145,32 @@ def summarise(facts: Facts) -> Summary:
         error_median=median,
         error_p90=p90,
         peak_memory=_largest(facts.peak_memory),
-        predicted_memory=_largest(facts.predicted_memory),
+        predicted_memory=_process_memory(facts),
         obeyed=_obeyed(told.tries),
         moved=_moved(facts),
         loads=loads,
         stragglers=_stragglers(facts, predicted),
         drift=facts.drift,
+        phases=tuple(facts.phases.items()),
+        call_seconds=facts.total_seconds,
+        start_seconds=float(sum(plan.get("reasons", {}).get("start", {}).values())),
+        predicted_call_seconds=_predicted_call(plan) if predicts else None,
     )
+
+
+def _predicted_call(plan: Mapping[str, Any]) -> float | None:
+    """Seconds that had passed when the plan was made, and its makespan; None where the plan does not tell."""
+    start = plan.get("reasons", {}).get("start", {})
+    return float(sum(start.values()) + plan["makespan"]) if start and plan.get("makespan") is not None else None
+
+
+def _process_memory(facts: Facts) -> float | None:
+    """Bytes of the largest process: of one that slots share each sub-task's prediction holds its part only."""
+    about = facts.plan.get("reasons", {}).get("process memory", {})
+    largest = _largest(facts.predicted_memory)
+    if largest is None or not about:
+        return largest
+    return largest + float(about["resident"]) * (1.0 - 1.0 / float(about["slots"]))
 
 
 def _counts(facts: Facts) -> dict[str, int]:

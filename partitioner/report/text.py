@@ -46,6 +46,7 @@ def _time(s: Summary) -> list[Row]:
     else:
         bounds = [("lower bound", seconds(s.lower_bound), seconds(s.hindsight_bound), f"{gap}; actual: in hindsight")]
     return [
+        *_call(s),
         ("makespan", seconds(s.predicted_makespan), seconds(s.makespan), told),
         *bounds,
         ("busy share of slots", share(s.planned_busy), share(s.busy), f"{share(s.wasted)} on failed or lost attempts"),
@@ -59,6 +60,15 @@ def _time(s: Summary) -> list[Row]:
         ),
         ("largest peak memory", size(s.predicted_memory), size(s.peak_memory), "actual includes the process itself"),
     ]
+
+
+def _call(s: Summary) -> list[Row]:
+    """From the call to the result, and the phases that are long enough to matter."""
+    if s.call_seconds is None:
+        return []
+    shown = sorted((p for p in s.phases if p[1] >= 0.01 * s.call_seconds), key=lambda p: -p[1])
+    where = ", ".join(f"{name} {seconds(took)}" for name, took in shown)
+    return [("from call to result", seconds(s.predicted_call_seconds), seconds(s.call_seconds), where)]
 
 
 def _work(s: Summary) -> list[Row]:

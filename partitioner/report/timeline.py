@@ -192,6 +192,8 @@ def _marks(figure: go.Figure, told: History, summary: Summary) -> None:
     for session in told.sessions[1:]:
         _mark(figure, told, session.offset, "resumed", INK)
     base = told.last.offset if told.last else 0.0
+    if summary.start_seconds >= 0.01 * told.seconds > 0:
+        _mark(figure, told, base, f"start took {words.seconds(summary.start_seconds)}", MUTED)
     predicted = summary.predicted_makespan
     if predicted and base + predicted <= told.seconds:
         _mark(figure, told, base + predicted, "planned end", MUTED)

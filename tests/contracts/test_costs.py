@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from partitioner import registry
+from partitioner.costs.auto import Auto
 from partitioner.costs.base import CostModel
 from partitioner.costs.calibrated import Calibrated
 from partitioner.costs.learned import Learned
@@ -29,6 +30,7 @@ CASES: dict[str, Callable[[], CostModel]] = {
     "expression": lambda: resolve("2e-6 * len(text) ** 2"),
     "callable": lambda: resolve(lambda fragment: fragment.rows * 0.5),
     "calibrated": lambda: Calibrated().bind(runner=timed),
+    "auto": lambda: Auto("no-such-profiles.sqlite", worth_rows=1).bind(runner=timed, program="module:function"),
     "learned": lambda: Learned("no-such-profiles.sqlite").bind(runner=timed, program="module:function"),
 }
 

@@ -77,6 +77,7 @@ class Fitted:
             seconds_high=seconds + Z * deviation,
             fixed_seconds=self.fixed_seconds,
             fixed_memory_bytes=self.memory_fixed,
+            process_memory=self.memory_fixed >= self.memory_baseline > 0,
             source=source,
             details={**self.details(), **_least_sure(dataset, seconds, deviation), **(extra or {})},
             record_seconds=_record_seconds(rows, seconds, dataset.fragments.rows) if rows else None,

@@ -24,7 +24,7 @@ Program = Callable[[pa.RecordBatch], Any]
 
 
 class Runner(Protocol):
-    """How the pilot gets its timings: in this process by default; the pipeline may hand in one that uses the engine."""
+    """How the pilot gets its timings: in this process, or in the slots of an engine."""
 
     def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> Sequence[Timing | None]:
         """One timing per piece, in order; fewer when ``seconds_limit`` is spent before the last.
@@ -39,11 +39,18 @@ class InProcess:
 
     ``columns`` are those the program reads, None for all. Small and picklable where ``build`` is, so that it can also be
     sent to a worker. A row group from which several pieces come is decoded once. Some pieces run once more under
-    tracemalloc, within a sixth of the time, since the resident size of a process hardly moves for small ones.
+    tracemalloc, within a sixth of the time, since the resident size of a process hardly moves for small ones; with
+    ``traced`` False none do, for tracing slows every thread of the process.
     """
 
-    def __init__(self, build: Callable[[], Program], columns: list[str] | None = None, worker_class: str = "") -> None:
-        self.build, self.columns, self.worker_class = build, columns, worker_class
+    def __init__(
+        self,
+        build: Callable[[], Program],
+        columns: list[str] | None = None,
+        worker_class: str = "",
+        traced: bool = True,
+    ) -> None:
+        self.build, self.columns, self.worker_class, self.traced = build, columns, worker_class, traced
         self._program: Program | None = None
         self._groups: dict[tuple[str, int], pa.Table] = {}
         self._timed = self._traced = 0.0
@@ -78,13 +85,18 @@ class InProcess:
             self._program = self.build()
             load = time.perf_counter() - start
         with measured() as m:
-            start, cpu = time.perf_counter(), time.process_time()
+            start, cpu, own = time.perf_counter(), time.process_time(), time.thread_time()
             table, decoded = self._read(dataset, fragment)
             reading, cpu_reading = time.perf_counter() - start, time.process_time() - cpu
+            own_reading = time.thread_time() - own
             self._call(table, fragment)
+        cpu_seconds = (
+            m.thread_cpu_seconds if m.shared else m.cpu_seconds
+        )  # other slots of the process are not this piece
+        cpu_reading = own_reading if m.shared else cpu_reading
         timing = Timing(
             seconds=m.wall_seconds if decoded else m.wall_seconds - reading,
-            cpu_seconds=max(m.cpu_seconds - (0.0 if decoded else cpu_reading), 0.0),
+            cpu_seconds=max(cpu_seconds - (0.0 if decoded else cpu_reading), 0.0),
             read_seconds=reading if decoded else 0.0,
             read_cpu_seconds=cpu_reading if decoded else 0.0,
             load_seconds=load,
@@ -119,13 +131,13 @@ class InProcess:
                 self._program(batch)
         except Exception as error:
             raise CostError(
-                f"the pilot's program failed on {fragment.name}: {type(error).__name__}: {error}. "
+                f"the pilot's program failed on {_rows_of(fragment)}: {type(error).__name__}: {error}. "
                 "Mend it, or declare the cost instead of calibrating."
             ) from error
 
     def _trace(self, table: pa.Table, fragment: Fragment) -> float:
         """Bytes allocated at the peak of one more run, 0 where the time for it is used up or someone traces already."""
-        if self._traced > TRACED_SHARE * self._timed or tracemalloc.is_tracing():
+        if not self.traced or self._traced > TRACED_SHARE * self._timed or tracemalloc.is_tracing():
             return 0.0
         start = time.perf_counter()
         tracemalloc.start()
@@ -138,6 +150,12 @@ class InProcess:
         self._traced += took
         self._timed += took
         return peak
+
+
+def _rows_of(fragment: Fragment) -> str:
+    """What was read, the row by its number where it is one."""
+    alone = fragment.rows == 1 and fragment.stop - fragment.start == 1
+    return f"{fragment.name} (row {fragment.start})" if alone else fragment.name
 
 
 def _table(dataset: Dataset, fragment: Fragment, columns: list[str] | None) -> pa.Table:

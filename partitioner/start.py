@@ -1,0 +1,176 @@
+"""Before the plan: every slot proves itself, imports and builds the program, and says what that took and holds.
+
+A process that has done so runs its first sub-task, or its first piece of a pilot, at once. What a slot cannot do is said
+before anything is measured or planned.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from partitioner import program as programs
+from partitioner.attempt.job import Job
+from partitioner.attempt.pilot import Loaded, loaded
+from partitioner.config import RunConfig
+from partitioner.costs.measuring.measurements import Timing
+from partitioner.engines.base import Engine
+from partitioner.engines.local import LocalProcesses
+from partitioner.engines.pilot import OnSlots
+from partitioner.engines.preflight import preflight
+from partitioner.errors import InfeasiblePlan
+from partitioner.model import Costs, Dataset, Fragments, Plan, Workers
+from partitioner.resolved import Resolved
+from partitioner.run_directory import RunDirectory
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """The slots of a run, ready to work.
+
+    ``load_seconds`` to import and build the program, the longest of all processes; ``memory_bytes`` resident in one
+    process afterwards, the most of all (0: not known); ``slots_in_process`` slots that share a process; ``runner`` of a
+    pilot on all slots.
+    """
+
+    workers: Workers
+    slots: Mapping[str, int] = field(default_factory=dict)
+    load_seconds: float = 0.0
+    memory_bytes: float = 0.0
+    slots_in_process: int = 1
+    runner: OnSlots | None = None
+
+    @property
+    def count(self) -> int:
+        """Slots of all workers."""
+        return sum(self.slots.values())
+
+    def with_process(self, costs: Costs) -> Costs:
+        """``costs`` with the memory that the process itself holds, shared by the slots that share it."""
+        if not self.memory_bytes or costs.memory_declared:
+            return costs
+        share = self.memory_bytes / self.slots_in_process
+        held = costs.fixed_memory_bytes - self.memory_bytes if costs.process_memory else costs.fixed_memory_bytes
+        about = {"resident": self.memory_bytes, "slots": self.slots_in_process}
+        return replace(
+            costs,
+            fixed_memory_bytes=max(held, 0.0) + share,
+            process_memory=True,
+            details={**costs.details, "process memory": about},
+        )
+
+
+class Here(OnSlots):
+    """A pilot in processes of this machine, which start when the first piece is asked for."""
+
+    def __init__(self, job: Job, count: int, held: ExitStack) -> None:
+        self.load_seconds: float | None = None
+        self._job, self._held = job, held
+        self._processes = LocalProcesses(count)
+        folder = held.enter_context(tempfile.TemporaryDirectory())
+        super().__init__(self._processes, RunDirectory(f"{folder}/pilot"), self._processes.slots, traced=True)
+
+    def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> list[Timing | None]:
+        """As on an engine; the first call starts the processes and loads the program."""
+        if self.load_seconds is None:
+            began = time.monotonic()
+            self._held.enter_context(self._processes)
+            self._run.write_job(programs.dumps(self._job, self._job.program))
+            self._where.call_slots(loaded, self.slots, self._run.url, self._run.key)
+            self.load_seconds = time.monotonic() - began
+        return super().__call__(dataset, pieces, seconds_limit)
+
+
+@contextmanager
+def tried_here(parts: Resolved, job: Job | None, workers: Workers) -> Iterator[Start | None]:
+    """Slots for the pilot of a plan without a cluster: processes of this machine, as many as slots, up to its cores.
+
+    None where nothing is measured, or where one slot or core makes this process as good.
+    """
+    slots = slots_of(workers, parts.config.task_cpus, parts.config.task_gpus)
+    count = min(sum(slots.values()), os.cpu_count() or 1)
+    if job is None or not parts.model.measures or count < 2:
+        yield None
+        return
+    with ExitStack() as held:
+        runner = Here(job, count, held)
+        yield Start(workers, runner.slots, runner=runner)
+
+
+def told_here(started: Start | None) -> tuple[float, dict[str, Any]]:
+    """Seconds until the slots of a plan without a cluster hold the program, and what the plan says of its pilot."""
+    runner = None if started is None else started.runner
+    if started is None or not isinstance(runner, Here) or runner.load_seconds is None:
+        return 0.0, {}
+    told = f"measured in {started.count} processes of this machine at once"
+    return runner.load_seconds, {"pilot ran": told, "start": {"program load": runner.load_seconds}}
+
+
+def slots_of(workers: Workers, cpus: float, gpus: float) -> dict[str, int]:
+    """Worker id to sub-tasks of these demands that run there at once, 0 for workers that cannot hold one."""
+    at_once = np.floor(workers.cpus / cpus + 1e-9)
+    if gpus:
+        at_once = np.minimum(at_once, np.floor(workers.gpus / gpus + 1e-9))
+    return dict(zip(workers.worker_id, at_once.astype(int).tolist(), strict=True))
+
+
+def start(config: RunConfig, engine: Engine, run: RunDirectory, measures: bool) -> Start:
+    """Preflight on every slot at once; ``job.pkl`` must be in the run directory.
+
+    Raises PreflightFailed with one sentence per failure, and where a pilot is to run InfeasiblePlan if no worker can hold
+    one piece.
+    """
+    workers = engine.workers()
+    slots = {w: n for w, n in slots_of(workers, config.task_cpus, config.task_gpus).items() if n > 0}
+    if len(workers) and not slots:
+        if measures:
+            raise InfeasiblePlan(_nobody(config, workers))
+        slots = dict.fromkeys(workers.worker_id, 1)  # the plan says which sub-task fits nowhere
+    preflight(engine, run)
+    answers = engine.call_slots(loaded, slots, run.url, run.key)
+    by_worker = {w: [a for a in found if isinstance(a, Loaded)] for w, found in answers.items()}
+    ready = [a for found in by_worker.values() for a in found]
+    together = max((round(len(f) / len({a.process for a in f})) for f in by_worker.values() if f), default=1)
+    return Start(
+        workers=workers,
+        slots=slots,
+        load_seconds=max((a.seconds for a in ready), default=0.0),
+        memory_bytes=max((a.memory_bytes for a in ready), default=0.0),
+        slots_in_process=together,
+        runner=OnSlots(engine, run, slots, traced=together == 1),
+    )
+
+
+def _nobody(config: RunConfig, workers: Workers) -> str:
+    """Which demand no worker meets, and what would help."""
+    cpus, gpus = float(workers.cpus.max()), float(workers.gpus.max())
+    short = f"cpus = {config.task_cpus:g}, the largest worker has {cpus:g}"
+    remedy = "Lower task_cpus or start larger workers."
+    if config.task_cpus <= cpus:
+        short = f"gpus = {config.task_gpus:g}, the most that a worker has is {gpus:g}"
+        remedy = "Lower task_gpus, or declare the GPUs of the workers (Dask: resources GPU=1)."
+    return f"No worker can hold one piece of the pilot: it needs {short}. {remedy}"
+
+
+def delayed(planned: Plan, seconds: float) -> Plan:
+    """The plan where no slot is free before ``seconds``: starting processes and loading the program are part of it."""
+    if seconds <= 0 or not len(planned):
+        return planned
+    bound, makespan = planned.lower_bound + seconds, planned.makespan + seconds
+    shifted: dict[str, Any] = {"value": planned.value + seconds} if planned.objective == "makespan" else {}
+    return replace(
+        planned,
+        start=planned.start + seconds,
+        finish=planned.finish + seconds,
+        makespan=makespan,
+        lower_bound=bound,
+        gap=makespan / bound - 1,
+        **shifted,
+    )
