@@ -136,6 +136,9 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         sum="Sum",
         min="Min",
         max="Max",
+        median="Median",
+        trimmed_mean="TrimmedMean",
+        tsqr="Tsqr",
     ),
     "connectors": _files(
         "connectors",

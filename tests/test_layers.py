@@ -38,6 +38,7 @@ LAYERS = [
         "rebalancing",
     ),
     ("iteration",),
+    ("training",),
     ("commands",),
     ("cli",),
 ]

@@ -12,6 +12,8 @@ MODELS = [Says.of(cat=0.9, dog=0.1), Says.of(dog=1.0), Says.of(ant=0.2, dog=0.8)
 TABLES = [pa.table({"x": [i, i + 1]}) for i in range(4)]
 PARAMETERS = [({"w": np.array([float(i), 1.0]), "b": [i * 0.1]}, i + 1.0) for i in range(4)]
 
+ROWS = [np.array([[1.0, 2.0], [3.0, 4.5]]), np.array([[0.5, -1.0]]), np.array([[2.0, 2.0]]), np.array([[4.0, 1.0]])]
+
 KEYED = [
     pa.table({"key": list(k), "x": x}) for k, x in (("ab", [1.0, 2.5]), ("a", [4.0]), ("bb", [3.0, 7.25]), ("c", [9.0]))
 ]
@@ -23,6 +25,7 @@ EXAMPLES = {
     "count": (CHUNKS, 7),
     "hard_vote": (MODELS, [0.25, 0.25, 0.5]),
     "max": (CHUNKS, 8.0),
+    "median": (PARAMETERS, {"w": np.array([1.5, 1.0]), "b": [0.15]}),
     "min": (CHUNKS, -1.5),
     "sum": (CHUNKS, 17.25),
     "mean": (CHUNKS, float(np.concatenate(CHUNKS).mean())),
@@ -31,6 +34,8 @@ EXAMPLES = {
         [{"w": np.array([float(i), 1.0]), "b": [i * 0.5]} for i in range(4)],
         {"w": np.array([6.0, 4.0]), "b": [3.0]},
     ),
+    "trimmed_mean": (PARAMETERS, {"w": np.array([1.5, 1.0]), "b": [0.15]}),
+    "tsqr": (ROWS, np.linalg.cholesky(np.vstack(ROWS).T @ np.vstack(ROWS)).T),
     "variance": (CHUNKS, float(np.concatenate(CHUNKS).var(ddof=1))),
     "weighted_mean": (PARAMETERS, {"w": np.array([2.0, 1.0]), "b": [0.2]}),
 }
@@ -42,9 +47,11 @@ def flat(result):
         return list(result.predict_proba([0])[0]), [m.classes_.tolist() for m in result.members]
     if isinstance(result, pa.Table):
         return result["x"].to_pylist(), [result.column_names]
+    if isinstance(result, dict) and "r" in result:
+        return list(result["r"].ravel()), [result["rows"]]
     if isinstance(result, dict):
         return [*result["w"], *result["b"]], list(result)
-    return list(np.atleast_1d(result)), []
+    return list(np.ravel(result)), []
 
 
 @pytest.mark.parametrize("name", registry.built_in("reducers"))

@@ -1,0 +1,105 @@
+"""Parameters of any kind as a tree of float64 leaves, and back: types, structure and integer buffers as they were.
+
+Numpy trees, named tuples, dataclasses, lists of Keras weights, torch ``state_dict``; of a fitted scikit-learn estimator
+its numeric attributes that end in an underscore.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from typing import Any
+
+import numpy as np
+
+from partitioner.errors import ProgramError
+from partitioner.reducers.trees import walk
+
+
+def to_float(leaf: Any) -> Any:
+    """A leaf as a float64 array. Raises ProgramError for what is no number."""
+    if _is_tensor(leaf):
+        leaf = leaf.detach().cpu().double().numpy()
+    if leaf is None or isinstance(leaf, str):
+        return leaf
+    try:
+        return np.asarray(leaf, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ProgramError(
+            f"Parameters hold a {type(leaf).__name__}, which is no number. Return arrays, tensors, numbers, or dicts, lists "
+            "and dataclasses of them, or a fitted estimator of scikit-learn."
+        ) from error
+
+
+def typed(value: Any, like: Any) -> Any:
+    """A float64 leaf with the kind and type that ``like`` has; arrays of integers are rounded to the nearest, ties to even.
+
+    Plain numbers become floats.
+    """
+    if like is None or isinstance(like, str):
+        return like
+    if _is_tensor(like):
+        return _tensor(value, like)
+    if not isinstance(like, np.ndarray | np.generic):
+        return float(value)
+    if not np.issubdtype(like.dtype, np.floating):
+        value = np.rint(value)
+    found = np.asarray(value, like.dtype)
+    return found if isinstance(like, np.ndarray) else found[()]
+
+
+def unwrapped(parameters: Any) -> Any:
+    """What is merged: the fitted numbers of an estimator, else the parameters themselves."""
+    if not _is_estimator(parameters):
+        return parameters
+    found = {k: v for k, v in vars(parameters).items() if k.endswith("_") and _fitted_number(v)}
+    if not found:
+        raise ProgramError(
+            f"{type(parameters).__name__} has no fitted arrays to average (attributes such as coef_). Fit it first, or use "
+            "soft_vote for models whose parameters cannot be averaged."
+        )
+    return found
+
+
+def rewrapped(merged: Any, first: Any) -> Any:
+    """The merged numbers in a copy of the first estimator, else as they are."""
+    if not _is_estimator(first):
+        return merged
+    model = copy.deepcopy(first)
+    for name, value in merged.items():
+        setattr(model, name, value)
+    return model
+
+
+def restored(total: Any, weight: float, like: Any) -> Any:
+    """The mean, with the types of ``like``; an array that is all there is becomes real, for it is no buffer beside weights."""
+    if isinstance(like, np.ndarray) and not np.issubdtype(like.dtype, np.floating):
+        return total / weight
+    return walk(
+        lambda leaf, old: typed(leaf if old is None or isinstance(old, str) else leaf / weight, old), total, like
+    )
+
+
+def _fitted_number(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(_fitted_number(v) for v in value)
+    if isinstance(value, np.ndarray):
+        return bool(np.issubdtype(value.dtype, np.floating))
+    return isinstance(value, float)
+
+
+def _is_tensor(leaf: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(leaf, torch.Tensor)
+
+
+def _tensor(value: Any, like: Any) -> Any:
+    torch: Any = sys.modules["torch"]
+    if not like.dtype.is_floating_point:
+        value = np.rint(value)
+    return torch.as_tensor(np.asarray(value)).to(like.dtype).reshape(like.shape)
+
+
+def _is_estimator(parameters: Any) -> bool:
+    base = sys.modules.get("sklearn.base")
+    return base is not None and isinstance(parameters, base.BaseEstimator)

@@ -1,0 +1,8 @@
+"""Models trained over partitions: in one pass where their statistics add up, in rounds of ``pt.iterate`` elsewhere."""
+
+from partitioner.training.clusters import fit_kmeans
+from partitioner.training.federated import federate
+from partitioner.training.linear import fit_linear, fit_pca
+from partitioner.training.logistic import fit_logistic
+
+__all__ = ["federate", "fit_kmeans", "fit_linear", "fit_logistic", "fit_pca"]

@@ -1,0 +1,106 @@
+"""From a record batch to what models are fitted to: a matrix of features, dense or sparse, and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from partitioner.errors import ConfigError, DataError, nearest
+from partitioner.frames import to_numpy
+
+SPARSE = ("indices", "values")
+"""The columns of a sparse row, as the libsvm connector gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Where features and labels are.
+
+    ``features``: a column of vectors, a list of columns of numbers, or None for the sparse columns ``indices`` and
+    ``values`` where they are there, and else for every column but the label. ``width`` is the number of features of sparse
+    rows; without it a partition has as many as its largest index says. ``label`` None: no labels.
+    """
+
+    features: str | tuple[str, ...] | None = None
+    label: str | None = None
+    width: int | None = None
+
+    @classmethod
+    def of(cls, features: str | Sequence[str] | None, label: str | None, width: int | None = None) -> Design:
+        """From what a user writes."""
+        if isinstance(features, str) or features is None:
+            return cls(features, label, width)
+        if label in features:
+            raise ConfigError(f"features name the label {label!r} too; leave it out of them.")
+        return cls(tuple(features), label, width)
+
+    def matrix(self, batch: pa.RecordBatch) -> Any:
+        """float64[n, f], or a CSR matrix of sparse rows. Raises DataError for missing columns, nulls and NaN."""
+        names = batch.schema.names
+        if isinstance(self.features, str):
+            found = _vectors(_column(batch, self.features), self.features)
+        elif self.features is None and set(SPARSE) <= set(names):
+            return self._sparse(batch)
+        else:
+            wanted = [n for n in names if n != self.label] if self.features is None else self.features
+            columns = [_numbers(_column(batch, n), n) for n in wanted]
+            found = np.column_stack(columns) if columns else np.empty((batch.num_rows, 0))
+        if not np.isfinite(found).all():
+            row, column = np.argwhere(~np.isfinite(found))[0].tolist()
+            raise DataError(
+                f"feature {column} of row {row} of a partition is {found[row, column]}; fill or drop it first."
+            )
+        return found
+
+    def labels(self, batch: pa.RecordBatch) -> Any:
+        """The n labels."""
+        if self.label is None:
+            raise ConfigError("label is None; name the column of the labels.")
+        column = _column(batch, self.label)
+        if column.null_count:
+            raise DataError(f"column {self.label!r} has {column.null_count} rows without a label; drop them first.")
+        return np.asarray(to_numpy(column))
+
+    def _sparse(self, batch: pa.RecordBatch) -> Any:
+        from scipy.sparse import csr_matrix
+
+        indices, values = batch["indices"], batch["values"]
+        starts = indices.offsets.to_numpy()
+        inner = indices.flatten().to_numpy()
+        width = self.width or int(inner.max(initial=-1)) + 1
+        if inner.size and inner.max() >= width:
+            raise DataError(f"feature {int(inner.max())} lies beyond width={width}; give a larger width.")
+        return csr_matrix((values.flatten().to_numpy(), inner, starts - starts[0]), (batch.num_rows, width))
+
+
+def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
+    if name not in batch.schema.names:
+        names = list(batch.schema.names)
+        raise DataError(f"the dataset has no column {name!r}; it has {', '.join(names)}.{nearest(name, names)}")
+    return batch[name]
+
+
+def _numbers(column: pa.Array, name: str) -> Any:
+    if column.null_count:
+        raise DataError(f"column {name!r} has {column.null_count} nulls in a partition; fill or drop them first.")
+    try:
+        return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(f"column {name!r} is {column.type}; features are numbers. Leave it out of features.") from error
+
+
+def _vectors(column: pa.Array, name: str) -> Any:
+    """n x f of a column of lists, fixed-size lists or bytes (pixels) of equal length."""
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        flat = np.frombuffer(b"".join(column.to_pylist()), np.uint8).astype(np.float64)
+    elif pa.types.is_nested(column.type):
+        flat = np.asarray(column.flatten().cast(pa.float64()).to_numpy(zero_copy_only=False))
+    else:
+        flat = _numbers(column, name)
+    if not len(column) or flat.size % len(column):
+        raise DataError(f"column {name!r} holds vectors of different lengths; a matrix needs equal ones.")
+    return flat.reshape(len(column), -1)

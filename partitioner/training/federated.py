@@ -1,0 +1,134 @@
+"""Federated rounds: each client trains from the shared parameters, the server merges what they send.
+
+FedAvg: McMahan et al. 2017. FedProx: Li et al. 2020; its proximal term belongs into the client's training, which is given
+``proximal``. FedAdam: Reddi et al. 2021, algorithm 2. Coordinate-wise median and trimmed mean: Yin et al. 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from partitioner.attempt.formats import FORMATS
+from partitioner.attempt.rounds import RoundProgram
+from partitioner.errors import ConfigError, nearest
+from partitioner.iteration.iterate import Iterated, iterate
+from partitioner.reducers.trees import largest_change, walk
+
+SERVERS = ("average", "adam")
+
+
+class Clients(RoundProgram):
+    """Trains every client of a partition, one after the other; clients are whole."""
+
+    def __init__(self, train: Callable[..., Any], client: str, batch_format: str) -> None:
+        self.train, self.client, self.format = train, client, batch_format
+
+    def prepare(self, batch: Any) -> Any:
+        """The rows of each client, without the column that names it, in order of first appearance."""
+        column = batch[self.client]
+        rows = pa.Table.from_batches([batch]).drop_columns([self.client])
+        held = []
+        for name in pc.unique(column).to_pylist():
+            mask = pc.is_null(column) if name is None else pc.fill_null(pc.equal(column, name), False)
+            held.append(FORMATS[self.format](rows.filter(mask).combine_chunks().to_batches()[0]))
+        return held
+
+    def __call__(self, data: Any, state: Any) -> Iterator[Any]:
+        """(parameters, rows) of each client."""
+        for rows in data:
+            yield self.train(rows, state["parameters"])
+
+
+def federate(
+    dataset: Any,
+    train: Callable[..., Any],
+    parameters: Any,
+    *,
+    client: str,
+    rounds: int = 10,
+    server: str = "average",
+    rate: float = 1.0,
+    tolerance: float | None = None,
+    merge: Any = "weighted_mean",
+    batch_format: str = "pandas",
+    **options: Any,
+) -> Iterated:
+    """Rounds in which every client trains from the shared parameters; ``state["parameters"]`` of the result are the last.
+
+    Parameters
+    ----------
+    train
+        (rows of one client, parameters) to (parameters, weight): a function that workers can unpickle. FedProx is a
+        ``train`` whose loss has the term mu / 2 |w - parameters|^2.
+    client
+        The column that names the client of a row. A client is never cut.
+    server
+        ``"average"``: parameters move by ``rate`` times the way to the clients' mean. ``"adam"``: that way is the
+        gradient of Adam with learning rate ``rate``.
+    merge
+        ``"weighted_mean"``, ``"median"``, ``{"reducer": "trimmed_mean", "share": 0.1}`` or another reducer of parameters.
+    tolerance
+        Stop where no parameter moves by more.
+    options
+        As for ``pt.iterate``.
+    """
+    if server not in SERVERS:
+        raise ConfigError(f"server is {server!r}; it is {' or '.join(SERVERS)}.{nearest(server, list(SERVERS))}")
+    if not rate > 0:
+        raise ConfigError(f"rate is {rate}; give a number above 0.")
+    state: dict[str, Any] = {"parameters": parameters, "step": 0}
+    if server == "adam":
+        zeros = walk(lambda leaf: np.zeros(np.shape(leaf)), parameters)
+        state |= {"first": zeros, "second": zeros}
+    update = _averaged(rate) if server == "average" else _adam(rate)
+
+    def until(old: Any, new: Any, merged: Any) -> bool:
+        return tolerance is not None and largest_change(old["parameters"], new["parameters"]) <= tolerance
+
+    return iterate(
+        dataset,
+        Clients,
+        state,
+        update=update,
+        until=until,
+        rounds=rounds,
+        loss=None,
+        reducer=merge,
+        arguments={"train": train, "client": client, "batch_format": batch_format},
+        batch_format="arrow",
+        split={"split": "grouped", "key": client},
+        **options,
+    )
+
+
+def _averaged(rate: float) -> Callable[[Any, Any], Any]:
+    def update(state: Any, merged: Any) -> Any:
+        if rate == 1.0:
+            return {"parameters": merged, "step": state["step"] + 1}
+        moved = walk(lambda old, new: _like(old + rate * (new - old), old), state["parameters"], merged)
+        return {"parameters": moved, "step": state["step"] + 1}
+
+    return update
+
+
+def _adam(rate: float, first: float = 0.9, second: float = 0.99, floor: float = 1e-3) -> Callable[[Any, Any], Any]:
+    """The constants are those of the paper's experiments."""
+
+    def update(state: Any, merged: Any) -> Any:
+        change = walk(lambda new, old: np.asarray(new, np.float64) - old, merged, state["parameters"])
+        m = walk(lambda held, d: first * held + (1 - first) * d, state["first"], change)
+        v = walk(lambda held, d: second * held + (1 - second) * d * d, state["second"], change)
+        moved = walk(lambda p, a, b: _like(p + rate * a / (np.sqrt(b) + floor), p), state["parameters"], m, v)
+        return {"parameters": moved, "step": state["step"] + 1, "first": m, "second": v}
+
+    return update
+
+
+def _like(value: Any, old: Any) -> Any:
+    """With the type that the parameter had."""
+    return float(value) if isinstance(old, float) else np.asarray(value, np.asarray(old).dtype)

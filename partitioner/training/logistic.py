@@ -1,0 +1,208 @@
+"""Logistic regression in rounds: gradients summed over partitions, scipy's L-BFGS-B on the driver.
+
+The objective is scikit-learn's, for the same C: the mean of the log losses plus |w|^2 / (2 C n), or |w|_1 / (C n); the
+intercept is free. L1 is minimised over w = u - v with u, v >= 0, which makes it smooth (Schmidt, Fung and Rosales 2007).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from partitioner import config as configuration
+from partitioner.attempt.rounds import RoundProgram
+from partitioner.errors import ConfigError, DataError
+from partitioner.iteration.progress import RoundLine
+from partitioner.iteration.session import Round, Session, opened
+from partitioner.model.data import Floats
+from partitioner.reducers.tree_sum import TreeSum
+from partitioner.sizes import parse_bytes
+from partitioner.training.design import Design
+
+PENALTIES = ("l2", "l1", None)
+
+
+class Losses(TreeSum):
+    """Sums of losses and gradients; what the first round found out about labels and width is joined."""
+
+    name = "losses"
+
+    def merge_accumulators(self, left: Any, right: Any) -> Any:
+        """The sum; of findings their union."""
+        if left is not None and right is not None and "classes" in left:
+            return {
+                "classes": np.union1d(left["classes"], right["classes"]),
+                "width": max(left["width"], right["width"]),
+                "n": left["n"] + right["n"],
+            }
+        return super().merge_accumulators(left, right)
+
+
+class LogisticLoss(RoundProgram):
+    """Loss and gradient of one partition; with an empty state the classes and width that it holds."""
+
+    def __init__(self, design: Design) -> None:
+        self.design = design
+
+    def prepare(self, batch: Any) -> Any:
+        """Matrix, labels, and room for their codes, which are known after the first round."""
+        return {"x": self.design.matrix(batch), "y": self.design.labels(batch), "codes": None}
+
+    def __call__(self, data: Any, state: Any) -> Any:
+        """Sums over the rows of the partition."""
+        x, y = data["x"], data["y"]
+        if "weights" not in state:
+            return {"classes": np.unique(y), "width": x.shape[1], "n": len(y)}
+        classes, weights = state["classes"], state["weights"]
+        if data["codes"] is None:
+            data["codes"] = np.searchsorted(classes, y)
+            data["x"] = x = _widened(x, weights.shape[0] - 1)
+        return (_binary if len(classes) == 2 else _multinomial)(x, data["codes"], weights)
+
+
+def _widened(x: Any, width: int) -> Any:
+    """Sparse rows of a partition that does not hold the last features."""
+    if isinstance(x, np.ndarray) or x.shape[1] == width:
+        return x
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix((x.data, x.indices, x.indptr), (x.shape[0], width))
+
+
+def _binary(x: Any, codes: Any, weights: Floats) -> dict[str, Any]:
+    score = x @ weights[:-1, 0] + weights[-1, 0]
+    sign = 2.0 * codes - 1.0
+    loss = float(np.logaddexp(0.0, -sign * score).sum())
+    from scipy.special import expit
+
+    rest = expit(score) - codes
+    return {"loss": loss, "gradient": np.append(x.T @ rest, rest.sum())[:, None], "n": len(codes)}
+
+
+def _multinomial(x: Any, codes: Any, weights: Floats) -> dict[str, Any]:
+    from scipy.special import logsumexp
+
+    scores = x @ weights[:-1] + weights[-1]
+    norm = logsumexp(scores, axis=1)
+    rows = np.arange(len(codes))
+    rest = np.exp(scores - norm[:, None])
+    rest[rows, codes] -= 1.0
+    loss = float((norm - scores[rows, codes]).sum())
+    return {"loss": loss, "gradient": np.vstack([x.T @ rest, rest.sum(axis=0)]), "n": len(codes)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A fitted scikit-learn ``model``, the ``loss`` that was minimised, and the ``rounds`` it took."""
+
+    model: Any
+    loss: float
+    rounds: tuple[Round, ...]
+    run_id: str
+    url: str
+
+
+def fit_logistic(
+    dataset: Any,
+    label: str,
+    features: Any = None,
+    *,
+    C: float = 1.0,
+    penalty: str | None = "l2",
+    tolerance: float = 1e-8,
+    rounds: int = 500,
+    width: int | None = None,
+    cache: Any = None,
+    resume: str | None = None,
+    **options: Any,
+) -> Fitted:
+    """Logistic regression, binary or multinomial, on data that stays on the workers; a real ``LogisticRegression``.
+
+    Parameters
+    ----------
+    label, features, width
+        Columns, see ``Design``.
+    C, penalty
+        As in scikit-learn: ``"l2"``, ``"l1"`` or None.
+    tolerance
+        The largest element of the projected gradient of the mean loss at which to stop.
+    rounds
+        Evaluations at most.
+    options
+        As for ``pt.iterate``.
+
+    Raises ConfigError for settings that cannot be, DataError for data that cannot be fitted.
+    """
+    if penalty not in PENALTIES:
+        raise ConfigError(f"penalty is {penalty!r}; it is 'l2', 'l1' or None.")
+    if not C > 0 or not np.isfinite(C):
+        raise ConfigError(f"C is {C}; give a number above 0 (the inverse of the regularisation).")
+    if rounds < 2:
+        raise ConfigError(f"rounds is {rounds}; the first looks at the labels, so at least 2 are needed.")
+    program = {
+        "program": LogisticLoss,
+        "arguments": {"design": Design.of(features, label, width)},
+        "batch_format": "arrow",
+    }
+    config = configuration.make({"dataset": dataset, "reducer": Losses(), **program, **options})
+    with opened(config, resume, None if cache is None else parse_bytes(cache)) as session:
+        found = session({})
+        if len(found["classes"]) < 2:
+            raise DataError(f"column {label!r} holds {len(found['classes'])} class; a classifier needs at least 2.")
+        with RoundLine(config.progress, rounds) as line:
+            weights, loss = _minimised(session, found, C, penalty, tolerance, rounds - 1, line)
+        directory = session.directory
+        model = _model(weights, found["classes"], C, penalty, len(session.rounds) - 1)
+        return Fitted(model, loss, tuple(session.rounds), directory.run_id, directory.url)
+
+
+def _minimised(
+    session: Session, found: Any, C: float, penalty: str | None, tolerance: float, rounds: int, line: RoundLine
+) -> tuple[Floats, float]:
+    """Weights float64[f + 1, k] (the intercepts last) and the objective there, k = 1 for two classes."""
+    from scipy.optimize import minimize
+
+    n, k = found["n"], 1 if len(found["classes"]) == 2 else len(found["classes"])
+    shape = (found["width"] + 1, k)
+    strength = 0.0 if penalty is None else 1.0 / (C * n)
+    twice = penalty == "l1"
+    size = found["width"] * k
+
+    def objective(flat: Floats) -> tuple[float, Floats]:
+        weights = _joined(flat, shape, twice)
+        merged = session({"weights": weights, "classes": found["classes"]})
+        loss, gradient = merged["loss"] / n, (merged["gradient"] / n).ravel()
+        if twice:
+            loss += strength * float(flat[: 2 * size].sum())
+            gradient = np.concatenate([gradient[:size] + strength, strength - gradient[:size], gradient[size:]])
+        else:
+            loss += strength / 2 * float((weights[:-1] ** 2).sum())
+            gradient[:size] += strength * flat[:size]
+        session.note_loss(loss)
+        line.show(session.rounds)
+        return loss, gradient
+
+    start = np.zeros((2 if twice else 1) * size + k)
+    bounds = [(0.0, None)] * (2 * size) + [(None, None)] * k if twice else None
+    settings = {"maxiter": rounds, "maxfun": rounds, "maxls": 50, "gtol": tolerance, "ftol": 8 * np.finfo(float).eps}
+    best = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=settings)
+    return _joined(best.x, shape, twice), float(best.fun)
+
+
+def _joined(flat: Floats, shape: tuple[int, int], twice: bool) -> Floats:
+    """Weights of the flat vector; u - v where it holds both."""
+    size = (shape[0] - 1) * shape[1]
+    if twice:
+        flat = np.concatenate([flat[:size] - flat[size : 2 * size], flat[2 * size :]])
+    return np.array(flat.reshape(shape))
+
+
+def _model(weights: Floats, classes: Any, C: float, penalty: str | None, rounds: int) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=C if penalty else np.inf, l1_ratio=1.0 if penalty == "l1" else 0.0)
+    model.coef_, model.intercept_ = weights[:-1].T.copy(), weights[-1].copy()
+    model.classes_, model.n_features_in_, model.n_iter_ = classes, len(weights) - 1, np.array([rounds], np.int32)
+    return model

@@ -1,0 +1,78 @@
+"""Federated rounds: whole clients, the server's updates, robust merges."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partitioner.errors import ConfigError
+from partitioner.training import federate
+
+RNG = np.random.default_rng(2)
+SIZES = [40, 5, 25, 13, 60, 7, 30, 20]
+CLIENTS = np.repeat([f"c{i}" for i in range(8)], SIZES)
+X = RNG.normal(size=(200, 2))
+DATA = pd.DataFrame({"client": CLIENTS, "a": X[:, 0], "b": X[:, 1], "y": X @ [3.0, -1.0]}).sample(
+    frac=1, random_state=0
+)
+
+
+def descend(rows, parameters):
+    """Three steps of least squares from the shared parameters."""
+    x, y, w = rows[["a", "b"]].to_numpy(), rows["y"].to_numpy(), parameters["w"]
+    for _ in range(3):
+        w = w - 0.3 * x.T @ (x @ w - y) / len(y)
+    return {"w": w}, float(len(rows))
+
+
+def poisoned(rows, parameters):
+    """One client sends nonsense."""
+    found, weight = descend(rows, parameters)
+    return ({"w": np.array([1e6, 1e6])}, weight) if len(rows) == 60 else (found, weight)
+
+
+def counting(rows, parameters):
+    return {"sizes": parameters["sizes"] + np.eye(100)[len(rows)]}, 1.0
+
+
+@pytest.fixture
+def settings(checkpoint):
+    shown = {"progress": False, "engine": "serial", "max_tasks": 3, "cost": "rows"}
+    return {"checkpoint": checkpoint, "client": "client", **shown}
+
+
+def test_every_client_is_whole(settings):
+    found = federate(DATA, counting, {"sizes": np.zeros(100)}, rounds=1, **settings)
+    assert np.flatnonzero(found.merged["sizes"]).tolist() == sorted(SIZES)
+
+
+def test_federated_averaging_is_what_it_is_by_hand(settings):
+    found = federate(DATA, descend, {"w": np.zeros(2)}, rounds=2, **settings)
+    w = np.zeros(2)
+    for _ in range(2):
+        trained = [(descend(rows, {"w": w})) for _, rows in DATA.groupby("client")]
+        w = sum(p["w"] * n for p, n in trained) / sum(n for _, n in trained)
+    np.testing.assert_allclose(found.state["parameters"]["w"], w, rtol=1e-12)
+
+
+def test_federated_averaging_converges(settings):
+    found = federate(DATA, descend, {"w": np.zeros(2)}, rounds=60, tolerance=1e-9, **settings)
+    assert found.converged
+    np.testing.assert_allclose(found.state["parameters"]["w"], [3.0, -1.0], atol=1e-7)
+
+
+def test_adam_on_the_server_comes_close(settings):
+    found = federate(DATA, descend, {"w": np.zeros(2)}, rounds=80, server="adam", rate=0.3, **settings)
+    np.testing.assert_allclose(found.state["parameters"]["w"], [3.0, -1.0], atol=0.1)
+
+
+@pytest.mark.parametrize("merge", ["median", {"reducer": "trimmed_mean", "share": 0.2}])
+def test_robust_merges_bear_a_client_that_sends_nonsense(settings, merge):
+    found = federate(DATA, poisoned, {"w": np.zeros(2)}, rounds=40, merge=merge, **settings)
+    np.testing.assert_allclose(found.state["parameters"]["w"], [3.0, -1.0], atol=0.05)
+    spoiled = federate(DATA, poisoned, {"w": np.zeros(2)}, rounds=2, **settings)
+    assert np.abs(spoiled.state["parameters"]["w"]).max() > 1e4
+
+
+def test_an_unknown_server_is_refused(settings):
+    with pytest.raises(ConfigError, match="server is 'adm'"):
+        federate(DATA, descend, {"w": np.zeros(2)}, server="adm", **settings)
