@@ -72,7 +72,7 @@ def rewrapped(merged: Any, first: Any) -> Any:
 
 
 def restored(total: Any, weight: float, like: Any) -> Any:
-    """The mean, with the types of ``like``; an array that is all there is becomes real, for it is no buffer beside weights."""
+    """The mean, with the types of ``like``; an array of integers that is all there is becomes real."""
     if isinstance(like, np.ndarray) and not np.issubdtype(like.dtype, np.floating):
         return total / weight
     return walk(

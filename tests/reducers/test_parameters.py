@@ -35,11 +35,11 @@ def test_named_tuples_stay_named_tuples():
     assert (type(found), found.weights.tolist(), found.bias) == (Layer, [3.0, 3.0], 5.0)
 
 
-def test_dataclasses_keep_their_texts_and_round_their_integers():
+def test_dataclasses_keep_their_texts_and_average_their_numbers():
     found = reduced(
         WeightedMean(), (Net(np.zeros(1, np.float32), "net", 1), 1), (Net(np.ones(1, np.float32), "net", 4), 1)
     )
-    assert found == Net(np.float32([0.5]), "net", 2)
+    assert found == Net(np.float32([0.5]), "net", 2.5)
     assert found.first.dtype == np.float32
 
 
@@ -67,7 +67,8 @@ def test_the_fitted_numbers_of_an_estimator_are_averaged():
 
     x = np.array([[0.0], [1.0]])
     found = reduced(WeightedMean(), (LinearRegression().fit(x, [0, 1]), 1), (LinearRegression().fit(x, [2, 5]), 1))
-    assert (type(found), found.coef_.tolist(), found.predict([[1.0]]).tolist()) == (LinearRegression, [2.0], [3.0])
+    assert (type(found), np.rint(found.coef_).tolist()) == (LinearRegression, [2.0])
+    assert found.predict([[1.0]]) == pytest.approx([3.0], rel=1e-12)
 
 
 def test_an_estimator_without_numbers_is_refused():
