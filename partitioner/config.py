@@ -26,27 +26,34 @@ _BUILT_IN_VARIABLES = {"PYTHON_STDLIB": sysconfig.get_path("stdlib")}
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
+def _shaping(default: Any, **about: Any) -> Any:
+    """A setting that shapes the result: a resume with another value is refused. The others may differ."""
+    return Field(default, json_schema_extra={"shapes_result": True}, **about)
+
+
 class RunConfig(BaseModel):
     """Everything a run is asked to do. Names are those of ``partitioner.run``'s parameters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    dataset: Any = Field(
+    dataset: Any = _shaping(
         None, description="Path, glob, URL, list of those, {connector: ..., path: ...}, or data in memory."
     )
     program: Any = Field(None, description="Function or class, or 'package.module:name'.")
     arguments: dict[str, Any] = Field({}, description="Arguments of the class's __init__ or of the function.")
-    columns: list[str] | None = Field(None, description="Columns to read; all by default.")
-    batch_format: Literal["pandas", "numpy", "arrow", "polars", "rows", "torch"] = Field(
+    columns: list[str] | None = _shaping(None, description="Columns to read; all by default.")
+    batch_format: Literal["pandas", "numpy", "arrow", "polars", "rows", "torch"] = _shaping(
         "pandas", description="What the program is given; rows is a list of dicts."
     )
-    batch_size: int | Literal["auto"] | None = Field(
+    batch_size: int | Literal["auto"] | None = _shaping(
         None, description="Rows per call; by default all rows of a sub-task at once."
     )
-    max_batch_weight: float | None = Field(None, gt=0, description="Bound on the summed weight of a batch.")
-    weight: Any = Field(None, description="Weight of a row: a column, an expression such as len(text), or a function.")
-    sort_by_weight: bool = Field(False, description="Rows of like weight share a batch; output order is restored.")
-    padded: bool = Field(False, description="A batch weighs rows times its heaviest row, as a padded tensor does.")
+    max_batch_weight: float | None = _shaping(None, gt=0, description="Bound on the summed weight of a batch.")
+    weight: Any = _shaping(
+        None, description="Weight of a row: a column, an expression such as len(text), or a function."
+    )
+    sort_by_weight: bool = _shaping(False, description="Rows of like weight share a batch; output order is restored.")
+    padded: bool = _shaping(False, description="A batch weighs rows times its heaviest row, as a padded tensor does.")
     max_concurrency: int | None = Field(
         None, ge=1, description="Calls of an async program at once, per running sub-task; 16 by default."
     )
@@ -60,15 +67,15 @@ class RunConfig(BaseModel):
     retry_backoff: float = Field(
         0.5, ge=0, description="Seconds before the first of these tries; doubled each time, a minute at most."
     )
-    cost: Any = Field(
+    cost: Any = _shaping(
         "bytes", description="rows, bytes, calibrate, learned, an expression, numbers, or {model: ..., ...}."
     )
     measure_speeds: bool = Field(True, description="Time the pilot's pieces on every worker, where a pilot runs.")
-    split: Any = Field("ordered", description="ordered, packed, or {split: grouped, key: ...}.")
-    target_task_seconds: float | None = Field(None, gt=0, description="Seconds a sub-task should take.")
-    allowed_mem: Any = Field(None, description="Predicted peak bytes a sub-task may have, as a number or '4GB'.")
-    max_tasks: int | None = Field(None, ge=1, description="Sub-tasks at most.")
-    min_tasks_per_slot: int | None = Field(None, ge=1, description="Sub-tasks per slot at least.")
+    split: Any = _shaping("ordered", description="ordered, packed, or {split: grouped, key: ...}.")
+    target_task_seconds: float | None = _shaping(None, gt=0, description="Seconds a sub-task should take.")
+    allowed_mem: Any = _shaping(None, description="Predicted peak bytes a sub-task may have, as a number or '4GB'.")
+    max_tasks: int | None = _shaping(None, ge=1, description="Sub-tasks at most.")
+    min_tasks_per_slot: int | None = _shaping(None, ge=1, description="Sub-tasks per slot at least.")
     task_cpus: float = Field(1.0, gt=0, description="Cores one sub-task uses.")
     task_gpus: float = Field(0.0, ge=0, description="GPUs one sub-task uses; a fraction shares a device.")
     placement: Any = Field("lpt", description="Placement algorithm: a name, or {placement: name, <option>: ...}.")
@@ -77,10 +84,14 @@ class RunConfig(BaseModel):
     engine: Any = Field(
         "dask", description="serial, dask, spark, a Client, a SparkSession, or {engine: dask, workers: 4}."
     )
-    reducer: Any = Field("concat", description="How partial results merge: a name or {reducer: mean, columns: [...]}.")
-    output: str | None = Field(None, description="Directory of the output rows; in the run directory by default.")
+    reducer: Any = _shaping(
+        "concat", description="How partial results merge: a name or {reducer: mean, columns: [...]}."
+    )
+    output: str | None = _shaping(None, description="Directory of the output rows; in the run directory by default.")
     checkpoint: str = Field("runs", description="Directory that holds the run directories; workers must see it.")
-    preserve_order: bool = Field(True, description="Output order equals input order.")
+    preserve_order: bool = _shaping(
+        True, description="Rows are read in input order; else as they lie in the sub-tasks."
+    )
     on_error: Literal["raise", "quarantine"] = Field("raise", description="What becomes of rows that keep failing.")
     max_retries: int = Field(2, ge=0, description="Further tries after the program raised.")
     timeout: float | str | None = Field(
@@ -89,7 +100,7 @@ class RunConfig(BaseModel):
     max_quarantined: int | float | None = Field(
         None, ge=0, description="Rows set aside at most: a number, or a share below 1 of all rows. Then the run stops."
     )
-    allow_row_change: bool = Field(False, description="The program may return fewer or more rows than it got.")
+    allow_row_change: bool = _shaping(False, description="The program may return fewer or more rows than it got.")
     verify: Literal["footer", "full"] = Field(
         "footer",
         description="Check of committed files before the end and at resume: size and footer, or every page of every file.",
@@ -100,7 +111,7 @@ class RunConfig(BaseModel):
     fsync: bool = Field(
         True, description="On a local disk, committed files are on the medium before their attempt ends."
     )
-    seed: int = Field(0, description="Seed of everything random, together with the sub-task's id.")
+    seed: int = _shaping(0, description="Seed of everything random, together with the sub-task's id.")
     report: bool = Field(True, description="Write report.html at the end.")
     progress: bool = Field(True, description="Show the live progress line.")
 
@@ -129,6 +140,12 @@ class RunConfig(BaseModel):
     @classmethod
     def _bytes(cls, value: Any) -> float | None:
         return None if value is None else parse_bytes(value)
+
+
+SHAPING = frozenset(
+    name for name, about in RunConfig.model_fields.items() if about.json_schema_extra == {"shapes_result": True}
+)
+"""Settings that a resume must not change, as they declare it themselves."""
 
 
 def _timeout(value: float | str) -> tuple[float, float]:

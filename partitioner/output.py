@@ -1,4 +1,4 @@
-"""The rows a run wrote: read only when asked, in input order, whatever order the sub-tasks were packed in."""
+"""The rows a run wrote: read only when asked, in input order (unless that was not wanted) however they were packed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 class Output:
     """The committed output files of one run.
 
-    ``url`` their directory; ``records`` one per sub-task in sub-task order; ``rows`` their number.
+    ``url`` their directory; ``records`` one per sub-task in sub-task order; ``rows`` their number. Rows come in input order,
+    or, without ``preserve_order``, file by file as they lie there.
     """
 
-    def __init__(self, url: str, records: Sequence[CommitRecord]) -> None:
+    def __init__(self, url: str, records: Sequence[CommitRecord], preserve_order: bool = True) -> None:
+        self.preserve_order = preserve_order
         self.url = url
         self.records = tuple(records)
         self.rows = sum(r.rows_written for r in records)
@@ -37,14 +39,14 @@ class Output:
         return [f"{self.url}/{r.path}" for r in self.records]
 
     def _pieces(self) -> list[tuple[int, int, int, int]]:
-        """(first fragment, file, offset, rows) of every contiguous run of the input, in input order."""
+        """(first fragment, file, offset, rows) of every contiguous run of the input, in the order to read them."""
         pieces = []
         for file, record in enumerate(self.records):
             offset = 0
             for fragment, rows in record.segments:
                 pieces.append((fragment, file, offset, rows))
                 offset += rows
-        return sorted(pieces)
+        return sorted(pieces) if self.preserve_order else pieces
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows in input order, a table per contiguous run of the input."""

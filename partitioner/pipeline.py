@@ -110,7 +110,7 @@ def run_config(
             costed = replace(costed, costs=started.with_process(costed.costs))
             workers, facts = stages.workers_to_use(parts, started)
             work = stages.split(parts, costed, workers)
-            facts = {**facts, "start": dict(phases.seconds)}
+            facts = {**facts, **stages.unmet(config, engine), "start": dict(phases.seconds)}
             planned = stages.explained(parts, stages.place(parts, work.tasks, workers), work, facts)
             assert work.job is not None, "a run has a program"
             if described.job is not None and work.job.source is not described.job.source:

@@ -59,7 +59,7 @@ def reduce(
 ) -> Any:
     """Stage 6. The result, with the manifest and ``_SUCCESS`` written last."""
     if job.reducer.rows:
-        output = Output(job.sink.url, records)
+        output = Output(job.sink.url, records, config.preserve_order)
         job.sink.finish({**manifest(records, counts), "run_id": directory.run_id})
         _say_what_was_filled(directory)
         return output

@@ -13,9 +13,10 @@ from partitioner import masking, registry
 from partitioner import program as programs
 from partitioner.attempt.job import Job
 from partitioner.attempt.pilot import pilot_program
-from partitioner.config import RunConfig, plain
+from partitioner.config import SHAPING, RunConfig, plain
 from partitioner.costs.base import CostModel, checked
 from partitioner.costs.measuring.observed import observed
+from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
 from partitioner.errors import ConfigError, DataError, OutputExists, RunHeld, nearest
 from partitioner.lease import holder as holder_of_run
@@ -102,6 +103,20 @@ def workers_to_use(parts: Resolved, started: Start) -> tuple[Workers, Mapping[st
     return replace(workers, speed=column), {"worker speeds": f"measured, {uneven or 'all alike'}"}
 
 
+def unmet(config: RunConfig, engine: Engine) -> dict[str, str]:
+    """What the configuration asks for and the engine only plans with, in words for the plan."""
+    able, found = engine.capabilities, dict[str, str]()
+    if config.allowed_mem is not None and not able.memory_limit:
+        found["allowed_mem"] = f"planned with; engine {engine.name!r} does not hold its workers to their memory"
+    if config.timeout is not None and not able.cancel:
+        found["timeout"] = f"waited for; engine {engine.name!r} cannot stop an attempt that runs"
+    if config.task_gpus and not able.gpu:
+        found["task_gpus"] = (
+            f"counted; engine {engine.name!r} assigns no devices, so every sub-task sees all those of its machine"
+        )
+    return found
+
+
 def split(parts: Resolved, costed: Costed, workers: Workers) -> Split:
     """Stage 3. Sub-tasks within the limits, with the demands of the configuration."""
     dataset, costs = parts.splitter.prepare(costed.dataset, costed.costs)
@@ -178,6 +193,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory) -> Job:
         seed=config.seed,
         on_error=config.on_error,
         allow_row_change=config.allow_row_change,
+        preserve_order=config.preserve_order,
         fsync=config.fsync,
         secrets=masking.known(),
     )
@@ -282,13 +298,3 @@ def fingerprints(config: RunConfig, job: Job) -> dict[str, Any]:
         "code": programs.fingerprint(job.program, job.arguments),
         **programs.surroundings(job.program),
     }
-
-
-SHAPING = frozenset(
-    {
-        *("dataset", "columns", "batch_format", "batch_size", "max_batch_weight", "weight", "sort_by_weight"),
-        *("cost", "split", "target_task_seconds", "allowed_mem", "max_tasks", "min_tasks_per_slot"),
-        *("reducer", "output", "allow_row_change", "seed"),
-    }
-)
-"""Settings that a resume must not change; engine, placement, on_error, max_retries and the like may differ."""

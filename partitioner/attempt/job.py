@@ -35,7 +35,8 @@ class Job:
 
     ``program`` is a function of one batch, or a class built with ``arguments`` once per process whose instances are.
     Where the reducer's result are the rows themselves, the program returns one row per input row unless
-    ``allow_row_change``. ``on_error`` is ``"raise"`` or ``"quarantine"``. ``fsync`` as in ``Directory``.
+    ``allow_row_change``; they come back in input order unless ``preserve_order`` is False. ``on_error`` is ``"raise"``
+    or ``"quarantine"``. ``fsync`` as in ``Directory``.
     ``concurrency`` says how an async program is called.
     ``cache_bytes``: what a process may keep of prepared partitions between rounds of ``pt.iterate``.
     """
@@ -51,6 +52,7 @@ class Job:
     seed: int = 0
     on_error: str = "raise"
     allow_row_change: bool = False
+    preserve_order: bool = True
     fsync: bool = True
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     concurrency: Concurrency | None = None

@@ -137,13 +137,16 @@ def _output(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.Recor
 
 
 def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordBatch]:
-    """Rows in input order; segments say how many came from each contiguous run of fragments."""
-    for run in runs_of(loaded.tasks, attempt.whole, together=False):
+    """Rows in input order, unless that does not matter; segments say how many came from each run of fragments."""
+    ordered = loaded.job.preserve_order
+    for run in runs_of(loaded.tasks, attempt.whole, together=not ordered):
         before, base = tally.rows_written, tally.rows_in
         outputs = (
             pair
             for batch, places in calls_of(loaded, run, tally)
-            for pair in call_program(loaded.job, loaded.call, batch, places, tally, attempt.care, base)
+            for pair in call_program(
+                loaded.job, loaded.call, batch, places if ordered else None, tally, attempt.care, base
+            )
         )
         for output in restored(outputs):
             tally.rows_written += output.num_rows

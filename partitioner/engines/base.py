@@ -16,8 +16,8 @@ class Capabilities:
     """What an engine can do; the core and the tests read this instead of the engine's name.
 
     ``placement``: attempts run where asked (exact), usually (hint), or anywhere (ignored). ``cancel``: a running attempt
-    can be stopped. ``memory_limit``: workers are held to their memory. ``gpu``: devices are assigned. ``broadcast``: large
-    read-only state reaches each worker once. ``bundle``: attempts per ``submit`` that the engine likes best.
+    can be stopped. ``memory_limit``: workers are held to their memory. ``gpu``: devices are assigned; a plan says so where a
+    run asks for what is only planned with. ``bundle``: attempts per ``submit`` that the engine likes best.
     ``real``: user code truly runs (not simulated), so preflight and commits apply.
     """
 
@@ -25,7 +25,6 @@ class Capabilities:
     cancel: bool = False
     memory_limit: bool = False
     gpu: bool = False
-    broadcast: bool = False
     bundle: int = 1
     real: bool = True
 
