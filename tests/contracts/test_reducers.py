@@ -3,7 +3,9 @@ import pyarrow as pa
 import pytest
 
 from partitioner import registry
+from partitioner.errors import ConfigError
 from partitioner.reducers.ensemble import Ensemble
+from partitioner.testing.laws import check_laws
 from partitioner.testing.models import Says
 from partitioner.testing.reducers import ReducerContract
 
@@ -73,3 +75,61 @@ class TestEveryReducer(ReducerContract):
         if other_a and other_b and other_a != other_b:
             return False
         return a == b if exact else len(a) == len(b) and np.allclose(a, b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", registry.names("reducers"))
+def test_the_laws_hold(name):
+    check_laws(name, EXAMPLES[name][0])
+
+
+class Range:
+    """A user's own, which derives from nothing."""
+
+    name = "range"
+    commutative = exact = mergeable = True
+
+    def create_accumulator(self):
+        return {"low": np.full(1, np.inf), "high": np.full(1, -np.inf)}
+
+    def add_input(self, accumulator, value):
+        return self.merge_accumulators(accumulator, {"low": value.min(keepdims=True), "high": value.max(keepdims=True)})
+
+    def merge_accumulators(self, left, right):
+        return {"low": np.minimum(left["low"], right["low"]), "high": np.maximum(left["high"], right["high"])}
+
+    def extract_output(self, accumulator):
+        return float(accumulator["high"][0] - accumulator["low"][0])
+
+
+def test_the_laws_hold_for_a_reducer_of_the_users_own():
+    check_laws(Range, CHUNKS)
+
+
+class Forgetful(Range):
+    def merge_accumulators(self, left, right):
+        return right
+
+
+class Changing(Range):
+    def merge_accumulators(self, left, right):
+        left["low"] -= 1.0
+        return super().merge_accumulators(left, right)
+
+
+class First(Range):
+    def merge_accumulators(self, left, right):
+        return right if np.isinf(left["low"][0]) else left
+
+
+class Locked(Range):
+    def create_accumulator(self):
+        return {**super().create_accumulator(), "lock": open}
+
+
+@pytest.mark.parametrize(
+    ("broken", "law"),
+    [(Forgetful, "identity"), (Changing, "identity|left alone"), (First, "commutativity"), (Locked, "without pickle")],
+)
+def test_a_broken_law_is_named(broken, law):
+    with pytest.raises((AssertionError, ConfigError), match=law):
+        check_laws(broken, CHUNKS)
