@@ -7,6 +7,7 @@ nothing else.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ import typer
 from partitioner import config as configuration
 from partitioner import registry, safe_yaml
 from partitioner.commands.calibrate import calibrate, profile_app
+from partitioner.commands.doctor import doctor
+from partitioner.commands.init import init
 from partitioner.commands.place import compare, place
 from partitioner.commands.report import report
 from partitioner.errors import PartitionerError
@@ -39,8 +42,26 @@ app.command()(place)
 app.command()(compare)
 app.command()(calibrate)
 app.command()(report)
+app.command()(doctor)
+app.command()(init)
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(profile_app, name="profile")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{registry.DISTRIBUTION} {importlib.metadata.version(registry.DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="The installed version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
 
 Conf = Annotated[Path, typer.Argument(help="YAML configuration.", metavar="CONF")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value on top of the file; may be repeated.")]
@@ -187,8 +208,11 @@ def sign(file: Annotated[str, typer.Argument(help="A pickled model that you trus
 
 
 @app.command("list")
-def list_names(kind: Annotated[str, typer.Argument(help="|".join(registry.kinds()))]) -> None:
+def list_names(kind: Annotated[str, typer.Argument(help="|".join(registry.kinds()))], as_json: AsJson = False) -> None:
     """Names registered for a kind, with where they are implemented."""
+    if as_json:
+        typer.echo(json.dumps({name: entry._asdict() for name, entry in registry.entries(kind).items()}))
+        return
     for name, entry in registry.entries(kind).items():
         typer.echo(f"{name:22} {entry.target}" + (f"  [{entry.extra}]" if entry.extra else ""))
 
@@ -200,10 +224,16 @@ def schema() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point: errors of ours become one message and their exit code; anything else keeps its traceback."""
+    """Entry point: errors of ours become one message and their exit code; anything else keeps its traceback.
+
+    With ``--json`` the message is JSON too, on standard output: ``{"error": {"type", "message"}, "exit_code"}``.
+    """
     try:
         app(args=arguments, prog_name="partitioner", standalone_mode=True)
     except PartitionerError as error:
+        if "--json" in (sys.argv[1:] if arguments is None else arguments):
+            told = {"type": type(error).__name__, "message": str(error)}
+            print(json.dumps({"error": told, "exit_code": error.exit_code}))
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:

@@ -1,0 +1,54 @@
+"""The command ``partitioner init``: a small project that runs at once, to be changed into one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from partitioner.errors import ConfigError
+
+CONF = """\
+# partitioner run conf.yaml        partitioner plan conf.yaml --explain        partitioner schema: every setting
+dataset: reviews.csv
+program: my_program:measure
+cost: "1e-6 * len(text)"           # a guess in seconds; calibrate measures it on a sample first
+max_tasks: 8
+engine: {engine: dask, workers: 2} # or serial, spark, the address of a cluster
+on_error: quarantine               # rows that keep failing are set aside with their errors
+output: out
+checkpoint: runs
+"""
+
+PROGRAM = '''\
+"""What is done to every batch of rows: one output row per input row."""
+
+import pandas as pd
+
+
+def measure(rows: pd.DataFrame) -> pd.DataFrame:
+    """Words and letters of each text."""
+    return pd.DataFrame({"id": rows["id"], "words": rows["text"].str.split().str.len(), "letters": rows["text"].str.len()})
+'''
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where the project begins; made if it is not there.")] = Path(),
+) -> None:
+    """Write conf.yaml, my_program.py and reviews.csv, and say how to run them. Nothing that is there is overwritten."""
+    files = {"conf.yaml": CONF, "my_program.py": PROGRAM, "reviews.csv": reviews(400)}
+    there = [name for name in files if (folder / name).exists()]
+    if there:
+        raise ConfigError(f"{(folder / there[0]).absolute()} is there already; name another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    typer.echo(f"wrote {', '.join(files)} in {folder.absolute()}; now:\n  cd {folder}\n  partitioner run conf.yaml")
+
+
+def reviews(count: int) -> str:
+    """A table of texts whose lengths are skewed as those of people are: most short, few long."""
+    words = ("good", "bad", "slow", "fast", "late", "kind", "cheap", "dear")
+    rows = (" ".join(words[(i * j) % 8] for j in range(1, 3 + 2000 // (1 + i % 97))) for i in range(count))
+    return "id,text\n" + "".join(f"{i},{text}\n" for i, text in enumerate(rows))
