@@ -87,7 +87,17 @@ class RunConfig(BaseModel):
     reducer: Any = _shaping(
         "concat", description="How partial results merge: a name or {reducer: mean, columns: [...]}."
     )
-    output: str | None = _shaping(None, description="Directory of the output rows; in the run directory by default.")
+    output: str | None = _shaping(
+        None,
+        description="Directory of the output rows, or one file in .csv, .jsonl or .arrow; in the run directory by default.",
+    )
+    format: Literal["parquet", "csv", "jsonl", "arrow"] | None = _shaping(
+        None, description="Format of the output files; by default Parquet, or what the output's name ends in."
+    )
+    partition_by: list[str] = _shaping([], description="Columns whose values name key=value folders of the output.")
+    rows_per_file: int | None = _shaping(
+        None, ge=1, description="Rows of an output file at most; small outputs are joined."
+    )
     checkpoint: str = Field("runs", description="Directory that holds the run directories; workers must see it.")
     preserve_order: bool = _shaping(
         True, description="Rows are read in input order; else as they lie in the sub-tasks."
@@ -114,6 +124,18 @@ class RunConfig(BaseModel):
     seed: int = _shaping(0, description="Seed of everything random, together with the sub-task's id.")
     report: bool = Field(True, description="Write report.html at the end.")
     progress: bool = Field(True, description="Show the live progress line.")
+
+    @field_validator("output", "checkpoint", mode="before")
+    @classmethod
+    def _path(cls, value: Any) -> Any:
+        """A Path is as good as text."""
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+    @field_validator("partition_by", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        """One column may be given by its name."""
+        return [value] if isinstance(value, str) else value
 
     @field_validator("output", "checkpoint")
     @classmethod

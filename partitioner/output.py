@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from partitioner.errors import ConfigError, MissingDependency
 from partitioner.model import CommitRecord
 from partitioner.storage import Directory, read_parquet
 
@@ -17,26 +19,52 @@ if TYPE_CHECKING:
 class Output:
     """The committed output files of one run.
 
-    ``url`` their directory; ``records`` one per sub-task in sub-task order; ``rows`` their number. Rows come in input order,
-    or, without ``preserve_order``, file by file as they lie there.
+    ``url`` the place of the output; ``records`` one per sub-task in sub-task order; ``rows`` their number; ``schema`` what
+    all sub-tasks agreed on, None where nothing was returned. Rows come in input order, or, without ``preserve_order``, file
+    by file as they lie there. Iterating gives record batches.
     """
 
-    def __init__(self, url: str, records: Sequence[CommitRecord], preserve_order: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        records: Sequence[CommitRecord],
+        preserve_order: bool = True,
+        schema: pa.Schema | None = None,
+    ) -> None:
         self.preserve_order = preserve_order
         self.url = url
         self.records = tuple(records)
         self.rows = sum(r.rows_written for r in records)
+        self.schema = schema
+        self._home = url
+        self._paths: list[str] | None = None
+
+    def exported(self, url: str, paths: Sequence[str]) -> Output:
+        """The same rows, which lie in another form at ``url``."""
+        other = copy.copy(self)
+        other.url, other._paths = url, list(paths)
+        return other
 
     def __len__(self) -> int:
         return self.rows
 
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        for table in self.tables():
+            yield from table.to_batches()
+
     def __repr__(self) -> str:
-        return f"Output({self.rows} rows in {len(self.records)} files at {self.url!r})"
+        return f"Output({self.rows} rows in {len(self.paths)} files at {self.url!r})"
+
+    def _repr_html_(self) -> str:
+        """The first rows, as a notebook shows a DataFrame."""
+        frame: Any = self.head(10)
+        note = f"<p>{self.rows} rows in {len(self.paths)} files at <code>{self.url}</code></p>"
+        return f"{frame._repr_html_()}{note}"
 
     @property
     def paths(self) -> list[str]:
-        """The files, in sub-task order."""
-        return [f"{self.url}/{r.path}" for r in self.records]
+        """The files, in sub-task order, or in that of the form asked for."""
+        return [f"{self._home}/{r.path}" for r in self.records] if self._paths is None else list(self._paths)
 
     def _pieces(self) -> list[tuple[int, int, int, int]]:
         """(first fragment, file, offset, rows) of every contiguous run of the input, in the order to read them."""
@@ -49,22 +77,89 @@ class Output:
         return sorted(pieces) if self.preserve_order else pieces
 
     def tables(self) -> Iterator[pa.Table]:
-        """The rows in input order, a table per contiguous run of the input."""
-        directory = Directory(self.url)
+        """The rows in input order, a table per contiguous run of the input, all with the agreed schema."""
+        directory = Directory(self._home)
         held: tuple[int, pa.Table] | None = None
         for _, file, offset, rows in self._pieces():
             if not rows:
                 continue
             if held is None or held[0] != file:
-                held = (file, read_parquet(directory.get(self.records[file].path)))
+                held = (file, self._fitted(read_parquet(directory.get(self.records[file].path))))
             yield held[1].slice(offset, rows)
+
+    def _fitted(self, table: pa.Table) -> pa.Table:
+        """A file that was committed before the schema widened, in the schema it widened to."""
+        table = table.replace_schema_metadata(None)
+        if self.schema is None or table.schema.equals(self.schema):
+            return table
+        columns = [
+            table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
+            for f in self.schema
+        ]
+        return pa.table(columns, schema=self.schema)
 
     def to_table(self) -> pa.Table:
         """All rows in input order, as an Arrow table; in memory."""
-        tables = [t.replace_schema_metadata(None) for t in self.tables()]
-        return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+        tables = list(self.tables())
+        if tables:
+            return pa.concat_tables(tables, promote_options="permissive")
+        return pa.table({}) if self.schema is None else self.schema.empty_table()
+
+    def to_arrow(self) -> pa.Table:
+        """The same as ``to_table``."""
+        return self.to_table()
 
     def to_pandas(self) -> pd.DataFrame:
         """All rows in input order, as a DataFrame; in memory."""
         frame: pd.DataFrame = self.to_table().to_pandas()
         return frame
+
+    def head(self, n: int = 5) -> pd.DataFrame:
+        """The first ``n`` rows, reading no more files than hold them."""
+        kept: list[pa.Table] = []
+        for table in self.tables():
+            kept.append(table.slice(0, n - sum(t.num_rows for t in kept)))
+            if sum(t.num_rows for t in kept) >= n:
+                break
+        frame: pd.DataFrame = (pa.concat_tables(kept) if kept else self.to_table()).to_pandas()
+        return frame
+
+    def to_polars(self) -> Any:
+        """All rows in input order, as a polars DataFrame; in memory. Raises MissingDependency."""
+        try:
+            import polars
+        except ModuleNotFoundError as error:
+            raise MissingDependency("to_polars needs polars: pip install 'batch-partitioner[polars]'") from error
+        return polars.from_arrow(self.to_table())
+
+    def to_dask(self) -> Any:
+        """A lazy Dask DataFrame of one partition per run of the input, in input order; each reads its own file."""
+        import dask.dataframe as dd
+
+        pieces = [piece for piece in self._pieces() if piece[3]]
+        meta = (pa.table({}) if self.schema is None else self.schema.empty_table()).to_pandas()
+        if not pieces:
+            return dd.from_pandas(meta, npartitions=1)
+        return dd.from_map(_read_piece, [(self, piece) for piece in pieces], meta=meta)
+
+    def to_spark(self, session: Any = None) -> Any:
+        """A Spark DataFrame over the files; Spark promises no row order. Needs a session, or an active one.
+
+        Raises ConfigError where there is none, or where the output was widened or written in another form.
+        """
+        from pyspark.sql import SparkSession
+
+        spark = session or SparkSession.getActiveSession()
+        if spark is None:
+            raise ConfigError("to_spark needs a SparkSession: give it, or start one before.")
+        paths = [f"{self._home}/{r.path}" for r in self.records if r.rows_written]
+        if not paths:
+            return spark.createDataFrame(self.to_pandas())
+        urls = [p if "://" in p else f"file://{p}" for p in paths]
+        return spark.read.option("mergeSchema", "true").parquet(*urls)
+
+
+def _read_piece(given: tuple[Output, tuple[int, int, int, int]]) -> Any:
+    output, (_, file, offset, rows) = given
+    table = output._fitted(read_parquet(Directory(output._home).get(output.records[file].path)))
+    return table.slice(offset, rows).to_pandas()

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from partitioner import config as configuration
-from partitioner import integrity, results, stages
+from partitioner import exporting, integrity, results, stages
 from partitioner import resume as resuming
 from partitioner import start as starting
+from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
 from partitioner.coordinator.execute import execute
@@ -94,8 +95,9 @@ def run_config(
     if resume is not None:
         return _run_rest(parts, resuming.find_run(config, resume), take_over, force)
     directory, phases = RunDirectory(f"{config.checkpoint}/{new_run_id()}"), Phases()
-    if config.output is not None:
-        stages.check_free(Directory(config.output), directory)  # before anything of the user's runs
+    exporting.check_free_file(config)
+    if (folder := exporting.folder_of(config)) is not None:
+        stages.check_free(Directory(folder), directory)  # before anything of the user's runs
     with directory.discarded_unless_claimed(), ExitStack() as held:
         with phases("describe"):
             described = stages.describe(parts, directory)
@@ -143,8 +145,8 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
         lease = held.enter_context(Lease(directory.files, config.lease_seconds, take_over))
         with phases("engine start"):
             engine = held.enter_context(parts.engine.opened())
-        if config.output is not None:
-            stages.claim_output(Directory(config.output), directory)
+        if (folder := exporting.folder_of(config)) is not None:
+            stages.claim_output(Directory(folder), directory)
         committed = integrity.reconcile(directory, job, config.verify == "full")
         stages.write_job(directory, job)
         tasks = resuming.without_done(directory.read_tasks(), committed)
@@ -167,6 +169,9 @@ def _begin(
     """The run is on record: what workers read now is what was planned."""
     stages.write_job(directory, job)
     try_out(engine, directory, planned.tasks)
+    agreed = Agreement(directory.files).newest()
+    if agreed is not None:
+        exporting.check_columns(config, agreed.schema.names)
     stages.claim(config, directory, job, planned)
     if on_plan is not None:
         on_plan(planned, directory)

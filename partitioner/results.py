@@ -14,6 +14,7 @@ from partitioner.attempt.job import Job
 from partitioner.attempt.run import ACCUMULATOR
 from partitioner.config import RunConfig
 from partitioner.errors import RunFailed
+from partitioner.exporting import export, form_of
 from partitioner.model import CommitRecord, SubTasks
 from partitioner.output import Output
 from partitioner.reducers import partials
@@ -59,10 +60,14 @@ def reduce(
 ) -> Any:
     """Stage 6. The result, with the manifest and ``_SUCCESS`` written last."""
     if job.reducer.rows:
-        output = Output(job.sink.url, records, config.preserve_order)
+        output = Output(job.sink.url, records, config.preserve_order, _agreed_schema(directory))
         job.sink.finish({**manifest(records, counts), "run_id": directory.run_id})
         _say_what_was_filled(directory)
-        return output
+        form = form_of(config)
+        if form is None:
+            return output
+        place = config.output or f"{directory.url}/exported"
+        return output.exported(place, export(form, place, output.tables(), output.schema))
     result = job.reducer.extract_output(_merged(job, records))
     job.sink.finish({**manifest(records, counts), "run_id": directory.run_id})
     if config.output is not None:
@@ -71,6 +76,11 @@ def reduce(
         Directory(config.output).put(f"result.pkl{SIGNATURE}", sign(pickled))
         Directory(config.output).put("_SUCCESS", b"")
     return result
+
+
+def _agreed_schema(directory: RunDirectory) -> pa.Schema | None:
+    agreed = Agreement(directory.files).newest()
+    return None if agreed is None else agreed.schema
 
 
 def _say_what_was_filled(directory: RunDirectory) -> None:

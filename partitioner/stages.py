@@ -19,6 +19,7 @@ from partitioner.costs.measuring.observed import observed
 from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
 from partitioner.errors import ConfigError, DataError, OutputExists, RunHeld, nearest
+from partitioner.exporting import folder_of, form_of
 from partitioner.lease import holder as holder_of_run
 from partitioner.model import CommitRecord, CostFacts, Costs, Dataset, Plan, SubTasks, Worker, Workers
 from partitioner.resolved import Resolved
@@ -179,7 +180,8 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory) -> Job:
     """What workers load. Raises ProgramError where the program cannot be pickled, before anything starts."""
     assert parts.program is not None, "a job runs a program"
     config = parts.config
-    place_of_rows = (config.output or f"{directory.url}/output") if parts.reducer.rows else f"{directory.url}/partials"
+    own = config.output if form_of(config, parts.reducer.rows) is None else None
+    place_of_rows = (own or f"{directory.url}/output") if parts.reducer.rows else f"{directory.url}/partials"
     job = Job(
         program=parts.program,
         arguments=config.arguments,
@@ -215,9 +217,9 @@ def claim(config: RunConfig, directory: RunDirectory, job: Job, planned: Plan) -
             "versions": versions(),
         }
     )
-    if config.output is not None:
+    if (folder := folder_of(config)) is not None:
         try:
-            claim_output(Directory(config.output), directory)
+            claim_output(Directory(folder), directory)
         except OutputExists:
             directory.files.remove()
             raise

@@ -24,6 +24,7 @@ LAYERS = [
     ("report",),
     (
         "calling",
+        "exporting",
         "reading",
         "resolved",
         "start",

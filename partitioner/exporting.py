@@ -1,0 +1,238 @@
+"""The output in the form that was asked for, where that is not one Parquet file per sub-task; written at the end.
+
+Sub-tasks then commit into the run directory as ever, and this writes their rows in input order: as CSV, JSON lines, Arrow
+or Parquet, in files of so many rows, in ``key=value`` folders, or as one file under the name given. Names and bytes depend
+on the rows and settings only, so that writing again after a death gives the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from partitioner.config import RunConfig
+from partitioner.errors import ConfigError, OutputExists, nearest
+from partitioner.storage import Directory
+
+ROWS_PER_FILE = 1_000_000
+"""Rows of a file at most where ``rows_per_file`` does not say."""
+
+HELD_BYTES = 256 << 20
+"""Rows of partitions that are held in memory before they are written, all together."""
+
+BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".arrow": "arrow", ".feather": "arrow"}
+"""Ending of an output's name -> the format of that one file. A name in ``.parquet`` is a folder, as for Spark and Dask."""
+
+_REFUSED = (
+    *(".tsv", ".json", ".txt", ".xlsx", ".xls", ".html", ".db", ".sqlite"),
+    *(".pkl", ".npy", ".npz", ".h5", ".orc", ".avro"),
+)
+_NULL = "__HIVE_DEFAULT_PARTITION__"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """``format`` of the files, ``single`` file or folder, partition columns in order, and rows of a file at most."""
+
+    format: str
+    single: bool
+    partition_by: tuple[str, ...]
+    rows_per_file: int
+
+
+def form_of(config: RunConfig, rows: bool = True) -> Form | None:
+    """The form asked for, None where the sub-tasks' own files are it. ConfigError for one that cannot be written."""
+    suffix = PurePosixPath(config.output or "").suffix.lower()
+    by_name = BY_SUFFIX.get(suffix)
+    if suffix in _REFUSED and config.format is None:
+        known = [*BY_SUFFIX, ".parquet"]
+        raise ConfigError(
+            f"output {config.output} ends in {suffix}, which no format writes; there are {', '.join(known)} and folders."
+            f"{nearest(suffix, known)}"
+        )
+    if by_name and config.format not in (None, by_name):
+        raise ConfigError(
+            f"output {config.output} is named as {by_name}, and format is {config.format}; make them agree."
+        )
+    if by_name and config.partition_by:
+        raise ConfigError(f"partition_by makes folders, and output {config.output} is one file; name a folder.")
+    asked = by_name or config.format or ("parquet" if config.partition_by or config.rows_per_file else None)
+    if asked is None or (asked == "parquet" and not config.partition_by and not config.rows_per_file):
+        return None
+    if not rows:
+        raise ConfigError(
+            f"output {config.output} as {asked} is for rows, and the reducer gives one result, which is pickled; name a "
+            "folder, without format, partition_by and rows_per_file, or leave output out and use run.result."
+        )
+    return Form(asked, by_name is not None, tuple(config.partition_by), config.rows_per_file or ROWS_PER_FILE)
+
+
+def folder_of(config: RunConfig) -> str | None:
+    """The folder that a run claims for its output; None where the output is one file, or no place was named."""
+    suffix = PurePosixPath(config.output or "").suffix.lower()
+    return None if suffix in BY_SUFFIX else config.output
+
+
+def check_free_file(config: RunConfig) -> None:
+    """Raise OutputExists where the one file that is to be written is there."""
+    if config.output is None or folder_of(config) is not None:
+        return
+    home, name = _parted(config.output)
+    if home.exists(name):
+        raise OutputExists(f"output {config.output} is there already; name another file, or remove it.")
+
+
+def check_columns(config: RunConfig, known: Sequence[str]) -> None:
+    """Raise ConfigError where ``partition_by`` names a column that the program does not return."""
+    lacking = [name for name in config.partition_by if name not in known]
+    if lacking:
+        raise ConfigError(
+            f"partition_by names {lacking[0]!r}, which the program does not return; it returns {', '.join(known)}."
+            f"{nearest(lacking[0], list(known))}"
+        )
+
+
+def export(form: Form, url: str, tables: Iterator[pa.Table], schema: pa.Schema | None) -> list[str]:
+    """Write the rows; the URLs of the files, in order."""
+    if form.single:
+        return [_one_file(form, url, tables, schema)]
+    home = Directory(url)
+    written = {}
+    for name, data in _files(form, tables, schema):
+        home.put(name, data)
+        written[name] = len(data)
+    listing = {"files": [{"path": name, "bytes": size} for name, size in written.items()]}
+    home.put("_manifest.json", json.dumps(listing, indent=1).encode())
+    home.put("_SUCCESS", b"")
+    return [f"{home.url}/{name}" for name in written]
+
+
+def _one_file(form: Form, url: str, tables: Iterator[pa.Table], schema: pa.Schema | None) -> str:
+    home, name = _parted(url)
+    whole = list(tables)
+    data = ENCODERS[form.format](_joined(whole, schema))
+    if not home.put_new(name, data) and _digest(home.get(name)) != _digest(data):
+        raise OutputExists(f"output {url} was written by someone else in the meantime; name another file and resume.")
+    return f"{home.url}/{name}"
+
+
+def _files(form: Form, tables: Iterator[pa.Table], schema: pa.Schema | None) -> Iterator[tuple[str, bytes]]:
+    """Name and content of every file: of each partition, its rows in order, ``rows_per_file`` of them at a time."""
+    encode, ending = ENCODERS[form.format], "parquet" if form.format == "parquet" else form.format
+    held: dict[str, list[pa.Table]] = {}
+    count: dict[str, int] = {}
+
+    def flushed(folder: str, rows: int) -> Iterator[tuple[str, bytes]]:
+        whole = _joined(held.pop(folder), schema)
+        for start in range(0, whole.num_rows, rows):
+            number = count[folder] = count.get(folder, -1) + 1
+            yield f"{folder}part-{number:05d}.{ending}", encode(whole.slice(start, rows))
+
+    for table in tables:
+        for folder, rows in _partitions(table, form.partition_by):
+            held.setdefault(folder, []).append(rows)
+            while sum(t.num_rows for t in held.get(folder, ())) >= form.rows_per_file:
+                whole = _joined(held[folder], schema)
+                held[folder] = [whole.slice(0, form.rows_per_file)]
+                yield from flushed(folder, form.rows_per_file)
+                if whole.num_rows > form.rows_per_file:
+                    held[folder] = [whole.slice(form.rows_per_file)]
+        if sum(t.nbytes for parts in held.values() for t in parts) > HELD_BYTES:
+            for folder in list(held):
+                yield from flushed(folder, form.rows_per_file)
+    for folder in list(held):
+        yield from flushed(folder, form.rows_per_file)
+    if not count and not form.partition_by:
+        yield f"part-00000.{ending}", encode(_joined([], schema))
+
+
+def _joined(tables: Sequence[pa.Table], schema: pa.Schema | None) -> pa.Table:
+    if not tables:
+        return (schema or pa.schema([])).empty_table()
+    return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+
+
+def _partitions(table: pa.Table, by: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of a table by the values of ``by``, each with its folder and without these columns, order kept."""
+    if not by:
+        yield "", table
+        return
+    rows: dict[tuple[Any, ...], list[int]] = {}
+    for i, key in enumerate(zip(*(table[name].to_pylist() for name in by), strict=True)):
+        rows.setdefault(key, []).append(i)
+    rest = table.drop_columns(list(by))
+    for key, places in rows.items():
+        folder = "".join(f"{quote(n)}={_text(v)}/" for n, v in zip(by, key, strict=True))
+        yield folder, rest.take(pa.array(places, pa.int64()))
+
+
+def _text(value: Any) -> str:
+    return _NULL if value is None else quote(str(value), safe=" ")
+
+
+def _csv(table: pa.Table) -> bytes:
+    import pyarrow.csv as pv
+
+    out = io.BytesIO()
+    pv.write_csv(pa.table({n: _flat(table[n]) for n in table.column_names}), out)
+    return out.getvalue()
+
+
+def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """CSV has no nested values: lists and structs become JSON, bytes hexadecimal digits."""
+    kind = column.type
+    if pa.types.is_nested(kind):
+        return pa.chunked_array(
+            [pa.array([None if v is None else json.dumps(v, default=str) for v in column.to_pylist()])]
+        )
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return pa.chunked_array([pa.array([None if v is None else v.hex() for v in column.to_pylist()], pa.string())])
+    return column
+
+
+def _jsonl(table: pa.Table) -> bytes:
+    return "".join(f"{json.dumps(row, default=_plain, ensure_ascii=False)}\n" for row in table.to_pylist()).encode()
+
+
+def _plain(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _arrow(table: pa.Table) -> bytes:
+    out = pa.BufferOutputStream()
+    with pa.ipc.new_file(out, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(out.getvalue().to_pybytes())
+
+
+def _parquet(table: pa.Table) -> bytes:
+    import pyarrow.parquet as pq
+
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="zstd")
+    return out.getvalue()
+
+
+ENCODERS: Mapping[str, Callable[[pa.Table], bytes]] = {
+    "csv": _csv,
+    "jsonl": _jsonl,
+    "arrow": _arrow,
+    "parquet": _parquet,
+}
+
+
+def _parted(url: str) -> tuple[Directory, str]:
+    folder, _, name = url.rpartition("/")
+    return Directory(folder), name
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
