@@ -91,6 +91,7 @@ class Algorithm(ABC):
     ``none`` takes no part (baselines, algorithms with parameters of their own). ``quadratic``: made for task
     graphs, the time grows faster than n m; the portfolio leaves it out of large problems. ``proves``: its schedules may
     bring a lower bound on the makespan of their own; without it a bound above the combinatorial one is refused.
+    ``spreads``: equal tasks go to all equal workers before two share one; False where packing tight, or chance, is the idea.
 
     What ``solve`` returns passes the independent checker (``placement/check.py``) before anybody sees it; a schedule that
     breaks a duration, release, label, dependency or capacity, or claims a bound that is not one, raises InvalidPlan.
@@ -105,6 +106,7 @@ class Algorithm(ABC):
     default_seconds: ClassVar[float] = NEVER
     role: ClassVar[str] = "list"
     proves: ClassVar[bool] = False
+    spreads: ClassVar[bool] = True
     quadratic: ClassVar[bool] = False
 
     @abstractmethod

@@ -29,6 +29,8 @@ class Slots:
     """Workers as independent slots that run one sub-task at a time: exact when demands allow no other packing.
 
     ``worker`` int32[S] the worker of each slot, ``group`` int32[S] its group; ``per_group`` int64[G] slots of one worker.
+    Breadth first: one slot of every worker, then a second one of each that has it, and so on. Ties go to the first slot,
+    so that tasks spread over workers before they share one.
     """
 
     worker: Codes
@@ -203,6 +205,8 @@ class Problem:
             return None
         per_worker = per_group[self.group_of]
         worker = np.repeat(np.arange(self.m, dtype=np.int32), per_worker)
+        first = np.repeat(np.cumsum(per_worker) - per_worker, per_worker)
+        worker = worker[np.argsort(np.arange(len(worker)) - first, kind="stable")]
         return Slots(worker, self.group_of[worker], per_group)
 
 

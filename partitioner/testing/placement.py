@@ -1,11 +1,16 @@
 """The contract suite of placement algorithms: subclass it in a test module and give the ``algorithm`` fixture.
 
+An algorithm is held to what it declares: ``supports``, ``anytime``, ``proves`` (it may return a lower bound above the
+combinatorial one) and ``spreads`` (equal tasks to all equal workers before two share one). ``Schedule.notes`` holds texts,
+numbers, truth values, and sequences or mappings by name of these, so that a plan can be written as JSON.
+
 Instances come from a seeded generator, one family per feature that an algorithm may declare, so a failure repeats. Every
 plan goes through the independent checker of ``partitioner.placement.check``.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -154,6 +159,16 @@ class PlacementContract:
             assert first.worker.tolist() == second.worker.tolist(), name
             assert first.start.tolist() == second.start.tolist(), name
 
+    def test_equal_tasks_spread_over_workers_before_cores_are_doubled_up(self, algorithm: Algorithm) -> None:
+        """8 equal tasks on 4 equal workers of 8 cores give 2 each, with or without memory; 10 give 3, 3, 2 and 2."""
+        workers = Workers.identical(4, cpus=8.0, memory_bytes=64e9)
+        for count, wanted in ((4, [1, 1, 1, 1]), (8, [2, 2, 2, 2]), (10, [2, 2, 3, 3])):
+            for memory in (0.0, 1e9):
+                tasks = SubTasks.build([5.0] * count, memory_bytes=[memory] * count)
+                if algorithm.spreads and not algorithm.refusals(Problem(tasks, workers)):
+                    plan = algorithm.place(tasks, workers, time_limit=SECONDS)
+                    assert sorted(np.bincount(plan.worker, minlength=4).tolist()) == wanted
+
     def test_no_tasks_is_an_empty_plan(self, algorithm: Algorithm) -> None:
         """Makespan, bound and gap are 0."""
         plan = algorithm.place(SubTasks.build([]), Workers.identical(2))
@@ -174,6 +189,15 @@ class PlacementContract:
         """ConfigError with the remedy."""
         with pytest.raises(ConfigError, match="above 0"):
             algorithm.place(SubTasks.build([1.0]), Workers.identical(1), time_limit=0)
+
+    def test_a_plan_is_told_and_written(self, algorithm: Algorithm) -> None:
+        """``explain``, JSON, HTML, Mermaid and a one-line ``repr`` of every plan."""
+        plan = algorithm.place(SubTasks.build([3.0, 2.0], ["a", "b"]), Workers.identical(2), time_limit=SECONDS)
+        assert json.loads(json.dumps(plan.to_json()))["assignments"][1]["task_id"] == "b"
+        assert algorithm.name in plan.explain()
+        assert "gantt" in plan.to_mermaid()
+        assert "<svg" in plan._repr_html_()
+        assert "\n" not in repr(plan)
 
     def test_one_task_on_one_worker_is_optimal(self, algorithm: Algorithm) -> None:
         """The smallest plan there is."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 
 from partitioner import registry
 from partitioner.errors import ConfigError, InfeasiblePlan, InvalidPlan
 from partitioner.model import Portfolio, Turn
+from partitioner.placement import clock
 from partitioner.placement.base import EVERYTHING, NEVER, Algorithm
 from partitioner.placement.bounds.proof import Bound, proven
 from partitioner.placement.objectives import Objective, ranking
@@ -58,7 +58,7 @@ class Auto(Algorithm):
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""
-        begun = time.monotonic()
+        begun = clock.now()
         if deadline == NEVER:
             graph = min(_MOST_FOR_GRAPHS, problem.n / _GRAPH_TASKS_PER_SECOND) if problem.has_edges else 0.0
             deadline = begun + 1.0 + problem.n / _TASKS_PER_SECOND + graph
@@ -94,7 +94,7 @@ class _Portfolio:
         graph = self.problem.has_edges
         if not graph:
             self._first_search()
-        now = time.monotonic()
+        now = clock.now()
         part = _LISTS_OF_GRAPHS if graph else (_LISTS if self.problem.slots is not None else _LISTS_OF_SHARED)
         until = now + part * (self.deadline - now)
         members = self._members("list")
@@ -111,7 +111,7 @@ class _Portfolio:
     def _first_search(self) -> None:
         """Independent tasks: a short local search before anything else, which often ends the matter."""
         search = registry.load("placements", _FIRST_SEARCH)()
-        now = time.monotonic()
+        now = clock.now()
         if not self._over(search.name, 0.0, self.deadline):
             self._try(search, now + _EARLY * (self.deadline - now), label=f"{search.name} on {self.winner}")
 
@@ -120,7 +120,7 @@ class _Portfolio:
         if not algorithm.quadratic:
             return False
         pairs = self.problem.n * self.problem.m
-        if self.problem.has_edges and self.problem.n * pairs * _STEP_SECONDS <= until - time.monotonic():
+        if self.problem.has_edges and self.problem.n * pairs * _STEP_SECONDS <= until - clock.now():
             return False
         if not self.problem.has_edges and pairs <= _FEW_PAIRS:
             return False
@@ -131,10 +131,10 @@ class _Portfolio:
         """What is made for an objective other than the makespan, whatever the budget."""
         if self.objective.is_makespan:
             return
-        start = time.monotonic()
+        start = clock.now()
         thrifty = cheapest(self.problem, self.objective)
         if thrifty is not None:
-            self._keep("cheapest", thrifty, time.monotonic() - start)
+            self._keep("cheapest", thrifty, clock.now() - start)
         for name in [_SUITED[part] for part, weight in self.objective.weights if weight > 0 and part in _SUITED]:
             self._try(registry.load("placements", name)(), self.deadline)
 
@@ -144,7 +144,7 @@ class _Portfolio:
         searches.sort(key=lambda a: (a.name != _FIRST_SEARCH, a.name != "hybrid", a.name))
         turns = [*searches, *self._members("exact")]
         if self.problem.has_edges:
-            now = time.monotonic()
+            now = clock.now()
             self._run_turns(turns, now + _SHORT_TURNS * (self.deadline - now), self.seed)
         self._run_turns(turns, self.deadline, self.seed + _MOST_ROUNDS)
         self._use_the_rest(searches)
@@ -154,7 +154,7 @@ class _Portfolio:
         for k, algorithm in enumerate(turns):
             if self._over(algorithm.name, 0.0, until):
                 continue
-            now = time.monotonic()
+            now = clock.now()
             parts = sum(a.share(self.problem) for a in turns[k:])
             self._try(algorithm, now + (until - now) * algorithm.share(self.problem) / parts, seed=seed)
 
@@ -163,22 +163,22 @@ class _Portfolio:
         if self.problem.n > _LARGE:
             return
         for again in range(1, _MOST_ROUNDS):
-            begun = time.monotonic()
+            begun = clock.now()
             for algorithm in searches:
-                now = time.monotonic()
+                now = clock.now()
                 if self._done() or now >= self.deadline:
                     return
                 left = self.deadline - now
                 until = now + max(_LEAST_TURN, left / (len(searches) + 1)) * algorithm.share(self.problem)
                 self._try(algorithm, min(until, self.deadline), label=f"{algorithm.name} again", seed=self.seed + again)
-            if time.monotonic() - begun < _LEAST_TURN / 10:
+            if clock.now() - begun < _LEAST_TURN / 10:
                 return
 
     def _over(self, name: str, expected: float, until: float) -> bool:
         """Whether ``name`` must do without a turn; notes why."""
         if self._done():
             why = "plan proven optimal"
-        elif time.monotonic() + expected > until:
+        elif clock.now() + expected > until:
             why = "time budget"
         else:
             return False
@@ -196,7 +196,7 @@ class _Portfolio:
         for name in sorted(entries, key=lambda n: (bool(entries[n].extra), n)):
             if name in (Auto.name, _FIRST):
                 continue
-            if entries[name].extra and (self._done() or self.deadline - time.monotonic() < _LOADING):
+            if entries[name].extra and (self._done() or self.deadline - clock.now() < _LOADING):
                 continue
             try:
                 algorithm = registry.load("placements", name)()
@@ -209,7 +209,7 @@ class _Portfolio:
 
     def _try(self, algorithm: Algorithm, until: float, label: str = "", seed: int | None = None) -> float:
         """Run one member; returns the seconds it took."""
-        start = time.monotonic()
+        start = clock.now()
         name = label or algorithm.name
         seed = self.seed if seed is None else seed
         try:
@@ -217,13 +217,13 @@ class _Portfolio:
                 found = algorithm.solve(self.problem, self.objective, seed, until)
             else:
                 found = algorithm.improve(self.problem, self._known(), self.objective, seed, until)
-            self._keep(name, found, time.monotonic() - start, algorithm.proves)
+            self._keep(name, found, clock.now() - start, algorithm.proves)
         except (ConfigError, InfeasiblePlan, InvalidPlan) as error:
             if self.best is None and not isinstance(error, ConfigError):
                 raise
             self.skipped[name] = str(error)
-            return time.monotonic() - start
-        return time.monotonic() - start
+            return clock.now() - start
+        return clock.now() - start
 
     def _known(self) -> Schedule:
         """The best schedule, with all that is proven."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from partitioner.errors import InfeasiblePlan
 from partitioner.model.data import Floats, Ints
 from partitioner.model.explanation import Figure
+from partitioner.placement import clock
 from partitioner.placement.algorithms.graph_search import GraphSearch
 from partitioner.placement.algorithms.local_search import LocalSearch
 from partitioner.placement.base import EVERYTHING, Algorithm, above
@@ -56,7 +55,7 @@ class CpSat(Algorithm):
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """The best schedule found until ``deadline``; InfeasiblePlan where hard deadlines are proved impossible."""
-        now = time.monotonic()
+        now = clock.now()
         spare = min(_SHARE_FOR_SEARCH * (deadline - now), _SEARCH_SECONDS_PER_TASK * problem.n)
         known = start_plans(problem, objective, now + spare)[0]
         search = LocalSearch() if fits_assignment(problem, objective.is_makespan) else GraphSearch()

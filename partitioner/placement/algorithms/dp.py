@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
 
 from partitioner.errors import ConfigError
 from partitioner.model.data import Ints
+from partitioner.placement import clock
 from partitioner.placement.base import Algorithm, Supports
 from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective
@@ -84,7 +84,7 @@ class _Search:
             made: dict[State, tuple[State, int]] = {}
             for state in layer:
                 self._extend(state, at, limit, room, made)
-                if len(made) > STATE_LIMIT or time.monotonic() > self.deadline:
+                if len(made) > STATE_LIMIT or clock.now() > self.deadline:
                     raise ConfigError(
                         f"placement 'dp' met {len(made)} states at task {at + 1} of {self.n} (limit {STATE_LIMIT}, or the "
                         "time limit). Use 'hybrid', 'local_search' or 'cp_sat' for this instance."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +11,7 @@ import numpy as np
 from deap import base, tools
 
 from partitioner.model.data import Ints
+from partitioner.placement import clock
 from partitioner.placement.algorithms.local_search import lanes_of
 from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.bounds.proof import proven
@@ -58,7 +58,7 @@ class Genetic(Algorithm):
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """The best plan seen, bred from the plans of the quick rules."""
-        now = time.monotonic()
+        now = clock.now()
         known = start_plans(problem, objective, now + _SHARE_FOR_SEEDS * (deadline - now))
         with _seeded(seed):
             return _Breeding(problem, objective, known).run(deadline, self.generations)
@@ -120,7 +120,7 @@ class _Breeding:
         population = self.seeds + [self._mutant(random.choice(self.seeds)) for _ in range(count - len(self.seeds))]
         self._evaluate(population, deadline)
         done, limit = 0, math.inf if generations is None else generations
-        while done < limit and time.monotonic() < deadline and not self._optimal():
+        while done < limit and clock.now() < deadline and not self._optimal():
             elite = tools.selBest(population, _ELITE)
             parents = tools.selTournament(population, len(population) - _ELITE, _TOURNAMENT)
             children = self._offspring([_Chromosome(p) for p in parents])
@@ -154,7 +154,7 @@ class _Breeding:
     def _evaluate(self, chromosomes: list[_Chromosome], deadline: float) -> None:
         """Give every chromosome its fitness; past the deadline the worst there is, without decoding."""
         for chromosome in chromosomes:
-            if time.monotonic() > deadline:
+            if clock.now() > deadline:
                 chromosome.fitness.values = (math.inf, math.inf, math.inf)
                 continue
             schedule = self._decode(chromosome)

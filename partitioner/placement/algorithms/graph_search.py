@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
+from partitioner.placement import clock
 from partitioner.placement.algorithms.local_search import lanes_of
 from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.bounds.proof import proven
@@ -70,7 +70,7 @@ class GraphSearch(Algorithm):
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """The best schedule found from the best of the quick rules."""
-        now = time.monotonic()
+        now = clock.now()
         known = start_plans(problem, objective, now + _SHARE_FOR_SEEDS * (deadline - now))[0]
         return self.improve(problem, known, objective, seed, deadline)
 
@@ -164,7 +164,7 @@ class _Search:
 
     def _over(self, deadline: float) -> bool:
         """Whether time is up or somebody met the target."""
-        return min(self.length, self.shared.length) <= self.shared.target or time.monotonic() >= deadline
+        return min(self.length, self.shared.length) <= self.shared.target or clock.now() >= deadline
 
     def _window(self) -> int:
         """The first position of a window around a critical task, or around any."""
@@ -184,7 +184,7 @@ class _Search:
         lengths = np.array([through, through])
         step = 0
         while step < steps and lengths[1] > self.shared.target and (step == 0 or not self._over(deadline)):
-            begun, until = time.monotonic(), min(steps, step + self.chunk)
+            begun, until = clock.now(), min(steps, step + self.chunk)
             step = int(
                 anneal(
                     self.graph,
@@ -200,7 +200,7 @@ class _Search:
                     self.shared.target,
                 )
             )
-            self.chunk = _next_chunk(self.chunk, time.monotonic() - begun)
+            self.chunk = _next_chunk(self.chunk, clock.now() - begun)
         copy_into(Solution(np.concatenate([order[:first], best.order, order[last:]]), *best[1:]), self.best)
         self.length = self._measure(self.best)
         return step

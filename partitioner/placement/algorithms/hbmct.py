@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from partitioner.placement import clock
 from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
@@ -56,7 +55,7 @@ def _place_fastest(built: Insertion, group: list[int]) -> None:
     for i in group:
         ready = built.ready_times(i)
         finishes = built.finishes(i, ready)
-        j = min(workers, key=lambda w: (built.seconds(i, w), finishes[w]))
+        j = min(workers, key=lambda w: (built.seconds(i, w), finishes[w], built.fullness(w)))
         built.put(i, j, ready[j])
 
 
@@ -64,7 +63,7 @@ def _balance(built: Insertion, group: list[int], deadline: float) -> None:
     """Move tasks off the worker that finishes the group last while the moved one finishes earlier than that."""
     ready = {i: built.ready_times(i) for i in group}
     for _ in range(len(group) * 2):
-        if time.monotonic() > deadline:
+        if clock.now() > deadline:
             return
         last = max(group, key=lambda i: built.finish[i])
         crowded, latest = built.worker[last], built.finish[last]

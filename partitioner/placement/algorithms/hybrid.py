@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
 
 from partitioner.model.data import Ints
+from partitioner.placement import clock
 from partitioner.placement.algorithms.local_search import lanes_of
 from partitioner.placement.base import Algorithm, Supports
 from partitioner.placement.bounds.proof import proven
@@ -63,7 +63,7 @@ class Blocks:
         """Solve blocks until the bound is met, the time is over or nothing has helped for long."""
         best, span = self.slot.copy(), float(self.load.max())
         idle = 0
-        while span > self.goal and idle < _MOST_IDLE and time.monotonic() < deadline and len(self.group) > 1:
+        while span > self.goal and idle < _MOST_IDLE and clock.now() < deadline and len(self.group) > 1:
             if not self._improve(deadline):
                 self._mix()
                 idle += 1
@@ -81,7 +81,7 @@ class Blocks:
         return any(
             self._solve_block(a, b, float(self.load[a]))
             for b in [*partners.tolist(), *extra.tolist()]
-            if b != a and time.monotonic() < deadline
+            if b != a and clock.now() < deadline
         )
 
     def _mix(self) -> None:

@@ -62,8 +62,8 @@ def lanes_of(problem: Problem, schedule: Schedule) -> Ints:
     per_worker = slots.per_group[problem.group_of]
     if bool(np.all(per_worker == 1)):
         return schedule.worker.astype(np.int64)
-    first = (np.cumsum(per_worker) - per_worker).tolist()
-    heaps = [[(0.0, first[j] + k) for k in range(int(count))] for j, count in enumerate(per_worker.tolist())]
+    mine = np.split(np.argsort(slots.worker, kind="stable"), np.cumsum(per_worker)[:-1])
+    heaps = [[(0.0, s) for s in part.tolist()] for part in mine]
     slot = np.empty(problem.n, np.int64)
     finish = schedule.finish.tolist()
     for i in np.argsort(schedule.start, kind="stable").tolist():

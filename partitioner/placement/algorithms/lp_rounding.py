@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
+from partitioner.placement import clock
 from partitioner.placement.algorithms.local_search import LocalSearch
 from partitioner.placement.base import Algorithm, Supports, above
 from partitioner.placement.bounds.combinatorial import integral
@@ -44,7 +44,7 @@ class LpRounding(Algorithm):
 
     def improve(self, problem: Problem, known: Schedule, objective: Objective, seed: int, deadline: float) -> Schedule:
         """The rounded vertex after a local search, which few moves separate from the relaxation; the bound stays."""
-        now = time.monotonic()
+        now = clock.now()
         rounded = self.solve(problem, objective, seed, now + (deadline - now) / 2)
         found = LocalSearch().improve(problem, rounded, objective, seed, deadline)
         return replace(found, bound=rounded.bound, bound_by=rounded.bound_by)
@@ -79,12 +79,12 @@ def relaxation(problem: Problem, known: float, deadline: float) -> tuple[float, 
     low = max(low * (1 - 1e-9), proven(problem).seconds)
     low = float(np.ceil(low - 1e-6)) if whole else low
     high, precision = known, (0.5 if whole else 1e-4 * known)
-    while high - low > precision and time.monotonic() < deadline:
+    while high - low > precision and clock.now() < deadline:
         middle = float(np.floor((low + high) / 2)) if whole else (low + high) / 2
         found = _least_makespan(times, room, middle, deadline)
         if found is not None and found[0] <= middle * (1 + 1e-9):
             high, shares = middle, found[1]
-        elif found is not None or time.monotonic() < deadline:
+        elif found is not None or clock.now() < deadline:
             low = middle + 1 if whole else middle
     return low, shares
 
@@ -107,7 +107,7 @@ def _least_makespan(times: Floats, room: Ints, longest: float, deadline: float) 
     once = coo_matrix((np.ones(pairs), (task, column)), shape=(n, pairs + 1))
     cost = np.zeros(pairs + 1)
     cost[-1] = 1.0
-    left = max(0.05, min(deadline - time.monotonic(), 1e6))
+    left = max(0.05, min(deadline - clock.now(), 1e6))
     solved = linprog(
         cost,
         A_ub=csr_matrix(load + limit),

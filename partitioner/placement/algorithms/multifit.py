@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
 
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
+from partitioner.placement import clock
 from partitioner.placement.base import Algorithm, Supports
 from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective
@@ -42,7 +42,7 @@ class Multifit(Algorithm):
         work = problem.tasks.seconds[order]
         low, high = proven(problem).seconds, schedule.makespan
         for _ in range(_ROUNDS):
-            if high - low <= 1e-9 * high or time.monotonic() > deadline:
+            if high - low <= 1e-9 * high or clock.now() > deadline:
                 break
             middle = (low + high) / 2
             packed = first_fit(work, speed[by_speed] * middle, deadline)
@@ -69,7 +69,7 @@ def first_fit(work: Floats, sizes: Floats, deadline: float) -> Ints | None:
     left = float(work.sum())
     space = float(sizes.sum())
     for b, size in enumerate(sizes.tolist()):
-        if left > space * (1 + 1e-9) or time.monotonic() > deadline:
+        if left > space * (1 + 1e-9) or clock.now() > deadline:
             return None
         room, at = size * (1 + 1e-12), 0
         while items:

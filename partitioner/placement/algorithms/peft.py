@@ -29,6 +29,6 @@ class Peft(Algorithm):
         for i in ReadyQueue(problem, rank):
             ready = built.ready_times(i)
             cost = [finish + left for finish, left in zip(built.finishes(i, ready), ahead[i], strict=True)]
-            j = cost.index(min(cost))
+            j = built.first_of(cost)
             built.put(i, j, ready[j])
         return built.schedule()

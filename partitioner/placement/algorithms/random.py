@@ -15,6 +15,7 @@ class Random(Algorithm):
     """A seeded uniform choice among the workers that can run the task; arrival order."""
 
     name = "random"
+    spreads = False
     role = "none"
     supports = EVERYTHING
     guarantee = "none"

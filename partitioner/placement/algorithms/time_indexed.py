@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 
 import numpy as np
 
+from partitioner.placement import clock
 from partitioner.placement.algorithms.graph_search import GraphSearch
 from partitioner.placement.base import EVERYTHING, Algorithm, above
 from partitioner.placement.bounds.proof import Bound, proven
@@ -61,7 +61,7 @@ class TimeIndexed(Algorithm):
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """A short search, as the nearer the known makespan the fewer programmes; then the bound."""
-        now = time.monotonic()
+        now = clock.now()
         until = now + min(_SHARE_FOR_SEARCH * (deadline - now), _MOST_FOR_SEARCH)
         known = start_plans(problem, objective, until)[0]
         known = GraphSearch().improve(problem, known, objective, seed, until)
@@ -78,7 +78,7 @@ class TimeIndexed(Algorithm):
 def makespan_bound(problem: Problem, plan: Schedule, deadline: float) -> Bound:
     """Seconds that no plan goes below, and by what; at least what ``plan`` brings along."""
     known, found = plan.makespan, proven(problem, plan)
-    left = deadline - time.monotonic()
+    left = deadline - clock.now()
     if left <= _WINDOW_SECONDS * problem.n**2:
         return found
     whole = _in_fitting_ticks(problem, known, found.seconds, left)
@@ -87,7 +87,7 @@ def makespan_bound(problem: Problem, plan: Schedule, deadline: float) -> Bound:
     cost = _SECONDS
     tried: list[tuple[float, int]] = []
     while low < high:
-        begun = time.monotonic()
+        begun = clock.now()
         makespan = _affordable_probe(whole, low, _probe(low, high, tried), _affordable(deadline - begun, cost))
         if makespan is None:
             break
@@ -95,7 +95,7 @@ def makespan_bound(problem: Problem, plan: Schedule, deadline: float) -> Bound:
         excess = model.excess(deadline)
         if excess is None:
             break
-        cost = (time.monotonic() - begun) * (_COLUMNS / model.columns) ** 2
+        cost = (clock.now() - begun) * (_COLUMNS / model.columns) ** 2
         tried.append((excess, makespan))
         if excess > _LEAST_EXCESS:
             low = makespan + 1

@@ -10,13 +10,13 @@ excess is above zero.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
+from partitioner.placement import clock
 from partitioner.placement.bounds.windows import Whole
 
 _LEAST_SECONDS = 0.05
@@ -62,7 +62,7 @@ class TimeIndexedModel:
         bounds = np.tile([0.0, 1.0], (self.columns, 1))
         bounds[0] = -1.0, np.inf
         options = {
-            "time_limit": max(_LEAST_SECONDS, min(deadline - time.monotonic(), 1e6)),
+            "time_limit": max(_LEAST_SECONDS, min(deadline - clock.now(), 1e6)),
             "ipm_optimality_tolerance": _TOLERANCE,
         }
         found = linprog(cost, less, at_most, once, right, bounds, method="highs-ipm", options=options)

@@ -45,10 +45,13 @@ def solve_assignment(problem: Problem, hint: Schedule, seed: int, deadline: floa
             loads[s].append(int(durations[g, i]) * chosen[i][s])
     for options in chosen:
         model.add_exactly_one(options.values())
+    fuller: dict[int, list[Any]] = {}  # by group, the load of the slot before
     for s, load in enumerate(loads):
         model.add(sum(load) <= longest)
-        if s and slots.group[s] == slots.group[s - 1]:
-            model.add(sum(loads[s - 1]) >= sum(load))
+        g = int(slots.group[s])
+        if g in fuller:
+            model.add(sum(fuller[g]) >= sum(load))
+        fuller[g] = load
     model.minimize(longest)
     answer = solve(model, seed, deadline)
     bound = ticks.seconds(answer.bound)

@@ -47,7 +47,7 @@ def workers_of_pool(lane: Lane, tasks: list[int], start: Floats, finish: Floats)
     if len(lane.workers) == 1:
         return dict.fromkeys(tasks, lane.workers[0])
     per_worker = lane.limit // len(lane.workers)
-    slots = [j for j in lane.workers for _ in range(per_worker)]
+    slots = [j for _ in range(per_worker) for j in lane.workers]
     free = np.zeros(len(slots))
     given = {}
     for i in sorted(tasks, key=lambda i: (start[i], finish[i], i)):

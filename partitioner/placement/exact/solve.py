@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 from ortools.sat.python import cp_model
+
+from partitioner.placement import clock
 
 THREADS = 2
 _LEAST_SECONDS = 0.01
@@ -25,11 +26,11 @@ class Answer:
 
 
 def solve(model: Any, seed: int, deadline: float) -> Answer:
-    """Solve ``model`` until ``deadline`` (a reading of ``time.monotonic()``)."""
+    """Solve ``model`` until ``deadline`` (a reading of ``clock.now()``)."""
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = THREADS
     solver.parameters.random_seed = seed % 2**31
-    solver.parameters.max_time_in_seconds = min(_MOST_SECONDS, max(_LEAST_SECONDS, deadline - time.monotonic()))
+    solver.parameters.max_time_in_seconds = min(_MOST_SECONDS, max(_LEAST_SECONDS, deadline - clock.now()))
     status = solver.solve(model)
     found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
     return Answer(

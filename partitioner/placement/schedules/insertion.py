@@ -61,11 +61,17 @@ class Insertion(Partial):
         self.place(i, j, self.timeline(j).earliest(i, ready, self.seconds(i, j)))
 
     def put_earliest(self, i: int) -> None:
-        """Place task i where it finishes first, on the first of equals."""
+        """Place task i where it finishes first, on the emptiest of equals."""
         ready = self.ready_times(i)
-        finishes = self.finishes(i, ready)
-        j = finishes.index(min(finishes))
+        j = self.first_of(self.finishes(i, ready))
         self.put(i, j, ready[j])
+
+    def first_of(self, finishes: list[float]) -> int:
+        """The worker with the least of ``finishes``, of equals the emptiest."""
+        least = min(finishes)
+        if finishes.count(least) == 1:
+            return finishes.index(least)
+        return min((j for j, finish in enumerate(finishes) if finish == least), key=self.fullness)
 
     def put_all(self, order: Iterable[int]) -> None:
         """Place each task of ``order`` that is not placed yet where it finishes first; parents must come first."""

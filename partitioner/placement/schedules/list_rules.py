@@ -10,6 +10,7 @@ from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.partial import Choose, Partial, build, earliest_finish, precedence_order
 from partitioner.placement.schedules.sequence import run_in_order
 from partitioner.placement.schedules.slot_lists import assign
+from partitioner.placement.schedules.spread import all_at_once
 from partitioner.placement.schedules.start_events import run_events
 from partitioner.placement.schedules.waiting_pool import LARGE, run_pool
 
@@ -25,6 +26,9 @@ def list_schedule(problem: Problem, key: npt.ArrayLike) -> Schedule:
     order = precedence_order(problem, key)
     if problem.slots is not None and not problem.has_edges:
         return run_in_order(problem, assign(problem, order), order)
+    spread = all_at_once(problem)
+    if spread is not None:
+        return spread
     return _large(problem, order) if is_large(problem) else build(problem, order, earliest_finish)
 
 
@@ -39,6 +43,9 @@ def by_load(problem: Problem, key: npt.ArrayLike, choose: Choose = least_load) -
     order = precedence_order(problem, key)
     if problem.slots is not None and not problem.has_edges:
         return run_in_order(problem, assign(problem, order, by_load=True), order)
+    spread = all_at_once(problem)
+    if spread is not None:
+        return spread
     return _large(problem, order) if is_large(problem) else build(problem, order, choose)
 
 

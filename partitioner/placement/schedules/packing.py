@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 
 import numpy as np
 
 from partitioner.model.data import Ints
+from partitioner.placement import clock
 from partitioner.placement.base import Algorithm, Supports
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
@@ -36,9 +36,9 @@ class Packing(Algorithm):
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""
         self.prepare(problem)
-        begun = time.monotonic()
+        begun = clock.now()
         best = run_events(problem, rank_by_area(problem), self.choose)
-        if begun + 2.5 * (time.monotonic() - begun) > deadline:
+        if begun + 2.5 * (clock.now() - begun) > deadline:
             return best
         other = run_events(problem, np.argsort(-problem.fastest, kind="stable"), self.choose)
         return min(best, other, key=lambda found: found.makespan)

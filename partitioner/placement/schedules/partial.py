@@ -25,6 +25,7 @@ class Partial:
         self.finish = [0.0] * problem.n
         self.load = [0.0] * problem.m
         self.devices: dict[int, Devices] = {}
+        self._cores: list[float] = np.maximum(problem.workers.cpus, 1e-9).tolist()
         self.groups: list[int] = problem.group_of.tolist()
         self._releases: list[float] = problem.release.tolist()
         self._timelines: list[Timeline | None] = [None] * problem.m
@@ -58,21 +59,25 @@ class Partial:
         return np.flatnonzero(able[self.problem.group_of]).tolist()
 
     def best(self, i: int, workers: Iterable[int] | None = None) -> tuple[int, float, float]:
-        """The worker, among those given or all eligible, that finishes task i first: (worker, start, finish)."""
+        """The worker, among those given or all eligible, that finishes task i first, of equals the emptiest."""
         times = self.problem.times_of(i).tolist()
         at_least = self.ready(i, -1) if not self.problem.has_edges else 0.0
         found = (-1, np.inf, np.inf)
         fresh: set[int] = set()
         for j in self.eligible(i) if workers is None else workers:
             group = self.groups[j]
-            if at_least + times[group] >= found[2] or group in fresh:
+            if at_least + times[group] > found[2] or group in fresh:
                 continue
             if self._timelines[j] is None and not self.problem.has_edges:
                 fresh.add(group)  # untouched workers of one group are alike
             start, finish = self.earliest(i, j)
-            if finish < found[2]:
+            if finish < found[2] or (finish == found[2] and self.fullness(j) < self.fullness(found[0])):
                 found = (j, start, finish)
         return found
+
+    def fullness(self, j: int) -> float:
+        """Seconds given to worker j so far, per core: of equals the emptiest is chosen, so that tasks spread."""
+        return self.load[j] / self._cores[j]
 
     def place(self, i: int, j: int, start: float, devices: Devices = ()) -> None:
         """Put task i on worker j at ``start``, on ``devices`` where they are given."""

@@ -6,12 +6,12 @@ capacities. Only the worker that received a task changes, so one column of earli
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
 
 from partitioner.model.data import Floats
+from partitioner.placement import clock
 from partitioner.placement.base import above
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -53,9 +53,9 @@ def batch_schedule(problem: Problem, rule: Rule, deadline: float) -> Schedule:
     waiting = [i for i in range(problem.n) if not missing[i]]
     ready = {i: built.ready_times(i) for i in waiting}
     table = np.array([built.finishes(i, ready[i]) for i in waiting]).reshape(len(waiting), problem.m)
-    while waiting and time.monotonic() <= deadline:
+    while waiting and clock.now() <= deadline:
         row = rule(table)
-        i, j = waiting.pop(row), int(np.argmin(table[row]))
+        i, j = waiting.pop(row), built.first_of(table[row].tolist())
         table = np.delete(table, row, axis=0)
         built.put(i, j, ready.pop(i)[j])
         if waiting:

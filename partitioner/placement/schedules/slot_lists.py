@@ -70,7 +70,7 @@ def _few_heaps(problem: Problem, heaps: list[Heap], order: Ints, by_load: bool) 
             if row[g] == infinite:
                 continue
             value = tops[g] if by_load else tops[g] + row[g]
-            if value < best:
+            if value < best or (value == best and at >= 0 and heaps[g][0][1] < heaps[at][0][1]):
                 best, at = value, g
         heap = heaps[at]
         load, s = heap[0]
@@ -85,15 +85,17 @@ def _few_heaps(problem: Problem, heaps: list[Heap], order: Ints, by_load: bool) 
 def _many_heaps(problem: Problem, heaps: list[Heap], order: Ints, by_load: bool) -> Ints:
     """Many groups, or releases: compare the first slots of all groups with numpy."""
     tops = np.array([heap[0][0] if heap else np.inf for heap in heaps])
+    slot = np.array([heap[0][1] if heap else 0 for heap in heaps])
     taken = np.empty(problem.n, np.int64)
     releases = problem.release
     for i in order.tolist():
         times = problem.times_of(i)
         begin = np.maximum(tops, releases[i])
         finish = begin + times
-        at = int(np.argmin(np.where(np.isfinite(times), tops, np.inf) if by_load else finish))
+        value = np.where(np.isfinite(times), tops, np.inf) if by_load else finish
+        at = int(np.argmin(np.where(value == value.min(), slot, len(taken) + slot.max() + 1)))
         heap = heaps[at]
         taken[i] = heap[0][1]
         heapq.heapreplace(heap, (float(finish[at]), heap[0][1]))
-        tops[at] = heap[0][0]
+        tops[at], slot[at] = heap[0]
     return taken

@@ -8,12 +8,12 @@ https://doi.org/10.1016/j.ejor.2004.04.008).
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 
 from partitioner.model import Edges
 from partitioner.model.data import Floats, Ints
+from partitioner.placement import clock
 from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
@@ -41,7 +41,7 @@ class ListSearch:
         """
         built = Insertion(problem)
         for count, i in enumerate(precedence_order(problem, key).tolist()):
-            if count % 64 == 63 and time.monotonic() > self.deadline:
+            if count % 64 == 63 and clock.now() > self.deadline:
                 return None
             j = int(worker[i])
             if j < 0:
@@ -74,7 +74,7 @@ def search_lists(
     best = current = min(known, search.justified(known), key=search.rank)
     limit = math.inf if rounds is None else rounds
     done = idle = 0
-    while done < limit and time.monotonic() < deadline:
+    while done < limit and clock.now() < deadline:
         if objective.is_makespan and search.rank(best)[0] == 0 and best.makespan <= goal:
             break
         done += 1

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
+from partitioner.placement import clock
 from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
@@ -29,7 +28,7 @@ def reinsert(problem: Problem, start: Schedule, objective: Objective, seed: int,
     goal = proven(problem, start).seconds * (1 + 1e-12)
     random = np.random.default_rng(seed)
     idle = 0
-    while idle < _MOST_IDLE and time.monotonic() < deadline:
+    while idle < _MOST_IDLE and clock.now() < deadline:
         if objective.is_makespan and best.makespan <= goal:
             break
         candidate = _rebuild(problem, best, objective, random, deadline)
@@ -53,7 +52,7 @@ def _rebuild(
     free[moved] = True
     partial = Partial(problem)
     for count, i in enumerate(precedence_order(problem, key).tolist()):
-        if count % 32 == 0 and time.monotonic() > deadline:
+        if count % 32 == 0 and clock.now() > deadline:
             return None
         if free[i]:
             j, start, _ = _wish(partial, i, objective, random)

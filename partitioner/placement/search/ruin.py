@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from partitioner.model.data import Floats, Ints
+from partitioner.placement import clock
 from partitioner.placement.bounds.proof import proven
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
@@ -30,7 +29,7 @@ def ruin_and_recreate(problem: Problem, known: Schedule, objective: Objective, s
     """
     search = _Ruin(problem, known, objective, seed)
     idle = 0
-    while idle < _MOST_IDLE and time.monotonic() < deadline and not search.is_optimal():
+    while idle < _MOST_IDLE and clock.now() < deadline and not search.is_optimal():
         idle = 0 if search.round() else idle + 1
     return search.best
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
+from partitioner.placement import clock
 from partitioner.placement.base import above
 from partitioner.placement.objectives import Objective, ranking
 from partitioner.placement.problem import Problem
@@ -37,11 +36,11 @@ def start_plans(problem: Problem, objective: Objective, deadline: float) -> list
         built = Insertion(problem)
         built.put_all(order)
         plans.append(built.schedule())
-        if time.monotonic() > deadline:
+        if clock.now() > deadline:
             break
     if problem.n * problem.m <= _PAIRS_FOR_BATCH:
         for rule in (longest_first, most_regret):
-            if time.monotonic() <= deadline:
+            if clock.now() <= deadline:
                 plans.append(batch_schedule(problem, rule, deadline))
     plans.sort(key=lambda plan: ranking(problem, plan, objective))
     return plans

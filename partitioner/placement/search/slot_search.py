@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import numpy.typing as npt
 
 from partitioner.model.data import Floats, Ints
+from partitioner.placement import clock
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedules.sequence import slots_of
 
@@ -49,7 +48,7 @@ class SlotSearch:
         self._remember()
         state, quality = self.slot.copy(), self._quality()
         idle = 0
-        while idle < most_shakes and self.best_span > self.goal and time.monotonic() < deadline:
+        while idle < most_shakes and self.best_span > self.goal and clock.now() < deadline:
             self._shake(2 + idle % 3)
             self._descend(deadline)
             fresh = self._quality()
@@ -68,7 +67,7 @@ class SlotSearch:
             self.best, self.best_span = self.slot.copy(), self.span
 
     def _descend(self, deadline: float) -> None:
-        while self.span > self.goal and time.monotonic() < deadline and self._step():
+        while self.span > self.goal and clock.now() < deadline and self._step():
             self.steps += 1
 
     def _shake(self, strength: int) -> None:
