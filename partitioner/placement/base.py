@@ -13,6 +13,7 @@ import numpy as np
 from partitioner.errors import ConfigError, InvalidPlan
 from partitioner.model import Explanation, Plan, SubTasks, Workers
 from partitioner.placement.bounds.proof import proven
+from partitioner.placement.budget import budget_of
 from partitioner.placement.objectives import Objective, objective_of, utilization
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -91,7 +92,8 @@ class Algorithm(ABC):
     ``none`` takes no part (baselines, algorithms with parameters of their own). ``quadratic``: made for task
     graphs, the time grows faster than n m; the portfolio leaves it out of large problems. ``proves``: its schedules may
     bring a lower bound on the makespan of their own; without it a bound above the combinatorial one is refused.
-    ``spreads``: equal tasks go to all equal workers before two share one; False where packing tight, or chance, is the idea.
+    ``counts``: it looks at ``placement.clock`` alone and tells it what it does, so that it can be given steps instead of
+    seconds and then makes the same plan on every run. ``spreads``: equal tasks go to all equal workers before two share one; False where packing tight, or chance, is the idea.
 
     What ``solve`` returns passes the independent checker (``placement/check.py``) before anybody sees it; a schedule that
     breaks a duration, release, label, dependency or capacity, or claims a bound that is not one, raises InvalidPlan.
@@ -107,11 +109,15 @@ class Algorithm(ABC):
     role: ClassVar[str] = "list"
     proves: ClassVar[bool] = False
     spreads: ClassVar[bool] = True
+    counts: ClassVar[bool] = False
     quadratic: ClassVar[bool] = False
 
     @abstractmethod
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
-        """A feasible schedule; ``deadline`` is a reading of ``time.monotonic()`` after which to stop (infinity: none)."""
+        """A feasible schedule; ``deadline`` is a reading of ``clock.now()`` after which to stop (infinity: none).
+
+        Unless steps are counted, which only an algorithm that ``counts`` is asked to do, that is ``time.monotonic()``.
+        """
 
     def improve(self, problem: Problem, known: Schedule, objective: Objective, seed: int, deadline: float) -> Schedule:
         """A schedule from a ``known`` feasible one; searches that can start from one override this."""
@@ -133,17 +139,20 @@ class Algorithm(ABC):
         seed: int = 0,
         time_limit: float | None = None,
         bandwidth: float = NEVER,
+        steps: int | None = None,
     ) -> Plan:
         """Plan ``tasks`` on ``workers``.
 
-        ``objective`` is a name or weights by name; ``time_limit`` seconds; ``bandwidth`` bytes per second between workers.
-        Raises ConfigError for invalid input or an instance the algorithm does not support, InfeasiblePlan where no
+        ``objective`` is a name or weights by name; ``bandwidth`` bytes per second between workers. ``steps``: how much
+        may be done, in millionths of about a second of one core, counted: the same input, seed and steps give the same
+        plan on every run. ``time_limit`` in seconds instead: the plan then depends on how far the search came. Without
+        either it is counted, up to what the algorithm thinks fit. Raises ConfigError for invalid input or an instance the algorithm does not support, InfeasiblePlan where no
         placement can meet the demands.
         """
-        from partitioner.placement.feasible import check_feasible, check_time_limit
+        from partitioner.placement.feasible import check_feasible
 
         begun = time.monotonic()
-        limit = check_time_limit(time_limit, self.default_seconds)
+        budget = budget_of(self.name, self.counts, self.anytime, self.default_seconds, time_limit, steps)
         goal = objective_of(objective)
         problem = Problem(tasks, workers, bandwidth)
         if not problem.n:
@@ -152,7 +161,9 @@ class Algorithm(ABC):
         lacking = self.refusals(problem)
         if lacking:
             raise ConfigError(f"placement {self.name!r} does not support {'; '.join(lacking)}. Use 'auto'.")
-        schedule = sound(problem, self.solve(problem, goal, seed, begun + limit), self.name, self.proves)
+        with budget.running() as deadline:
+            found = self.solve(problem, goal, seed, deadline)
+        schedule = sound(problem, found, self.name, self.proves)
         return plan_of(problem, schedule, goal, self.name, seed, begun)
 
 

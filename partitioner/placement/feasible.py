@@ -17,18 +17,6 @@ if TYPE_CHECKING:
     from partitioner.placement.schedule import Schedule
 
 
-def check_time_limit(time_limit: float | None, default: float) -> float:
-    """``time_limit`` or the default; ConfigError unless it is above zero."""
-    if time_limit is None:
-        return default
-    if not time_limit > 0:
-        raise ConfigError(
-            f"time limit {time_limit} s: it must be above 0. Any small limit works, such as 0.01; "
-            "leave it out for the default."
-        )
-    return float(time_limit)
-
-
 def check_feasible(problem: Problem) -> None:
     """Raise what no algorithm could mend: bad numbers, no workers, a cycle, a task too big, an impossible deadline."""
     _check_numbers(problem)

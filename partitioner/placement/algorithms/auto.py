@@ -48,6 +48,7 @@ class Auto(Algorithm):
     """
 
     name = "auto"
+    counts = True
     proves = True
     role = "none"
     supports = EVERYTHING

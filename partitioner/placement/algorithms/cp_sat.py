@@ -36,6 +36,7 @@ class CpSat(Algorithm):
     """
 
     name = "cp_sat"
+    counts = True
     proves = True
     role = "exact"
     supports = EVERYTHING

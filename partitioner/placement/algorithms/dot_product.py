@@ -17,6 +17,7 @@ class DotProduct(Packing):
     """
 
     name = "dot_product"
+    counts = True
     spreads = False
     guarantee = "none proven; no task waits while it fits somewhere"
     source = "R. Panigrahy et al., Heuristics for vector bin packing (2011); R. Grandl et al., SIGCOMM (2014)"

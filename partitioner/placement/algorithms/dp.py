@@ -30,6 +30,7 @@ class Dp(Algorithm):
     """
 
     name = "dp"
+    counts = True
     proves = True
     role = "exact"
     supports = Supports(uniform=True, unrelated=True, max_tasks=2_000)
@@ -84,6 +85,7 @@ class _Search:
             made: dict[State, tuple[State, int]] = {}
             for state in layer:
                 self._extend(state, at, limit, room, made)
+                clock.spend(4 * len(state))
                 if len(made) > STATE_LIMIT or clock.now() > self.deadline:
                     raise ConfigError(
                         f"placement 'dp' met {len(made)} states at task {at + 1} of {self.n} (limit {STATE_LIMIT}, or the "

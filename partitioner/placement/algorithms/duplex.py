@@ -13,6 +13,7 @@ class Duplex(Algorithm):
     """Runs min-min and max-min and keeps the plan of the lower objective (min-min of equals)."""
 
     name = "duplex"
+    counts = True
     quadratic = True
     supports = EVERYTHING
     guarantee = "none; never worse than min-min or max-min"

@@ -20,6 +20,7 @@ class FragmentationAware(Packing):
     """
 
     name = "fragmentation_aware"
+    counts = True
     spreads = False
     guarantee = "none proven; no task waits while it fits somewhere"
     source = "Q. Weng et al., Beware of fragmentation, USENIX ATC (2023)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,6 +40,7 @@ class Genetic(Algorithm):
     """
 
     name = "genetic"
+    counts = True
     role = "none"  # at equal time the other searches find better plans
     supports = EVERYTHING
     guarantee = "never worse than the best of the quick rules it starts from"
@@ -69,15 +71,19 @@ class Genetic(Algorithm):
             return _Breeding(problem, objective, [known]).run(deadline, self.generations)
 
 
+_ONE_AT_A_TIME = threading.Lock()
+
+
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """DEAP draws from the global generator: seed it, and give the caller's state back afterwards."""
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(state)
+    with _ONE_AT_A_TIME:
+        state = random.getstate()
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(state)
 
 
 class _Fitness(base.Fitness):  # type: ignore[misc]  # DEAP has no types
@@ -157,6 +163,7 @@ class _Breeding:
             if clock.now() > deadline:
                 chromosome.fitness.values = (math.inf, math.inf, math.inf)
                 continue
+            clock.spend(60 + (0.5 if self.plain else 30.0) * self.problem.n)
             schedule = self._decode(chromosome)
             rank = ranking(self.problem, schedule, self.objective)
             chromosome.fitness.values = rank

@@ -31,6 +31,8 @@ _WINDOW = 160
 _FOR_SOLVER = 300
 _WINDOW_STEPS = 400
 _MOST_THREADS = 4
+_UNCOMPILED = 20
+"""A step in plain Python takes about as many times as long."""
 _FIRST_CHUNK, _MOST_CHUNK = 8, 100_000
 _CHUNK_SECONDS = 0.01
 
@@ -45,6 +47,7 @@ class GraphSearch(Algorithm):
     """
 
     name = "graph_search"
+    counts = True
     role = "search"
     supports = EVERYTHING
     guarantee = "never worse than HEFT, nor than the plan it starts from"
@@ -93,7 +96,7 @@ class GraphSearch(Algorithm):
 
     def _threads(self) -> int:
         """Independent searches at once: one where the steps are counted, or where threads would wait for each other."""
-        if self.rounds is not None or not compiled:
+        if self.rounds is not None or not compiled or clock.is_counted():
             return 1
         return min(_MOST_THREADS, os.cpu_count() or 1)
 
@@ -144,6 +147,8 @@ class _Search:
         self.length = self._measure(self.best)
         self.scale = float(self.best.lasting.mean())
         self.chunk = _FIRST_CHUNK
+        plain = 8 + 0.12 * min(problem.n, _WINDOW) + 0.5 * self.graph.seconds.shape[1]
+        self.step_cost = plain * (1 if compiled else _UNCOMPILED)
 
     def _measure(self, solution: Solution) -> float:
         """The makespan of a solution of all tasks, whose times are set."""
@@ -184,7 +189,7 @@ class _Search:
         lengths = np.array([through, through])
         step = 0
         while step < steps and lengths[1] > self.shared.target and (step == 0 or not self._over(deadline)):
-            begun, until = clock.now(), min(steps, step + self.chunk)
+            begun, begun_at, until = clock.now(), step, min(steps, step + self.chunk)
             step = int(
                 anneal(
                     self.graph,
@@ -200,6 +205,7 @@ class _Search:
                     self.shared.target,
                 )
             )
+            clock.spend((step - begun_at) * self.step_cost)
             self.chunk = _next_chunk(self.chunk, clock.now() - begun)
         copy_into(Solution(np.concatenate([order[:first], best.order, order[last:]]), *best[1:]), self.best)
         self.length = self._measure(self.best)

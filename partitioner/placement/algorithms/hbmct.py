@@ -21,6 +21,7 @@ class Hbmct(Algorithm):
     """
 
     name = "hbmct"
+    counts = True
     quadratic = True
     supports = EVERYTHING
     guarantee = "none; strong on wide graphs"
@@ -66,6 +67,7 @@ def _balance(built: Insertion, group: list[int], deadline: float) -> None:
         if clock.now() > deadline:
             return
         last = max(group, key=lambda i: built.finish[i])
+        clock.spend(20 + 8 * min(len(group), _MOST_COMPARED) * built.problem.m)
         crowded, latest = built.worker[last], built.finish[last]
         best, target, moved = latest, -1, -1
         for i in _candidates([i for i in group if built.worker[i] == crowded]):

@@ -28,6 +28,7 @@ class LocalSearch(Algorithm):
     """From lpt, or a known schedule, on: shorten the fullest worker until nothing helps, shake, keep the best plan seen."""
 
     name = "local_search"
+    counts = True
     role = "search"
     supports = EVERYTHING
     guarantee = "never worse than its start, lpt; 2 - 2/(m + 1) for the descent by moves alone on identical workers"

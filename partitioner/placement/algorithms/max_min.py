@@ -13,6 +13,7 @@ class MaxMin(Algorithm):
     """Repeatedly the ready task whose earliest possible finish is the latest, where it has it."""
 
     name = "max_min"
+    counts = True
     quadratic = True
     supports = EVERYTHING
     guarantee = "none; good where a few tasks are long"

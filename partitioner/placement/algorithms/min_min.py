@@ -13,6 +13,7 @@ class MinMin(Algorithm):
     """Repeatedly the ready task with the earliest possible finish, where it has it."""
 
     name = "min_min"
+    counts = True
     quadratic = True
     supports = EVERYTHING
     guarantee = "none; keeps fast workers busy, may leave long tasks for the end"

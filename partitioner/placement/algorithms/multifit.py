@@ -26,6 +26,7 @@ class Multifit(Algorithm):
     """
 
     name = "multifit"
+    counts = True
     supports = Supports(uniform=True, max_tasks=200_000)
     guarantee = "13/11 on identical workers, 1.4 on uniform ones"
     complexity = "O(n log n + r n log n) for r rounds of bisection; stops at the time limit"
@@ -45,6 +46,7 @@ class Multifit(Algorithm):
             if high - low <= 1e-9 * high or clock.now() > deadline:
                 break
             middle = (low + high) / 2
+            clock.spend(problem.n)
             packed = first_fit(work, speed[by_speed] * middle, deadline)
             if packed is None:
                 low = middle

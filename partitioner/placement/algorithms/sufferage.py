@@ -13,6 +13,7 @@ class Sufferage(Algorithm):
     """Repeatedly the ready task that would lose most on its second-best worker."""
 
     name = "sufferage"
+    counts = True
     quadratic = True
     supports = EVERYTHING
     guarantee = "none; good where workers suit tasks differently"

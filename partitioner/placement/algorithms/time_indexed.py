@@ -39,6 +39,7 @@ class TimeIndexed(Algorithm):
     """
 
     name = "time_indexed"
+    counts = True
     proves = True
     role = "exact"
     supports = EVERYTHING

@@ -61,11 +61,13 @@ class TimeIndexedModel:
         cost[0] = 1.0
         bounds = np.tile([0.0, 1.0], (self.columns, 1))
         bounds[0] = -1.0, np.inf
+        cost_of_iteration = 5.0 * self.columns  # measured: interior point on 1,000 to 20,000 columns
         options = {
-            "time_limit": max(_LEAST_SECONDS, min(deadline - clock.now(), 1e6)),
+            **limit_of(deadline, cost_of_iteration),
             "ipm_optimality_tolerance": _TOLERANCE,
         }
         found = linprog(cost, less, at_most, once, right, bounds, method="highs-ipm", options=options)
+        clock.spend(found.nit * cost_of_iteration + 5 * self.columns)
         if found.status != 0:
             return None
         return _proven(cost, less, at_most, once, right, found.ineqlin.marginals, found.eqlin.marginals)

@@ -38,6 +38,7 @@ class Packing(Algorithm):
         self.prepare(problem)
         begun = clock.now()
         best = run_events(problem, rank_by_area(problem), self.choose)
+        clock.spend(problem.n * (40 + 0.1 * problem.m))
         if begun + 2.5 * (clock.now() - begun) > deadline:
             return best
         other = run_events(problem, np.argsort(-problem.fastest, kind="stable"), self.choose)

@@ -55,6 +55,7 @@ def batch_schedule(problem: Problem, rule: Rule, deadline: float) -> Schedule:
     table = np.array([built.finishes(i, ready[i]) for i in waiting]).reshape(len(waiting), problem.m)
     while waiting and clock.now() <= deadline:
         row = rule(table)
+        clock.spend(30 + 8 * len(waiting))
         i, j = waiting.pop(row), built.first_of(table[row].tolist())
         table = np.delete(table, row, axis=0)
         built.put(i, j, ready.pop(i)[j])
@@ -67,6 +68,7 @@ def batch_schedule(problem: Problem, rule: Rule, deadline: float) -> Schedule:
                 fresh.append(child)
         for k in fresh:
             ready[k] = built.ready_times(k)
+        clock.spend(10 * problem.m * len(fresh))
         if fresh:
             table = np.vstack([table, [built.finishes(k, ready[k]) for k in fresh]])
             waiting += fresh

@@ -44,6 +44,7 @@ class ListSearch:
             if count % 64 == 63 and clock.now() > self.deadline:
                 return None
             j = int(worker[i])
+            clock.spend(30 + 12 * problem.m * (j < 0))
             if j < 0:
                 built.put_earliest(i)
             else:

@@ -56,6 +56,7 @@ class _Ruin:
     def round(self) -> bool:
         """One removal and repair; True where a new record was found."""
         removed = self._choose()
+        clock.spend(200 + 0.3 * self.problem.n + len(removed) * (60 + 20 * min(_MOST_WORKERS, self.problem.m)))
         old: list[Placing] = [
             (i, self.partial.worker[i], self.partial.start[i], self.partial.devices.get(i, ()))
             for i in removed.tolist()

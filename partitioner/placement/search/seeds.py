@@ -35,6 +35,7 @@ def start_plans(problem: Problem, objective: Objective, deadline: float) -> list
     for order in orders:
         built = Insertion(problem)
         built.put_all(order)
+        clock.spend(problem.n * (20 + 8 * problem.m))
         plans.append(built.schedule())
         if clock.now() > deadline:
             break

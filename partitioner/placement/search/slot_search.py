@@ -96,6 +96,7 @@ class SlotSearch:
         at = int(moved.argmin())
         least = float(moved.flat[at])
         others = self._partners(a)
+        clock.spend(40 + 0.02 * len(mine) * (len(others) + self.count))
         swapped = self._swaps(a, full, mine, others)
         swap_at = int(swapped.argmin()) if swapped.size else -1
         enough = full * (1 - 1e-12)
