@@ -93,7 +93,9 @@ class Algorithm(ABC):
     graphs, the time grows faster than n m; the portfolio leaves it out of large problems. ``proves``: its schedules may
     bring a lower bound on the makespan of their own; without it a bound above the combinatorial one is refused.
     ``counts``: it looks at ``placement.clock`` alone and tells it what it does, so that it can be given steps instead of
-    seconds and then makes the same plan on every run. ``spreads``: equal tasks go to all equal workers before two share one; False where packing tight, or chance, is the idea.
+    seconds and then makes the same plan on every run. ``spreads``: equal tasks go to all equal workers before two share
+    one; False where packing tight, or chance, is the idea. ``turn``: its place in the portfolio among those of its role,
+    the least first, 50 where it does not matter; ``suits``: objectives it is made for, beside the makespan.
 
     What ``solve`` returns passes the independent checker (``placement/check.py``) before anybody sees it; a schedule that
     breaks a duration, release, label, dependency or capacity, or claims a bound that is not one, raises InvalidPlan.
@@ -110,6 +112,8 @@ class Algorithm(ABC):
     proves: ClassVar[bool] = False
     spreads: ClassVar[bool] = True
     counts: ClassVar[bool] = False
+    turn: ClassVar[int] = 50
+    suits: ClassVar[frozenset[str]] = frozenset()
     quadratic: ClassVar[bool] = False
 
     @abstractmethod
@@ -146,7 +150,9 @@ class Algorithm(ABC):
         ``objective`` is a name or weights by name; ``bandwidth`` bytes per second between workers. ``steps``: how much
         may be done, in millionths of about a second of one core, counted: the same input, seed and steps give the same
         plan on every run. ``time_limit`` in seconds instead: the plan then depends on how far the search came. Without
-        either it is counted, up to what the algorithm thinks fit. Raises ConfigError for invalid input or an instance the algorithm does not support, InfeasiblePlan where no
+        either it is counted, up to what the algorithm thinks fit.
+
+        Raises ConfigError for invalid input or an instance the algorithm does not support, InfeasiblePlan where no
         placement can meet the demands.
         """
         from partitioner.placement.feasible import check_feasible

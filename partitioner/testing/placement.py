@@ -1,8 +1,9 @@
 """The contract suite of placement algorithms: subclass it in a test module and give the ``algorithm`` fixture.
 
 An algorithm is held to what it declares: ``supports``, ``anytime``, ``proves`` (it may return a lower bound above the
-combinatorial one) and ``spreads`` (equal tasks to all equal workers before two share one). ``Schedule.notes`` holds texts,
-numbers, truth values, and sequences or mappings by name of these, so that a plan can be written as JSON.
+combinatorial one), ``counts`` (it can be given steps instead of seconds) and ``spreads`` (equal tasks to all equal
+workers before two share one). ``Schedule.notes`` holds texts, numbers, truth values, and sequences or mappings by name of
+these, so that a plan can be written as JSON.
 
 Instances come from a seeded generator, one family per feature that an algorithm may declare, so a failure repeats. Every
 plan goes through the independent checker of ``partitioner.placement.check``.
@@ -26,6 +27,8 @@ from partitioner.placement.problem import Problem
 Instance = tuple[SubTasks, Workers]
 SECONDS = 0.2
 """Time limit of an anytime algorithm on one instance."""
+STEPS = 50_000
+"""What one that counts may do on one instance to be run twice."""
 
 
 def _seconds(draw: np.random.Generator, n: int) -> Floats:
@@ -151,11 +154,12 @@ class PlacementContract:
             assert not lacks or algorithm.refusals(problem), name
 
     def test_same_seed_same_plan(self, algorithm: Algorithm) -> None:
-        """Of algorithms that do not stop by the clock."""
+        """Of algorithms that count their steps, or do not stop by the clock."""
         for name, tasks, workers in instances():
-            if algorithm.anytime or algorithm.refusals(Problem(tasks, workers)):
+            if (algorithm.anytime and not algorithm.counts) or algorithm.refusals(Problem(tasks, workers)):
                 continue
-            first, second = (type(algorithm)().place(tasks, workers, seed=5) for _ in range(2))
+            steps = STEPS if algorithm.counts else None
+            first, second = (type(algorithm)().place(tasks, workers, seed=5, steps=steps) for _ in range(2))
             assert first.worker.tolist() == second.worker.tolist(), name
             assert first.start.tolist() == second.start.tolist(), name
 

@@ -145,7 +145,7 @@ def registered(monkeypatch: pytest.MonkeyPatch, algorithm: Algorithm) -> None:
 def test_auto_leaves_out_a_member_whose_plan_is_not_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     """All at once on one core, in 5 s, where the best plan takes 8 s."""
     registered(monkeypatch, stated([0] * 4, [0.0] * 4, [5.0, 4.0, 3.0, 3.3]))
-    plan = place(SubTasks.build([5.0, 4.0, 3.0, 3.3]), Workers.identical(2), time_limit=20.0)
+    plan = place(SubTasks.build([5.0, 4.0, 3.0, 3.3]), Workers.identical(2))
     assert violations(plan) == []
     assert plan.about.portfolio is not None
     assert "'stated' is not valid" in plan.about.portfolio.not_run["stated"]

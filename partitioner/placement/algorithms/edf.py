@@ -18,6 +18,7 @@ class Edf(Algorithm):
     """Least deadline first (those of successors count for their predecessors), then longest; earliest finish."""
 
     name = "edf"
+    suits = frozenset({"loss"})
     supports = EVERYTHING
     guarantee = "minimises the maximum lateness on one worker without releases"
     complexity = "O(n log n + n (G + log S)) for S slots in G groups of equal workers"

@@ -14,6 +14,7 @@ class Heft(Algorithm):
     """Tasks by upward rank, each into the earliest hole on the worker where it finishes first."""
 
     name = "heft"
+    turn = 10
     quadratic = True
     supports = EVERYTHING
     guarantee = "none; the usual yardstick for task graphs"

@@ -26,6 +26,7 @@ class Hybrid(Algorithm):
     """LPT, then the fullest slot and another one share their tasks anew by a dynamic programme, again and again."""
 
     name = "hybrid"
+    turn = 10
     counts = True
     role = "search"
     supports = Supports(uniform=True, unrelated=True, max_tasks=200_000)

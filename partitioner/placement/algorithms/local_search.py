@@ -28,6 +28,7 @@ class LocalSearch(Algorithm):
     """From lpt, or a known schedule, on: shorten the fullest worker until nothing helps, shake, keep the best plan seen."""
 
     name = "local_search"
+    turn = 0
     counts = True
     role = "search"
     supports = EVERYTHING

@@ -13,6 +13,7 @@ class Lpt(Algorithm):
     """Longest first, earliest finish. With dependencies, longest first among the ready ones."""
 
     name = "lpt"
+    turn = 0
     supports = EVERYTHING
     guarantee = "4/3 - 1/(3m) on identical workers"
     complexity = "O(n log n + n (G + log S)) for S slots in G groups of equal workers"

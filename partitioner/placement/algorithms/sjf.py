@@ -13,6 +13,7 @@ class Sjf(Algorithm):
     """Shortest first, earliest finish."""
 
     name = "sjf"
+    suits = frozenset({"total_completion"})
     supports = EVERYTHING
     guarantee = "optimal total_completion on identical workers; 2 - 1/m for the makespan there"
     complexity = "O(n log n + n (G + log S)) for S slots in G groups of equal workers"

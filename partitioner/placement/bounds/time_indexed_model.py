@@ -18,8 +18,8 @@ import numpy as np
 from partitioner.model.data import Floats, Ints
 from partitioner.placement import clock
 from partitioner.placement.bounds.windows import Whole
+from partitioner.placement.exact.simplex import limit_of
 
-_LEAST_SECONDS = 0.05
 _TOLERANCE = 1e-5
 
 

@@ -52,7 +52,7 @@ def _rebuild(
     free[moved] = True
     partial = Partial(problem)
     for count, i in enumerate(precedence_order(problem, key).tolist()):
-        clock.spend(30 + 20 * problem.m * bool(free[i]))
+        clock.spend(12 + 10 * problem.m * bool(free[i]))
         if count % 32 == 0 and clock.now() > deadline:
             return None
         if free[i]:
