@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
@@ -106,7 +107,7 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         bytes="Bytes",
         declared="Declared",
         expression="Expression",
-        callable="Callable",
+        callable="CostFunction",
         calibrated="Calibrated",
         learned="Learned",
     ),
@@ -220,6 +221,7 @@ def register(kind: str, name: str, factory: Callable[..., Any]) -> None:
     if not callable(factory):
         raise ConfigError(f"{word} {name!r}: {factory!r} is no class or function that makes one.")
     _registered[kind][name] = factory
+    _claimed_by_others.cache_clear()
 
 
 @functools.lru_cache(maxsize=64)
@@ -233,7 +235,8 @@ def entries(kind: str) -> Mapping[str, Entry]:
     about(kind)
     table = dict(_BUILT_IN[kind])
     for name, factory in _registered[kind].items():
-        table[name] = Entry(f"{factory.__module__}:{factory.__qualname__}")
+        made_by = factory if inspect.isclass(factory) or inspect.isfunction(factory) else type(factory)
+        table[name] = Entry(f"{made_by.__module__}:{made_by.__qualname__}")
     for name, target in _installed(f"partitioner.{kind}", tuple(sys.path), entry_points):
         table.setdefault(name, Entry(target))
     return MappingProxyType(dict(sorted(table.items())))
@@ -284,21 +287,23 @@ def load(kind: str, name: str) -> Any:
 
 def connector_for(extension: str) -> str | None:
     """The connector that claims an ending such as ``".npz"``: a built-in one, else one registered, else of a package."""
-    if extension in CLAIMED:
-        return CLAIMED[extension]
+    return CLAIMED.get(extension) or _claimed_by_others().get(extension)
+
+
+@functools.lru_cache(maxsize=1)
+def _claimed_by_others() -> Mapping[str, str]:
+    """Ending to connector of what is not built in; their packages are imported, once, for an ending that ours leave."""
     others = [*_registered["connectors"], *(n for n, e in entries("connectors").items() if not e.built_in)]
+    claims: dict[str, str] = {}
     for name in dict.fromkeys(others):
-        claim: Any = load("connectors", name)
-        if isinstance(claim, type) and extension in claimed_by(claim):
-            return name
-    return None
+        for extension in claimed_by(load("connectors", name)):
+            claims.setdefault(extension, name)
+    return claims
 
 
-def claimed_by(connector: type) -> tuple[str, ...]:
+def claimed_by(connector: Any) -> tuple[str, ...]:
     """The endings that a connector's class declares as ``extensions``; none where it declares none."""
-    return tuple(vars(connector).get("extensions", ())) or next(
-        (tuple(vars(base)["extensions"]) for base in connector.__mro__[1:] if "extensions" in vars(base)), ()
-    )
+    return tuple(getattr(connector, "extensions", ()))
 
 
 def import_ours(module_name: str) -> Any:

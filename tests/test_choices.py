@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ TABLE = pa.table({"x": range(60)})
 def clean() -> Iterator[None]:
     """What a test registers is gone after it."""
     yield
+    registry._claimed_by_others.cache_clear()
     for table in registry._registered.values():
         table.clear()
 
@@ -215,6 +217,29 @@ def test_a_connector_claims_its_extension(tmp_path: Path) -> None:
     assert type(resolve(str(tmp_path / "a.note"))) is NotesSource
     assert type(resolve(str(tmp_path))) is NotesSource
     assert pt.read_table(str(tmp_path))["text"].to_pylist() == ["hello"]
+
+
+def test_an_ending_that_nobody_claims_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    entries = registry.entries
+    monkeypatch.setattr(registry, "entries", lambda kind: looked.append(kind) or entries(kind))
+    assert [registry.connector_for(f".{i % 3}") for i in range(1000)] == [None] * 1000
+    assert looked == ["connectors"]
+
+
+@pytest.mark.parametrize("connector", ["connectors.files:FilesSource", "files"])
+def test_a_connector_is_chosen_as_everything_else(tmp_path: Path, connector: str) -> None:
+    (tmp_path / "a.what").write_text("hello")
+    spec = {"connector": connector, "path": str(tmp_path), "content": "bytes"}
+    assert pt.read_table(spec)["bytes"].to_pylist() == [b"hello"]
+    with pytest.raises(ConfigError, match=r"connector .* has no option 'contents'.*Did you mean 'content'"):
+        pt.read_table({"connector": connector, "path": str(tmp_path), "contents": "bytes"})
+
+
+def test_a_factory_may_be_a_partial() -> None:
+    pt.register("reducers", "longest", functools.partial(Longest, least=7))
+    assert choices.choose("reducers", "longest").create_accumulator() == 7
+    assert registry.entries("reducers")["longest"].target == "functools:partial"
 
 
 def test_a_built_in_name_is_not_replaced() -> None:

@@ -63,7 +63,7 @@ def describe_error(error: BaseException) -> Failure:
 
 
 def _keep(attempt: Attempt, text: str) -> None:
-    RunDirectory(attempt.run_url).files.put(f"attempts/{attempt.attempt_id}.log", text.encode())
+    RunDirectory(attempt.run_url).files.put(Attempt.log_of(attempt.attempt_id), text.encode())
 
 
 def _finished(attempt: Attempt, loaded: Loaded) -> Event:

@@ -23,7 +23,7 @@ from partitioner.coordinator.state import Live, State, WorkerState
 from partitioner.coordinator.transitions import READY
 from partitioner.coordinator.troubles import Trouble
 from partitioner.errors import EngineLost, RunFailed
-from partitioner.model import Care, Failure
+from partitioner.model import Attempt, Care, Failure
 
 DEATHS_TOGETHER = 3
 """Deaths of a whole sub-task before its rows are divided: as planned, alone with more memory, on the largest worker."""
@@ -81,7 +81,7 @@ def _failure_message(state: State, live: Live, failure: Failure, tries: int) -> 
         f"sub-task {live.attempt.task_key} failed {tries} time{'s' * (tries > 1)} ({why}), "
         f"last on {live.attempt.worker_id}: "
         f"{failure.type}: {failure.message}.{'' if failure.fatal or state.policy.quarantine else remedy} "
-        f"Its prints and traceback are in {state.run_url}/attempts/{live.attempt.attempt_id}.log"
+        f"Its prints and traceback are in {state.run_url}/{Attempt.log_of(live.attempt.attempt_id)}"
     )
 
 

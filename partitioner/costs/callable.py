@@ -17,7 +17,7 @@ from partitioner.model import Costs, Dataset, Fragment
 _OF = ("fragment", "batch")
 
 
-class Callable(CostModel):
+class CostFunction(CostModel):
     """``function`` of a Fragment, or of each of its record batches, to seconds or to (seconds, bytes).
 
     ``of`` is ``"fragment"`` or ``"batch"``; None takes ``"batch"`` where the first parameter is annotated RecordBatch or

@@ -9,7 +9,7 @@ import numpy as np
 
 from partitioner import choices, registry
 from partitioner.costs.base import CostModel
-from partitioner.costs.callable import Callable
+from partitioner.costs.callable import CostFunction
 from partitioner.costs.declared import Declared
 from partitioner.costs.expression import Expression
 from partitioner.errors import ConfigError, UnknownName
@@ -29,7 +29,7 @@ def resolve(spec: Any) -> CostModel:
     if isinstance(spec, np.ndarray | list | tuple | int | float) and not isinstance(spec, bool):
         return Declared(spec)
     if callable(spec):
-        return Callable(spec)
+        return CostFunction(spec)
     if hasattr(spec, "__array__") and hasattr(spec, "__len__"):
         return Declared(np.asarray(spec, np.float64))
     raise ConfigError(
@@ -46,7 +46,7 @@ def _chosen(spec: Any) -> CostModel:
 def _from_string(word: str) -> CostModel:
     if choices.is_target(word):
         found = choices.imported(word, "cost model")
-        return _chosen(found) if isinstance(found, type) else Callable(found)
+        return _chosen(found) if isinstance(found, type) else CostFunction(found)
     try:
         registry.known("costs", word)
     except UnknownName as error:

@@ -95,6 +95,11 @@ class Attempt:
         """Unique within a run: ``t000012-a1`` is the second try at that sub-task."""
         return f"{self.task_key}-a{self.number}"
 
+    @staticmethod
+    def log_of(attempt_id: str) -> str:
+        """The file below the run directory that holds what an attempt printed, its traceback included."""
+        return f"attempts/{attempt_id}.log"
+
 
 class EventKind(StrEnum):
     """What engines report. ``failed`` is an error of the program, ``lost`` a death of the process that ran it."""

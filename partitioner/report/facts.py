@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from partitioner.coordinator import ledger
 from partitioner.errors import ConfigError
-from partitioner.model import CommitRecord
+from partitioner.model import Attempt, CommitRecord
 from partitioner.report.history import FAILED, History, history
 from partitioner.run_directory import RunDirectory
 from partitioner.storage import read_parquet
@@ -161,7 +161,7 @@ def _logs(run: RunDirectory, attempts: list[str]) -> dict[str, str]:
     logs = {}
     for attempt in attempts[:LOGS]:
         try:
-            logs[attempt] = run.files.get(f"attempts/{attempt}.log").decode(errors="replace")[-LOG_CHARACTERS:]
+            logs[attempt] = run.files.get(Attempt.log_of(attempt)).decode(errors="replace")[-LOG_CHARACTERS:]
         except FileNotFoundError:
             continue
     return logs

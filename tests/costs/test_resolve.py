@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from partitioner.costs.bytes import Bytes
-from partitioner.costs.callable import Callable
+from partitioner.costs.callable import CostFunction
 from partitioner.costs.declared import Declared
 from partitioner.costs.expression import Expression
 from partitioner.costs.resolve import resolve
@@ -23,7 +23,7 @@ from partitioner.errors import ConfigError, UnknownName
         ([1.0, 2.0], Declared),
         (np.array([1, 2]), Declared),
         (3, Declared),
-        (len, Callable),
+        (len, CostFunction),
     ],
 )
 def test_what_a_specification_means(spec, kind):
