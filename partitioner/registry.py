@@ -136,6 +136,7 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         weighted_mean="WeightedMean",
         by_key="ByKey",
         tree_sum="TreeSum",
+        several="Several",
         sum="Sum",
         min="Min",
         max="Max",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 from partitioner.reducers.container import pack, unpack
+from partitioner.reducers.observations import Observations, observations
 
 
 class Reducer(ABC):
@@ -18,6 +20,8 @@ class Reducer(ABC):
     ``allows_nan``: an accumulator may hold NaN; by default the sub-task whose accumulator does fails, and is named.
     ``serializer``: ``"safe"`` writes accumulators as data, ``"pickle"`` pickles them, which lets whoever can write to the
     run directory run code where they are read.
+    ``group_parts``: the columns of ``reducers.groups`` from which ``extract_groups`` reads the results of many keys at once;
+    None where ``by_key`` has to keep an accumulator for each key.
     """
 
     name: str = ""
@@ -28,6 +32,7 @@ class Reducer(ABC):
     rows: bool = False
     allows_nan: bool = False
     serializer: str = "safe"
+    group_parts: tuple[str, ...] | None = None
 
     @property
     def divisible(self) -> bool:
@@ -49,6 +54,14 @@ class Reducer(ABC):
     @abstractmethod
     def extract_output(self, accumulator: Any) -> Any:
         """The result."""
+
+    def seen(self, value: Any) -> Observations:
+        """For ``by_key``: the numbers of one output. Raises ProgramError for what is no number."""
+        return observations(value)
+
+    def extract_groups(self, rows: Any, names: tuple[str, ...], parts: Mapping[str, Any]) -> dict[str, Any]:
+        """For ``by_key``: columns of g results, from ``rows`` int64[g] and ``group_parts``, float64[g, columns] each."""
+        raise NotImplementedError
 
     def serialize(self, accumulator: Any) -> bytes:
         """An accumulator as bytes that hold data and no code. Raises ConfigError for what cannot be written so."""

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.choices import choose
-from partitioner.errors import ProgramError, nearest
+from partitioner.errors import ConfigError, ProgramError, nearest
 from partitioner.frames import is_frame, to_numpy
 from partitioner.reducers.base import Reducer
+from partitioner.reducers.groups import Groups
+from partitioner.reducers.observations import Observations
 
 Accumulators = Mapping[Any, Any]
 
@@ -22,6 +24,8 @@ class ByKey(Reducer):
     """The program returns tables with the column ``key``; ``inner`` reduces the other columns of each key's rows.
 
     ``inner`` is a reducer, or what names one: ``{"reducer": "variance", "ddof": 0}``. The algebra is that of ``inner``.
+    Where its results can be read from the columns of ``reducers.groups`` all keys are kept and merged at once, and sums are
+    as exact as two doubles can hold them; else each key has an accumulator of its own.
     NaN is the same key as null. The result is a table sorted by key, nulls last.
     """
 
@@ -30,32 +34,46 @@ class ByKey(Reducer):
     def __init__(self, key: str = "key", inner: Any = "mean") -> None:
         self.key = key
         self.inner = choose("reducers", inner)
+        self.parts: tuple[str, ...] | None = self.inner.group_parts
         self.commutative: bool = self.inner.commutative
-        self.exact: bool = self.inner.exact
+        self.exact: bool = self.inner.exact and (self.parts is None or set(self.parts) <= _EXACT)
         self.mergeable: bool = self.inner.mergeable
         self.whole_task: bool = self.inner.whole_task
+        self.allows_nan = True  # a key of nulls alone; NaN of the program's is met by the inner reducer
+        if self.inner.rows or isinstance(self.inner, ByKey):
+            raise ConfigError(f"by_key cannot hold {self.inner.name!r}: give a reducer of numbers, such as 'mean'.")
 
-    def create_accumulator(self) -> Accumulators:
+    def create_accumulator(self) -> Any:
         """No keys."""
-        return {}
+        return {} if self.parts is None else None
 
-    def add_input(self, accumulator: Accumulators, value: Any) -> Accumulators:
+    def add_input(self, accumulator: Any, value: Any) -> Any:
         """With the rows of one output. Raises ProgramError where it is no table or lacks the key."""
+        table = _table(value)
+        if self.parts is not None:
+            return self.merge_accumulators(accumulator, self._columns_of(table, self.parts))
         grown = dict(accumulator)
-        for key, rows in self._groups(_table(value)):
+        for key, rows in self._groups(table):
             held = grown[key] if key in grown else self.inner.create_accumulator()
             grown[key] = self.inner.add_input(held, rows)
         return grown
 
-    def merge_accumulators(self, left: Accumulators, right: Accumulators) -> Accumulators:
+    def merge_accumulators(self, left: Any, right: Any) -> Any:
         """Key by key."""
+        if self.parts is not None:
+            return (right if left is None else left) if left is None or right is None else left.merged(right)
         merged = dict(left)
         for key, accumulator in right.items():
             merged[key] = self.inner.merge_accumulators(merged[key], accumulator) if key in merged else accumulator
         return merged
 
-    def extract_output(self, accumulator: Accumulators) -> pa.Table:
+    def extract_output(self, accumulator: Any) -> pa.Table:
         """A row per key: its inner result, in columns of its own where that is a dict."""
+        if self.parts is not None:
+            if accumulator is None:
+                return pa.table({})
+            found = self.inner.extract_groups(accumulator.rows, accumulator.names, accumulator.parts)
+            return pa.table({self.key: accumulator.keys, **found})
         rows = []
         for key, held in accumulator.items():
             result = self.inner.extract_output(held)
@@ -63,15 +81,27 @@ class ByKey(Reducer):
         table = pa.Table.from_pylist(rows)
         return table.sort_by(self.key) if rows else table
 
-    def _groups(self, table: pa.Table) -> Iterator[tuple[Any, pa.Table]]:
-        """Each key with its rows, without the key column."""
+    def _columns_of(self, table: pa.Table, parts: tuple[str, ...]) -> Groups:
+        """The groups of one table, all at once."""
+        keys = self._keys(table)
+        if pa.types.is_floating(keys.type):
+            keys = pc.if_else(pc.is_nan(keys), pa.scalar(None, keys.type), keys)
+        seen = self.inner.seen(table.drop_columns([self.key])) if parts else NOTHING
+        return Groups.of(keys, seen, parts)
+
+    def _keys(self, table: pa.Table) -> pa.Array:
         if self.key not in table.column_names:
             known = table.column_names
             raise ProgramError(
                 f"The program's output has no column {self.key!r} to reduce by; it has {', '.join(known) or 'none'}."
                 f"{nearest(self.key, known)}"
             )
-        coded = pc.dictionary_encode(table[self.key].combine_chunks(), null_encoding="encode")
+        keys = table[self.key].combine_chunks()
+        return pa.concat_arrays(keys.chunks) if isinstance(keys, pa.ChunkedArray) else keys
+
+    def _groups(self, table: pa.Table) -> Iterator[tuple[Any, pa.Table]]:
+        """Each key with its rows, without the key column."""
+        coded = pc.dictionary_encode(self._keys(table), null_encoding="encode")
         coded = pa.concat_arrays(coded.chunks) if isinstance(coded, pa.ChunkedArray) else coded
         code = to_numpy(coded.indices)
         order = np.argsort(code, kind="stable")
@@ -80,6 +110,10 @@ class ByKey(Reducer):
         for i, key in enumerate(coded.dictionary.to_pylist()):
             missing = isinstance(key, float) and isnan(key)
             yield None if missing else key, rows.slice(bounds[i], bounds[i + 1] - bounds[i])
+
+
+_EXACT = {"count", "low", "high"}
+NOTHING = Observations(np.empty((0, 0)), np.empty((0, 0), np.bool_), ())
 
 
 def _table(value: Any) -> pa.Table:

@@ -16,6 +16,7 @@ class Count(Reducer):
     exact = True
     mergeable = True
     whole_task = False
+    group_parts = ()
 
     def create_accumulator(self) -> int:
         """Zero."""
@@ -28,6 +29,10 @@ class Count(Reducer):
     def merge_accumulators(self, left: int, right: int) -> int:
         """The sum."""
         return left + right
+
+    def extract_groups(self, rows: Any, names: tuple[str, ...], parts: Any) -> dict[str, Any]:
+        """How many rows each key has."""
+        return {self.name: rows}
 
     def extract_output(self, accumulator: int) -> int:
         """The count."""

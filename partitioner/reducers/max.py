@@ -14,6 +14,7 @@ class Max(Min):
 
     name = "max"
     nothing = -np.inf
+    group_parts = ("high",)
 
     def _combined(self) -> Any:
         return np.maximum if self.nan == "propagate" else np.fmax

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from partitioner.errors import ProgramError
 from partitioner.reducers.base import Reducer
-from partitioner.reducers.observations import observations
-from partitioner.reducers.totals import check_nan_policy
+from partitioner.reducers.observations import Observations, observations
+from partitioner.reducers.totals import check_nan_policy, under_policy
 
 Extreme = tuple[Any, tuple[int, ...], tuple[str, ...] | None]
 """float64[d] extremes, shape of one observation, names of columns."""
@@ -22,6 +22,7 @@ class Min(Reducer):
     name = "min"
     commutative = exact = mergeable = True
     nothing = np.inf
+    group_parts: tuple[str, ...] | None = ("low",)
 
     def __init__(self, columns: Sequence[str] | None = None, nan: str = "raise") -> None:
         self.columns = None if columns is None else tuple(columns)
@@ -33,15 +34,15 @@ class Min(Reducer):
         return None
 
     def add_input(self, accumulator: Extreme | None, value: Any) -> Extreme | None:
-        """With the observations of one output. Raises ProgramError for NaN, unless told otherwise."""
-        seen = observations(value, self.columns)
-        missing = np.isnan(seen.values) & seen.known
-        if self.nan == "raise" and missing.any():
-            raise ProgramError(f"The program returned NaN {int(missing.sum())} times; set nan='omit' to leave it out.")
-        known = seen.known & ~missing if self.nan == "omit" else seen.known
-        values = np.where(known, seen.values, self.nothing)
+        """With the observations of one output."""
+        seen = self.seen(value)
+        values = np.where(seen.known, seen.values, self.nothing)
         found = self._combined().reduce(values, axis=0, initial=self.nothing)
         return self.merge_accumulators(accumulator, (found, seen.shape, seen.names))
+
+    def seen(self, value: Any) -> Observations:
+        """The observations of one output. Raises ProgramError for NaN, unless told what becomes of it."""
+        return under_policy(observations(value, self.columns), self.nan)
 
     def merge_accumulators(self, left: Extreme | None, right: Extreme | None) -> Extreme | None:
         """Both as one. Raises ProgramError where columns differ."""
@@ -50,6 +51,11 @@ class Min(Reducer):
         if left[1:] != right[1:]:
             raise ProgramError(f"The program returned {left[1:]} first and {right[1:]} later; return the same columns.")
         return self._combined()(left[0], right[0]), left[1], left[2]
+
+    def extract_groups(self, rows: Any, names: tuple[str, ...], parts: Mapping[str, Any]) -> dict[str, Any]:
+        """A column of results for each column of the tables."""
+        (found,) = (parts[name] for name in self.group_parts or ())
+        return dict(zip(names, np.where(found == self.nothing, np.nan, found).T, strict=True))
 
     def extract_output(self, accumulator: Extreme | None) -> Any:
         """A float, an array or a dict by column; NaN where nothing was seen."""

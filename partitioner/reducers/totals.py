@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,15 @@ def check_nan_policy(nan: str) -> str:
     return nan
 
 
+def under_policy(seen: Observations, nan: str) -> Observations:
+    """The same with NaN left out, or let through. Raises ProgramError for NaN where ``nan`` is ``"raise"``."""
+    if nan == "propagate" or not (missing := np.isnan(seen.values) & seen.known).any():
+        return seen
+    if nan == "raise":
+        raise ProgramError(_nan_message(seen, missing))
+    return replace(seen, known=seen.known & ~missing)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Totals:
     """Of d columns: ``count`` of known numbers, ``sums`` and ``squares`` in units of 2^-1127 (squares may be left out).
@@ -40,13 +49,9 @@ class Totals:
     names: tuple[str, ...] | None
 
     @classmethod
-    def of(cls, seen: Observations, nan: str, squares: bool) -> Totals:
-        """Of one output. Raises ProgramError for NaN, unless ``nan`` says what becomes of it."""
+    def of(cls, seen: Observations, squares: bool) -> Totals:
+        """Of one output."""
         known = seen.known
-        if nan != "propagate" and (missing := np.isnan(seen.values) & known).any():
-            if nan == "raise":
-                raise ProgramError(_nan_message(seen, missing))
-            known = known & ~missing
         finite = known & np.isfinite(seen.values)
         values = np.where(finite, seen.values, 0.0)
         with np.errstate(invalid="ignore"):  # infinities of both signs give NaN

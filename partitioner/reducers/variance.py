@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import nan as not_a_number
 from typing import Any
+
+import numpy as np
 
 from partitioner.errors import ConfigError
 from partitioner.reducers.mean import Mean
@@ -19,12 +21,17 @@ class Variance(Mean):
 
     name = "variance"
     squares = True
+    group_parts = ("count", "mean", "squares")
 
     def __init__(self, ddof: int = 1, columns: Sequence[str] | None = None, nan: str = "raise") -> None:
         super().__init__(columns, nan)
         if ddof < 0:
             raise ConfigError(f"ddof = {ddof}; it is 0 (population) or 1 (sample).")
         self.ddof = ddof
+
+    def _of_groups(self, parts: Mapping[str, Any]) -> Any:
+        left = parts["count"] - self.ddof
+        return np.where(left > 0, parts["squares"] / np.maximum(left, 1), not_a_number)
 
     def extract_output(self, accumulator: Totals | None) -> Any:
         """A float, an array or a dict by column; NaN where there are not more than ``ddof`` observations."""

@@ -31,6 +31,7 @@ EXAMPLES = {
     "min": (CHUNKS, -1.5),
     "sum": (CHUNKS, 17.25),
     "mean": (CHUNKS, float(np.concatenate(CHUNKS).mean())),
+    "several": (CHUNKS, {"count": 7, "mean": float(np.concatenate(CHUNKS).mean())}),
     "soft_vote": (MODELS, [0.2, 0.325, 0.475]),
     "tree_sum": (
         [{"w": np.array([float(i), 1.0]), "b": [i * 0.5]} for i in range(4)],
@@ -49,6 +50,8 @@ def flat(result):
         return list(result.predict_proba([0])[0]), [m.classes_.tolist() for m in result.members]
     if isinstance(result, pa.Table):
         return result["x"].to_pylist(), [result.column_names]
+    if isinstance(result, dict) and "count" in result:
+        return list(result.values()), list(result)
     if isinstance(result, dict) and "r" in result:
         return list(result["r"].ravel()), [result["rows"]]
     if isinstance(result, dict):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partitioner.errors import ProgramError
+from partitioner.errors import ConfigError, ProgramError
 from partitioner.reducers.by_key import ByKey
 from partitioner.reducers.tree import merge_tree
 
@@ -37,8 +37,8 @@ def test_null_and_nan_are_one_key_and_come_last():
 
 
 def test_the_algebra_is_that_of_the_inner_reducer():
-    assert (ByKey("k", "count").commutative, ByKey("k", "concat").commutative) == (True, False)
-    assert (ByKey("k", "count").mergeable, ByKey("k", "concat").mergeable) == (True, False)
+    assert (ByKey("k", "count").commutative, ByKey("k", "soft_vote").commutative) == (True, False)
+    assert (ByKey("k", "count").mergeable, ByKey("k", "soft_vote").mergeable) == (True, False)
 
 
 def test_of_nothing_is_an_empty_table():
@@ -67,3 +67,51 @@ def test_means_are_those_of_pandas(parts):
     found = reduced(ByKey("k", "mean"), *frames)
     assert found["k"].to_pylist() == expected.index.tolist()
     np.testing.assert_allclose(found["x"].to_numpy(), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_several_statistics_of_every_key_at_once():
+    inner = {
+        "reducer": "several",
+        "of": {"rows": "count", "mean": "mean", "var": "variance", "low": "min", "high": "max"},
+    }
+    table = reduced(ByKey("k", inner), {"k": [1, 1, 2], "x": [1.0, 3.0, 5.0]}, {"k": [2, 1], "x": [6.0, 2.0]})
+    assert table.to_pydict() == {
+        "k": [1, 2],
+        "rows": [3, 2],
+        "mean_x": [2.0, 5.5],
+        "var_x": [1.0, 0.5],
+        "low_x": [1.0, 5.0],
+        "high_x": [3.0, 6.0],
+    }
+
+
+@pytest.mark.parametrize("parts", [1, 7])
+def test_many_keys_agree_with_pandas(parts):
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame(
+        {"k": rng.integers(0, 500, 20_000), "x": 1e6 + rng.normal(size=20_000), "y": rng.random(20_000)}
+    )
+    frame.loc[rng.random(20_000) < 0.1, "y"] = None
+    inner = {"reducer": "several", "of": {"m": "mean", "v": "variance", "s": "sum"}}
+    found = reduced(ByKey("k", inner), *(frame[i::parts] for i in range(parts))).to_pandas().set_index("k")
+    expected = frame.groupby("k").agg(["mean", "var", "sum"])
+    for column in "xy":
+        for ours, theirs in (("m", "mean"), ("v", "var"), ("s", "sum")):
+            np.testing.assert_allclose(found[f"{ours}_{column}"], expected[column][theirs], rtol=1e-9)
+
+
+def test_keys_of_text_with_nulls_keep_their_order():
+    tables = [pa.table({"k": ["b", None], "x": [1.0, 2.0]}), pa.table({"k": ["a", None], "x": [3.0, 4.0]})]
+    assert reduced(ByKey("k", "sum"), *tables).to_pydict() == {"k": ["a", "b", None], "x": [3.0, 1.0, 6.0]}
+
+
+def test_a_mean_of_a_key_is_not_lost_beside_a_large_number():
+    # In doubles 1e16 + 1 is 1e16: what is lost of the sum is kept beside it.
+    parts = [pa.table({"k": [0], "x": [v]}) for v in (1e16, 1.0, 1.0, -1e16)]
+    assert reduced(ByKey("k", "sum"), *parts).to_pydict() == {"k": [0], "x": [2.0]}
+
+
+@pytest.mark.parametrize("inner", ["concat", "by_key"])
+def test_what_cannot_be_inside_is_refused_before_anything_runs(inner):
+    with pytest.raises(ConfigError, match=f"by_key cannot hold '{inner}'"):
+        ByKey("k", inner)
