@@ -13,7 +13,7 @@ from dataclasses import replace
 from partitioner.coordinator import bundling, forecast, ladder, stealing, timers
 from partitioner.coordinator.capacity import EPSILON, can_hold, devices_for, give_back, has_room, take
 from partitioner.coordinator.readiness import TOLERANCE
-from partitioner.coordinator.state import Action, Live, State, Submit, WorkerState
+from partitioner.coordinator.state import Action, Cancel, Live, State, Submit, WorkerState
 from partitioner.coordinator.transitions import BLOCKED, READY, Change
 from partitioner.model import Attempt
 
@@ -65,6 +65,8 @@ def fill(state: State, now: float) -> list[Action]:
             state.idle[name] = None
         else:
             state.idle.pop(name, None)
+    actions += [Cancel(attempt_id) for attempt_id in state.recalls]
+    state.recalls.clear()
     return actions
 
 

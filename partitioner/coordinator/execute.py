@@ -57,6 +57,7 @@ def policy_for(config: RunConfig, engine: Engine, tasks: SubTasks | None = None)
     return Policy(
         max_retries=config.max_retries,
         bundle=able.bundle,
+        recall=able.cancel and able.bundle == 1,
         rerouted=able.placement == "hint",
         quarantine=config.on_error == "quarantine",
         max_quarantined=inf if tasks is None else most_quarantined(config, tasks),

@@ -20,7 +20,7 @@ class Policy:
     ``next_seconds``, while more than ``keep_queued`` stay in the worker's queue; ``no_worker_seconds``: how long to wait
     for a worker that can hold the rest. ``bundle`` above 1: sub-tasks to hand over at once, see ``bundling``;
     ``rerouted``: the engine runs elsewhere what waits for a worker that went away, and reports each attempt that was
-    running there as lost.
+    running there as lost. ``recall``: what waits on a worker can be asked back.
 
     ``quarantine``: rows that keep failing are set aside, ``max_quarantined`` of them at most; ``divisible``: a sub-task may
     be divided by rows; ``max_losses`` attempts of one sub-task that may be lost through nobody's fault;
@@ -42,6 +42,7 @@ class Policy:
     keep_queued: int = 2
     no_worker_seconds: float = 60.0
     bundle: int = 1
+    recall: bool = True
     rerouted: bool = False
     quarantine: bool = False
     max_quarantined: float = inf

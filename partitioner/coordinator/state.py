@@ -114,6 +114,8 @@ class State:
     devices: dict[int, tuple[int, ...]] = field(default_factory=dict)  # GPUs of a sub-task in the plan
     readiness: Readiness = field(default_factory=Readiness)
     began: float | None = None  # when the first step was, on the driver's clock
+    recalls: list[str] = field(default_factory=list)  # attempts sent ahead that this fill asks back
+    recalled: set[int] = field(default_factory=set)  # sub-tasks that were asked back: once is enough
     look_again: float = 0.0  # when idle workers look for work of others though nothing happened
     as_planned: bool = True  # nothing has differed from the plan so far, so it is followed to the letter
     moved: dict[int, set[str]] = field(default_factory=dict)  # the workers that a sub-task was moved away from

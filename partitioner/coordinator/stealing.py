@@ -47,7 +47,28 @@ def steal(state: State, thief: WorkerState, now: float) -> int | None:
             found = _take_from(state, victim, thief, now)
     for item in kept:
         heapq.heappush(state.richest, item)
+    if found is None and state.policy.recall:
+        _recall(state, thief, now)
     return found
+
+
+def _recall(state: State, thief: WorkerState, now: float) -> None:
+    """Ask for a sub-task back that was sent ahead to a worker that turned out late: it returns to all, and goes here."""
+    name = thief.worker.worker_id
+    for holder in state.workers.values():
+        if holder is thief or holder.ahead <= 0:
+            continue
+        for live in holder.live.values():
+            task = live.attempt.task
+            if live.started is not None or task in state.recalled or name in state.moved.get(task, ()):
+                continue
+            seconds = forecast.seconds(state, thief, task)
+            gain = forecast.next_end(state, holder, now) + forecast.seconds(state, holder, task) - now - seconds
+            if gain > forecast.spread(state) * seconds + state.policy.ahead_seconds and can_hold(state, thief, task):
+                state.recalled.add(task)
+                state.moved.setdefault(task, set()).add(holder.worker.worker_id)
+                state.recalls.append(live.attempt.attempt_id)
+                return
 
 
 def _take_from(state: State, victim: WorkerState, thief: WorkerState, now: float) -> int | None:

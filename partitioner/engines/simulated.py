@@ -162,6 +162,10 @@ class SimulatedEngine(Engine):
             if attempt is not None:
                 self._load[attempt.worker_id] -= attempt.cpus
                 self._at(self._now, "cancelled", attempt)
+            for waiting in self._waiting.values():
+                for attempt in [a for a in waiting if a.attempt_id == attempt_id]:
+                    waiting.remove(attempt)
+                    self._at(self._now, "cancelled", attempt)
 
     def _happens_cancelled(self, attempt: Attempt) -> list[Event]:
         self._start(attempt.worker_id)
