@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from partitioner.attempt.formats import table_to_batch
+from partitioner.attempt.surroundings import TimedOut
 from partitioner.errors import PartitionerError
 from partitioner.masking import masked
 from partitioner.model import Attempt
@@ -36,7 +37,7 @@ def about_rows(error: Exception) -> bool:
     """Whether a row may be to blame: not for errors that no retry mends, nor where memory ran out."""
     if isinstance(error, PartitionerError) and error.fatal:
         return False
-    return not isinstance(error, MemoryError) and not is_gpu_memory(error)
+    return not isinstance(error, MemoryError | TimedOut) and not is_gpu_memory(error)
 
 
 def call_isolating(

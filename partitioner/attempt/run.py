@@ -21,7 +21,7 @@ from partitioner.attempt.job import Loaded, load
 from partitioner.attempt.record import record_of
 from partitioner.attempt.returned import is_stream
 from partitioner.attempt.rounds import run_round
-from partitioner.attempt.surroundings import guest, kept_prints
+from partitioner.attempt.surroundings import TimedOut, guest, kept_prints, limited
 from partitioner.attempt.tally import Tally
 from partitioner.attempt.work import calls_of, runs_of
 from partitioner.errors import LeaseLost, PartitionerError, StorageFailed
@@ -59,7 +59,9 @@ def run_attempt(attempt: Attempt) -> Event:
 def describe_error(error: BaseException) -> Failure:
     """Plain values of an exception; ``fatal`` where no retry can mend it."""
     failure = Failure.of(error, fatal=isinstance(error, PartitionerError) and error.fatal)
-    return replace(failure, suspects=error.suspects) if isinstance(error, RowsFailed) else failure
+    if isinstance(error, RowsFailed):
+        return replace(failure, suspects=error.suspects)
+    return replace(failure, timeout=isinstance(error, TimedOut))
 
 
 def _keep(attempt: Attempt, text: str) -> None:
@@ -78,7 +80,7 @@ def _finished(attempt: Attempt, loaded: Loaded) -> Event:
     if facts is not None and (known := loaded.run.committed(key)) is not None:
         return Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=known)
     if facts is None:
-        with guest(attempt, loaded.job.seed), measured() as measurement:
+        with guest(attempt, loaded.job.seed), limited(attempt.timeout_seconds), measured() as measurement:
             tally, staged = _staged(attempt, loaded)
             facts = _committed(attempt, loaded, tally, staged)
     else:

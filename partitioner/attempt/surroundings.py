@@ -7,11 +7,13 @@ import hashlib
 import io
 import os
 import random
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -139,6 +141,34 @@ def kept_prints() -> Iterator[io.StringIO]:
         for stream, target in zip(streams, before, strict=True):
             stream.local.target = target
         _leave_streams()
+
+
+class TimedOut(Exception):
+    """The attempt took longer than it may."""
+
+
+@contextlib.contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raise TimedOut in this thread after so many seconds.
+
+    Only in the main thread of a process on a system with signals, which is where the serial engine and Spark run attempts;
+    elsewhere the coordinator has the process ended.
+    """
+    able = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if not able or not isfinite(seconds):
+        yield
+        return
+
+    def on_alarm(number: int, frame: Any) -> None:
+        raise TimedOut(f"it took longer than {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 _threads: dict[int, Any] = {}

@@ -9,6 +9,7 @@ others: see ``stealing``.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 from partitioner.coordinator import bundling, forecast, ladder, stealing, timers
 from partitioner.coordinator.capacity import EPSILON, can_hold, devices_for, give_back, has_room, take
@@ -198,6 +199,8 @@ def submit(state: State, holder: WorkerState, i: int, copy: bool = False) -> Sub
     state.numbers[i] = number + 1
     demand = state.demands.kinds[state.demands.kind[i]]
     expected = state.seconds_on(i, holder.worker)
+    care = ladder.care(state, holder, i)
+    calls_program = not care.condemned and not care.count
     attempt = Attempt(
         task_key=state.key_of(i),
         task=i,
@@ -213,8 +216,8 @@ def submit(state: State, holder: WorkerState, i: int, copy: bool = False) -> Sub
         key=state.key,
         devices=devices_for(state, holder, i) or (),
         epoch=state.epoch,
-        timeout_seconds=timers.limit_seconds(state, holder, i),
-        care=ladder.care(state, holder, i),
+        timeout_seconds=timers.limit_seconds(state, holder, i) if calls_program else inf,
+        care=care,
     )
     live = Live(attempt, attempt.seconds, forecast.load(state, holder, i), expected)
     if not copy:

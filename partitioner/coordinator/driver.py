@@ -51,11 +51,14 @@ def drive(engine: Engine, state: State, observers: Sequence[Observer], clock: Ca
 
 def _apply(engine: Engine, actions: Sequence[Action]) -> None:
     submits = [a.attempt for a in actions if isinstance(a, Submit)]
-    cancels = [a.attempt_id for a in actions if isinstance(a, Cancel)]
+    cancels = [a.attempt_id for a in actions if isinstance(a, Cancel) and not a.kill]
+    kills = [a.attempt_id for a in actions if isinstance(a, Cancel) and a.kill]
     if submits:
         engine.submit(submits)
     if cancels:
         engine.cancel(cancels)
+    if kills:
+        engine.kill(kills)
 
 
 def _raise_stop(actions: Sequence[Action]) -> None:

@@ -141,7 +141,8 @@ def _one_row_died(state: State, live: Live, what: str) -> RunFailed | None:
     """It is poison where it died on two workers, or on the only one there is."""
     task = live.attempt.task
     trouble = state.trouble(task)
-    if len(trouble.died_on) < 2 and _others(state, task):
+    again = state.deaths[task] < 2 and len(state.seen) > 1  # the others may only be away for a moment
+    if again or (len(trouble.died_on) < 2 and _others(state, task)):
         state.note("confirmed", live, f"{what} with this row alone; another worker is to confirm it")
         return None
     name = state.row_name(task)

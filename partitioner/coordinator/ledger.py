@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from partitioner.coordinator.state import Action, State, Submit
+from partitioner.coordinator.state import Action, Rung, State, Submit
 from partitioner.model import Event, EventKind
 from partitioner.run_directory import RunDirectory
 
@@ -36,6 +36,8 @@ class Ledger:
         for action in actions:
             if isinstance(action, Submit):
                 self.note("submitted", attempt=action.attempt.attempt_id, worker=action.attempt.worker_id)
+            elif isinstance(action, Rung):
+                self.note("rung", rung=action.what, task=action.task_key, worker=action.worker_id, reason=action.reason)
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 

@@ -24,7 +24,7 @@ def begin(state: State, whole: int, rows: int) -> None:
 
 def proceed(state: State, whole: int, rows: int, done: list[Range], split: Iterable[str]) -> bool:
     """Go on where an earlier session stopped: what no part has committed is tried range by range. True if nothing is."""
-    search = state.searches[whole] = Search(rows, good=max((b - a for a, b in done), default=0), by_row=True)
+    search = state.searches[whole] = Search(rows, good=max((b - a for a, b in done), default=0))
     search.split.update(dict.fromkeys(split))
     _mark(state, whole, whole)
     at = 0

@@ -63,6 +63,10 @@ class Engine(ABC):
     def cancel(self, attempt_ids: Sequence[str]) -> None:
         """Stop attempts where the engine can; each ends with an event either way."""
 
+    def kill(self, attempt_ids: Sequence[str]) -> None:
+        """Stop attempts that hang, also where that takes ending the process that they run in; by default as ``cancel``."""
+        self.cancel(attempt_ids)
+
     @abstractmethod
     def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Run a small function on every worker: worker id to its result or the exception it raised. For preflight."""

@@ -17,8 +17,10 @@ from distributed import Client, Future, KilledWorker, LocalCluster, Security, ge
 from distributed.client import ClosedClientError
 from distributed.worker_memory import parse_memory_limit
 
+from partitioner.attempt.job import load
 from partitioner.attempt.run import describe_error, run_attempt
 from partitioner.engines.base import Capabilities, Engine
+from partitioner.engines.dask_deaths import NEIGHBOUR, RETIRED, blamed, kill
 from partitioner.errors import ConfigError, EngineLost
 from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Workers
 
@@ -32,8 +34,13 @@ LOOPBACK = "127.0.0.1"
 
 
 def _attempt(topic: str, attempt: Attempt) -> Event:
-    """Tell of the start and of the end as they happen, which spares the driver a round trip to fetch each result."""
+    """Tell of the start and of the end as they happen, which spares the driver a round trip to fetch each result.
+
+    The start is told once the program is loaded, so that a new process has the whole ``timeout`` for the sub-task.
+    """
     worker, key = get_worker(), _key(attempt)
+    with contextlib.suppress(Exception, SystemExit):  # the attempt says what is wrong with it
+        load(attempt.run_url, attempt.key)
     worker.log_event(topic, [key, attempt.attempt_id, None])
     event = run_attempt(attempt)
     worker.log_event(topic, [key, attempt.attempt_id, pickle.dumps(event)])
@@ -90,6 +97,8 @@ class DaskEngine(Engine):
             client = self._start(count, threads_per_worker, memory_limit, tls)
         self._client = client if client is not None else _connect(str(address), timeout)
         self._looked = time.monotonic()
+        self._memory: dict[str, int] = {}  # most bytes that each worker's process was seen to hold
+        self._killed: dict[str, set[str]] = {}  # worker -> attempts for which its process was ended
         self._known = {name: address for name, (address, _) in self._seen().items()}
         self._client.subscribe_topic(self._topic, self._on_told)
 
@@ -147,6 +156,7 @@ class DaskEngine(Engine):
             raise ConnectionError("the connection is lost")
         for address, info in scheduler["workers"].items():
             name, resources = str(info["name"]), dict(info.get("resources") or {})
+            self._memory[name] = max(self._memory.get(name, 0), int((info.get("metrics") or {}).get("memory", 0)))
             worker = Worker(
                 worker_id=name,
                 cpus=float(info["nthreads"]),
@@ -234,8 +244,17 @@ class DaskEngine(Engine):
             return Event(EventKind.CANCELLED, attempt_id, worker_id)
         error = future.exception()
         if future.status == "lost" or isinstance(error, KilledWorker):
-            return Event(EventKind.LOST, attempt_id, worker_id)
+            return self._lost(attempt_id, worker_id)
         return Event(EventKind.FAILED, attempt_id, worker_id, error=describe_error(error))
+
+    def _lost(self, attempt_id: str, worker_id: str, retired: bool = False) -> Event:
+        """It died with its worker, unless that left in order, or was ended because of another attempt."""
+        why = Failure("its process died", peak_memory_bytes=self._memory.get(worker_id, 0))
+        if retired:
+            why = Failure(RETIRED, charged=False)
+        elif attempt_id not in self._killed.get(worker_id, {attempt_id}):
+            why = Failure(NEIGHBOUR, charged=False)
+        return Event(EventKind.LOST, attempt_id, worker_id, error=why)
 
     def _look(self) -> list[Event]:
         """Which workers came or went since the last look, and whether the scheduler still answers."""
@@ -247,11 +266,15 @@ class DaskEngine(Engine):
         before, self._known = self._known, {name: address for name, (address, _) in seen.items()}
         events: list[Event] = []
         for name in [n for n, address in before.items() if self._known.get(n) != address]:
-            lost = [a for a, attempt in self._live.items() if attempt.worker_id == name]
-            self.cancel(lost)
-            events += [Event(EventKind.LOST, a, name) for a in lost if self._ended(a)]
+            keys = {a: _key(attempt) for a, attempt in self._live.items() if attempt.worker_id == name}
+            died = blamed(self._client, list(keys.values())) if keys else set()
+            self.cancel(list(keys))
+            events += [self._lost(a, name, key not in died) for a, key in keys.items() if self._ended(a)]
             events.append(Event(EventKind.WORKER_LOST, worker_id=name))
+            self._memory.pop(name, None)
         joined = [n for n, address in self._known.items() if before.get(n) != address]
+        for name in joined:
+            self._killed.pop(name, None)
         return events + [Event(EventKind.WORKER_JOINED, worker_id=n, worker=seen[n][1]) for n in joined]
 
     def cancel(self, attempt_ids: Sequence[str]) -> None:
@@ -259,6 +282,13 @@ class DaskEngine(Engine):
         futures = [self._futures[a] for a in attempt_ids if a in self._futures]
         with contextlib.suppress(*_UNREACHABLE):
             self._client.cancel(futures, force=True)
+
+    def kill(self, attempt_ids: Sequence[str]) -> None:
+        """End the processes they run in: a thread that hangs cannot be stopped otherwise."""
+        where = {a: self._live[a].worker_id for a in attempt_ids if a in self._live}
+        for attempt_id, name in where.items():
+            self._killed.setdefault(name, set()).add(attempt_id)
+        kill(self._client, sorted({self._known[name] for name in where.values() if name in self._known}))
 
     def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Run on every worker at once."""

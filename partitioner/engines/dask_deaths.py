@@ -1,0 +1,53 @@
+"""What became of workers that are gone, asked of the scheduler, and the end of a process that hangs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+from distributed import Client
+from distributed.client import ClosedClientError
+
+RETIRED = "its worker left in an orderly way (retired, scaled down or preempted)"
+NEIGHBOUR = "its process was ended because of another sub-task in it"
+
+
+def blamed(client: Client, keys: Sequence[str]) -> set[str]:
+    """Of tasks whose worker is gone, those that Dask holds to have died with it; of the others the worker left in order.
+
+    All of them where the scheduler does not say.
+    """
+    with contextlib.suppress(OSError, TimeoutError, ClosedClientError, ValueError):
+        found: dict[str, int] = client.run_on_scheduler(_suspicious, list(keys))
+        return {key for key in keys if found.get(key, 1)}
+    return set(keys)
+
+
+def _suspicious(keys: list[str], dask_scheduler: Any = None) -> dict[str, int]:
+    """Runs on the scheduler: how often each task was running when a worker went away unexpectedly."""
+    return {key: dask_scheduler.tasks[key].suspicious for key in keys if key in dask_scheduler.tasks}
+
+
+def kill(client: Client, addresses: Sequence[str]) -> None:
+    """End the processes of some workers, by their nannies where they have one, which start new ones."""
+    with contextlib.suppress(OSError, TimeoutError, ClosedClientError, ValueError):
+        nannies = {a for a, info in client.scheduler_info(n_workers=-1)["workers"].items() if info.get("nanny")}
+        guarded = [a for a in addresses if a in nannies]
+        alone = [a for a in addresses if a not in nannies]
+        if guarded:
+            client.run(_kill_from_nanny, workers=guarded, nanny=True, on_error="ignore")
+        if alone:
+            client.run(_kill_itself, workers=alone, wait=False)
+
+
+def _kill_from_nanny(dask_worker: Any = None) -> None:
+    """Runs in the nanny, which a hanging worker cannot hold up."""
+    if dask_worker.pid is not None:
+        os.kill(dask_worker.pid, signal.SIGKILL)
+
+
+def _kill_itself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
