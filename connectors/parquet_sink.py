@@ -16,6 +16,7 @@ from partitioner.errors import DamagedOutput
 from partitioner.model import CommitRecord
 from partitioner.model.source import Sink
 from partitioner.storage import Directory, Entry
+from partitioner.versions import home
 
 _FACTS = b"batch-partitioner"
 _TAIL_BYTES = 64 * 1024  # holds the footer of nearly every file, so that one request is enough
@@ -64,15 +65,17 @@ class ParquetSink(Sink):
 
     The facts in the footer (sub-task, rows in and out, segments, digest of the rows) depend on the input and the program
     only, so that the same job gives the same bytes on every engine. They rebuild a commit record that a dying driver or
-    worker left unwritten. Pages carry checksums. ``fsync``: a committed file is on the medium before its attempt ends.
+    worker left unwritten. Pages carry checksums. ``version``: of the output, see ``partitioner.versions``. ``fsync``: a committed file is on the medium before its attempt ends.
     """
 
     name = "parquet"
 
-    def __init__(self, url: str, compression: str = "zstd", fsync: bool = False) -> None:
+    def __init__(self, url: str, compression: str = "zstd", fsync: bool = False, version: int = 0) -> None:
         self.url = Directory(url).url
         self.compression = compression
         self.fsync = fsync
+        self.version = version
+        self._prefix = f"{home(version)}/" if version else ""
 
     @property
     def _files(self) -> Directory:
@@ -80,7 +83,7 @@ class ParquetSink(Sink):
 
     def path(self, key: str) -> str:
         """Name of the file of sub-task ``key``."""
-        return f"part-{key}.parquet"
+        return f"{self._prefix}part-{key}.parquet"
 
     def write(self, key: str, batches: Iterator[pa.RecordBatch], facts: Callable[[], Mapping[str, Any]]) -> Staged:
         """Encode the rows in memory, compressed; columns take the types of the first batch."""
@@ -121,7 +124,7 @@ class ParquetSink(Sink):
 
     def keys(self) -> set[str]:
         """The sub-tasks whose files are there."""
-        names = (entry.name for entry in self._files.entries())
+        names = (e.name.removeprefix(self._prefix) for e in self._files.entries(self._prefix.rstrip("/") or None))
         return {n[5:-8] for n in names if n.startswith("part-") and n.endswith(".parquet") and "/" not in n}
 
     def _facts(self, name: str) -> dict[str, Any] | None:
@@ -145,7 +148,7 @@ class ParquetSink(Sink):
         A file whose size and tag are those of its commit is taken as it was written; of any other the footer is read.
         With ``full`` every page of every file is read and its checksum verified.
         """
-        there = {entry.name: entry for entry in self._files.entries()}
+        there = {entry.name: entry for entry in self._files.entries(self._prefix.rstrip("/") or None)}
         wanted = [r for r in records if full or not _untouched(r, there.get(r.path))]
         with ThreadPoolExecutor(CHECKS_AT_ONCE) as pool:
             found = pool.map(lambda r: self._problem(r, there.get(r.path), full), wanted)
@@ -183,8 +186,13 @@ class ParquetSink(Sink):
         self._files.delete(self.path(key))
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
-        """``_manifest.json`` (files in input order with rows and digests), then ``_SUCCESS``."""
+        """``_manifest.json`` (files in input order with rows and digests), then ``_SUCCESS``.
+
+        The files of a version beyond 0 become the output with that version's own commit, see ``partitioner.versions``.
+        """
         self._files.sweep()
+        if self.version:
+            return
         kept = {name: value for name, value in manifest.items() if name != "run_id"}  # equal runs, equal bytes
         self._files.put("_manifest.json", json.dumps(kept, indent=1, sort_keys=True).encode())
         self._files.put("_SUCCESS", b"")

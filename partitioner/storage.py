@@ -211,6 +211,24 @@ class Directory:
         """Sorted names of all objects below ``prefix`` (a whole path part); empty where there is nothing."""
         return sorted(entry.name for entry in self.entries(prefix))
 
+    def copy(self, name: str, to: str) -> None:
+        """The same object under another name as well; on a local disk both are one file. Raises FileNotFoundError."""
+        import obstore
+
+        root = self.local_path
+        with _writing(self.url, to):
+            if root is None:
+                obstore.copy(_open(self.url), name, to, overwrite=True)
+                return
+            (root / to).parent.mkdir(parents=True, exist_ok=True)
+            (root / to).unlink(missing_ok=True)
+            try:
+                os.link(root / name, root / to)
+            except FileNotFoundError:
+                raise
+            except OSError:  # a disk without hard links
+                shutil.copyfile(root / name, root / to)
+
     def delete(self, name: str) -> None:
         """Remove an object; nothing happens where there is none."""
         import obstore

@@ -37,6 +37,7 @@ class Job:
     Where the reducer's result are the rows themselves, the program returns one row per input row unless
     ``allow_row_change``; they come back in input order unless ``preserve_order`` is False. ``on_error`` is ``"raise"``
     or ``"quarantine"``. ``fsync`` as in ``Directory``.
+    ``by_file``: a call never holds rows of two files, so that what came of one can be replaced (mode incremental).
     ``concurrency`` says how an async program is called.
     ``cache_bytes``: what a process may keep of prepared partitions between rounds of ``pt.iterate``.
     """
@@ -54,6 +55,7 @@ class Job:
     allow_row_change: bool = False
     preserve_order: bool = True
     fsync: bool = True
+    by_file: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     concurrency: Concurrency | None = None
     cache_bytes: float = 0.0

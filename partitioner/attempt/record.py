@@ -50,6 +50,7 @@ def record_of(
         tag=facts["tag"],
         quarantine=tally.quarantine_path if tally.quarantine_digest == facts["quarantine_digest"] else "",
         quarantine_digest=facts["quarantine_digest"],
+        inputs=tuple((int(a), int(b), int(c)) for a, b, c in facts.get("inputs", ())),
         part=part_of(facts),
         split=is_split(facts),
     )

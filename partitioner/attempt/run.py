@@ -140,9 +140,9 @@ def _output(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.Recor
 
 def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordBatch]:
     """Rows in input order, unless that does not matter; segments say how many came from each run of fragments."""
-    ordered = loaded.job.preserve_order
-    for run in runs_of(loaded.tasks, attempt.whole, together=not ordered):
-        before, base = tally.rows_written, tally.rows_in
+    ordered, by_file = loaded.job.preserve_order, loaded.job.by_file
+    for run in runs_of(loaded.tasks, attempt.whole, together=not ordered and not by_file, by_file=by_file):
+        before, base, aside = tally.rows_written, tally.rows_in, tally.quarantined
         outputs = (
             pair
             for batch, places in calls_of(loaded, run, tally)
@@ -154,4 +154,6 @@ def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordB
             tally.rows_written += output.num_rows
             yield output
         tally.segments.append((run[0].index, tally.rows_written - before))
+        if loaded.job.by_file:
+            tally.inputs.append((run[0].index, tally.rows_in - base, tally.quarantined - aside))
     verdict(attempt.care, tally)

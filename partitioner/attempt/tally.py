@@ -30,6 +30,7 @@ class Tally:
     suspects: list[tuple[int, str]] = field(default_factory=list)
     surroundings: int = 0
     part: tuple[int, int] | None = None
+    inputs: list[tuple[int, int, int]] = field(default_factory=list)
     poison: list[tuple[pa.RecordBatch, list[str]]] = field(default_factory=list)
     quarantine: pa.Table | None = None
     quarantine_digest: str = ""
@@ -57,4 +58,5 @@ class Tally:
             "quarantine_digest": self.quarantine_digest,
             "bytes_read": self.bytes_read,
             "segments": self.segments,
+            **({"inputs": self.inputs} if self.inputs else {}),
         }

@@ -16,17 +16,20 @@ from partitioner.attempt.tally import Tally
 from partitioner.model import Fragment, SubTasks
 
 
-def runs_of(tasks: SubTasks, task: int, together: bool) -> list[list[Fragment]]:
+def runs_of(tasks: SubTasks, task: int, together: bool, by_file: bool = False) -> list[list[Fragment]]:
     """The sub-task's fragments as contiguous runs of the input, or all together where order does not matter.
 
-    Output rows of a run stay together, so that input order can be restored when sub-tasks are packed out of order.
+    ``by_file``: a run ends with its file. Output rows of a run stay together, so that input order can be restored when sub-tasks are packed out of order.
     """
     assert tasks.fragments is not None
     indices = tasks.fragments_of(task)
     if not len(indices):
         return []
-    breaks = [] if together else (np.flatnonzero(np.diff(indices) != 1) + 1).tolist()
     table = tasks.fragments
+    apart = np.diff(indices) != 1
+    if by_file:
+        apart |= np.diff(table.path_index[indices]) != 0
+    breaks = [] if together else (np.flatnonzero(apart) + 1).tolist()
     return [[table[int(i)] for i in part] for part in np.split(indices, breaks)]
 
 

@@ -205,7 +205,8 @@ class CommitRecord:
     store for it (0 and empty where unknown); ``quarantine`` the file of the quarantined rows in the run directory, and
     ``quarantine_digest`` sha256 of those rows (both empty where there are none). ``part``: the [start, stop)
     rows of the sub-task that it holds, None for all; ``split``: it holds nothing, for the sub-task was split into parts that
-    commit on their own.
+    commit on their own. ``inputs``, where files of the input are kept apart, (first fragment, rows read, rows quarantined)
+    of each segment.
     """
 
     task_key: str
@@ -233,6 +234,7 @@ class CommitRecord:
     quarantine_digest: str = ""
     part: tuple[int, int] | None = None
     split: bool = False
+    inputs: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def whole(self) -> str:
@@ -254,4 +256,5 @@ class CommitRecord:
         kept["segments"] = tuple((int(a), int(b)) for a, b in kept["segments"])
         if kept.get("part") is not None:
             kept["part"] = (int(kept["part"][0]), int(kept["part"][1]))
+        kept["inputs"] = tuple((int(a), int(b), int(c)) for a, b, c in kept.get("inputs", ()))
         return cls(**kept)

@@ -1,0 +1,155 @@
+"""One output from parts of several runs: which rows of which file come from which input, in input order."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from partitioner.model import CommitRecord, SubTasks
+from partitioner.storage import Directory, read_parquet
+from partitioner.versions import home
+
+COUNTS = ("rows_in", "rows_out", "rows_written", "quarantined")
+Piece = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one input file, or one run as a whole (``path`` empty), adds to an output.
+
+    ``content`` tells the input apart (``Source.contents``); ``counts`` rows by the names of ``COUNTS``; ``quarantine`` URLs of files with its
+    quarantined rows; ``pieces`` (file relative to the output, first row, rows) in order.
+    """
+
+    path: str
+    content: str
+    counts: Mapping[str, int]
+    quarantine: tuple[str, ...]
+    pieces: tuple[Piece, ...]
+
+    def to_json(self, index: Mapping[str, int]) -> dict[str, Any]:
+        """Plain values; files by their number in the manifest."""
+        pieces = [[index[name], first, rows] for name, first, rows in self.pieces]
+        facts = {"path": self.path, "content": self.content, **self.counts}
+        return facts | {"quarantine": list(self.quarantine), "pieces": pieces}
+
+
+def parts_of(manifest: Mapping[str, Any]) -> list[Part]:
+    """The parts of a committed version; version 0, which knows no inputs, is one part."""
+    files = [str(f.get("stored", f["path"])) for f in manifest["files"]]
+    if "inputs" not in manifest:
+        pieces = tuple((name, 0, int(f["rows"])) for name, f in zip(files, manifest["files"], strict=True))
+        return [Part("", "", dict(manifest["counts"]), (), pieces)]
+    return [
+        Part(
+            str(i["path"]),
+            str(i["content"]),
+            {name: int(i[name]) for name in COUNTS},
+            tuple(i["quarantine"]),
+            tuple((files[n], first, rows) for n, first, rows in i["pieces"]),
+        )
+        for i in manifest["inputs"]
+    ]
+
+
+def parts_by_file(
+    records: Sequence[CommitRecord], tasks: SubTasks, contents: Mapping[str, str], run_url: str
+) -> dict[str, Part]:
+    """Path to what a run wrote for it. Its sub-tasks kept files apart (``CommitRecord.inputs``); files without rows are parts too."""
+    assert tasks.fragments is not None
+    found = {path: Part(path, content, dict.fromkeys(COUNTS, 0), (), ()) for path, content in contents.items()}
+    ordered: list[tuple[int, str, Piece, tuple[int, int], str]] = []
+    for record in records:
+        first = 0
+        for (fragment, rows), (_, rows_in, quarantined) in zip(record.segments, record.inputs, strict=True):
+            path = tasks.fragments.paths[tasks.fragments.path_index[fragment]]
+            aside = f"{run_url}/{record.quarantine}" if quarantined else ""
+            ordered.append((fragment, path, (record.path, first, rows), (rows_in, quarantined), aside))
+            first += rows
+    for _, path, piece, (rows_in, quarantined), aside in sorted(ordered):
+        part = found[path]
+        more = (rows_in, rows_in - quarantined, piece[2], quarantined)
+        counts = {name: part.counts[name] + n for name, n in zip(COUNTS, more, strict=True)}
+        places = dict.fromkeys([*part.quarantine, *([aside] if aside else [])])
+        found[path] = replace(part, counts=counts, quarantine=tuple(places), pieces=(*part.pieces, piece))
+    return found
+
+
+def part_of_run(records: Sequence[CommitRecord], counts: Mapping[str, int], run_url: str) -> Part:
+    """All that a run wrote, in input order, as one part."""
+    ordered: list[tuple[int, Piece]] = []
+    for record in records:
+        first = 0
+        for fragment, rows in record.segments:
+            ordered.append((fragment, (record.path, first, rows)))
+            first += rows
+    aside = tuple(f"{run_url}/{r.quarantine}" for r in records if r.quarantine)
+    return Part("", "", dict(counts), aside, tuple(piece for _, piece in sorted(ordered)))
+
+
+def assembled(
+    output: Directory, number: int, parts: Iterable[Part], known: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], list[Part]]:
+    """Files that hold the rows of the parts in order, whole files all, and the parts in terms of them.
+
+    ``known`` are rows and sha256 by file. A file whose rows are all there, in order, is taken as it is; of another the rows that are wanted
+    are copied into files of this version: no program runs for that.
+    """
+    held = list(parts)
+    stretches = _stretches(piece for part in held for piece in part.pieces if piece[2])
+    files: list[dict[str, Any]] = []
+    moved: dict[tuple[str, int], tuple[str, int]] = {}
+    copier = _Copier(output, number)
+    for name, first, rows in stretches:
+        whole = first == 0 and rows == known[name]["rows"]
+        stored, digest = (name, known[name]["sha256"]) if whole else copier.copied(name, first, rows)
+        files.append({"stored": stored, "rows": rows, "sha256": digest})
+        moved[name, first] = (stored, 0)
+    return files, [replace(part, pieces=tuple(_moved(part.pieces, stretches, moved))) for part in held]
+
+
+def _stretches(pieces: Iterable[Piece]) -> list[Piece]:
+    """Neighbouring pieces of the same file as one."""
+    found: list[Piece] = []
+    for name, first, rows in pieces:
+        if found and found[-1][0] == name and found[-1][1] + found[-1][2] == first:
+            found[-1] = (name, found[-1][1], found[-1][2] + rows)
+        else:
+            found.append((name, first, rows))
+    return found
+
+
+def _moved(
+    pieces: Iterable[Piece], stretches: Sequence[Piece], moved: Mapping[tuple[str, int], tuple[str, int]]
+) -> Iterable[Piece]:
+    by_name: dict[str, list[Piece]] = {}
+    for stretch in stretches:
+        by_name.setdefault(stretch[0], []).append(stretch)
+    for name, first, rows in pieces:
+        if rows:
+            _, start, _ = next(s for s in by_name[name] if s[1] <= first < s[1] + s[2])
+            yield moved[name, start][0], first - start, rows
+
+
+class _Copier:
+    """Writes stretches of rows of older files as files of a version; holds one file at a time."""
+
+    def __init__(self, output: Directory, number: int) -> None:
+        self._output, self._number, self._written = output, number, 0
+        self._held: tuple[str, Any] = ("", None)
+
+    def copied(self, name: str, first: int, rows: int) -> tuple[str, str]:
+        """The new file, and its sha256."""
+        if self._held[0] != name:
+            self._held = (name, read_parquet(self._output.get(name)))
+        buffer = io.BytesIO()
+        pq.write_table(self._held[1].slice(first, rows), buffer, compression="zstd", write_page_checksum=True)
+        stored = f"{home(self._number)}/kept-{self._written:06d}.parquet"
+        self._output.put(stored, buffer.getvalue())
+        self._written += 1
+        return stored, hashlib.sha256(buffer.getvalue()).hexdigest()

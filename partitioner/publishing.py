@@ -1,0 +1,93 @@
+"""What readers of plain folders see: the files of one version, put in place all at once where the disk can do that.
+
+On a local disk the files of a version are hard links, made in a folder beside the output that then changes places with it in one
+step (Linux: ``renameat2`` with ``RENAME_EXCHANGE``): a reader that lists the folder sees the old version or the new one. File names
+tell versions apart, so one that listed before and opens after gets an error and never a mixture. Object stores have no such step:
+new files are copied into place, then the old ones removed, and a listing in between sees both; ``_manifest.json`` names the right ones.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from partitioner.storage import Directory
+from partitioner.versions import FOLDER, PLAIN_MANIFEST, SUCCESS
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+
+
+def publish(output: Directory, manifest: Mapping[str, Any]) -> None:
+    """Make the folder show a committed version. May be called again after a death in between."""
+    shown = {
+        "files": [_outside(f) for f in manifest["files"]],
+        "counts": manifest["counts"],
+        "version": manifest["version"],
+    }
+    data = json.dumps(shown, indent=1, sort_keys=True).encode()
+    if output.local_path is None or not _exchanged(output.local_path.resolve(), manifest, data):
+        _in_steps(output, manifest, data)
+    _forget_old(output, manifest)
+
+
+def _outside(file: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: file[key] for key in ("path", "rows", "sha256")}
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith("part-") and name.endswith(".parquet") and "/" not in name
+
+
+def _exchanged(folder: Path, manifest: Mapping[str, Any], shown: bytes) -> bool:
+    """The folder changed for one with this version's files; False where this disk or system cannot do that."""
+    beside = folder.with_name(f".{folder.name}.publishing")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        beside.mkdir(mode=folder.stat().st_mode & 0o7777)
+        for path in sorted(folder.rglob("*")):
+            relative = path.relative_to(folder)
+            if path.is_dir():
+                (beside / relative).mkdir(exist_ok=True)
+            elif not _is_part(relative.as_posix()) and relative.as_posix() not in (PLAIN_MANIFEST, SUCCESS):
+                os.link(path, beside / relative)
+        for file in manifest["files"]:
+            os.link(folder / file["stored"], beside / file["path"])
+        (beside / PLAIN_MANIFEST).write_bytes(shown)
+        (beside / SUCCESS).touch()
+        return _exchange(beside, folder)
+    except OSError:  # no hard links, no room beside it, no right to: the steps below need none of these
+        return False
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    return int(call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)) == 0
+
+
+def _in_steps(output: Directory, manifest: Mapping[str, Any], shown: bytes) -> None:
+    there = {entry.name for entry in output.entries() if _is_part(entry.name)}
+    live = {file["path"]: file["stored"] for file in manifest["files"]}
+    for path, stored in live.items():
+        if path not in there and stored != path:
+            output.copy(stored, path)
+    output.put(PLAIN_MANIFEST, shown)
+    for stale in there - live.keys():
+        output.delete(stale)
+    output.put(SUCCESS, b"")
+
+
+def _forget_old(output: Directory, manifest: Mapping[str, Any]) -> None:
+    """Remove files that neither this version nor the one before it names: a reader of that one may still be at work."""
+    kept = {file["stored"] for file in manifest["files"]} | set(manifest["before"])
+    for entry in list(output.entries(FOLDER)):
+        if entry.name.endswith(".parquet") and entry.name not in kept:
+            output.delete(entry.name)

@@ -1,0 +1,159 @@
+"""Versions of an output: claimed and committed by one conditional create each, then published for readers of plain folders.
+
+<output>/
+  part-*.parquet, _manifest.json, _SUCCESS     the published version, as any reader sees it
+  _run.json                                    the run that wrote version 0 straight into the folder (modes error, resume)
+  _versions/000001/claim.json                  the run that writes this version
+  _versions/000001/*.parquet                   its files; readers of folders pass over names that begin with ``_``
+  _versions/000001/manifest.json               its commit: from here on it is the output (or who abandoned it)
+
+Version n + 1 can be claimed once version n is committed or abandoned, so one run writes at a time. Whoever creates ``manifest.json``
+first decides: the run commits, or another run abandons it and the first can never commit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from partitioner.errors import DamagedOutput, LeaseLost, OutputExists, RunHeld
+from partitioner.lease import holder
+from partitioner.storage import Directory
+
+FOLDER = "_versions"
+PLAIN_CLAIM, PLAIN_MANIFEST, SUCCESS = "_run.json", "_manifest.json", "_SUCCESS"
+
+
+def home(number: int) -> str:
+    """The folder of one version, relative to the output."""
+    return f"{FOLDER}/{number:06d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version: the run that claimed it (id and directory), and its manifest once it is committed.
+
+    ``abandoned``: the run that took its place; empty where none did.
+    """
+
+    number: int
+    run_id: str
+    run: str
+    manifest: Mapping[str, Any] | None = None
+    abandoned: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Committed or abandoned: the next version may be claimed."""
+        return self.manifest is not None or bool(self.abandoned)
+
+
+def newest(output: Directory) -> Version | None:
+    """The version that was claimed last; None where none was."""
+    names = {entry.name for entry in output.entries()}
+    numbers = [int(n.split("/")[1]) for n in names if n.startswith(f"{FOLDER}/") and n.endswith("/claim.json")]
+    if numbers:
+        return _version(output, max(numbers))
+    return _plain(output) if PLAIN_CLAIM in names else None
+
+
+def committed(output: Directory) -> Version | None:
+    """The version that is the output now; None where there is none yet."""
+    last = newest(output)
+    number = -1 if last is None else last.number
+    while number > 0:
+        found = _version(output, number)
+        if found.manifest is not None:
+            return found
+        number -= 1
+    plain = _plain(output) if output.exists(PLAIN_CLAIM) else None
+    return plain if plain is not None and plain.manifest is not None and not plain.manifest.get("version") else None
+
+
+def _version(output: Directory, number: int) -> Version:
+    claim = _json(output, f"{home(number)}/claim.json") or {}
+    manifest = _json(output, f"{home(number)}/manifest.json")
+    about = Version(number, str(claim.get("run_id", "")), str(claim.get("run", "")))
+    if manifest is None:
+        return about
+    if "abandoned_by" in manifest:
+        return Version(number, about.run_id, about.run, None, str(manifest["abandoned_by"]))
+    return Version(number, about.run_id, about.run, manifest)
+
+
+def _plain(output: Directory) -> Version:
+    claim = _json(output, PLAIN_CLAIM) or {}
+    manifest = _json(output, PLAIN_MANIFEST) if output.exists(SUCCESS) else None
+    abandoned = str(claim.get("abandoned_by", ""))
+    return Version(0, str(claim.get("run_id", "")), str(claim.get("run", "")), manifest, abandoned)
+
+
+def _json(output: Directory, name: str) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(output.get(name)))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise DamagedOutput(
+            f"{output.url}/{name} is torn ({error}). Restore it, or write to a new directory."
+        ) from error
+
+
+def check_nobody_writes(output: Directory, last: Version | None, mine: str = "") -> None:
+    """Raises RunHeld while the run of a version goes on, and OutputExists where the folder holds what no run claimed."""
+    if last is None:
+        names = [entry.name for entry in output.entries()]
+        if names:
+            raise OutputExists(
+                f"output {output.url} is not empty (it holds {min(names)}) and names no run; name a new directory, or empty it."
+            )
+        return
+    who = holder(Directory(last.run)) if last.run and last.run != mine else None
+    if who is not None and not who.dead:
+        raise RunHeld(
+            f"output {output.url} is being written by run {last.run_id}: {who}. Wait for it, or stop it; "
+            f"then go on with it: partitioner resume {last.run}"
+        )
+
+
+def claim(output: Directory, run_id: str, run: str) -> int:
+    """Take the next version for a run, which holds its own lease by now; the number. Raises RunHeld where another run is faster."""
+    last = newest(output)
+    check_nobody_writes(output, last, run)
+    if last is not None and not last.settled:
+        raise RunHeld(f"version {last.number} of output {output.url} was taken by run {last.run_id} just now.")
+    number = 1 if last is None else last.number + 1
+    if not output.put_new(f"{home(number)}/claim.json", json.dumps({"run_id": run_id, "run": run}).encode()):
+        taken = _version(output, number)
+        check_nobody_writes(output, taken, run)
+        raise RunHeld(f"version {number} of output {output.url} was taken by run {taken.run_id} just now.")
+    return number
+
+
+def abandon(output: Directory, last: Version, by: str) -> bool:
+    """Settle a version that its dead run will not finish; False where that run committed it after all."""
+    if last.number:
+        tomb = json.dumps({"abandoned_by": by}).encode()
+        return output.put_new(f"{home(last.number)}/manifest.json", tomb)
+    claimed = {"run_id": last.run_id, "run": last.run, "abandoned_by": by}
+    output.put(PLAIN_CLAIM, json.dumps(claimed).encode())
+    return True
+
+
+def commit(output: Directory, number: int, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Make a version the output; its manifest, also where an earlier driver of the same run committed it.
+
+    Raises LeaseLost where another run abandoned it.
+    """
+    data = json.dumps(manifest, indent=1).encode()
+    if output.put_new(f"{home(number)}/manifest.json", data):
+        return manifest
+    there = _version(output, number)
+    if there.manifest is None:
+        raise LeaseLost(
+            f"version {number} of output {output.url} was abandoned by run {there.abandoned}, which writes to it now. "
+            "Nothing of this run is in the output."
+        )
+    return there.manifest
