@@ -65,7 +65,9 @@ class ParquetSink(Sink):
 
     The facts in the footer (sub-task, rows in and out, segments, digest of the rows) depend on the input and the program
     only, so that the same job gives the same bytes on every engine. They rebuild a commit record that a dying driver or
-    worker left unwritten. Pages carry checksums. ``version``: of the output, see ``partitioner.versions``. ``fsync``: a committed file is on the medium before its attempt ends.
+    worker left unwritten. Pages carry checksums.
+    ``version``: of the output, see ``partitioner.versions``. ``fsync``: a committed file is on the medium before its
+    attempt ends.
     """
 
     name = "parquet"

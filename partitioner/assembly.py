@@ -22,8 +22,8 @@ Piece = tuple[str, int, int]
 class Part:
     """What one input file, or one run as a whole (``path`` empty), adds to an output.
 
-    ``content`` tells the input apart (``Source.contents``); ``counts`` rows by the names of ``COUNTS``; ``quarantine`` URLs of files with its
-    quarantined rows; ``pieces`` (file relative to the output, first row, rows) in order.
+    ``content`` tells the input apart (``Source.contents``); ``counts`` rows by the names of ``COUNTS``; ``quarantine`` URLs
+    of files with its quarantined rows; ``pieces`` (file relative to the output, first row, rows) in order.
     """
 
     path: str
@@ -60,7 +60,7 @@ def parts_of(manifest: Mapping[str, Any]) -> list[Part]:
 def parts_by_file(
     records: Sequence[CommitRecord], tasks: SubTasks, contents: Mapping[str, str], run_url: str
 ) -> dict[str, Part]:
-    """Path to what a run wrote for it. Its sub-tasks kept files apart (``CommitRecord.inputs``); files without rows are parts too."""
+    """Path to what a run wrote for it, also where that is nothing; its sub-tasks kept files apart."""
     assert tasks.fragments is not None
     found = {path: Part(path, content, dict.fromkeys(COUNTS, 0), (), ()) for path, content in contents.items()}
     ordered: list[tuple[int, str, Piece, tuple[int, int], str]] = []
@@ -97,8 +97,8 @@ def assembled(
 ) -> tuple[list[dict[str, Any]], list[Part]]:
     """Files that hold the rows of the parts in order, whole files all, and the parts in terms of them.
 
-    ``known`` are rows and sha256 by file. A file whose rows are all there, in order, is taken as it is; of another the rows that are wanted
-    are copied into files of this version: no program runs for that.
+    ``known`` are rows and sha256 by file. A file whose rows are all there, in order, is taken as it is; of another the rows
+    that are wanted are copied into files of this version: no program runs for that.
     """
     held = list(parts)
     stretches = _stretches(piece for part in held for piece in part.pieces if piece[2])

@@ -22,6 +22,7 @@ from partitioner.commands.doctor import doctor
 from partitioner.commands.init import init
 from partitioner.commands.place import compare, place
 from partitioner.commands.report import report
+from partitioner.commands.runs import runs
 from partitioner.errors import PartitionerError
 from partitioner.model import Plan
 from partitioner.pipeline import plan_config, run_config
@@ -44,6 +45,7 @@ app.command()(calibrate)
 app.command()(report)
 app.command()(doctor)
 app.command()(init)
+app.command()(runs)
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(profile_app, name="profile")
 
@@ -76,6 +78,10 @@ TakeOver = Annotated[
 Force = Annotated[
     bool, typer.Option("--force", help="Resume in spite of changed input, settings or code; what changed is said.")
 ]
+Mode = Annotated[
+    str | None,
+    typer.Option("--mode", help="error, resume, overwrite, append or incremental: what is done with the output."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 
@@ -91,19 +97,26 @@ def _config(
     return configuration.load_config(path, [*(settings or []), *extra], allow_modules=allowed or [])
 
 
+def _with(settings: list[str] | None, **given: str | None) -> list[str]:
+    """Settings, with those that have an option of their own on top."""
+    return [*(settings or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+
+
 @app.command()
 def run(
     conf: Conf,
     engine: EngineName = None,
     settings: Settings = None,
-    resume: Annotated[str | None, typer.Option(help="Id or directory of the run to go on with.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Id or directory of the run to go on with, or auto.")] = None,
+    mode: Mode = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the schedule that starts this command.")] = None,
     take_over: TakeOver = False,
     force: Force = False,
     allowed: Allowed = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a configuration: plan, execute, reduce, report."""
-    config = _config(conf, settings, engine, allowed, as_json)
+    config = _config(conf, _with(settings, mode=mode, name=name), engine, allowed, as_json)
     _done(
         run_config(config, resume, on_plan=None if as_json else _show_plan, take_over=take_over, force=force), as_json
     )
@@ -157,12 +170,13 @@ def _facts(finished: Run) -> dict[str, Any]:
 def plan(
     conf: Conf,
     settings: Settings = None,
+    mode: Mode = None,
     explain: Annotated[bool, typer.Option("--explain", help="Reasons and the first assignments.")] = False,
     allowed: Allowed = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the plan of a configuration and run nothing."""
-    config = _config(conf, settings, allowed=allowed)
+    config = _config(conf, _with(settings, mode=mode), allowed=allowed)
     planned = plan_config(config)
     if as_json:
         typer.echo(json.dumps(planned.to_json(), default=str))

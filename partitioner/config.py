@@ -111,6 +111,13 @@ class RunConfig(BaseModel):
         None, ge=0, description="Rows set aside at most: a number, or a share below 1 of all rows. Then the run stops."
     )
     allow_row_change: bool = _shaping(False, description="The program may return fewer or more rows than it got.")
+    mode: Literal["error", "resume", "overwrite", "append", "incremental"] = Field(
+        "error",
+        description="Where the output holds something: refuse; go on with its run; replace it; add to it; run what changed.",
+    )
+    name: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the runs of a schedule."
+    )
     verify: Literal["footer", "full"] = Field(
         "footer",
         description="Check of committed files before the end and at resume: size and footer, or every page of every file.",

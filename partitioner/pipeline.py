@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 from partitioner import config as configuration
-from partitioner import exporting, integrity, results, stages
+from partitioner import exporting, integrity, modes, results, stages
 from partitioner import resume as resuming
 from partitioner import start as starting
 from partitioner.attempt.agreement import Agreement
@@ -20,8 +21,9 @@ from partitioner.config import RunConfig
 from partitioner.coordinator.execute import execute
 from partitioner.costs.base import CostModel
 from partitioner.engines.base import Engine
+from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.engines.trial import try_out
-from partitioner.errors import ConfigError, Interrupted
+from partitioner.errors import ConfigError, Interrupted, ResumeRefused
 from partitioner.lease import Lease
 from partitioner.model import CommitRecord, Dataset, Plan
 from partitioner.phases import Phases
@@ -46,14 +48,15 @@ def plan(dataset: Any, program: Any = None, *, workers: Any = None, **options: A
 def plan_config(config: RunConfig, workers: Any = None) -> Plan:
     """``plan`` for a configuration that is made already."""
     parts = resolve(config)
-    described = stages.describe(parts)
+    modes.check(config, parts.reducer.rows)
+    described, notes = stages.only_changes(parts, stages.describe(parts))
     costed = None if parts.model.measures else stages.cost(parts, described)  # what is wrong is said before a start
     table = stages.workers_of(parts, workers)
     with starting.tried_here(parts, described.job, table) as started:
         costed = stages.cost(parts, described, started) if costed is None else costed
     work = stages.split(parts, costed, table)
     load_seconds, facts = starting.told_here(started)
-    planned = stages.explained(parts, stages.place(parts, work.tasks, table), work, facts)
+    planned = stages.explained(parts, stages.place(parts, work.tasks, table), work, {**facts, **notes})
     return starting.delayed(planned, load_seconds)
 
 
@@ -68,6 +71,7 @@ def run(dataset: Any = None, program: Any = None, *, resume: str | None = None, 
         A function of one batch, or a class: ``__init__`` once per worker process, ``__call__`` per batch.
     resume
         Id of a run below ``checkpoint``, or its directory: committed sub-tasks are kept, the rest runs, on any engine.
+        ``"auto"``: the last run of the same output, name, or dataset and program; a new one where there is none.
     options
         Settings of ``RunConfig``: cost, split, limits, placement, engine, reducer, output, checkpoint, on_error, ...
 
@@ -92,15 +96,40 @@ def run_config(
         raise ConfigError("a run needs a dataset and a program; give both (settings 'dataset' and 'program').")
     parts = resolve(config)
     parts.engine.refuse_paper()
-    if resume is not None:
-        return _run_rest(parts, resuming.find_run(config, resume), take_over, force)
-    directory, phases = RunDirectory(f"{config.checkpoint}/{new_run_id()}"), Phases()
+    modes.check(config, parts.reducer.rows)
+    if resume == "auto":
+        found = modes.alike(config)
+    else:
+        found = resuming.find_run(config, resume) if resume is not None else modes.to_continue(config)
+    if found is not None:
+        try:
+            return _run_rest(parts, found, take_over, force)
+        except ResumeRefused as error:
+            if resume is not None or config.mode != "incremental":
+                raise
+            print(f"{error}\nThe mode is incremental: a new run begins with what the output holds.", file=sys.stderr)
+    return _run_new(parts, on_plan)
+
+
+def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | None) -> Run:
+    """All stages, as a run of its own."""
+    config, phases = parts.config, Phases()
+    directory = RunDirectory(f"{config.checkpoint}/{new_run_id(config.name)}")
     exporting.check_free_file(config)
-    if (folder := exporting.folder_of(config)) is not None:
+    if (folder := exporting.folder_of(config)) is not None and config.mode not in modes.VERSIONED:
         stages.check_free(Directory(folder), directory)  # before anything of the user's runs
     with directory.discarded_unless_claimed(), ExitStack() as held:
+        lease = held.enter_context(Lease(directory.files, config.lease_seconds))
+        target = modes.begin(config, directory)
         with phases("describe"):
-            described = stages.describe(parts, directory)
+            described = stages.describe(parts, directory, target.number)
+            assert described.job is not None, "a run has a program"
+            prints = stages.fingerprints(config, described.job)
+            rest, target = modes.narrowed(config, target, described.dataset, prints)
+            notes = modes.saves(described.dataset, rest, target) if config.mode == "incremental" else {}
+            described = replace(described, dataset=rest)
+        if notes and not len(rest.fragments):
+            parts = replace(parts, engine=resolve_engine("serial"))  # nothing is to run: nothing is started for it
         costed = None if parts.model.measures else stages.cost(parts, described)  # what is wrong is said before a start
         with phases("engine start"):
             engine = held.enter_context(parts.engine.opened())
@@ -112,15 +141,15 @@ def run_config(
             costed = replace(costed, costs=started.with_process(costed.costs))
             workers, facts = stages.workers_to_use(parts, started)
             work = stages.split(parts, costed, workers)
-            facts = {**facts, **stages.unmet(config, engine), "start": dict(phases.seconds)}
+            modes.check_split(config, costed.dataset, work.dataset)
+            facts = {**facts, **notes, **stages.unmet(config, engine), "start": dict(phases.seconds)}
             planned = stages.explained(parts, stages.place(parts, work.tasks, workers), work, facts)
             assert work.job is not None, "a run has a program"
             if described.job is not None and work.job.source is not described.job.source:
                 stages.write_source(directory, work.job)
-            lease = held.enter_context(Lease(directory.files, config.lease_seconds))
-            _begin(config, engine, planned, directory, work.job, on_plan)
+            _begin(config, engine, planned, directory, work.job, on_plan, target, prints)
         finished = _execute(
-            config, engine, planned, directory, work.job, {}, work.costs.unit == "seconds", lease, phases
+            config, engine, planned, directory, work.job, {}, work.costs.unit == "seconds", lease, phases, target
         )
         return _report(config, finished, costed.model, work.dataset, phases)
 
@@ -137,24 +166,28 @@ def _started(
 def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: bool) -> Run:
     """Refuse what changed, keep what is committed, place and run the rest on the workers there are now."""
     config = parts.config
+    target = modes.held_by(directory.description().get("target", {}), config)
     dataset, _ = parts.splitter.prepare(stages.describe(parts, directory).dataset)
-    job = stages.make_job(parts, dataset, directory)
+    job = stages.make_job(parts, dataset, directory, target.number)
     resuming.check_unchanged(config, directory, job, force)
     phases = Phases()
     with ExitStack() as held:
         lease = held.enter_context(Lease(directory.files, config.lease_seconds, take_over))
-        with phases("engine start"):
-            engine = held.enter_context(parts.engine.opened())
-        if (folder := exporting.folder_of(config)) is not None:
+        if (folder := exporting.folder_of(config)) is not None and not target.number:
             stages.claim_output(Directory(folder), directory)
         committed = integrity.reconcile(directory, job, config.verify == "full")
         stages.write_job(directory, job)
         tasks = resuming.without_done(directory.read_tasks(), committed)
+        if not resuming.rest(tasks, committed):
+            print(f"run {directory.run_id} has nothing left to run", file=sys.stderr)
+            parts = replace(parts, engine=resolve_engine("serial"))  # no cluster is started for it
+        with phases("engine start"):
+            engine = held.enter_context(parts.engine.opened())
         with phases("program load"):
             started = starting.start(config, engine, directory, measures=False)
         with phases("plan"):
             planned = stages.place(parts, tasks, started.workers)
-        finished = _execute(config, engine, planned, directory, job, committed, False, lease, phases)
+        finished = _execute(config, engine, planned, directory, job, committed, False, lease, phases, target)
         return _report(config, finished, stages.bound(parts, job), dataset, phases)
 
 
@@ -165,6 +198,8 @@ def _begin(
     directory: RunDirectory,
     job: Job,
     on_plan: Callable[[Plan, RunDirectory], None] | None,
+    target: modes.Target,
+    prints: Mapping[str, Any],
 ) -> None:
     """The run is on record: what workers read now is what was planned."""
     stages.write_job(directory, job)
@@ -172,7 +207,7 @@ def _begin(
     agreed = Agreement(directory.files).newest()
     if agreed is not None:
         exporting.check_columns(config, agreed.schema.names)
-    stages.claim(config, directory, job, planned)
+    stages.claim(config, directory, job, planned, target, prints)
     if on_plan is not None:
         on_plan(planned, directory)
 
@@ -187,6 +222,7 @@ def _execute(
     seconds_known: bool,
     lease: Lease,
     phases: Phases,
+    target: modes.Target,
 ) -> Run:
     """Stages 5 and 6: run what is not committed, count the rows, reduce."""
     with reported_if_stopped(directory, html=config.report):
@@ -203,10 +239,13 @@ def _execute(
             with phases("reduce"):
                 counts = results.check_rows(planned.tasks, records)
                 result = results.reduce(config, directory, job, records, counts)
+                if target.number:
+                    result, counts = modes.finish(config, directory, target, planned.tasks, records, counts)
         except (Interrupted, KeyboardInterrupt) as error:
             raise Interrupted(
                 f"{str(error) or 'stopped by Ctrl-C'}; resume with: {resuming.resume_command(directory)}"
             ) from None
+    directory.mark_finished(counts)
     return Run(directory, planned, result, records, attempted, counts)
 
 

@@ -1,9 +1,10 @@
 """What readers of plain folders see: the files of one version, put in place all at once where the disk can do that.
 
-On a local disk the files of a version are hard links, made in a folder beside the output that then changes places with it in one
-step (Linux: ``renameat2`` with ``RENAME_EXCHANGE``): a reader that lists the folder sees the old version or the new one. File names
-tell versions apart, so one that listed before and opens after gets an error and never a mixture. Object stores have no such step:
-new files are copied into place, then the old ones removed, and a listing in between sees both; ``_manifest.json`` names the right ones.
+On a local disk the files of a version are hard links, made in a folder beside the output that then changes places with it in
+one step (Linux: ``renameat2`` with ``RENAME_EXCHANGE``): a reader that lists the folder sees the old version or the new one.
+File names tell versions apart, so one that listed before and opens after gets an error and never a mixture. Object stores
+have no such step: new files are copied into place, then the old ones removed, and a listing in between sees both;
+``_manifest.json`` names the right ones.
 """
 
 from __future__ import annotations

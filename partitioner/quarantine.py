@@ -41,7 +41,9 @@ def retry(directory: RunDirectory, **changes: object) -> Run:
     rows = rows_of(directory).drop_columns([ERROR_COLUMN])
     if not rows.num_rows:
         raise ConfigError(f"run {directory.run_id} has no quarantined rows; there is nothing to try again.")
-    return run_config(from_directory(directory, {"dataset": rows, "columns": None, "output": None, **changes}))
+    return run_config(
+        from_directory(directory, {"dataset": rows, "columns": None, "output": None, "mode": "error", **changes})
+    )
 
 
 @quarantine_app.command("list")

@@ -102,6 +102,12 @@ def without_done(tasks: SubTasks, committed: Mapping[str, CommitRecord]) -> SubT
     return tasks.with_columns(seconds=np.where(done, 0.0, tasks.seconds), seconds_by_class=by_class)
 
 
+def rest(tasks: SubTasks, committed: Mapping[str, CommitRecord]) -> bool:
+    """Whether a sub-task, or a part of one that was split, may still have to run."""
+    split = any(record.split or record.part is not None for record in committed.values())
+    return split or not all(key in committed for key in tasks.task_id.to_pylist())
+
+
 def resume_command(directory: RunDirectory) -> str:
     """What a person types to go on."""
     return f"partitioner resume {directory.url}"

@@ -17,6 +17,7 @@
                            those files count that a commit record lists
   attempts/<attempt>.log   what each attempt printed
   ledger/<n>.jsonl         every event and action, in batches
+  finished.json            when the output was complete, and its counts
   report.json, report.html
 """
 
@@ -45,9 +46,9 @@ from partitioner.storage import Directory, read_parquet
 READS_AT_ONCE = 16
 
 
-def new_run_id() -> str:
-    """Sortable by time and unique: ``20261120-101500-3f2a``."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)
+def new_run_id(name: str | None = None) -> str:
+    """Sortable by time and unique: ``20261120-101500-3f2a``, with the name of the schedule at its end."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2) + (f"-{name}" if name else "")
 
 
 _TEXT = (".json", ".jsonl", ".log", ".html", ".txt")
@@ -112,6 +113,17 @@ class RunDirectory:
     def create(self, description: Mapping[str, Any]) -> bool:
         """Claim the directory by creating ``run.json``; False where another run has it."""
         return self.files.put_new("run.json", json.dumps(description, indent=2, default=str).encode())
+
+    def mark_finished(self, counts: Mapping[str, int]) -> None:
+        """Write down that the output is complete, with its rows."""
+        self.files.put("finished.json", json.dumps({"time": time.time(), "counts": dict(counts)}).encode())
+
+    def finished(self) -> dict[str, Any] | None:
+        """When it finished (Unix time) and its counts; None while it has not."""
+        try:
+            return dict(json.loads(self.files.get("finished.json")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
 
     @contextmanager
     def discarded_unless_claimed(self) -> Iterator[None]:

@@ -18,14 +18,15 @@ from partitioner.costs.base import CostModel, checked
 from partitioner.costs.measuring.observed import observed
 from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
-from partitioner.errors import ConfigError, DataError, OutputExists, RunHeld, nearest
+from partitioner.errors import ConfigError, DataError, OutputExists, nearest
 from partitioner.exporting import folder_of, form_of
-from partitioner.lease import holder as holder_of_run
 from partitioner.model import CommitRecord, CostFacts, Costs, Dataset, Plan, SubTasks, Worker, Workers
+from partitioner.modes import NO_VERSION, Target, narrowed, saves
 from partitioner.resolved import Resolved
 from partitioner.run_directory import RunDirectory
 from partitioner.start import Start
 from partitioner.storage import Directory
+from partitioner.versions import check_nobody_writes, committed, newest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,14 +61,14 @@ class Split:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def describe(parts: Resolved, directory: RunDirectory | None = None) -> Described:
+def describe(parts: Resolved, directory: RunDirectory | None = None, version: int = 0) -> Described:
     """Stage 1. The dataset as fragments; data in memory is first written to the run directory, where workers read it."""
     source = parts.source if directory is None else parts.source.materialise(f"{directory.url}/input")
     dataset = source.describe()
     if parts.config.columns is not None and dataset.schema is not None:
         _check_columns(parts.config.columns, list(dataset.schema.names))
     at = directory or RunDirectory(parts.config.checkpoint)
-    return Described(dataset, None if parts.program is None else make_job(parts, dataset, at))
+    return Described(dataset, None if parts.program is None else make_job(parts, dataset, at, version))
 
 
 def _check_columns(wanted: list[str], known: list[str]) -> None:
@@ -176,7 +177,7 @@ def learn(
         directory.files.put("drift.json", json.dumps([report.to_json() for report in drift]).encode())
 
 
-def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory) -> Job:
+def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version: int = 0) -> Job:
     """What workers load. Raises ProgramError where the program cannot be pickled, before anything starts."""
     assert parts.program is not None, "a job runs a program"
     config = parts.config
@@ -186,7 +187,9 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory) -> Job:
         program=parts.program,
         arguments=config.arguments,
         source=dataset.source,
-        sink=registry.import_ours("connectors.parquet_sink").ParquetSink(place_of_rows, fsync=config.fsync),
+        sink=registry.import_ours("connectors.parquet_sink").ParquetSink(
+            place_of_rows, fsync=config.fsync, version=version
+        ),
         reducer=parts.reducer,
         columns=None if config.columns is None else tuple(config.columns),
         batch_format=config.batch_format,
@@ -197,13 +200,32 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory) -> Job:
         allow_row_change=config.allow_row_change,
         preserve_order=config.preserve_order,
         fsync=config.fsync,
+        by_file=config.mode == "incremental",
         secrets=masking.known(),
     )
     programs.dumps(job, job.program)
     return job
 
 
-def claim(config: RunConfig, directory: RunDirectory, job: Job, planned: Plan) -> None:
+def only_changes(parts: Resolved, described: Described) -> tuple[Described, dict[str, Any]]:
+    """What an incremental run would do now, for ``plan``, and what it saves; nothing is claimed."""
+    config = parts.config
+    if config.mode != "incremental" or config.output is None or described.job is None:
+        return described, {}
+    base = committed(Directory(config.output))
+    target = Target(0, -1 if base is None else base.number)
+    rest, target = narrowed(config, target, described.dataset, fingerprints(config, described.job))
+    return replace(described, dataset=rest), saves(described.dataset, rest, target)
+
+
+def claim(
+    config: RunConfig,
+    directory: RunDirectory,
+    job: Job,
+    planned: Plan,
+    target: Target = NO_VERSION,
+    prints: Mapping[str, Any] | None = None,
+) -> None:
     """Write down all that a resume needs, ``run.json`` last, and then take the output. Raises OutputExists.
 
     A driver that dies in between leaves a run that can be resumed, which takes the output then.
@@ -213,11 +235,12 @@ def claim(config: RunConfig, directory: RunDirectory, job: Job, planned: Plan) -
         {
             "run_id": directory.run_id,
             "config": plain(config),
-            "fingerprints": fingerprints(config, job),
+            "fingerprints": prints or fingerprints(config, job),
             "versions": versions(),
+            "target": target.to_json(),
         }
     )
-    if (folder := folder_of(config)) is not None:
+    if (folder := folder_of(config)) is not None and not target.number:
         try:
             claim_output(Directory(folder), directory)
         except OutputExists:
@@ -264,30 +287,21 @@ def holder_of(output: Directory) -> str:
 def occupied(output: Directory, names: Sequence[str]) -> str:
     """Why an output cannot be taken, with the run it belongs to and the commands that go on.
 
-    Raises RunHeld while that run goes on.
+    Raises RunHeld while that run goes on, and OutputExists for a folder that no run wrote.
     """
-    holder = holder_of(output)
-    if not holder:
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    last = newest(output)
+    check_nobody_writes(output, last)
+    assert last is not None, f"a folder with {names} and no run is refused above"
+    if not last.run or not RunDirectory(last.run).files.exists("run.json"):
         return (
-            f"output {output.url} is not empty (it holds {min(names)}{more}) and names no run; "
-            "name a new directory, or remove it."
+            f"output {output.url} is not empty: it belongs to run {last.run or last.run_id}, which is gone; "
+            f"mode='overwrite' replaces it; or name a new directory, or remove it: rm -r {output.url}"
         )
-    if not RunDirectory(holder).files.exists("run.json"):
-        return (
-            f"output {output.url} is not empty: it belongs to run {holder}, which is gone; "
-            f"name a new directory, or remove it: rm -r {output.url}"
-        )
-    who = holder_of_run(Directory(holder))
-    if who is not None and not who.dead:
-        raise RunHeld(
-            f"output {output.url} is being written by run {RunDirectory(holder).run_id}: {who}. Wait for it, or stop it; "
-            f"then go on with it: partitioner resume {holder}"
-        )
-    state = "finished" if output.exists("_SUCCESS") else "unfinished"
+    state = "finished" if last.manifest is not None else "unfinished"
     return (
-        f"output {output.url} is not empty: it belongs to the {state} run {RunDirectory(holder).run_id}. "
-        f"Go on with it: partitioner resume {holder} -- or name a new directory, or remove it."
+        f"output {output.url} is not empty: it belongs to the {state} run {last.run_id}. Go on with it: mode='resume' "
+        f"(--mode resume), or partitioner resume {last.run} -- replace it: mode='overwrite'; add to it: mode='append'; "
+        "run only what changed: mode='incremental'; or name a new directory, or remove it."
     )
 
 

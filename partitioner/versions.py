@@ -7,8 +7,8 @@
   _versions/000001/*.parquet                   its files; readers of folders pass over names that begin with ``_``
   _versions/000001/manifest.json               its commit: from here on it is the output (or who abandoned it)
 
-Version n + 1 can be claimed once version n is committed or abandoned, so one run writes at a time. Whoever creates ``manifest.json``
-first decides: the run commits, or another run abandons it and the first can never commit.
+Version n + 1 can be claimed once version n is committed or abandoned, so one run writes at a time. Whoever creates
+``manifest.json`` first decides: the run commits, or another run abandons it and the first can never commit.
 """
 
 from __future__ import annotations
@@ -72,6 +72,11 @@ def committed(output: Directory) -> Version | None:
     return plain if plain is not None and plain.manifest is not None and not plain.manifest.get("version") else None
 
 
+def at(output: Directory, number: int) -> Version:
+    """One version, as it is now."""
+    return _version(output, number) if number else _plain(output)
+
+
 def _version(output: Directory, number: int) -> Version:
     claim = _json(output, f"{home(number)}/claim.json") or {}
     manifest = _json(output, f"{home(number)}/manifest.json")
@@ -107,7 +112,8 @@ def check_nobody_writes(output: Directory, last: Version | None, mine: str = "")
         names = [entry.name for entry in output.entries()]
         if names:
             raise OutputExists(
-                f"output {output.url} is not empty (it holds {min(names)}) and names no run; name a new directory, or empty it."
+                f"output {output.url} is not empty (it holds {min(names)}) and names no run; "
+                "name a new directory, or empty it."
             )
         return
     who = holder(Directory(last.run)) if last.run and last.run != mine else None
@@ -119,7 +125,10 @@ def check_nobody_writes(output: Directory, last: Version | None, mine: str = "")
 
 
 def claim(output: Directory, run_id: str, run: str) -> int:
-    """Take the next version for a run, which holds its own lease by now; the number. Raises RunHeld where another run is faster."""
+    """Take the next version for a run, which holds its own lease by now; the number.
+
+    Raises RunHeld where another run is faster.
+    """
     last = newest(output)
     check_nobody_writes(output, last, run)
     if last is not None and not last.settled:

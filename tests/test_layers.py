@@ -27,6 +27,7 @@ LAYERS = [
         "exporting",
         "reading",
         "resolved",
+        "modes",
         "start",
         "stages",
         "results",

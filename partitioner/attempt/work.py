@@ -19,7 +19,8 @@ from partitioner.model import Fragment, SubTasks
 def runs_of(tasks: SubTasks, task: int, together: bool, by_file: bool = False) -> list[list[Fragment]]:
     """The sub-task's fragments as contiguous runs of the input, or all together where order does not matter.
 
-    ``by_file``: a run ends with its file. Output rows of a run stay together, so that input order can be restored when sub-tasks are packed out of order.
+    Output rows of a run stay together, so that input order can be restored when sub-tasks are packed out of order.
+    ``by_file``: a run ends with its file.
     """
     assert tasks.fragments is not None
     indices = tasks.fragments_of(task)

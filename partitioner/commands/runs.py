@@ -1,0 +1,63 @@
+"""``partitioner runs``: the runs below a directory, with their state."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from partitioner.lease import holder
+from partitioner.modes import runs_below
+from partitioner.run_directory import RunDirectory
+
+
+def runs(
+    checkpoint: Annotated[str, typer.Argument(help="Directory that holds the run directories.")] = "runs",
+    name: Annotated[str | None, typer.Option("--name", help="Only runs of this name.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="The last so many.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per run.")] = False,
+) -> None:
+    """List runs, the last one first: running, unfinished (can be resumed), or finished."""
+    found: list[dict[str, Any]] = []
+    for run in runs_below(checkpoint):
+        facts = facts_of(run)
+        if name is None or facts["name"] == name:
+            found.append(facts)
+        if len(found) == limit:
+            break
+    if as_json:
+        for facts in found:
+            typer.echo(json.dumps(facts, default=str))
+        return
+    table = Table("run", "name", "state", "committed", "rows", "in quarantine", "output")
+    for facts in found:
+        table.add_row(*(str("" if facts[key] is None else facts[key]) for key in _COLUMNS))
+    Console().print(table if found else f"no run below {checkpoint}")
+
+
+_COLUMNS = ("run_id", "name", "state", "committed", "rows", "quarantined", "output")
+
+
+def facts_of(run: RunDirectory) -> dict[str, Any]:
+    """One run in plain values; ``state`` is ``running``, ``unfinished`` or ``finished``."""
+    config = run.description()["config"]
+    ended = run.finished()
+    who = None if ended else holder(run.files)
+    running = who is not None and not who.dead
+    counts = {} if ended is None else ended["counts"]
+    done = sum(entry.name.endswith(".json") for entry in run.files.entries("commits"))
+    return {
+        "run_id": run.run_id,
+        "run_directory": run.url,
+        "name": config.get("name"),
+        "state": "finished" if ended else "running" if running else "unfinished",
+        "holder": str(who) if running else None,
+        "committed": done,
+        "rows": counts.get("rows_written"),
+        "quarantined": counts.get("quarantined"),
+        "mode": config.get("mode", "error"),
+        "output": config.get("output"),
+    }
