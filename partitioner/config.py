@@ -68,7 +68,7 @@ class RunConfig(BaseModel):
         0.5, ge=0, description="Seconds before the first of these tries; doubled each time, a minute at most."
     )
     cost: Any = _shaping(
-        "bytes", description="rows, bytes, calibrate, learned, an expression, numbers, or {model: ..., ...}."
+        "auto", description="auto, rows, bytes, calibrate, learned, an expression, numbers, or {model: ..., ...}."
     )
     measure_speeds: bool = Field(True, description="Time the pilot's pieces on every worker, where a pilot runs.")
     split: Any = _shaping("ordered", description="ordered, packed, or {split: grouped, key: ...}.")

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from partitioner.engines.spark_session import Session
 
 
+@pytest.fixture(scope="session", autouse=True)
+def profiles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What runs of tests took is no profile of the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PARTITIONER_PROFILES", str(tmp_path_factory.mktemp("profiles") / "profiles.sqlite"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of datasets that are no part of the project; a visible skip where it is absent."""
