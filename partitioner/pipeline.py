@@ -114,44 +114,72 @@ def run_config(
 def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | None) -> Run:
     """All stages, as a run of its own."""
     config, phases = parts.config, Phases()
+    directory = _new_directory(config)
+    with directory.discarded_unless_claimed(), ExitStack() as held:
+        lease = held.enter_context(Lease(directory.files, config.lease_seconds))
+        with phases("describe"):
+            described, target, prints, notes = _described(parts, directory)
+        if notes and not len(described.dataset.fragments):
+            parts = replace(parts, engine=resolve_engine("serial"))  # nothing is to run: nothing is started for it
+        engine, started, costed = _costed(parts, described, directory, held, phases)
+        with phases("plan"):
+            work, planned = _planned(parts, costed, started, {**notes, **stages.unmet(config, engine)}, phases)
+            job = _begin(config, engine, planned, directory, described, work, on_plan, target, prints)
+        known = work.costs.unit == "seconds"
+        finished = _execute(config, engine, planned, directory, job, {}, known, lease, phases, target)
+        return _report(config, finished, costed.model, work.dataset, phases)
+
+
+def _new_directory(config: RunConfig) -> RunDirectory:
+    """The directory of a new run, once it is clear that its output is free: before anything of the user's runs."""
     directory = RunDirectory(f"{config.checkpoint}/{new_run_id(config.name)}")
     exporting.check_free_file(config)
     if (folder := exporting.folder_of(config)) is not None and config.mode not in modes.VERSIONED:
-        stages.check_free(Directory(folder), directory)  # before anything of the user's runs
-    with directory.discarded_unless_claimed(), ExitStack() as held:
-        lease = held.enter_context(Lease(directory.files, config.lease_seconds))
-        target = modes.begin(config, directory)
-        with phases("describe"):
-            described = stages.describe(parts, directory, target.number)
-            assert described.job is not None, "a run has a program"
-            prints = stages.fingerprints(config, described.job)
-            rest, target = modes.narrowed(config, target, described.dataset, prints)
-            notes = modes.saves(described.dataset, rest, target) if config.mode == "incremental" else {}
-            described = replace(described, dataset=rest)
-        if notes and not len(rest.fragments):
-            parts = replace(parts, engine=resolve_engine("serial"))  # nothing is to run: nothing is started for it
-        costed = None if parts.model.measures else stages.cost(parts, described)  # what is wrong is said before a start
-        with phases("engine start"):
-            engine = held.enter_context(parts.engine.opened())
-        with phases("program load"):
-            started = _started(config, engine, directory, described.job, parts.model.measures)
-        with phases("pilot" if costed is None else "plan"):
-            costed = stages.cost(parts, described, started) if costed is None else costed
-        with phases("plan"):
-            costed = replace(costed, costs=started.with_process(costed.costs))
-            workers, facts = stages.workers_to_use(parts, started)
-            work = stages.split(parts, costed, workers)
-            modes.check_split(config, costed.dataset, work.dataset)
-            facts = {**facts, **notes, **stages.unmet(config, engine), "start": dict(phases.seconds)}
-            planned = stages.explained(parts, stages.place(parts, work.tasks, workers), work, facts)
-            assert work.job is not None, "a run has a program"
-            if described.job is not None and work.job.source is not described.job.source:
-                stages.write_source(directory, work.job)
-            _begin(config, engine, planned, directory, work.job, on_plan, target, prints)
-        finished = _execute(
-            config, engine, planned, directory, work.job, {}, work.costs.unit == "seconds", lease, phases, target
-        )
-        return _report(config, finished, costed.model, work.dataset, phases)
+        stages.check_free(Directory(folder), directory)
+    return directory
+
+
+def _described(
+    parts: Resolved, directory: RunDirectory
+) -> tuple[stages.Described, modes.Target, Mapping[str, Any], Mapping[str, Any]]:
+    """Stage 1: what the mode leaves to do of the input, where it goes, its fingerprints, and what there is to say."""
+    config = parts.config
+    target = modes.begin(config, directory)
+    described = stages.describe(parts, directory, target.number)
+    assert described.job is not None, "a run has a program"
+    prints = stages.fingerprints(config, described.job)
+    rest, target = modes.narrowed(config, target, described.dataset, prints)
+    notes = modes.saves(described.dataset, rest, target) if config.mode == "incremental" else {}
+    return replace(described, dataset=rest), target, prints, notes
+
+
+def _costed(
+    parts: Resolved, described: stages.Described, directory: RunDirectory, held: ExitStack, phases: Phases
+) -> tuple[Engine, starting.Start, stages.Costed]:
+    """Stage 2 with the engine started, every slot proven and holding the program.
+
+    A model that measures runs in the slots; another is asked before, so that what is wrong is said before a start.
+    """
+    costed = None if parts.model.measures else stages.cost(parts, described)
+    with phases("engine start"):
+        engine = held.enter_context(parts.engine.opened())
+    with phases("program load"):
+        started = _started(parts.config, engine, directory, described.job, parts.model.measures)
+    if costed is None:
+        with phases("pilot"):
+            costed = stages.cost(parts, described, started)
+    return engine, started, replace(costed, costs=started.with_process(costed.costs))
+
+
+def _planned(
+    parts: Resolved, costed: stages.Costed, started: starting.Start, notes: Mapping[str, Any], phases: Phases
+) -> tuple[stages.Split, Plan]:
+    """Stages 3 and 4: sub-tasks, and the plan that says what it rests on."""
+    workers, facts = stages.workers_to_use(parts, started)
+    work = stages.split(parts, costed, workers)
+    modes.check_split(parts.config, costed.dataset, work.dataset)
+    facts = {**facts, **notes, "start": dict(phases.seconds)}
+    return work, stages.explained(parts, stages.place(parts, work.tasks, workers), work, facts)
 
 
 def _started(
@@ -196,12 +224,17 @@ def _begin(
     engine: Engine,
     planned: Plan,
     directory: RunDirectory,
-    job: Job,
+    described: stages.Described,
+    work: stages.Split,
     on_plan: Callable[[Plan, RunDirectory], None] | None,
     target: modes.Target,
     prints: Mapping[str, Any],
-) -> None:
+) -> Job:
     """The run is on record: what workers read now is what was planned."""
+    job = work.job
+    assert job is not None, "a run has a program"
+    if described.job is not None and job.source is not described.job.source:
+        stages.write_source(directory, job)
     stages.write_job(directory, job)
     try_out(engine, directory, planned.tasks)
     agreed = Agreement(directory.files).newest()
@@ -210,6 +243,7 @@ def _begin(
     stages.claim(config, directory, job, planned, target, prints)
     if on_plan is not None:
         on_plan(planned, directory)
+    return job
 
 
 def _execute(

@@ -135,7 +135,7 @@ def test_output_that_holds_another_run(tmp_path: Path) -> None:
     pt.run(TABLE, double, checkpoint=str(tmp_path / "runs"), **options)
     message = refused(OutputExists, tmp_path, TABLE, double, cost="rows", output=str(output))
     assert str(output) in message
-    assert "name a new directory, remove it, or resume" in message
+    assert "name a new directory, or remove it" in message
 
 
 def test_output_that_holds_anything_else(tmp_path: Path) -> None:

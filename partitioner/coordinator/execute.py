@@ -144,9 +144,8 @@ def execute(
     resume_parts(state, {key: i for i, key in enumerate(keys)}, committed)
     ledger, collector = ledgers.Ledger(run), Collector(committed)
     watching = [ledger, collector, Fence(lease), *watching]
-    if not state.finished or not run.files.exists(
-        "plan.json"
-    ):  # a resume with nothing left to do leaves the plan that was followed
+    # A resume with nothing left to do leaves the plan that was followed.
+    if not state.finished or not run.files.exists("plan.json"):
         write_plan(run, planned)
     ledger.note("session", engine=engine.name, workers=list(planned.workers.worker_id), committed=len(committed))
     try:
