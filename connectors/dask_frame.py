@@ -19,6 +19,15 @@ class DaskFrameSource(FrameSource):
     name: ClassVar[str] = "dask_frame"
     kind: ClassVar[str] = "Dask"
 
+    def own_engine(self) -> Any:
+        """The active Client, which would compute the frame; None where there is none."""
+        from distributed import default_client
+
+        try:
+            return default_client()
+        except ValueError:
+            return None
+
     def _own_storage(self) -> ParquetSource | None:
         read = self.frame.optimize().expr
         if type(read).__name__ != "ReadParquetFSSpec" or read.operand("_series"):

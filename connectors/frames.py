@@ -11,7 +11,8 @@ import pyarrow as pa
 from connectors.location import say
 from connectors.parquet import ParquetSource
 from partitioner.errors import DataError
-from partitioner.model import Dataset, Fragment
+from partitioner.model import Dataset, Fragment, Fragments
+from partitioner.model.data import Ints
 from partitioner.model.source import Source
 from partitioner.storage import Directory
 
@@ -78,6 +79,10 @@ class FrameSource(Source):
     def contents(self) -> dict[str, str]:
         """As ``ParquetSource.contents``."""
         return self._source().contents()
+
+    def matching(self, fragments: Fragments, condition: Any) -> Ints:
+        """As ``ParquetSource.matching``."""
+        return self._source().matching(fragments, condition)
 
     def fingerprints(self) -> dict[str, str]:
         """As ``ParquetSource.fingerprints``."""

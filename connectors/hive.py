@@ -11,7 +11,7 @@ from connectors.listing import glob_base
 from connectors.systems import FileInfo
 from partitioner.errors import DataError
 
-_NULL = "__HIVE_DEFAULT_PARTITION__"
+NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def partition_of(path: str, roots: Sequence[str]) -> dict[str, str]:
@@ -55,11 +55,11 @@ def add_partition(batch: pa.RecordBatch, own: Mapping[str, str], schema: pa.Sche
 
 
 def _type_of(values: set[str]) -> pa.DataType:
-    known = values - {_NULL}
+    known = values - {NULL}
     whole = known and all(v.removeprefix("-").isdecimal() and str(int(v)) == v for v in known)
     return pa.int64() if whole and all(abs(int(v)) < 2**63 for v in known) else pa.string()
 
 
 def _constant(text: str, kind: pa.DataType, length: int) -> pa.Array:
-    value = None if text == _NULL else int(text) if kind == pa.int64() else text
+    value = None if text == NULL else int(text) if kind == pa.int64() else text
     return pa.array([value], kind).take(pa.array([0] * length, pa.int64()))

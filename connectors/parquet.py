@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from connectors.file_source import FileSource, narrowed, projected
 from connectors.footers import MAX_FEATURES, Footer, corrupt, metadata_of, read_footer, united
-from connectors.hive import add_partition, partition_of, partition_schema
+from connectors.hive import NULL, add_partition, partition_of, partition_schema
 from connectors.listing import in_threads
-from connectors.location import reading, say
+from connectors.location import open_file, reading, say
 from connectors.row_groups import read_rows
 from connectors.systems import FileInfo
 from connectors.tables import refuse_tables
 from partitioner.errors import DataError
 from partitioner.model import Dataset, Fragment, Fragments
+from partitioner.model.data import Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,32 @@ class ParquetSource(FileSource):
                     batch = fitted(batch, pa.schema([f for f in schema if f.name not in lying]), info.path)
                     stored = batch.schema.names
                 yield add_partition(batch, lying, schema) if lying else batch.select(stored)
+
+    def matching(self, fragments: Fragments, condition: Any) -> Ints:
+        """Row groups whose statistics, and files whose partition folders, do not rule the condition out."""
+        kept = {}
+        for path in dict.fromkeys(fragments.paths[i] for i in fragments.path_index):
+            kept[path] = _groups(self.stat(path), self, condition)
+        pairs = zip(fragments.path_index.tolist(), fragments.unit.tolist(), strict=True)
+        return np.array([i for i, (path, unit) in enumerate(pairs) if unit in kept[fragments.paths[path]]], np.int64)
+
+
+def _groups(info: FileInfo, source: ParquetSource, condition: Any) -> set[int]:
+    """The numbers of the row groups of one file that may match."""
+    import pyarrow.dataset as ds
+
+    lying = partition_of(info.path, source.paths)
+    with reading(info.path), corrupt(info.path), open_file(info, source.storage_options) as file:
+        own = pq.read_schema(file) if source.schema is None else source.schema
+        kinds = source.partitions or pa.schema([])
+        place: Any = ds.scalar(True)
+        for name, text in lying.items():
+            if name in kinds.names and text != NULL:
+                place = place & (ds.field(name) == pa.scalar(text).cast(kinds.field(name).type))
+        file.seek(0)
+        part = ds.ParquetFileFormat().make_fragment(file, partition_expression=place)
+        whole = pa.schema([*own, *(f for f in kinds if f.name not in own.names)])
+        return {group.id for group in part.subset(filter=condition, schema=whole).row_groups}
 
 
 def _alike(own: pa.Schema, stored: pa.Schema, whole: bool) -> bool:

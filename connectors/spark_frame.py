@@ -23,6 +23,10 @@ class SparkFrameSource(FrameSource):
     name: ClassVar[str] = "spark_frame"
     kind: ClassVar[str] = "Spark"
 
+    def own_engine(self) -> Any:
+        """The frame's session."""
+        return self.frame.sparkSession
+
     def _own_storage(self) -> ParquetSource | None:
         jframe = getattr(self.frame, "_jdf", None)
         if jframe is None:

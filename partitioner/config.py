@@ -42,6 +42,14 @@ class RunConfig(BaseModel):
     program: Any = Field(None, description="Function or class, or 'package.module:name'.")
     arguments: dict[str, Any] = Field({}, description="Arguments of the class's __init__ or of the function.")
     columns: list[str] | None = _shaping(None, description="Columns to read; all by default.")
+    filter: Any = _shaping(
+        None,
+        description="Rows to keep: text such as x > 3 and c == 'a', (column, operator, value) triples, an expression.",
+    )
+    sample: float | None = _shaping(
+        None, gt=0, le=1, description="Share of the rows to take, by their places and seed."
+    )
+    limit: int | None = _shaping(None, ge=1, description="Rows to take at most: the first, after filter and sample.")
     batch_format: Literal["pandas", "numpy", "arrow", "polars", "rows", "torch"] = _shaping(
         "pandas", description="What the program is given; rows is a list of dicts."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from partitioner.costs.resolve import resolve as resolve_cost
 from partitioner.engines.resolve import EngineChoice
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import ConfigError
+from partitioner.filters import Filter
+from partitioner.filters import parse as parse_filter
 from partitioner.model import Limits, Source, Workers
 from partitioner.placement.base import Algorithm
 from partitioner.reducers.base import Reducer
@@ -31,7 +34,7 @@ USABLE_MEMORY = 0.8
 @dataclass(frozen=True, slots=True, eq=False)
 class Resolved:
     """What a run is made of; ``program`` is None where only a plan was asked for, ``batching`` settings of ``Batcher``;
-    ``concurrency`` of an async program, else None."""
+    ``concurrency`` of an async program, else None; ``keep`` is the filter."""
 
     config: RunConfig
     source: Source
@@ -43,6 +46,7 @@ class Resolved:
     program: Callable[..., Any] | None
     batching: Mapping[str, Any]
     concurrency: Concurrency | None
+    keep: Filter | None
 
     def limits(self, workers: Workers) -> Limits:
         """What the splitter keeps sub-tasks within, for these workers."""
@@ -72,18 +76,30 @@ def resolve(config: RunConfig, given: tuple[str, ...] = programs.ONE_BATCH) -> R
     if program is not None:
         programs.check_call(program, config.arguments, given)
     concurrency = None if program is None else concurrency_of(config, program)
+    source: Source = registry.import_ours("connectors.resolve").resolve(config.dataset)
     return Resolved(
         config=config,
-        source=registry.import_ours("connectors.resolve").resolve(config.dataset),
+        source=source,
         model=resolve_cost(config.cost),
         splitter=choices.choose("splits", config.split),
         algorithm=choices.choose("placements", config.placement),
         reducer=choices.choose("reducers", config.reducer),
-        engine=resolve_engine(config.engine),
+        engine=resolve_engine(engine_of(config, source)),
         program=program,
         batching={} if concurrency else batching_of(config),
         concurrency=concurrency,
+        keep=parse_filter(config.filter),
     )
+
+
+def engine_of(config: RunConfig, source: Source) -> Any:
+    """The engine named; where none is, that of the DataFrame given, said aloud."""
+    own = None if "engine" in config.model_fields_set else source.own_engine()
+    if own is None:
+        return config.engine
+    kind = type(own).__name__
+    print(f"the run follows the DataFrame given to its {kind}; engine= names another", file=sys.stderr)
+    return own
 
 
 def batching_of(config: RunConfig) -> Mapping[str, Any]:

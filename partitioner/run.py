@@ -29,6 +29,11 @@ class Run:
     attempted: int
     counts: Mapping[str, int]
 
+    def __repr__(self) -> str:
+        shown = repr(self.result) if type(self.result).__name__ == "Output" else type(self.result).__name__
+        aside = f", {self.quarantined} rows in quarantine" if self.quarantined else ""
+        return f"<Run {self.run_id}: {self.counts['rows_in']} rows in {len(self.records)} sub-tasks{aside}; result {shown}>"
+
     @property
     def run_id(self) -> str:
         """The name of the run directory, which ``resume`` takes."""

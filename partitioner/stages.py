@@ -22,6 +22,7 @@ from partitioner.errors import ConfigError, DataError, OutputExists, nearest
 from partitioner.exporting import folder_of, form_of
 from partitioner.model import CommitRecord, CostFacts, Costs, Dataset, Plan, SubTasks, Worker, Workers
 from partitioner.modes import NO_VERSION, Target, narrowed, saves
+from partitioner.narrowing import less_of
 from partitioner.resolved import Resolved
 from partitioner.run_directory import RunDirectory
 from partitioner.start import Start
@@ -64,7 +65,8 @@ class Split:
 def describe(parts: Resolved, directory: RunDirectory | None = None, version: int = 0) -> Described:
     """Stage 1. The dataset as fragments; data in memory is first written to the run directory, where workers read it."""
     source = parts.source if directory is None else parts.source.materialise(f"{directory.url}/input")
-    dataset = source.describe()
+    config = parts.config
+    dataset = less_of(source.describe(), parts.keep, config.sample, config.limit, config.seed)
     if parts.config.columns is not None and dataset.schema is not None:
         _check_columns(parts.config.columns, list(dataset.schema.names))
     at = directory or RunDirectory(parts.config.checkpoint)

@@ -14,7 +14,7 @@ LAYERS = [
     ("safe_yaml", "trust"),
     ("storage", "registry", "choices", "config", "own_code", "program"),
     ("sealing",),
-    ("run_directory", "output", "lease", "versions", "publishing", "assembly"),
+    ("run_directory", "output", "filters", "narrowing", "lease", "versions", "publishing", "assembly"),
     ("connectors", "reducers", "costs"),
     ("splits",),
     ("attempt",),

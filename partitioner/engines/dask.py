@@ -21,6 +21,7 @@ from partitioner.attempt.job import load
 from partitioner.attempt.run import describe_error, run_attempt
 from partitioner.engines.base import Capabilities, Engine
 from partitioner.engines.dask_deaths import NEIGHBOUR, RETIRED, blamed, kill
+from partitioner.engines.main_guard import check_main_guard
 from partitioner.errors import ConfigError, EngineLost
 from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Workers
 
@@ -123,6 +124,7 @@ class DaskEngine(Engine):
 
     def _start(self, workers: int, threads: int, memory_limit: str | int, tls: bool) -> Client:
         """A cluster that nobody outside this machine reaches; with ``tls`` only holders of its certificate, made now, do."""
+        check_main_guard()
         security = {"security": Security.temporary(), "protocol": "tls://"} if tls else {}
         with dask.config.set(_SETTINGS):
             self._cluster = LocalCluster(

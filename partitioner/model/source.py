@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import pyarrow as pa
 
+from partitioner.model.data import Ints
 from partitioner.model.execution import CommitRecord
 from partitioner.model.fragments import Fragment, Fragments
 
@@ -53,6 +55,17 @@ class Source(ABC):
         The default is ``fingerprints``; a source that reads of the content notices a rewrite with the same size and time.
         """
         return self.fingerprints()
+
+    def matching(self, fragments: Fragments, condition: Any) -> Ints:
+        """Indices of the fragments that may hold rows for which ``condition`` (an expression of pyarrow's) is true.
+
+        The default is all; a format with statistics leaves out what they rule out.
+        """
+        return np.arange(len(fragments))
+
+    def own_engine(self) -> Any:
+        """The engine that the data lives on (a SparkSession, a Client), which a run follows unless it names one; or None."""
+        return None
 
     def materialise(self, directory: str) -> Source:
         """The source that workers read. One that workers cannot reach (data in memory) is written below ``directory``.

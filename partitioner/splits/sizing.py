@@ -25,6 +25,15 @@ TASKS_PER_SLOT = 4
 LEAST_TASKS = 32
 """Sub-tasks at least where the limits do not say: up to 8 slots then get the same split, whatever the engine."""
 
+FEW_TASKS = 8
+"""The same for input so small that sub-tasks would hold less than ``WORTH_ROWS`` rows and ``WORTH_BYTES`` bytes."""
+
+WORTH_ROWS, WORTH_BYTES = 32, 1 << 20
+"""A sub-task costs tens of milliseconds to dispatch and commit, and a file: below both it does not pay, unless measured
+seconds say that rows are dear (``WORTH_SECONDS``)."""
+
+WORTH_SECONDS = 0.1
+
 TOLERANCE = 0.05
 """Whole fragments are kept while the largest sub-task is at most this much above the even share: a cut row group is
 read twice."""
@@ -76,7 +85,7 @@ def size_of(dataset: Dataset, costs: Costs, limits: Limits) -> Size:
     for_memory = ceil(float(costs.memory_bytes.sum()) / (memory * _ROUNDING)) if costs.memory_combines == "sum" else 1
     least = (limits.min_tasks_per_slot or 0) * limits.slots
     if limits.min_tasks_per_slot is None and target is None:
-        least = max(LEAST_TASKS, TASKS_PER_SLOT * limits.slots)
+        least = _usual(dataset, costs, limits.slots)
     most = inf if limits.max_tasks is None else limits.max_tasks
     if for_memory > most:
         raise _too_many(for_memory, limits)
@@ -92,6 +101,18 @@ def size_of(dataset: Dataset, costs: Costs, limits: Limits) -> Size:
             "Raise the target or the memory, or set max_tasks."
         )
     return Size(int(tasks), seconds, memory, most)
+
+
+def _usual(dataset: Dataset, costs: Costs, slots: int) -> int:
+    """Sub-tasks where the limits do not say: fewer for input too small to feed so many."""
+    usual = max(LEAST_TASKS, TASKS_PER_SLOT * slots)
+    rows = dataset.rows
+    if rows < 0:
+        return usual
+    fed = max(rows // WORTH_ROWS, int(dataset.fragments.bytes.sum()) // WORTH_BYTES)
+    if costs.unit == "seconds":
+        fed = max(fed, int(float(costs.seconds.sum()) / WORTH_SECONDS))
+    return min(usual, max(fed, FEW_TASKS, slots))
 
 
 def split_whole_or_cut(
