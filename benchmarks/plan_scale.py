@@ -30,8 +30,8 @@ CASES = (
     ("lpt", 1_000, True),
     ("auto", 1_000, True),
     ("lpt", 10_000, False),
-    ("distributed", 10_000, False),
-    ("distributed", 10_000, True),
+    ("dimension_exchange", 10_000, False),
+    ("dimension_exchange", 10_000, True),
     ("lpt", 10_000, True),
 )
 

@@ -86,7 +86,9 @@ class RunConfig(BaseModel):
     min_tasks_per_slot: int | None = _shaping(None, ge=1, description="Sub-tasks per slot at least.")
     task_cpus: float = Field(1.0, gt=0, description="Cores one sub-task uses.")
     task_gpus: float = Field(0.0, ge=0, description="GPUs one sub-task uses; a fraction shares a device.")
-    placement: Any = Field("lpt", description="Placement algorithm: a name, or {placement: name, <option>: ...}.")
+    placement: Any = Field(
+        "refined_lpt", description="Placement algorithm: a name, or {placement: name, <option>: ...}."
+    )
     objective: Any = Field("makespan", description="What the placement minimises.")
     time_limit: float | None = Field(None, gt=0, description="Seconds the placement may search.")
     engine: Any = Field(

@@ -66,9 +66,10 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
     "placements": _files(
         "partitioner.placement.algorithms",
         auto="Auto",
+        block_exchange="BlockExchange",
         cp_sat="CpSat@solver",
         cpop="Cpop",
-        distributed="Distributed",
+        dimension_exchange="DimensionExchange",
         dot_product="DotProduct",
         dp="Dp",
         duplex="Duplex",
@@ -80,7 +81,6 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         graph_search="GraphSearch",
         hbmct="Hbmct",
         heft="Heft",
-        hybrid="Hybrid",
         karmarkar_karp="KarmarkarKarp",
         least_loaded="LeastLoaded",
         local_search="LocalSearch",
@@ -94,6 +94,7 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         priority="Priority",
         proportional="Proportional",
         random="Random",
+        refined_lpt="RefinedLpt",
         round_robin="RoundRobin",
         sjf="Sjf",
         sufferage="Sufferage",
@@ -103,6 +104,7 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
     "costs": _files(
         "partitioner.costs",
         auto="Auto",
+        block_exchange="BlockExchange",
         rows="Rows",
         bytes="Bytes",
         declared="Declared",
@@ -165,8 +167,13 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
 }
 
 
-ALIASES: Mapping[str, Mapping[str, str]] = MappingProxyType({"costs": {"calibrate": "calibrated"}})
-"""Other words for a registered name: the verb is what a user asks for, the noun what the model is."""
+ALIASES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "costs": {"calibrate": "calibrated"},
+        "placements": {"distributed": "dimension_exchange", "hybrid": "block_exchange"},
+    }
+)
+"""Other words for a registered name: the verb that a user asks for, or what it was called before."""
 
 CLAIMED: Mapping[str, str] = MappingProxyType(
     {

@@ -145,7 +145,7 @@ class Problem:
         if self.dense is None:
             raise ConfigError(
                 f"{self.n} tasks on {self.groups} different kinds of workers are too many for this algorithm "
-                f"(limit {_DENSE_LIMIT} pairs). Use lpt, round_robin, least_loaded or distributed."
+                f"(limit {_DENSE_LIMIT} pairs). Use lpt, round_robin, least_loaded or dimension_exchange."
             )
         return self.dense
 

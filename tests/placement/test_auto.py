@@ -44,7 +44,7 @@ def test_never_worse_than_lpt(times: list[int], speeds: tuple[float, ...]) -> No
 def test_only_algorithms_that_support_dependencies_take_part() -> None:
     edges = Edges(np.array([0, 0]), np.array([1, 2]), np.zeros(2), np.zeros(2))
     plan = place(SubTasks.build([3.0, 4.0, 5.0, 9.0], edges=edges), Workers.identical(2), time_limit=0.5)
-    assert not {"multifit", "karmarkar_karp", "hybrid"} & set(plan.reasons["portfolio"])
+    assert not {"multifit", "karmarkar_karp", "block_exchange"} & set(plan.reasons["portfolio"])
     assert violations(plan) == []
 
 

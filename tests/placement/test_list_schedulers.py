@@ -5,7 +5,7 @@ import pytest
 
 from partitioner.errors import ConfigError
 from partitioner.model import SubTasks, Worker, Workers
-from partitioner.placement.algorithms.distributed import Distributed
+from partitioner.placement.algorithms.dimension_exchange import DimensionExchange
 from partitioner.placement.algorithms.locality import Locality
 from partitioner.placement.algorithms.priority import Priority
 from partitioner.placement.algorithms.proportional import Proportional
@@ -107,15 +107,15 @@ def test_dynamic_gives_the_next_task_to_whoever_has_room() -> None:
     assert starts("dynamic", Workers.identical(1, cpus=2.0), cpus=[1.0, 2.0, 1.0, 1.0]) == [0.0, 4.0, 0.0, 5.0]
 
 
-def test_distributed_reports_bounded_messages() -> None:
+def test_dimension_exchange_reports_bounded_messages() -> None:
     tasks = SubTasks.build(np.random.default_rng(0).lognormal(1, 1, 4000))
-    plan = Distributed(groups=8).place(tasks, Workers.identical(64))
+    plan = DimensionExchange(groups=8).place(tasks, Workers.identical(64))
     assert violations(plan) == []
     assert 0 < plan.reasons["messages"] <= 4.5 * 8 * 3
     assert plan.makespan <= 1.05 * place(tasks, Workers.identical(64), algorithm="lpt").makespan
 
 
-def test_distributed_keeps_labels() -> None:
+def test_dimension_exchange_keeps_labels() -> None:
     workers = Workers.of(Worker(f"w{j}", labels=frozenset({"x"}) if j < 3 else frozenset()) for j in range(9))
     tasks = SubTasks.build(np.arange(1.0, 31.0), requires={"x": np.arange(30) % 2 == 0})
-    assert violations(Distributed(groups=3).place(tasks, workers)) == []
+    assert violations(DimensionExchange(groups=3).place(tasks, workers)) == []

@@ -1,4 +1,4 @@
-"""Two workers share their tasks anew, as evenly as a dynamic programme can: a block of the ``hybrid`` search."""
+"""Two workers share their tasks anew, as evenly as a dynamic programme can: a block of the ``block_exchange`` search."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from partitioner.placement.subset import take_tasks
 _SWEEPS = 3
 
 
-class Distributed(Algorithm):
+class DimensionExchange(Algorithm):
     """About sqrt(m) groups, each with every kind of worker. Tasks are dealt in turn, nobody sees all of them.
 
     Then dimension exchange: in round d group k talks to group k xor 2**d only. Both say how full they are relative to
@@ -24,7 +24,7 @@ class Distributed(Algorithm):
     dimensions make at most 4.5 x groups x log2(groups) messages, whatever the number of tasks. Last, each group runs lpt.
     """
 
-    name = "distributed"
+    name = "dimension_exchange"
     role = "none"
     supports = Supports(True, True, True, True, False, True, True)
     guarantee = "that of lpt within a group; groups level to within one task after the exchange"

@@ -22,10 +22,10 @@ _MOST_IDLE = 400
 _PARTNERS = 24
 
 
-class Hybrid(Algorithm):
+class BlockExchange(Algorithm):
     """LPT, then the fullest slot and another one share their tasks anew by a dynamic programme, again and again."""
 
-    name = "hybrid"
+    name = "block_exchange"
     turn = 10
     counts = True
     role = "search"
