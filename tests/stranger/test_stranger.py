@@ -37,7 +37,7 @@ def said(environment: dict[str, str], *arguments: str, code: int = 0) -> str:
         [sys.executable, *arguments], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=280
     )
     assert done.returncode == code, f"{done.stdout}\n{done.stderr}"[-6000:]
-    return done.stdout + done.stderr
+    return done.stderr if code else done.stdout
 
 
 @pytest.fixture(scope="module")
