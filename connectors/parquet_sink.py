@@ -67,14 +67,18 @@ class ParquetSink(Sink):
     only, so that the same job gives the same bytes on every engine. They rebuild a commit record that a dying driver or
     worker left unwritten. Pages carry checksums.
     ``version``: of the output, see ``partitioner.versions``. ``fsync``: a committed file is on the medium before its
-    attempt ends.
+    attempt ends. ``plain``: neither compressed nor with a dictionary, so that one large value (a partial result) is read
+    without a second copy of it.
     """
 
     name = "parquet"
 
-    def __init__(self, url: str, compression: str = "zstd", fsync: bool = False, version: int = 0) -> None:
+    def __init__(
+        self, url: str, compression: str = "zstd", fsync: bool = False, version: int = 0, plain: bool = False
+    ) -> None:
         self.url = Directory(url).url
-        self.compression = compression
+        self.compression = "none" if plain else compression
+        self.plain = plain
         self.fsync = fsync
         self.version = version
         self._prefix = f"{home(version)}/" if version else ""
@@ -93,7 +97,8 @@ class ParquetSink(Sink):
         hashing = _Hashing()
         first = next(batches, None)
         schema = first.schema if first is not None else pa.schema([])
-        with pq.ParquetWriter(out, schema, compression=self.compression, write_page_checksum=True) as writer:
+        settings = {"compression": self.compression, "use_dictionary": not self.plain, "write_page_checksum": True}
+        with pq.ParquetWriter(out, schema, **settings) as writer:
             with pa.ipc.new_stream(hashing, schema) as digest:
                 while first is not None:
                     batch = first if first.schema.equals(schema) else first.cast(schema)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import cloudpickle
+import numpy as np
 import pyarrow as pa
 
 from partitioner.attempt.agreement import Agreement
@@ -18,7 +19,7 @@ from partitioner.exporting import export, form_of
 from partitioner.model import CommitRecord, SubTasks
 from partitioner.output import Output
 from partitioner.reducers import partials
-from partitioner.reducers.tree import merge_tree
+from partitioner.reducers.tree import merge_fold, merge_tree
 from partitioner.run_directory import RunDirectory
 from partitioner.sealing import SIGNATURE, sign
 from partitioner.storage import Directory, read_parquet
@@ -95,16 +96,49 @@ def _say_what_was_filled(directory: RunDirectory) -> None:
 
 
 def _merged(job: Job, records: Sequence[CommitRecord]) -> Any:
-    """All partial results as one accumulator, read one at a time."""
+    """All partial results as one accumulator, read one at a time: in a tree, or one after the other where they are large.
+
+    Which of the two depends on the bytes of the files alone, so every engine gives the same bits.
+    """
     place = Directory(job.sink.url)
     whole = [record for record in records if not record.split]
-    return merge_tree(job.reducer, (_accumulator(job, place, record) for record in whole), len(whole))
+    accumulators = (_accumulator(job, place, record) for record in whole)
+    if sum(record.size for record in whole) > FOLDED_BYTES:
+        return merge_fold(job.reducer, _returning_memory(accumulators))
+    return merge_tree(job.reducer, accumulators, len(whole))
+
+
+def _returning_memory(accumulators: Iterable[Any]) -> Iterator[Any]:
+    """The same; what Arrow keeps for later is given back, for each of them is large."""
+    for accumulator in accumulators:
+        pa.default_memory_pool().release_unused()
+        yield accumulator
+        del accumulator
+
+
+FOLDED_BYTES = 256 * 2**20
+"""Of partial files together, above which they are merged one after the other: a tree holds up to log2(n) of them at once."""
+
+
+def _mapped(place: Directory, name: str) -> Any:
+    """The bytes of a file, on a local disk where they lie."""
+    if place.local_path is None:
+        return place.get(name)
+    with pa.memory_map(str(place.local_path / name)) as file:
+        return file.read_buffer()
+
+
+def _bytes_of(column: pa.Array) -> pa.Buffer:
+    """The only value of a column of large binaries, where it lies."""
+    _, offsets, data = column.buffers()
+    start, end = np.frombuffer(offsets, np.int64)[column.offset : column.offset + 2].tolist()
+    return data.slice(start, end - start)
 
 
 def _accumulator(job: Job, place: Directory, record: CommitRecord) -> Any:
     """The partial result of one sub-task. RunFailed names the sub-task whose file is gone or torn."""
     try:
-        data = read_parquet(place.get(record.path))[ACCUMULATOR][0].as_buffer()
+        data = _bytes_of(read_parquet(_mapped(place, record.path))[ACCUMULATOR].chunk(0))
     except FileNotFoundError as error:
         raise RunFailed(
             f"the partial result of sub-task {record.task_key} is gone: there is no {place.url}/{record.path}. Remove its "

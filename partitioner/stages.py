@@ -190,7 +190,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
         arguments=config.arguments,
         source=dataset.source,
         sink=registry.import_ours("connectors.parquet_sink").ParquetSink(
-            place_of_rows, fsync=config.fsync, version=version
+            place_of_rows, fsync=config.fsync, version=version, plain=not parts.reducer.rows
         ),
         reducer=parts.reducer,
         columns=None if config.columns is None else tuple(config.columns),

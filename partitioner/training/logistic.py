@@ -112,7 +112,7 @@ def fit_logistic(
     C: float = 1.0,
     penalty: str | None = "l2",
     tolerance: float = 1e-8,
-    rounds: int = 500,
+    rounds: int = 1000,
     width: int | None = None,
     cache: Any = None,
     resume: str | None = None,

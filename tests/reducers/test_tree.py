@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from partitioner.errors import ConfigError
 from partitioner.reducers.concat import Concat
-from partitioner.reducers.tree import MergeTree, merge_tree
+from partitioner.reducers.tree import MergeTree, merge_fold, merge_tree
 
 
 class Brackets(Concat):
@@ -49,3 +49,26 @@ def test_a_sub_task_that_is_unknown_or_was_merged_before_is_refused(index):
     tree.put(1, "b")
     with pytest.raises(ConfigError, match=f"Sub-task {index} is not one of the 2 of 3"):
         tree.put(index, "x")
+
+
+def test_large_partials_are_folded_in_task_order_and_none_is_kept():
+    alive, most = [], []
+
+    class Part:
+        def __init__(self, text):
+            self.text = text
+            alive.append(text)
+            most.append(len(alive))
+
+        def __del__(self):
+            alive.remove(self.text)
+
+    class Joining(Concat):
+        def create_accumulator(self):
+            return ""
+
+        def merge_accumulators(self, left, right):
+            return left + right.text
+
+    assert merge_fold(Joining(), (Part(letter) for letter in "abcdef")) == "abcdef"
+    assert max(most) == 1
