@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,16 +19,25 @@ import pyarrow as pa
 
 from benchmarks.versions import versions
 from partitioner.config import make
-from partitioner.model import Dataset, Fragments, Workers
+from partitioner.model import Dataset, Fragment, Fragments, Source, Workers
 from partitioner.resolved import resolve
 from partitioner.stages import Described as Stage1
 from partitioner.stages import cost, place, split
 
 
-class Described:
+class Described(Source):
     """A source of which only the description matters: row groups that are read whole."""
 
     name = "described"
+
+    def describe(self) -> Dataset:
+        raise NotImplementedError
+
+    def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        raise NotImplementedError
+
+    def fingerprints(self) -> dict[str, str]:
+        return {}
 
 
 def description(n: int) -> Dataset:
@@ -45,7 +54,7 @@ def description(n: int) -> Dataset:
         rows=rows,
         bytes=rows * 120,
     )
-    return Dataset(Described(), fragments, pa.schema([("x", pa.int64())]), "rows")  # type: ignore[arg-type]
+    return Dataset(Described(), fragments, pa.schema([("x", pa.int64())]), "rows")
 
 
 def peak_mb() -> float:

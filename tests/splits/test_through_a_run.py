@@ -64,6 +64,20 @@ def test_a_mean_by_key_is_that_of_pandas_with_and_without_hot_groups_split(run, 
     np.testing.assert_allclose(done.result["x"].to_numpy(), expected)
 
 
+def test_a_program_that_trains_gets_whole_groups_however_large(run):
+    clients = pd.DataFrame({"client": ["big"] * 50 + [f"c{i % 9}" for i in range(10)], "x": np.arange(60.0)})
+    sizes = clients["client"].value_counts().to_dict()
+
+    def train(rows):
+        assert rows["client"].value_counts().to_dict() == {c: sizes[c] for c in rows["client"].unique()}
+        return {"total": rows["x"].sum()}, len(rows)
+
+    split = {"split": "grouped", "key": "client"}
+    done = run(clients, train, split=split, reducer="weighted_mean", max_tasks=6, min_tasks_per_slot=6)
+    assert len(done.records) > 1
+    assert max(r.rows_in for r in done.records) >= 50
+
+
 def test_a_stratified_run_gives_every_call_its_share_of_each_class(run):
     done = run(
         FRAME, share_of_classes, split={"split": "stratified", "label": "key"}, max_tasks=4, min_tasks_per_slot=4
