@@ -101,10 +101,13 @@ class RunConfig(BaseModel):
         None,
         description="Directory of the output rows, or one file in .csv, .jsonl or .arrow; in the run directory by default.",
     )
-    format: Literal["parquet", "csv", "jsonl", "arrow"] | None = _shaping(
+    format: Literal["parquet", "csv", "jsonl", "arrow", "delta", "iceberg"] | None = _shaping(
         None, description="Format of the output files; by default Parquet, or what the output's name ends in."
     )
     partition_by: list[str] = _shaping([], description="Columns whose values name key=value folders of the output.")
+    catalog: dict[str, Any] = Field(
+        {}, description="Properties of the catalogue of an Iceberg output, or storage options of a Delta output."
+    )
     rows_per_file: int | None = _shaping(
         None, ge=1, description="Rows of an output file at most; small outputs are joined."
     )

@@ -18,9 +18,13 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
+from partitioner import registry
 from partitioner.config import RunConfig
 from partitioner.errors import ConfigError, OutputExists, nearest
 from partitioner.storage import Directory
+
+TABLES = ("delta", "iceberg")
+"""Formats that are tables with a log of their own; ``mode`` error, append and overwrite are theirs."""
 
 ROWS_PER_FILE = 1_000_000
 """Rows of a file at most where ``rows_per_file`` does not say."""
@@ -47,11 +51,16 @@ class Form:
     partition_by: tuple[str, ...]
     rows_per_file: int
 
+    @property
+    def table(self) -> bool:
+        """Whether it is a table, written by its own transaction."""
+        return self.format in TABLES
+
 
 def form_of(config: RunConfig, rows: bool = True) -> Form | None:
     """The form asked for, None where the sub-tasks' own files are it. ConfigError for one that cannot be written."""
     suffix = PurePosixPath(config.output or "").suffix.lower()
-    by_name = BY_SUFFIX.get(suffix)
+    by_name = "iceberg" if (config.output or "").startswith("iceberg://") else BY_SUFFIX.get(suffix)
     if suffix in _REFUSED and config.format is None:
         known = [*BY_SUFFIX, ".parquet"]
         raise ConfigError(
@@ -72,22 +81,52 @@ def form_of(config: RunConfig, rows: bool = True) -> Form | None:
             f"output {config.output} as {asked} is for rows, and the reducer gives one result, which is pickled; name a "
             "folder, without format, partition_by and rows_per_file, or leave output out and use run.result."
         )
+    if asked in TABLES and (config.output is None or config.mode == "incremental"):
+        raise ConfigError(
+            f"format {asked} needs output=, the place of the table, and mode error, resume, append or overwrite; "
+            f"mode is {config.mode}."
+        )
+    if asked == "iceberg" and by_name is None:
+        raise ConfigError(
+            f"output {config.output} is no Iceberg table; write iceberg://namespace.table, and give catalog."
+        )
     return Form(asked, by_name is not None, tuple(config.partition_by), config.rows_per_file or ROWS_PER_FILE)
 
 
 def folder_of(config: RunConfig) -> str | None:
     """The folder that a run claims for its output; None where the output is one file, or no place was named."""
-    suffix = PurePosixPath(config.output or "").suffix.lower()
-    return None if suffix in BY_SUFFIX else config.output
+    form = form_of(config)
+    return None if form is not None and (form.single or form.table) else config.output
 
 
 def check_free_file(config: RunConfig) -> None:
     """Raise OutputExists where the one file that is to be written is there."""
     if config.output is None or folder_of(config) is not None:
         return
+    form = form_of(config)
+    if form is not None and form.table:
+        if config.mode == "error" and _table_sink(form).there(config.output, config.catalog):
+            raise OutputExists(
+                f"the {form.format.capitalize()} table {config.output} is there already; give mode='append' or "
+                "mode='overwrite', or name another."
+            )
+        return
     home, name = _parted(config.output)
     if home.exists(name):
         raise OutputExists(f"output {config.output} is there already; name another file, or remove it.")
+
+
+def _table_sink(form: Form) -> Any:
+    return registry.import_ours(f"connectors.{form.format}_sink")
+
+
+def to_table(form: Form, config: RunConfig, tables: Iterator[pa.Table], schema: pa.Schema | None, run_id: str) -> None:
+    """Write the rows by the table's own transaction; nothing where it has those of this run."""
+    if schema is None:
+        return  # nothing was returned, so that there are no columns
+    more: dict[str, Any] = {"partition_by": form.partition_by, "options": config.catalog}
+    options = more if form.format == "delta" else {"catalog": config.catalog}
+    _table_sink(form).write(config.output, tables, schema, config.mode, run_id, **options)
 
 
 def check_columns(config: RunConfig, known: Sequence[str]) -> None:

@@ -57,7 +57,8 @@ def check(config: RunConfig, rows: bool) -> None:
             f"mode={config.mode!r} keeps rows of earlier runs; reducer {config.reducer!r} returns a value. "
             "Use reducer='concat', or mode='resume'."
         )
-    if config.mode in VERSIONED and form_of(config) is not None:
+    form = form_of(config)
+    if config.mode in VERSIONED and form is not None and not form.table:
         raise ConfigError(
             f"mode={config.mode!r} keeps the Parquet files of sub-tasks, and output {config.output} is asked for in another "
             "form (format, partition_by, rows_per_file, or its name). Leave these out, or name a new output each time."
@@ -76,8 +77,8 @@ def to_continue(config: RunConfig) -> RunDirectory | None:
 
     Raises RunHeld while it runs.
     """
-    if config.mode == "resume" and folder_of(config) is None:
-        return named(config)
+    if folder_of(config) is None:  # nothing but the run says what it left
+        return named(config) if config.mode == "resume" else None
     if config.output is None or config.mode not in {"resume", "append", "incremental"}:
         return None
     last = versions.newest(Directory(config.output))
@@ -128,7 +129,8 @@ def begin(config: RunConfig, directory: RunDirectory) -> Target:
 
     What a dead run left unfinished is abandoned, and that is said.
     """
-    if config.mode not in VERSIONED or config.output is None:
+    form = form_of(config)
+    if config.mode not in VERSIONED or config.output is None or (form is not None and form.table):
         return Target()
     output = Directory(config.output)
     last = versions.newest(output)

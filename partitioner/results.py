@@ -15,7 +15,7 @@ from partitioner.attempt.job import Job
 from partitioner.attempt.run import ACCUMULATOR
 from partitioner.config import RunConfig
 from partitioner.errors import RunFailed
-from partitioner.exporting import export, form_of
+from partitioner.exporting import export, form_of, to_table
 from partitioner.model import CommitRecord, SubTasks
 from partitioner.output import Output
 from partitioner.reducers import partials
@@ -67,6 +67,9 @@ def reduce(
         form = form_of(config)
         if form is None:
             return output
+        if form.table:
+            to_table(form, config, output.tables(), output.schema, directory.run_id)
+            return output.exported(str(config.output), [str(config.output)])
         place = config.output or f"{directory.url}/exported"
         return output.exported(place, export(form, place, output.tables(), output.schema))
     result = job.reducer.extract_output(_merged(job, records))

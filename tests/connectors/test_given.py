@@ -35,8 +35,8 @@ def read(given: Any, **options: Any) -> dict[str, list[Any]]:
 
 GIVEN: dict[str, tuple[Any, dict[str, list[Any]]]] = {
     "pandas frame": (pd.DataFrame(TWO), TWO),
-    "pandas text after concat": (
-        pd.concat([pd.DataFrame({"b": ["x"]}), pd.DataFrame({"b": ["y"]})]),
+    "pandas text in chunks": (
+        pd.concat([pd.DataFrame({"b": [v]}) for v in "xy"], ignore_index=True),
         {"b": ["x", "y"]},
     ),
     "pandas series": (pd.Series([1, 2], name="a"), {"a": [1, 2]}),

@@ -1,0 +1,80 @@
+"""Rows into an Iceberg table by one transaction of its own, once per run whatever dies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from connectors.location import need
+from partitioner.errors import ConfigError, DataError, OutputExists
+
+RUN = "batch-partitioner.run-id"
+"""The property of a snapshot that names the run which made it."""
+
+SCHEME = "iceberg://"
+
+
+def there(url: str, catalog: Mapping[str, Any]) -> bool:
+    """Whether the catalogue has the table. ConfigError for a catalogue that cannot be opened."""
+    name = _name(url)
+    found: bool = _catalog(catalog).table_exists(name)
+    return found
+
+
+def write(
+    url: str, tables: Iterator[pa.Table], schema: pa.Schema, mode: str, run_id: str, catalog: Mapping[str, Any]
+) -> None:
+    """Append, or replace what is there (``mode="overwrite"``), in one transaction whose snapshots carry the run's id.
+
+    Where a snapshot has the id, the rows are there and nothing is done. Raises OutputExists where ``mode="error"`` and the
+    table is there, DataError where its schema does not take the rows.
+    """
+    name, opened = _name(url), _catalog(catalog)
+    exists = opened.table_exists(name)
+    if not exists:
+        opened.create_namespace_if_not_exists(name.rpartition(".")[0])
+        opened.create_table(name, schema)
+    table = opened.load_table(name)
+    if any(
+        s.summary is not None and s.summary.additional_properties.get(RUN) == run_id for s in table.metadata.snapshots
+    ):
+        return
+    if exists and mode == "error" and table.metadata.snapshots:
+        raise OutputExists(
+            f"the Iceberg table {name} is there; give mode='append' or mode='overwrite', or another name."
+        )
+    mine = {RUN: run_id}
+    try:
+        with table.transaction() as transaction:
+            first = mode == "overwrite" and bool(table.metadata.snapshots)
+            for rows in tables:
+                step = transaction.overwrite if first else transaction.append
+                step(rows.cast(schema), snapshot_properties=mine)
+                first = False
+    except (ValueError, pa.ArrowException) as error:
+        raise DataError(
+            f"the Iceberg table {name} does not take the rows: {str(error).partition(chr(10))[0]} They are kept in the run "
+            "directory; mend the table or name another, and resume."
+        ) from error
+
+
+def _name(url: str) -> str:
+    name = url.removeprefix(SCHEME)
+    if "." not in name:
+        raise ConfigError(f"output {url!r} names no namespace; write iceberg://namespace.table.")
+    return name
+
+
+def _catalog(properties: Mapping[str, Any]) -> Any:
+    need("pyiceberg", "iceberg")
+    from pyiceberg.catalog import load_catalog
+    from pyiceberg.exceptions import NotInstalledError
+
+    if not properties:
+        raise ConfigError("an Iceberg output needs its catalogue: catalog={'name': ..., 'type': 'sql', 'uri': ...}.")
+    try:
+        return load_catalog(**{"name": "default", **{k: str(v) for k, v in properties.items()}})
+    except (ValueError, NotInstalledError) as error:
+        raise ConfigError(f"the Iceberg catalogue cannot be opened: {error}") from error

@@ -1,0 +1,131 @@
+"""Rows into Delta and Iceberg tables: by one transaction, once per run, whatever dies between the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from pyiceberg.catalog import load_catalog
+
+import partitioner as pt
+from partitioner import results
+from partitioner.errors import ConfigError, Interrupted, OutputExists, PartitionerError
+
+TABLE = pa.table({"x": range(20), "c": ["a", "b"] * 10})
+
+
+def same(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows
+
+
+class Place:
+    """A table of one format in a folder, and what its own reader says of it."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        catalog = {"name": "c", "type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"file://{folder}"}
+        self.kind, self.folder = kind, folder
+        where = {"output": str(folder / "t"), "format": "delta"}
+        self.settings: dict[str, Any] = where if kind == "delta" else {"output": "iceberg://n.t", "catalog": catalog}
+
+    def rows(self) -> list[int]:
+        if self.kind == "delta":
+            table = DeltaTable(self.folder / "t").to_pyarrow_table()
+        else:
+            table = load_catalog(**self.settings["catalog"]).load_table("n.t").scan().to_arrow()
+        found: list[int] = sorted(table["x"].to_pylist())
+        return found
+
+
+@pytest.fixture(params=["delta", "iceberg"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return Place(tmp_path, request.param)
+
+
+def run(place: Place, checkpoint: str, **options: Any) -> pt.Run:
+    settings = {
+        "cost": "rows",
+        "max_tasks": 3,
+        "engine": "serial",
+        "progress": False,
+        "report": False,
+        **place.settings,
+    }
+    return pt.run(options.pop("table", TABLE), same, checkpoint=checkpoint, **settings, **options)
+
+
+def test_a_run_makes_a_table_appends_to_it_and_replaces_it(place: Place, checkpoint: str) -> None:
+    assert run(place, checkpoint).result.to_table()["x"].to_pylist() == list(range(20))
+    assert place.rows() == list(range(20))
+    run(place, checkpoint, mode="append", table=TABLE.slice(0, 2))
+    assert place.rows() == [0, 0, 1, 1, *range(2, 20)]
+    run(place, checkpoint, mode="overwrite", table=TABLE.slice(18))
+    assert place.rows() == [18, 19]
+
+
+def test_a_table_that_is_there_is_left_alone_by_default(place: Place, checkpoint: str) -> None:
+    run(place, checkpoint)
+    with pytest.raises(OutputExists, match=r"table .* is there already; give mode='append' or mode='overwrite'"):
+        run(place, checkpoint)
+    assert place.rows() == list(range(20))
+
+
+def dies(before: bool) -> Callable[..., None]:
+    """A death of the driver right before, or right after, the table's transaction."""
+    write = results.to_table
+
+    def dying(*given: Any) -> None:
+        if not before:
+            write(*given)
+        raise KeyboardInterrupt
+
+    return dying
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_death_around_the_transaction_leaves_the_rows_once(
+    place: Place, checkpoint: str, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    run(place, checkpoint, table=TABLE.slice(0, 1))
+    earlier = set(Path(checkpoint).iterdir())
+    monkeypatch.setattr(results, "to_table", dies(before))
+    with pytest.raises(Interrupted):
+        run(place, checkpoint, mode="append")
+    monkeypatch.undo()
+    (mine,) = set(Path(checkpoint).iterdir()) - earlier
+    for _ in range(2):
+        run(place, checkpoint, mode="append", resume=mine.name)
+    assert place.rows() == [0, *range(20)]
+
+
+def test_a_delta_table_is_partitioned_as_asked(tmp_path: Path, checkpoint: str) -> None:
+    place = Place(tmp_path, "delta")
+    run(place, checkpoint, partition_by=["c"])
+    assert DeltaTable(tmp_path / "t").metadata().partition_columns == ["c"]
+    assert place.rows() == list(range(20))
+
+
+def test_rows_that_the_table_does_not_take_are_kept_and_said(tmp_path: Path, checkpoint: str) -> None:
+    write_deltalake(tmp_path / "t", pa.table({"x": ["text"]}))
+    with pytest.raises(PartitionerError, match="does not take the rows: its column 'x' is"):
+        run(Place(tmp_path, "delta"), checkpoint, mode="append")
+    assert list(Path(checkpoint).glob("*/commits/*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "delta"}, "format delta needs output="),
+        ({"output": "iceberg://n.t"}, "an Iceberg output needs its catalogue"),
+        ({"output": "iceberg://t", "catalog": {"type": "sql"}}, "names no namespace; write iceberg://namespace.table"),
+        ({"output": "plain", "format": "iceberg"}, "is no Iceberg table; write iceberg://namespace.table"),
+    ],
+)
+def test_what_is_lacking_is_said_before_anything_runs(checkpoint: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        pt.run(TABLE, same, engine="serial", checkpoint=checkpoint, progress=False, report=False, **options)
+    assert not list(Path(checkpoint).glob("*/commits/*"))
