@@ -80,6 +80,6 @@ def _check_types(url: str, there: pa.Schema, schema: pa.Schema) -> None:
             pa.unify_schemas(pair, promote_options="permissive")
         except (pa.ArrowTypeError, pa.ArrowInvalid):
             raise DataError(
-                f"the Delta table {url} does not take the rows: its column {field.name!r} is {pair[0].types[0]}, and the rows "
-                f"have {field.type}. They are kept in the run directory; mend the program, or name another table."
+                f"the Delta table {url} does not take the rows: its column {field.name!r} is {pair[0].types[0]}, and the "
+                f"rows have {field.type}. They are kept in the run directory; mend the program, or name another table."
             ) from None
