@@ -29,10 +29,10 @@ def reconcile(directory: RunDirectory, job: Job, full: bool = False) -> dict[str
     A torn record is dropped and rebuilt from the footer of its output, as is one that was never written; output that is
     missing, torn or another's is discarded, with its record, and what was discarded is said.
     """
-    said = {name.removeprefix("commits/").removesuffix(".json"): f"{name} is torn" for name in directory.torn_commits()}
-    for key in said:
-        directory.uncommit(key)
-    records = directory.commits()
+    records, torn = directory.read_commits()
+    said = {key or name: f"{name} is torn" for name, key in torn.items()}
+    for name in torn:
+        directory.files.delete(name)
     damaged: dict[str, str] = {}
     ours = set(directory.read_table("tasks")["task_id"].to_pylist())
     for key in sorted(job.sink.keys() - records.keys()):

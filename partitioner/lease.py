@@ -12,6 +12,7 @@ need not agree.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -77,7 +78,7 @@ def holder(run: Directory) -> Holder | None:
         str(facts.get("since", "unknown")),
         max(0.0, _store_time(run) - taken.modified),
         float(facts.get("lease_seconds", LEASE_SECONDS)),
-        _alive(facts),
+        _alive(facts) and (int(facts["pid"]) != os.getpid() or facts.get("token") in _held_here),
     )
 
 
@@ -113,6 +114,9 @@ def _started(pid: int) -> float:
     return float(psutil.Process(pid).create_time())
 
 
+_held_here: set[str] = set()  # tokens of the leases that this process keeps up
+
+
 def _alive(facts: dict[str, Any]) -> bool | None:
     """Whether the holder's process runs; None where it cannot be looked up from here."""
     import psutil
@@ -140,6 +144,7 @@ class Lease:
         self._take_over = take_over
         self._ended = threading.Event()
         self._lost = False
+        self._token = secrets.token_hex(8)
         self._thread: threading.Thread | None = None
         self.epoch = 0
 
@@ -162,11 +167,16 @@ class Lease:
             "host": socket.gethostname(),
             "machine": _machine(),
             "pid": os.getpid(),
+            "token": self._token,
             "started": _started(os.getpid()),
             "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "lease_seconds": self._seconds,
         }
-        return self._run.put_new(f"lease/{self.epoch:06d}.json", json.dumps(facts).encode())
+        _held_here.add(self._token)  # before it is there, for another thread to see
+        taken = self._run.put_new(f"lease/{self.epoch:06d}.json", json.dumps(facts).encode())
+        if not taken:
+            _held_here.discard(self._token)
+        return taken
 
     def _beat(self) -> None:
         while not self._ended.wait(self._seconds / BEATS):
@@ -192,8 +202,10 @@ class Lease:
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
+        _held_here.discard(self._token)
         if not self._lost:
-            self._run.put(f"lease/{self.epoch:06d}.released", b"")
+            with contextlib.suppress(StorageFailed):  # then the lease ends with this process, or with its time
+                self._run.put(f"lease/{self.epoch:06d}.released", b"")
 
 
 def superseded(run: Directory, epoch: int) -> bool:

@@ -169,6 +169,29 @@ def held_by(target: Mapping[str, Any], config: RunConfig) -> Target:
     return Target(number, int(target["base"]), tuple(target["kept"]))
 
 
+def check_current(config: RunConfig, directory: RunDirectory, target: Target) -> Mapping[str, Any] | None:
+    """The manifest, where the run's version is committed already; None where it still has something to do.
+
+    Raises ResumeRefused where the output has moved on to a later version.
+    """
+    if folder_of(config) is None or config.output is None:
+        return None
+    output = Directory(config.output)
+    now = versions.committed(output)
+    if now is None or now.number < target.number:
+        return None
+    if now.number > target.number:
+        raise ResumeRefused(
+            f"output {output.url} has moved on: version {now.number} is of run {now.run_id}, and run {directory.run_id} "
+            f"wrote version {target.number}. What that run committed is in {directory.url}; start a new run."
+        )
+    if now.number and now.manifest is not None:
+        if _shown(output) != now.number:
+            publish(output, now.manifest)  # its driver died in between
+        return now.manifest
+    return None
+
+
 def narrowed(
     config: RunConfig, target: Target, dataset: Dataset, fingerprints: Mapping[str, Any]
 ) -> tuple[Dataset, Target]:
@@ -230,14 +253,14 @@ def finish(
     output = Directory(config.output, config.fsync)
     fingerprints = directory.description()["fingerprints"]
     base = base_of(output, target.base)
-    before = [] if base is None or base.manifest is None else _adopted(output, base)
+    before = [] if base is None or base.manifest is None else adopted(output, base)
     parts = _parts(config, directory, target, tasks, records, counts, before, fingerprints["input"])
-    known = {f["stored"]: f for f in _files(base)} | {
+    known = {f["stored"]: f for f in files_of(base)} | {
         r.path: {"rows": r.rows_written, "sha256": r.digest} for r in records
     }
     files, parts = assembled(output, target.number, parts, known)
-    manifest = _manifest(output, directory, target, files, parts)
-    manifest |= {"job": job_of(fingerprints), "mode": config.mode, "before": [f["stored"] for f in _files(base)]}
+    manifest = manifest_of(output, directory, target, files, parts)
+    manifest |= {"job": job_of(fingerprints), "mode": config.mode, "before": [f["stored"] for f in files_of(base)]}
     committed = versions.commit(output, target.number, manifest)
     publish(output, committed)
     return Output(output.url, as_records(committed)), dict(committed["counts"])
@@ -261,7 +284,7 @@ def _parts(
     return [*before, own] if config.mode == "append" else [own]
 
 
-def _files(base: Version | None) -> list[Mapping[str, Any]]:
+def files_of(base: Version | None) -> list[Mapping[str, Any]]:
     """Files of a version as they are stored; those of version 0 have a home among the versions by now."""
     if base is None or base.manifest is None:
         return []
@@ -270,10 +293,10 @@ def _files(base: Version | None) -> list[Mapping[str, Any]]:
     return [{**f, "stored": f"{versions.home(0)}/{f['path']}"} for f in base.manifest["files"]]
 
 
-def _adopted(output: Directory, base: Version) -> list[Part]:
+def adopted(output: Directory, base: Version) -> list[Part]:
     """The parts of a version. Files of version 0 lie where readers look; they get a home that publishing leaves alone."""
     assert base.manifest is not None
-    files = _files(base)
+    files = files_of(base)
     if not base.number:
         for file in files:
             if not output.exists(file["stored"]):
@@ -281,9 +304,10 @@ def _adopted(output: Directory, base: Version) -> list[Part]:
     return parts_of({**base.manifest, "files": files})
 
 
-def _manifest(
+def manifest_of(
     output: Directory, directory: RunDirectory, target: Target, files: list[dict[str, Any]], parts: Sequence[Part]
 ) -> dict[str, Any]:
+    """What the commit of a version says: its files under both their names, its inputs and counts."""
     sizes = {entry.name: entry.size for entry in output.entries(versions.FOLDER)}
     ordered = output.local_path is not None  # hard links cost nothing there, so names can follow the order each time
     named = [{**f, "path": _name(f["stored"], i, ordered), "size": sizes[f["stored"]]} for i, f in enumerate(files)]

@@ -25,7 +25,8 @@ from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.engines.trial import try_out
 from partitioner.errors import ConfigError, Interrupted, ResumeRefused
 from partitioner.lease import Lease
-from partitioner.model import CommitRecord, Dataset, Plan
+from partitioner.model import CommitRecord, Dataset, Plan, Workers
+from partitioner.output import Output
 from partitioner.phases import Phases
 from partitioner.report.progress import Progress
 from partitioner.report.report import reported_if_stopped
@@ -201,6 +202,8 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
     phases = Phases()
     with ExitStack() as held:
         lease = held.enter_context(Lease(directory.files, config.lease_seconds, take_over))
+        if (done := modes.check_current(config, directory, target)) is not None:
+            return _answer(parts, directory, done)
         if (folder := exporting.folder_of(config)) is not None and not target.number:
             stages.claim_output(Directory(folder), directory)
         committed = integrity.reconcile(directory, job, config.verify == "full")
@@ -217,6 +220,18 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
             planned = stages.place(parts, tasks, started.workers)
         finished = _execute(config, engine, planned, directory, job, committed, False, lease, phases, target)
         return _report(config, finished, stages.bound(parts, job), dataset, phases)
+
+
+def _answer(parts: Resolved, directory: RunDirectory, manifest: Mapping[str, Any]) -> Run:
+    """A run whose version of the output is committed, as it was."""
+    print(f"run {directory.run_id} is finished; nothing is left to run", file=sys.stderr)
+    records = directory.commits()
+    tasks = resuming.without_done(directory.read_tasks(), records)
+    planned = stages.place(parts, tasks, Workers.identical(1))
+    output = Output(str(parts.config.output), modes.as_records(manifest))
+    directory.mark_finished(manifest["counts"])
+    held = tuple(records[key] for key in sorted(records))
+    return Run(directory, planned, output, held, 0, dict(manifest["counts"]))
 
 
 def _begin(

@@ -9,6 +9,8 @@ import pyarrow as pa
 import typer
 
 from partitioner.errors import ConfigError
+from partitioner.repair import check_mergeable, rest_of
+from partitioner.repair import merge as merge_rows
 from partitioner.run import Run
 from partitioner.run_directory import RunDirectory
 from partitioner.storage import read_parquet
@@ -23,6 +25,7 @@ def rows_of(directory: RunDirectory) -> pa.Table:
     Raises ConfigError where it is no run.
     """
     directory.description()
+    directory = rest_of(directory)
     commits = directory.commits()
     records = [commits[key] for key in sorted(commits)]
     tables = [read_parquet(directory.files.get(n)) for n in directory.quarantine_files(records)]
@@ -33,17 +36,27 @@ def rows_of(directory: RunDirectory) -> pa.Table:
     )
 
 
-def retry(directory: RunDirectory, **changes: object) -> Run:
-    """A new run of the same program (imported afresh where it has a name) over the quarantined rows alone."""
+def retry(directory: RunDirectory, merge: bool = False, **changes: object) -> Run:
+    """A new run of the same program (imported afresh where it has a name) over the quarantined rows alone.
+
+    With ``merge`` the rows that are good now are added to the run's own output, after the others, and only what failed
+    again is in its quarantine from then on. Raises ConfigError where there is nothing to try, or the output is another
+    run's by now.
+    """
     from partitioner.pipeline import run_config
     from partitioner.resume import from_directory
 
     rows = rows_of(directory).drop_columns([ERROR_COLUMN])
     if not rows.num_rows:
         raise ConfigError(f"run {directory.run_id} has no quarantined rows; there is nothing to try again.")
-    return run_config(
+    if merge:
+        check_mergeable(directory)
+    retried = run_config(
         from_directory(directory, {"dataset": rows, "columns": None, "output": None, "mode": "error", **changes})
     )
+    if merge:
+        merge_rows(directory, retried)
+    return retried
 
 
 @quarantine_app.command("list")
@@ -64,9 +77,12 @@ def list_rows(
 
 
 @quarantine_app.command("retry")
-def retry_rows(run_dir: Annotated[str, typer.Argument(help="Run directory.")]) -> None:
-    """Run the program again over the quarantined rows alone, as a new run."""
-    finished = retry(RunDirectory(run_dir))
+def retry_rows(
+    run_dir: Annotated[str, typer.Argument(help="Run directory.")],
+    merge: Annotated[bool, typer.Option(help="Add the rows that are good now to the output of the run.")] = True,
+) -> None:
+    """Run the program again over the quarantined rows alone; what is good now is added to the run's output."""
+    finished = retry(RunDirectory(run_dir), merge)
     typer.echo(str(finished.report))
     typer.echo(f"result: {finished.result!r}")
     if finished.exit_code:

@@ -9,6 +9,7 @@
   input/                   in-memory input, written once so that only references travel
   lease/                   who drives the run now (see ``lease``)
   commits/<task>.json      one record per committed sub-task: the truth a resume starts from
+  records/<time>.parquet   records of thousands of sub-tasks together, which then lie no more in commits/
   schema/<n>.json          the columns that all sub-tasks return, agreed and widened (attempt.agreement)
   trial.claim              created by the worker that tried the first rows before the run
   partials/                accumulators of reducers other than concat, one file per sub-task
@@ -27,7 +28,7 @@ import io
 import json
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,6 +37,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from partitioner.commit_log import decoded, encoded
 from partitioner.errors import ConfigError
 from partitioner.frames import to_numpy
 from partitioner.masking import masked_bytes
@@ -208,26 +210,56 @@ class RunDirectory:
             return None
 
     def commits(self) -> dict[str, CommitRecord]:
-        """Task key to record, of every committed sub-task. Torn records are left out, see ``torn_commits``."""
-        return {record.task_key: record for _, record in self._all_commits() if record is not None}
+        """Task key to record, of every committed sub-task. Torn records are left out, see ``read_commits``."""
+        return self.read_commits()[0]
 
-    def torn_commits(self) -> list[str]:
-        """Names of the commit records that cannot be read."""
-        return [name for name, record in self._all_commits() if record is None]
+    def read_commits(self) -> tuple[dict[str, CommitRecord], dict[str, str]]:
+        """Records by task key, and what cannot be read: name of a record or segment to its task key, empty for a segment.
 
-    def _all_commits(self) -> list[tuple[str, CommitRecord | None]]:
-        """Every record file, many at a time: an object store takes milliseconds for each."""
+        A small file counts before a segment: it is the later one.
+        """
+        torn: dict[str, str] = {}
+        records: dict[str, CommitRecord] = {}
+        for name in self.files.names("records"):
+            try:
+                records |= {record.task_key: record for record in decoded(self.files.get(name))}
+            except (pa.ArrowException, OSError, ValueError, KeyError):
+                torn[name] = ""
+        for key, record in self._small_commits():
+            records.pop(key, None)
+            if record is None:
+                torn[f"commits/{key}.json"] = key
+            else:
+                records[record.task_key] = record
+        return records, torn
+
+    def _small_commits(self) -> Iterator[tuple[str, CommitRecord | None]]:
+        """Records that lie one by one, many read at a time: an object store takes milliseconds for each."""
         names = [n for n in self.files.names("commits") if n.endswith(".json")]
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-            return [(n, _record(data)) for n, data in zip(names, pool.map(self.files.get, names), strict=True)]
+            found = map(self._read, names) if self.files.local_path is not None else pool.map(self._read, names)
+            for name, data in zip(names, found, strict=True):
+                yield name.removeprefix("commits/").removesuffix(".json"), _record(data)
+
+    def _read(self, name: str) -> bytes:
+        root = self.files.local_path
+        return self.files.get(name) if root is None else (root / name).read_bytes()
+
+    def gather(self, records: Sequence[CommitRecord]) -> None:
+        """Put records into one segment, and remove the small files that it stands for."""
+        self.files.put(f"records/{time.time_ns():020d}.parquet", encoded(records))
+        self.files.delete_all([f"commits/{record.task_key}.json" for record in records])
 
     def quarantine_files(self, records: Iterable[CommitRecord]) -> list[str]:
         """Names of the files with the quarantined rows of committed sub-tasks, in their order; other files do not count."""
         return [r.quarantine or f"quarantine/{r.task_key}.parquet" for r in records if r.quarantined]
 
     def uncommit(self, task_key: str) -> None:
-        """Forget the record of a sub-task whose output is gone."""
-        self.files.delete(f"commits/{task_key}.json")
+        """Forget the record of a sub-task whose output is gone, also where a segment holds it."""
+        if self.files.names("records"):
+            self.files.put(f"commits/{task_key}.json", b"{}")  # read as torn, and replaced by the next commit
+        else:
+            self.files.delete(f"commits/{task_key}.json")
 
     def with_quarantine(self, record: CommitRecord) -> CommitRecord:
         """The record with the file of the rows that its output's footer lists as quarantined, whichever attempt wrote it."""

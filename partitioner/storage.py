@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -237,6 +237,18 @@ class Directory:
             obstore.delete(_open(self.url), name)
         except FileNotFoundError:
             return
+
+    def delete_all(self, names: Sequence[str]) -> None:
+        """Remove many objects; those that are not there are passed over."""
+        import obstore
+
+        root = self.local_path
+        if root is None:
+            for start in range(0, len(names), 1000):
+                obstore.delete(_open(self.url), list(names[start : start + 1000]))
+            return
+        for name in names:
+            (root / name).unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove everything below."""

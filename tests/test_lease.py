@@ -15,7 +15,7 @@ import pytest
 import partitioner as pt
 from partitioner import lease as leases
 from partitioner.attempt.run import run_attempt
-from partitioner.errors import LeaseLost, RunHeld
+from partitioner.errors import LeaseLost, RunHeld, StorageFailed
 from partitioner.lease import Lease, holder, superseded
 from partitioner.model import Attempt, EventKind
 from partitioner.storage import Directory
@@ -90,6 +90,20 @@ def test_a_process_that_is_gone_from_this_machine_is_replaced_at_once(run: Direc
     assert holder(run).alive is False  # type: ignore[union-attr]
     with Lease(run) as lease:
         assert lease.epoch == 2
+
+
+def test_a_lease_that_this_process_could_not_give_back_is_no_hindrance_to_it(
+    run: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageFailed("the disk is full")
+
+    lease = Lease(run).__enter__()
+    with monkeypatch.context() as patch:
+        patch.setattr(Directory, "put", full)
+        lease.__exit__(None, None, None)
+    with Lease(run) as again:
+        assert again.epoch == 2
 
 
 def test_a_process_number_that_another_process_has_now_is_no_sign_of_life(run: Directory) -> None:

@@ -262,6 +262,22 @@ def test_a_run_that_was_abandoned_can_never_commit(night: Schedule, monkeypatch:
     assert night.shown == night.expected
 
 
+def test_a_run_whose_output_moved_on_is_not_resumed(night: Schedule) -> None:
+    for mode in ("error", "overwrite"):
+        first = night.start(mode)
+        night.start("overwrite")
+        with pytest.raises(ResumeRefused, match=r"has moved on: version \d is of run"):
+            night.start(mode, resume=first.url)
+        assert night.shown == night.expected
+
+
+def test_a_finished_version_answers_with_its_output(night: Schedule) -> None:
+    first = night.start("incremental", split="packed", cost=[1.0, 5.0, 2.0])
+    again = night.start("incremental", split="packed", cost=[1.0, 5.0, 2.0], resume=first.url)
+    assert (again.attempted, dict(again.counts)) == (0, dict(first.counts))
+    assert again.result.to_pandas()["y"].tolist() == night.expected
+
+
 def test_publishing_twice_changes_nothing(night: Schedule) -> None:
     night.start("append")
     output = Directory(night.home / "out")

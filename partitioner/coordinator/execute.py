@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 from partitioner import choices
+from partitioner.commit_log import SEGMENT
 from partitioner.config import RunConfig, timeout_of
 from partitioner.coordinator import ledger as ledgers
 from partitioner.coordinator import splitting
@@ -24,8 +25,10 @@ from partitioner.run_directory import RunDirectory
 class Collector:
     """Keeps the record of every sub-task and counts submissions."""
 
-    def __init__(self, committed: Mapping[str, CommitRecord]) -> None:
+    def __init__(self, committed: Mapping[str, CommitRecord], run: RunDirectory | None = None) -> None:
         self.records = dict(committed)
+        self._run = run
+        self._loose: list[CommitRecord] = []  # not in a segment yet
         self.attempted = 0
 
     def observe(self, state: State, events: Sequence[Event], actions: Sequence[Action]) -> None:
@@ -34,6 +37,10 @@ class Collector:
         for event in events:
             if event.kind is EventKind.FINISHED and event.record is not None:
                 self.records.setdefault(event.record.task_key, event.record)
+                self._loose.append(event.record)
+        if self._run is not None and len(self._loose) >= SEGMENT:
+            self._run.gather(self._loose)
+            self._loose = []
 
 
 class Fence:
@@ -142,7 +149,7 @@ def execute(
         first_numbers={i: numbers[key] for i, key in enumerate(keys) if key in numbers},
     )
     resume_parts(state, {key: i for i, key in enumerate(keys)}, committed)
-    ledger, collector = ledgers.Ledger(run), Collector(committed)
+    ledger, collector = ledgers.Ledger(run), Collector(committed, run)
     watching = [ledger, collector, Fence(lease), *watching]
     # A resume with nothing left to do leaves the plan that was followed.
     if not state.finished or not run.files.exists("plan.json"):

@@ -106,5 +106,6 @@ def test_no_file_of_the_attempt_is_left_but_the_documented_ones(checkpoint: str)
     assert top <= {
         *("run.json", "job.pkl", "fragments.parquet", "tasks.parquet", "task_fragments.parquet", "input", "commits"),
         *("output", "schema", "ledger", "plan.json", "plan.parquet", "report.json", "preflight.token", "trial.claim"),
+        *("lease", "finished.json"),
     }
     assert Path(checkpoint, finished.run_id, "output", "_SUCCESS").exists()

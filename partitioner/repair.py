@@ -1,0 +1,89 @@
+"""Rows that were in quarantine and are mended: put into the output that they were missing from, by a version of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+
+import pyarrow.parquet as pq
+
+from partitioner import modes, versions
+from partitioner.assembly import Part, assembled
+from partitioner.errors import ConfigError
+from partitioner.lease import Lease
+from partitioner.publishing import publish
+from partitioner.run import Run
+from partitioner.run_directory import RunDirectory
+from partitioner.storage import Directory
+
+RETRIED = "retried.json"
+
+
+def output_of(directory: RunDirectory) -> Directory:
+    """Where the rows of a run are."""
+    return Directory(directory.description()["config"].get("output") or f"{directory.url}/output")
+
+
+def rest_of(directory: RunDirectory) -> RunDirectory:
+    """The run whose quarantine holds what is left of this one's: the last retry that was merged, else the run itself."""
+    try:
+        said = json.loads(directory.files.get(RETRIED))
+    except FileNotFoundError:
+        return directory
+    merged = versions.at(output_of(directory), int(said["version"])).manifest
+    if merged is None or merged["run_id"] != said["run_id"]:
+        return directory  # its driver died before the merge counted
+    return rest_of(RunDirectory(said["run"]))
+
+
+def check_mergeable(directory: RunDirectory) -> None:
+    """Raises ConfigError where the output is not, or no longer, the one that this run wrote."""
+    output = output_of(directory)
+    if directory.finished() is None:
+        raise ConfigError(f"run {directory.run_id} is unfinished; resume it first: partitioner resume {directory.url}")
+    if not output.exists(versions.PLAIN_CLAIM) and output.url.startswith(directory.url):
+        facts = {"run_id": directory.run_id, "run": directory.url}
+        output.put_new(versions.PLAIN_CLAIM, json.dumps(facts).encode())
+    last = versions.committed(output)
+    if last is None or last.manifest is None or last.run != directory.url:
+        wrote = "nothing" if last is None else f"run {last.run_id}"
+        raise ConfigError(
+            f"output {output.url} was written by {wrote} since, not by run {directory.run_id}; retry with merge=False "
+            "(--no-merge) for the repaired rows alone."
+        )
+
+
+def merge(directory: RunDirectory, retried: Run) -> Mapping[str, int]:
+    """Add the rows of a retry to the output of a run, after the others; the counts of the output then.
+
+    One more version of the output, so readers see all of it or none, and a death in between leaves the output as it was.
+    """
+    output, rows = output_of(directory), retried.result.to_table()
+    with Lease(directory.files):
+        last = versions.newest(output)
+        if last is not None and not last.settled:
+            versions.abandon(output, last, retried.run_id)
+        number = versions.claim(output, retried.run_id, directory.url)
+        base = versions.committed(output)
+        assert base is not None, "check_mergeable found the output"
+        stored = f"{versions.home(number)}/repaired-000000.parquet"
+        buffer = io.BytesIO()
+        pq.write_table(rows, buffer, compression="zstd", write_page_checksum=True)
+        output.put(stored, buffer.getvalue())
+        mended = retried.counts["rows_out"]
+        counts = {"rows_in": 0, "rows_out": mended, "rows_written": rows.num_rows, "quarantined": -mended}
+        own = Part("", "", counts, (), ((stored, 0, rows.num_rows),))
+        known = {f["stored"]: f for f in modes.files_of(base)}
+        known[stored] = {"rows": rows.num_rows, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
+        files, parts = assembled(output, number, [*modes.adopted(output, base), own], known)
+        manifest = modes.manifest_of(output, directory, modes.Target(number, base.number), files, parts)
+        manifest |= {"run_id": retried.run_id, "mode": "repair", "job": (base.manifest or {}).get("job", "")}
+        manifest |= {"before": [f["stored"] for f in modes.files_of(base)]}
+        facts = {"run": retried.url, "run_id": retried.run_id, "version": number}
+        directory.files.put(RETRIED, json.dumps(facts).encode())
+        committed = versions.commit(output, number, manifest)
+        publish(output, committed)
+        directory.mark_finished(committed["counts"])
+    return dict(committed["counts"])

@@ -1,0 +1,89 @@
+"""Records in bulk: a resume of very many committed sub-tasks reads a few files."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import partitioner as pt
+from partitioner import commit_log
+from partitioner.commit_log import decoded, encoded
+from partitioner.model import CommitRecord
+from partitioner.run_directory import RunDirectory
+from tests import programs
+
+
+def record(i: int, **changes: Any) -> CommitRecord:
+    values: dict[str, Any] = {
+        "task_key": f"t{i:06d}", "attempt_id": f"t{i:06d}-a0", "worker_id": "w", "path": f"part-t{i:06d}.parquet",
+        "rows_in": 10, "rows_out": 9, "rows_written": 9, "quarantined": 1, "segments": ((i, 9),), "bytes_read": 80,
+        "seconds": 1.5, "cpu_seconds": 1.0, "load_seconds": 0.0, "read_seconds": 0.1, "peak_memory_bytes": 7,
+        "started": 1.0, "finished": 2.5, "digest": "d", "measured": {"x": 1.0}, "size": 5, "tag": "e",
+        "quarantine": "q", "quarantine_digest": "r", "part": (0, 10), "inputs": ((i, 10, 1),),
+    }  # fmt: skip
+    return CommitRecord(**{**values, **changes})
+
+
+def test_a_segment_gives_its_records_back() -> None:
+    records = [record(0), record(1, part=None, inputs=(), segments=((1, 4), (9, 5)), measured={})]
+    assert list(decoded(encoded(records))) == records
+
+
+def test_gathered_records_lie_in_one_file(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    for i in range(5):
+        run.commit(record(i))
+    run.gather([record(i) for i in range(4)])
+    assert [p.name for p in (tmp_path / "commits").iterdir()] == ["t000004.json"]
+    assert run.commits() == {f"t{i:06d}": record(i) for i in range(5)}
+
+
+def test_a_later_record_counts_before_the_segment(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    run.gather([record(0), record(1)])
+    run.commit(record(0, attempt_id="t000000-a7"))
+    assert run.commits()["t000000"].attempt_id == "t000000-a7"
+
+
+def test_a_record_that_is_taken_back_stays_away_until_the_next_commit(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    run.gather([record(0), record(1)])
+    run.uncommit("t000000")
+    assert set(run.commits()) == {"t000001"}
+    run.commit(record(0, attempt_id="t000000-a1"))
+    assert run.commits()["t000000"].attempt_id == "t000000-a1"
+
+
+def options(home: Path) -> dict[str, Any]:
+    places = {"checkpoint": str(home / "runs"), "output": str(home / "out")}
+    return {"cost": "rows", "max_tasks": 8, "min_tasks_per_slot": 8, "engine": "serial", "progress": False, **places}
+
+
+@pytest.mark.parametrize("damage", ["none", "torn", "gone"])
+def test_a_run_with_segments_resumes_from_them_or_from_footers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr("partitioner.coordinator.execute.SEGMENT", 3)
+    table = pa.table({"x": range(80)})
+    first = pt.run(table, programs.double, report=False, **options(tmp_path))
+    segments = sorted((Path(first.url) / "records").iterdir())
+    assert len(segments) == 2
+    if damage == "torn":
+        segments[0].write_bytes(segments[0].read_bytes()[:50])
+    if damage == "gone":
+        segments[0].unlink()
+    (tmp_path / "out" / "part-t000004.parquet").unlink()
+    again = pt.run(table, programs.double, report=False, resume=first.url, **options(tmp_path))
+    assert again.attempted == 1
+    assert [r.digest for r in again.records] == [r.digest for r in first.records]
+    assert RunDirectory(first.url).commits().keys() == {f"t{i:06d}" for i in range(8)}
+
+
+def test_twenty_thousand_records_are_read_from_three_files(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    for start in (0, 10_000):
+        run.gather([record(i) for i in range(start, start + commit_log.SEGMENT)])
+    run.commit(record(20_000))
+    assert len(run.files.names()) == 3
+    assert len(run.commits()) == 20_001
