@@ -101,6 +101,10 @@ def named(spec: Any, kind: str) -> tuple[Any, dict[str, Any]]:
         key = next((k for k in about.keys if k in spec), None)
         if key is not None and isinstance(spec[key], str | type):
             return spec[key], {str(k): v for k, v in spec.items() if k != key}
+        if key is not None:
+            raise ConfigError(
+                f"{about.word} is {spec[key]!r} in a mapping; it is a name, 'module:Class' or a class there."
+            )
     key = about.keys[0]
     close = nearest(key, [str(k) for k in spec]) if isinstance(spec, Mapping) else ""
     lacks = f" lacks the key {key!r}, which names the {about.word};" if isinstance(spec, Mapping) else ":"

@@ -93,6 +93,13 @@ def test_a_mapping_without_a_name_says_which_key_is_missing(kind: str) -> None:
         choose(kind, {"workers": 4})
 
 
+@CASES
+def test_a_mapping_holds_a_name_and_no_instance(kind: str) -> None:
+    about, made_by = registry.about(kind), KINDS[kind][1]
+    with pytest.raises(ConfigError, match=f"{about.word} is .* in a mapping; it is a name, 'module:Class' or a class"):
+        choose(kind, {about.keys[0]: made_by()})
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"costs"}))
 def test_an_object_that_lacks_a_verb_is_refused(kind: str) -> None:
     with pytest.raises(ConfigError, match=rf"object is no {registry.about(kind).word}: it lacks "):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import pickle
 import queue
 import secrets
@@ -15,14 +14,14 @@ from typing import Any
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Security, get_worker
 from distributed.client import ClosedClientError
-from distributed.worker_memory import parse_memory_limit
 
 from partitioner.attempt.job import load
 from partitioner.attempt.run import describe_error, run_attempt
 from partitioner.engines.base import Capabilities, Engine
 from partitioner.engines.dask_deaths import NEIGHBOUR, RETIRED, blamed, kill
+from partitioner.engines.dask_expected import LOOPBACK, expected, memory_of, whole, worker_count
 from partitioner.engines.main_guard import check_main_guard
-from partitioner.errors import ConfigError, EngineLost
+from partitioner.errors import EngineLost
 from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Workers
 
 # A dead worker must be reported at once: the coordinator, not the scheduler, decides what is tried again.
@@ -30,7 +29,6 @@ _SETTINGS = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.low
 _UNREACHABLE = (OSError, TimeoutError, ClosedClientError)
 LOOK_SECONDS = 1.0  # between looks at which workers there are
 
-LOOPBACK = "127.0.0.1"
 """Where scheduler, workers, nannies and their pages of a cluster of ours listen."""
 
 
@@ -86,7 +84,8 @@ class DaskEngine(Engine):
         timeout: float = 20.0,
         tls: bool = False,
     ) -> None:
-        count = _count(workers)
+        count, threads = worker_count(workers), whole("threads_per_worker", threads_per_worker)
+        memory_of(memory_limit, threads)
         self._speeds = {str(k): float(v) for k, v in (speeds or {}).items()}
         self._events: queue.SimpleQueue[Event | Future[Any]] = queue.SimpleQueue()
         self._live: dict[str, Attempt] = {}
@@ -95,7 +94,7 @@ class DaskEngine(Engine):
         self._cluster: LocalCluster | None = None
         self._own_client = client is None
         if client is None and address is None:
-            client = self._start(count, threads_per_worker, memory_limit, tls)
+            client = self._start(count, threads, memory_limit, tls)
         self._client = client if client is not None else _connect(str(address), timeout)
         self._looked = time.monotonic()
         self._memory: dict[str, int] = {}  # most bytes that each worker's process was seen to hold
@@ -106,21 +105,7 @@ class DaskEngine(Engine):
     @classmethod
     def expected_workers(cls, options: Mapping[str, Any]) -> Workers | None:
         """The workers of a cluster to start here, with the memory that Dask gives each; one that runs is asked."""
-        if options.get("client") is not None or options.get("address") is not None:
-            return None
-        threads, limit = int(options.get("threads_per_worker", 1)), options.get("memory_limit", "auto")
-        memory = parse_memory_limit(limit, threads, logger=logging.getLogger(__name__))
-        speeds = {str(k): float(v) for k, v in (options.get("speeds") or {}).items()}
-        return Workers.of(
-            Worker(
-                worker_id=str(i),
-                cpus=float(threads),
-                memory_bytes=float(memory or "inf"),
-                speed=speeds.get(str(i), 1.0),
-                host=LOOPBACK,
-            )
-            for i in range(_count(options.get("workers")))
-        )
+        return expected(options)
 
     def _start(self, workers: int, threads: int, memory_limit: str | int, tls: bool) -> Client:
         """A cluster that nobody outside this machine reaches; with ``tls`` only holders of its certificate, made now, do."""
@@ -342,13 +327,6 @@ class DaskEngine(Engine):
             self._client.close()
         if self._cluster is not None:
             self._cluster.close()
-
-
-def _count(workers: int | None) -> int:
-    """Worker processes of a cluster to start here. ConfigError below 1."""
-    if workers is not None and workers < 1:
-        raise ConfigError(f"engine option workers is {workers}; a Dask cluster needs at least 1.")
-    return workers or max(2, os.cpu_count() or 1)
 
 
 def _engine_lost(error: Exception) -> Event:

@@ -123,6 +123,21 @@ def test_a_wrong_option_of_the_engine_is_refused_in_a_plan_too() -> None:
         pt.plan(TABLE, cost="rows", engine={"engine": "dask", "worker": 3})
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": 0}, "workers is 0; a Dask cluster needs a whole number of at least 1"),
+        ({"workers": "4"}, "workers is '4'; a Dask cluster needs a whole number"),
+        ({"threads_per_worker": 0}, "threads_per_worker is 0; a Dask cluster needs"),
+        ({"memory_limit": "lots"}, "memory_limit is 'lots', which Dask does not understand"),
+    ],
+)
+def test_wrong_sizes_are_refused_before_a_cluster_starts(options: dict[str, Any], message: str) -> None:
+    for ask in (lambda e: e.expected_workers(), lambda e: e.opened().__enter__()):
+        with pytest.raises(ConfigError, match=message):
+            ask(resolve({"engine": "dask", **options}))
+
+
 def test_an_engine_on_paper_runs_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"engine 'simulated' runs no program.*partitioner.simulate\(plan\)"):
         pt.run(TABLE, lambda batch: batch, engine="simulated", checkpoint=str(tmp_path / "runs"))
