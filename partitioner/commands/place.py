@@ -50,15 +50,16 @@ def place(
     load_bound: LoadBound = None,
     json_out: Json = False,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the plan as a Mermaid gantt chart.")] = False,
+    flow: Annotated[bool, typer.Option("--flow", help="Print the stages of the plan as a Mermaid flow chart.")] = False,
     explain: Annotated[int, typer.Option("--explain", help="How many assignments to explain.")] = 20,
 ) -> None:
     """Assign sub-tasks to workers: tables in, a plan with its lower bound out."""
-    if json_out and mermaid:
-        raise ConfigError("--json and --mermaid: give one of them.")
+    if json_out + mermaid + flow > 1:
+        raise ConfigError("--json, --mermaid and --flow: give one of them.")
     chosen = {"placement": algorithm, **options_of(option or [])}
     plan = place_tables(tasks, workers, edges, chosen, objective, seed, time_limit, bandwidth, load_bound, steps=steps)
-    if mermaid:
-        typer.echo(plan.to_mermaid())
+    if mermaid or flow:
+        typer.echo(plan.to_mermaid("flow" if flow else "gantt"))
     else:
         typer.echo(dumps(plan.to_json()) if json_out else plan.explain(explain))
 

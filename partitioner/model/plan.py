@@ -80,9 +80,9 @@ class Plan:
         text: str = _shown("views").explain(self, limit)
         return text
 
-    def to_mermaid(self) -> str:
-        """The plan as a Mermaid gantt chart."""
-        text: str = _shown("mermaid").plan_to_mermaid(self)
+    def to_mermaid(self, chart: str = "gantt") -> str:
+        """The plan as a Mermaid chart: ``gantt``, or ``flow`` for its stages. ConfigError for any other."""
+        text: str = _shown("mermaid").to_mermaid(self, chart)
         return text
 
     def to_json(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from partitioner.model import Explanation, Plan, SubTasks, Workers
 from partitioner.placement.bounds.proof import proven
 from partitioner.placement.budget import budget_of
 from partitioner.placement.objectives import Objective, objective_of, utilization
+from partitioner.placement.options import number
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
 from partitioner.placement.soundness import bare_plan, sound
@@ -22,7 +23,7 @@ from partitioner.placement.soundness import bare_plan, sound
 NEVER = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Supports:
     """What an algorithm can handle beyond independent tasks on identical one-task workers.
 
@@ -42,7 +43,9 @@ class Supports:
     max_tasks: int | None = None
 
 
-EVERYTHING = Supports(True, True, True, True, True, True, True)
+INDEPENDENT = Supports(uniform=True, unrelated=True, several=True, fractions=True, releases=True, hard_deadlines=True)
+"""Everything but dependencies."""
+EVERYTHING = replace(INDEPENDENT, dependencies=True)
 
 _MEANING = {
     "uniform": "workers of different speeds",
@@ -160,6 +163,10 @@ class Algorithm(ABC):
         begun = time.monotonic()
         budget = budget_of(self.name, self.counts, self.anytime, self.default_seconds, time_limit, steps)
         goal = objective_of(objective)
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise ConfigError(f"seed {seed!r}: it must be a whole number of at least 0")
+        if bandwidth != NEVER:
+            number("bandwidth", bandwidth, 0, above=True)
         problem = Problem(tasks, workers, bandwidth)
         if not problem.n:
             return _empty_plan(problem, goal, self.name, seed)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partitioner.errors import ConfigError, InfeasiblePlan
+from partitioner.errors import ConfigError, InfeasiblePlan, nearest
 from partitioner.model import Plan
 from partitioner.model.data import Floats
 from partitioner.model.tasks import Bools
+from partitioner.placement.options import number
 from partitioner.placement.problem import TOLERANCE, Problem
 
 if TYPE_CHECKING:
@@ -164,12 +165,13 @@ def check_load_bound(plan: Plan, bound: float, weights: Mapping[str, float] | No
 
     Per worker: sum of weight x (finish - start) over its tasks <= bound; ``weights`` by task id, 1 where not given.
     """
-    if not bound > 0:
-        raise ConfigError(f"load bound {bound}: it must be above 0")
-    known = weights or {}
-    weight = np.array([known.get(name, 1.0) for name in plan.tasks.task_id.to_pylist()])
-    if np.any(~(np.isfinite(weight) & (weight >= 0))):
-        raise ConfigError("load weights must be finite and at least 0")
+    number("load bound", bound, 0, above=True)
+    names = plan.tasks.task_id.to_pylist()
+    known = {name: number(f"load weight of task {name!r}:", value, 0) for name, value in (weights or {}).items()}
+    if stranger := sorted(set(known) - set(names)):
+        close = nearest(stranger[0], names[:5000])
+        raise ConfigError(f"load weights name task {stranger[0]!r}, which is not among the tasks.{close}")
+    weight = np.array([known.get(name, 1.0) for name in names], np.float64)
     load = np.bincount(plan.worker, weights=weight * (plan.finish - plan.start), minlength=len(plan.workers))
     over = np.flatnonzero(load > bound * (1 + TOLERANCE))
     if len(over):

@@ -6,8 +6,9 @@ import numpy as np
 
 from partitioner.model import Workers
 from partitioner.model.data import Floats, Ints
-from partitioner.placement.base import Algorithm, Supports
+from partitioner.placement.base import INDEPENDENT, Algorithm
 from partitioner.placement.objectives import Objective
+from partitioner.placement.options import count
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.list_rules import list_schedule
@@ -26,13 +27,13 @@ class DimensionExchange(Algorithm):
 
     name = "dimension_exchange"
     role = "none"
-    supports = Supports(True, True, True, True, False, True, True)
+    supports = INDEPENDENT
     guarantee = "that of lpt within a group; groups level to within one task after the exchange"
     complexity = "O(n log n) in all; O(groups log groups) messages"
     source = "G. Cybenko, Dynamic load balancing for distributed memory multiprocessors, JPDC 7 (1989)"
 
     def __init__(self, groups: int | None = None) -> None:
-        self.groups = groups
+        self.groups = count("groups", groups)
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""

@@ -10,6 +10,7 @@ from partitioner.errors import ConfigError
 from partitioner.model.data import Floats
 from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
+from partitioner.placement.options import numbers
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.list_rules import by_load
@@ -31,7 +32,7 @@ class Dynamic(Algorithm):
     source = "R. L. Graham, Bounds for certain multiprocessing anomalies, Bell System Tech. J. 45 (1966)"
 
     def __init__(self, loads: Mapping[str, float] | None = None) -> None:
-        self.loads = dict(loads or {})
+        self.loads = numbers("loads", loads)
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""

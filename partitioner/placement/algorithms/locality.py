@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from partitioner.errors import ConfigError
 from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
+from partitioner.placement.options import number, texts
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.partial import Partial, precedence_order
@@ -29,9 +29,7 @@ class Locality(Algorithm):
     source = "M. Zaharia et al., Delay scheduling, EuroSys (2010)"
 
     def __init__(self, hosts: Mapping[str, Collection[str]] | None = None, wait_seconds: float = 3.0) -> None:
-        if not wait_seconds >= 0:
-            raise ConfigError(f"wait_seconds {wait_seconds}: it must be at least 0")
-        self.hosts, self.wait_seconds = hosts, wait_seconds
+        self.hosts, self.wait_seconds = texts("hosts", hosts), number("wait_seconds", wait_seconds, 0)
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""

@@ -12,28 +12,34 @@ from partitioner.errors import ConfigError
 from partitioner.model.data import Floats, Ints
 from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
+from partitioner.placement.options import numbers
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
+from partitioner.placement.schedules.partial import precedence_order
 from partitioner.placement.schedules.worker_queues import run_assigned
 from partitioner.placement.shares import capability_shares, largest_remainder
 
+LAST_RESORT = 1e300
+"""The used share of a worker of weight 0: it gets what nobody else may run."""
+
 
 class Proportional(Algorithm):
-    """Worker j gets the share w_j / sum w of the work: by largest remainder for equal tasks.
+    """Worker j gets the share w_j / sum w of the work, in seconds: by largest remainder for equal tasks.
 
-    Unequal tasks go to the worker that has used least of its share. Weights are speed x slots unless ``weights``
-    (worker id to weight) are given; ``adjusted`` returns a copy with new ones, for a run that measures its workers.
+    Unequal tasks, the longest first (predecessors before their successors), go to the worker whose part of its share would
+    stay least. Weights are speed x slots unless ``weights`` (worker id to weight) are given; ``adjusted`` returns a copy
+    with new ones, for a run that measures its workers.
     """
 
     name = "proportional"
     role = "none"
     supports = EVERYTHING
-    guarantee = "shares within one task of the exact proportion for equal tasks"
-    complexity = "O(n log m)"
+    guarantee = "shares within one task of the exact proportion for equal tasks, the work of one task for others"
+    complexity = "O(n (k + log m)) for k distinct weights; O(n m) where not every worker may run every task"
     source = "A. Demers, S. Keshav, S. Shenker, Analysis and simulation of a fair queueing algorithm, SIGCOMM (1989)"
 
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
-        self.weights = dict(weights or {})
+        self.weights = numbers("weights", weights)
 
     def adjusted(self, measured_speed: Mapping[str, float], rate: float = 0.5) -> Proportional:
         """A copy whose weights move by ``rate`` (0 to 1) towards the speeds just measured; workers not named keep theirs."""
@@ -49,7 +55,7 @@ class Proportional(Algorithm):
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""
         weight = self._weights_of(problem)
-        order = problem.topological
+        order = precedence_order(problem, -problem.fastest)
         seconds = problem.tasks.seconds if problem.related else problem.fastest
         if problem.eligible_everywhere and problem.n and float(np.ptp(seconds)) == 0:
             worker = _equal_tasks(order, weight)
@@ -72,6 +78,8 @@ class Proportional(Algorithm):
         for j, name in enumerate(problem.workers.worker_id):
             if name in self.weights:
                 weight[j] = self.weights[name]
+        if not weight.sum() > 0:
+            raise ConfigError("weights are 0 for every worker; give one of them a weight above 0")
         return weight
 
 
@@ -86,20 +94,28 @@ def _equal_tasks(order: Ints, weight: Floats) -> Ints:
 
 
 def _least_used_share(problem: Problem, order: Ints, weight: Floats, seconds: Floats) -> Ints:
-    """Each task, in order, to the eligible worker whose work / weight would stay least (a heap while all may run all)."""
-    worker = np.empty(problem.n, np.int64)
+    """Each task, in order, to the eligible worker whose work / weight would stay least (heaps while all may run all)."""
     if problem.eligible_everywhere:
-        heap = [(0.0, -w, j) for j, w in enumerate(weight.tolist()) if w > 0]
-        heapq.heapify(heap)
-        for i in order.tolist():
-            used, minus, j = heap[0]
-            worker[i] = j
-            heapq.heapreplace(heap, (used - float(seconds[i]) / minus, minus, j))
-        return worker
-    used_share = np.zeros(problem.m)
+        return _by_weight(order, weight, seconds)
+    worker = np.empty(problem.n, np.int64)
+    used = np.where(weight > 0, 0.0, LAST_RESORT)
     for i in order.tolist():
         able = np.isfinite(problem.times_of(i))[problem.group_of]
-        j = int(np.argmin(np.where(able, used_share + seconds[i] / np.maximum(weight, 1e-12), np.inf)))
+        part = used + seconds[i] / np.maximum(weight, 1e-12)
+        j = int(np.argmin(np.where(able, part, np.inf)))
+        worker[i], used[j] = j, part[j]
+    return worker
+
+
+def _by_weight(order: Ints, weight: Floats, seconds: Floats) -> Ints:
+    """A heap of (used part of the share, worker) for each distinct weight above 0."""
+    worker = np.empty(len(order), np.int64)
+    weights = np.unique(weight[weight > 0]).tolist()
+    heaps = [[(0.0, int(j)) for j in np.flatnonzero(weight == w)] for w in weights]
+    pairs = list(zip(heaps, weights, strict=True))
+    for i, amount in zip(order.tolist(), seconds[order].tolist(), strict=True):
+        heap, w = min(pairs, key=lambda pair: (pair[0][0][0] + amount / pair[1], pair[0][0][1]))
+        used, j = heap[0]
         worker[i] = j
-        used_share[j] += seconds[i] / max(float(weight[j]), 1e-12)
+        heapq.heapreplace(heap, (used + amount / w, j))
     return worker

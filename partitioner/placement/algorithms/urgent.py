@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from partitioner.errors import ConfigError
 from partitioner.model.data import Ints
 from partitioner.placement.base import Algorithm, Supports
 from partitioner.placement.objectives import Objective
+from partitioner.placement.options import number
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
 from partitioner.placement.schedules.sequence import longest_first, run_in_order, slots_of
@@ -30,9 +30,7 @@ class Urgent(Algorithm):
     source = "trunk reservation in loss networks, F. P. Kelly (1991)"
 
     def __init__(self, share: float = 0.1, level: float = 1.0) -> None:
-        if not 0 <= share < 1:
-            raise ConfigError(f"share {share}: it must be at least 0 and below 1")
-        self.reserved, self.level = share, level
+        self.reserved, self.level = number("share", share, 0, below=1), number("level", level, -float("inf"))
 
     def solve(self, problem: Problem, objective: Objective, seed: int, deadline: float) -> Schedule:
         """See ``Algorithm.solve``."""

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from partitioner.errors import ConfigError, nearest
 from partitioner.model.plan import Plan
 
 STAGES = ("dataset", "cost", "split", "place", "execute", "reduce", "report")
@@ -21,6 +22,23 @@ def flow_to_mermaid(details: dict[str, str] | None = None) -> str:
         lines.append(f'    {stage}["{text}"]')
     lines += [f"    {a} --> {b}" for a, b in pairwise(STAGES)]
     return "\n".join(lines)
+
+
+def to_mermaid(plan: Plan, chart: str) -> str:
+    """The chart of that name."""
+    if chart not in ("gantt", "flow"):
+        raise ConfigError(f"No chart named {chart!r}; there are gantt and flow.{nearest(chart, ['gantt', 'flow'])}")
+    return plan_to_mermaid(plan) if chart == "gantt" else flow_to_mermaid(stages_of(plan))
+
+
+def stages_of(plan: Plan) -> dict[str, str]:
+    """What a plan knows about the stages before it."""
+    bounded = f"makespan {plan.makespan:.4g} - gap {plan.gap:.2%}"
+    known = {"split": f"{len(plan)} sub-tasks", "place": f"{plan.algorithm} - {bounded}"}
+    if plan.about.cost is not None:
+        known["cost"] = f"{plan.about.cost.source} in {plan.about.cost.unit}"
+    known["execute"] = f"{len(plan.workers)} workers"
+    return known
 
 
 def plan_to_mermaid(plan: Plan, limit: int = 200) -> str:

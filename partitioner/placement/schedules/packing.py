@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 
 import numpy as np
 
 from partitioner.model.data import Ints
 from partitioner.placement import clock
-from partitioner.placement.base import Algorithm, Supports
+from partitioner.placement.base import INDEPENDENT, Algorithm
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
@@ -23,7 +24,7 @@ class Packing(Algorithm):
     worker that ``choose`` says; later a worker with room takes the first waiting task, in that rank, that fits.
     """
 
-    supports = Supports(True, True, True, True, False, True, True, 20_000)
+    supports = replace(INDEPENDENT, max_tasks=20_000)
     complexity = "O(n m K) at the start, O(n K) per finish"
 
     @abstractmethod
