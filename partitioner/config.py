@@ -22,7 +22,7 @@ from partitioner.sizes import parse_bytes
 from partitioner.storage import absolute_url
 
 ENVIRONMENT = "PARTITIONER_"
-_BUILT_IN_VARIABLES = {"PYTHON_STDLIB": sysconfig.get_path("stdlib")}
+_BUILT_IN_VARIABLES = {"PYTHON_STDLIB": sysconfig.get_path("stdlib"), "PYTHON_PACKAGES": sysconfig.get_path("purelib")}
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -274,7 +274,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _expanded(value: Any, variables: Mapping[str, str]) -> Any:
-    """``${NAME}`` in strings becomes the environment variable, or ``PYTHON_STDLIB``; ConfigError for an unknown one."""
+    """``${NAME}`` becomes a variable of the environment, or ours (``PYTHON_PACKAGES``); ConfigError for an unknown one."""
     if isinstance(value, Mapping):
         return {k: _expanded(v, variables) for k, v in value.items()}
     if isinstance(value, list):

@@ -29,9 +29,9 @@ class Clients(RoundProgram):
         self.train, self.client, self.format = train, client, batch_format
 
     def prepare(self, batch: Any) -> Any:
-        """The rows of each client, without the column that names it, in order of first appearance."""
+        """The rows of each client, in order of first appearance."""
         column = batch[self.client]
-        rows = pa.Table.from_batches([batch]).drop_columns([self.client])
+        rows = pa.Table.from_batches([batch])
         held = []
         for name in pc.unique(column).to_pylist():
             mask = pc.is_null(column) if name is None else pc.fill_null(pc.equal(column, name), False)

@@ -1,0 +1,79 @@
+"""Training jobs from their configurations, and the models that they keep."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs import train_federated, train_kmeans, train_linear, train_logistic
+from partitioner.errors import ConfigError
+from partitioner.training.keeping import flattened, keep
+
+HERE = ["--set", "engine=serial", "--set", "progress=false"]
+
+
+def trained(job, name, tmp_path, *settings):
+    place = tmp_path / "model"
+    common = [*HERE, "--set", f"checkpoint={tmp_path / 'runs'}", "--set", f"output={place}"]
+    assert job.main([f"conf/{name}.yaml", *common, *settings]) == 0
+    return place, json.loads((place / "model_card.json").read_text())
+
+
+def loaded(place):
+    import skops.io
+
+    return skops.io.load(place / "model.skops")
+
+
+def test_logistic_regression_on_the_sample_of_spark(tmp_path, capsys):
+    place, card = trained(train_logistic, "train_logistic", tmp_path)
+    assert (card["rows"], card["model"]) == (100, "sklearn.linear_model._logistic.LogisticRegression")
+    assert loaded(place).coef_.shape == (1, 692)
+    assert "loss" in capsys.readouterr().out
+
+
+def test_ridge_regression_on_the_sample_of_spark(tmp_path):
+    place, card = trained(train_linear, "train_linear", tmp_path)
+    assert (card["rows"], card["sub-tasks"], loaded(place).coef_.shape) == (501, 4, (10,))
+
+
+def test_kmeans_on_digits(tmp_path):
+    place, card = trained(train_kmeans, "train_kmeans", tmp_path, "--set", "max_tasks=2")
+    assert loaded(place).cluster_centers_.shape == (10, 64)
+    assert card["loss"] == pytest.approx(1.17e6, rel=0.02)
+
+
+def test_federated_digits_learn_from_clients_of_one_class(tmp_path):
+    from safetensors.numpy import load_file
+    from sklearn.datasets import load_digits
+
+    place, card = trained(train_federated, "train_federated", tmp_path, "--set", "rounds=30")
+    model = load_file(place / "model.safetensors")
+    x, y = load_digits(return_X_y=True)
+    assert (np.argmax(x / 16 @ model["weights"] + model["bias"], axis=1) == y).mean() > 0.8
+    assert (card["rounds"], card["rows"]) == (30, 1797)
+
+
+def test_a_wrong_setting_names_the_nearest(tmp_path):
+    conf = tmp_path / "conf.yaml"
+    conf.write_text(Path("conf/train_kmeans.yaml").read_text() + "max_task: 3\n")
+    with pytest.raises(ConfigError, match=r"no setting 'max_task'\. Did you mean 'max_tasks'"):
+        train_kmeans.main([str(conf)])
+
+
+def test_a_missing_argument_is_named(tmp_path):
+    conf = tmp_path / "conf.yaml"
+    conf.write_text("dataset: sklearn://digits\n")
+    with pytest.raises(ConfigError, match="need 'clusters'"):
+        train_kmeans.main([str(conf)])
+
+
+def test_names_of_a_tree_are_paths():
+    tree = {"layers": [{"w": np.ones(2)}, {"w": np.zeros(1)}], "bias": 1.5}
+    assert list(flattened(tree)) == ["layers/0/w", "layers/1/w", "bias"]
+
+
+def test_what_is_no_number_is_not_kept(tmp_path):
+    with pytest.raises(ConfigError, match="note is a str"):
+        keep({"note": "text"}, str(tmp_path), {})
