@@ -5,15 +5,18 @@ BIN    := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system run test lint types bench docs sbom audit dist clean
+.PHONY: help setup system run ensemble test lint types bench docs sbom audit dist clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(VENV)/ready-for-development  ## virtual environment with everything for development
 
-run: $(VENV)/ready-to-run  ## the main job: train an ensemble on cost-sized sub-tasks, predict, report
-	$(BIN)/python -m jobs.train_ensemble conf/quickstart.yaml
+run: $(VENV)/ready-to-run  ## a first run: predicted against actual on skewed files, and the same in equal partitions
+	$(BIN)/python -m jobs.first_run conf/quickstart.yaml
+
+ensemble: $(VENV)/ready-to-run  ## train an ensemble on cost-sized sub-tasks, predict, report
+	$(BIN)/python -m jobs.train_ensemble conf/ensemble.yaml
 
 test: $(VENV)/ready-for-development system  ## all tests: real Dask processes, real Spark executors, a real browser
 	$(BIN)/pytest

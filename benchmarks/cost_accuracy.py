@@ -26,6 +26,7 @@ import pyarrow as pa
 from benchmarks.versions import versions
 from connectors.parquet import ParquetSource
 from partitioner.costs.calibrated import Calibrated
+from partitioner.costs.fitting.boosted import boost
 from partitioner.costs.fitting.fit import FitOptions, fit
 from partitioner.costs.fitting.terms import Term, candidates, columns
 from partitioner.costs.learned import Learned
@@ -152,34 +153,95 @@ def job(name: str, dataset: Dataset, program: tuple[str, Any], tasks: int, clock
     report(name, split, run_tasks(dataset, split, program), costs, model, clock)
 
 
-def inference_trace(data: Path) -> None:
-    """Requests of image generation: fit on the first half in time, predict the second from request features."""
-    from sklearn.ensemble import GradientBoostingRegressor
+NUMBERS = ["num_inference_steps", "num_images_per_prompt", "num_lora", "prompt_length", "negative_prompt_length"]
+KINDS = ["predict_type", "checkpoint_model_version_id"]
+MULTIPLY = [("num_inference_steps", "num_images_per_prompt")]
+RUN = 1000
+"""Requests of one run, where the trace is predicted run by run in time."""
 
+
+def inference_trace(data: Path) -> None:
+    """Requests of image generation: learn from the first half in time, predict the second; then run by run in time."""
     frame = pd.read_csv(data / "inference_trace_genai" / "lora_requests_first_half.csv")
     frame = frame[frame["predict_status"] == "SUCCEED"].sort_values("gmt_create", kind="stable")
-    names = ["num_inference_steps", "num_images_per_prompt", "num_lora", "prompt_length", "negative_prompt_length"]
-    x, y = frame[names].fillna(0.0).astype(float), frame["exec_time_seconds"].to_numpy(float)
+    x, y = frame[NUMBERS].fillna(0.0).astype(float), frame["exec_time_seconds"].to_numpy(float)
+    kinds = {name: frame[name].astype(str).to_numpy() for name in KINDS}
     half = len(frame) // 2  # in time
-    table = pa.Table.from_pandas(x, preserve_index=False)
-    one_row_each = TableSource(table).dataset([1] * len(frame))
-    terms = candidates(one_row_each, names)
-    values = columns_of_rows(table, terms)
-    measurements = Measurements.of({k: v[:half] for k, v in values.items()}, [Timing(float(s)) for s in y[:half]])
-    fitted = fit(measurements, terms, FitOptions(clock="wall"))
-    ours = fitted.predict({k: v[half:] for k, v in values.items()})[0] + fitted.fixed_seconds
-    boosted = GradientBoostingRegressor(random_state=0).fit(x[:half], y[:half]).predict(x[half:])
-    mean = np.full(len(y) - half, y[:half].mean())
     print(f"inference trace: {half} requests to learn from, {len(y) - half} predicted")
-    for name, predicted in (("mean of first half", mean), ("gradient boosting", boosted), ("fitted cost", ours)):
-        e = np.abs(predicted - y[half:])
-        groups = np.arange(len(e)) // 50
-        sums = np.bincount(groups, predicted)[:-1] / np.bincount(groups, y[half:])[:-1] - 1
-        print(
-            f"  {name:20s} mean absolute error {e.mean():5.2f} s, median relative {np.median(e / y[half:]):6.1%}, "
-            f"sub-tasks of 50 requests: median {np.median(np.abs(sums)):6.1%}"
-        )
-    print(f"  terms: {', '.join(t.name for t in fitted.terms)}; held-out error {fitted.held_out_error:.1%}")
+    at = [(0, half, len(y))]
+    for name, predict in MODELS.items():
+        told(name, y, predict(x, kinds, y, at), at)
+    runs = [(0, k, min(k + RUN, len(y))) for k in range(half, len(y), RUN)]
+    print(f"run by run in time: {len(runs)} runs of {RUN}, each predicted from all before it")
+    for name in ("gradient boosting", "boosted cost"):
+        told(name, y, MODELS[name](x, kinds, y, runs), runs)
+
+
+Spans = list[tuple[int, int, int]]
+"""First and past the last measurement to learn from, and past the last to predict from there."""
+
+
+def told(name: str, y: np.ndarray, predicted: list[np.ndarray], spans: Spans) -> None:
+    """One line: errors per request, and of sums of 50."""
+    guess = np.concatenate(predicted)
+    actual = np.concatenate([y[b:c] for _, b, c in spans])
+    groups = np.arange(len(guess)) // 50
+    sums = np.abs(np.bincount(groups, guess)[:-1] / np.bincount(groups, actual)[:-1] - 1)
+    error = np.abs(guess - actual)
+    print(
+        f"  {name:20s} mean absolute error {error.mean():6.3f} s, median relative {np.median(error / actual):6.1%}, "
+        f"sums of 50: median {np.median(sums):6.2%}, mean {sums.mean():6.2%}",
+        flush=True,
+    )
+
+
+def by_mean(x: pd.DataFrame, kinds: dict[str, np.ndarray], y: np.ndarray, spans: Spans) -> list[np.ndarray]:
+    """The mean of what came before."""
+    return [np.full(c - b, y[a:b].mean()) for a, b, c in spans]
+
+
+def by_gradient_boosting(
+    x: pd.DataFrame, kinds: dict[str, np.ndarray], y: np.ndarray, spans: Spans
+) -> list[np.ndarray]:
+    """scikit-learn's, with its defaults, on the same features: numbers, and codes of the categories."""
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    full = np.column_stack([x, *(pd.factorize(values)[0] for values in kinds.values())])
+    return [GradientBoostingRegressor(random_state=0).fit(full[a:b], y[a:b]).predict(full[b:c]) for a, b, c in spans]
+
+
+def by_boosted_cost(x: pd.DataFrame, kinds: dict[str, np.ndarray], y: np.ndarray, spans: Spans) -> list[np.ndarray]:
+    """Ours."""
+    columns = {name: x[name].to_numpy() for name in NUMBERS}
+    out = []
+    for a, b, c in spans:
+        cut = [
+            ({k: v[s] for k, v in columns.items()}, {k: v[s].tolist() for k, v in kinds.items()})
+            for s in (slice(a, b), slice(b, c))
+        ]
+        out.append(boost(y[a:b], *cut[0], MULTIPLY).predict(*cut[1]))
+    return out
+
+
+def by_fitted_cost(x: pd.DataFrame, kinds: dict[str, np.ndarray], y: np.ndarray, spans: Spans) -> list[np.ndarray]:
+    """The fitted terms, which only add."""
+    table = pa.Table.from_pandas(x, preserve_index=False)
+    terms = candidates(TableSource(table).dataset([1] * len(x)), NUMBERS)
+    values = columns_of_rows(table, terms)
+    out = []
+    for a, b, c in spans:
+        measurements = Measurements.of({k: v[a:b] for k, v in values.items()}, [Timing(float(s)) for s in y[a:b]])
+        fitted = fit(measurements, terms, FitOptions(clock="wall"))
+        out.append(fitted.predict({k: v[b:c] for k, v in values.items()})[0] + fitted.fixed_seconds)
+    return out
+
+
+MODELS: dict[str, Callable[..., list[np.ndarray]]] = {
+    "mean of what was": by_mean,
+    "fitted cost": by_fitted_cost,
+    "gradient boosting": by_gradient_boosting,
+    "boosted cost": by_boosted_cost,
+}
 
 
 def columns_of_rows(table: pa.Table, terms: list[Term]) -> dict[str, Any]:
@@ -247,7 +309,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--tasks", type=int, default=60)
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
-    every = ["overhead", "scale", "text", "image", "quadratic", "fixed", "trace", "learned"]
+    every = ["overhead", "scale", "text", "image", "quadratic", "fixed", "inference", "learned"]
     parser.add_argument("--only", nargs="*", choices=every, default=every)
     options = parser.parse_args()
     print(versions("numpy", "pyarrow", "scikit-learn"), f"| {options.clock} seconds | load {os.getloadavg()[0]:.1f}")
@@ -265,7 +327,7 @@ def main() -> None:
         scale()
     for name in (n for n in jobs if n in options.only):
         job(name, *jobs[name], options.tasks, options.clock)
-    if "trace" in options.only:
+    if "inference" in options.only:
         inference_trace(options.data)
     if "learned" in options.only:
         print("learned: the text job, four scheduled runs")

@@ -2,7 +2,7 @@
 
 python -m benchmarks.spark_engines [--data ../shared/data] [--executors 3]
 
-Jobs: the digits ensemble (``conf/quickstart.yaml``, train and predict), CIFAR-10 partial models, and the text job. For each
+Jobs: the digits ensemble (``conf/ensemble.yaml``, train and predict), CIFAR-10 partial models, and the text job. For each
 the number of files, and one sha256 over all their bytes per engine; for the reducers sha256 of what every model predicts.
 """
 

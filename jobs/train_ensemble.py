@@ -1,6 +1,6 @@
 """Train one partial classifier per cost-sized sub-task, combine them by vote, and predict what was held back.
 
-    python -m jobs.train_ensemble conf/quickstart.yaml [--set key=value]...
+    python -m jobs.train_ensemble conf/ensemble.yaml [--set key=value]...
 
 Two mapped passes: the first trains (``TrainPartial``, reduced to an ensemble), the second predicts with the ensemble
 (``jobs.batch_inference.Predict``). In a notebook: ``from jobs.train_ensemble import TrainPartial`` and ``pt.run``.

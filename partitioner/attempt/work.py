@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from partitioner.attempt.ahead import ahead
 from partitioner.attempt.batching import Places
 from partitioner.attempt.formats import table_to_batch
-from partitioner.attempt.job import Loaded
+from partitioner.attempt.job import Job, Loaded
 from partitioner.attempt.tally import Tally
 from partitioner.model import Fragment, SubTasks
 
@@ -34,32 +35,47 @@ def runs_of(tasks: SubTasks, task: int, together: bool, by_file: bool = False) -
     return [[table[int(i)] for i in part] for part in np.split(indices, breaks)]
 
 
-def read(loaded: Loaded, fragments: list[Fragment], tally: Tally) -> Iterator[pa.RecordBatch]:
-    """The rows of some fragments in order, those of ``tally.part`` alone, with the time spent waiting for them counted."""
-    job = loaded.job
+def read(loaded: Loaded, fragments: list[Fragment], tally: Tally, overlap: bool = False) -> Iterator[pa.RecordBatch]:
+    """The rows of some fragments in order, those of ``tally.part`` alone, with the time spent waiting for them counted.
+
+    With ``overlap`` the next batch is read while the caller works on the present one.
+    """
     start, stop = tally.part or (0, sys.maxsize)
-    for fragment in fragments:
-        if tally.position >= stop:
+    found = _positioned(loaded.job, fragments, tally.position, start, stop)
+    found = ahead(found) if overlap else found
+    while True:
+        begin = time.perf_counter()
+        item = next(found, None)
+        tally.read_seconds += time.perf_counter() - begin
+        if item is None:
             return
-        if 0 <= fragment.rows <= start - tally.position:
-            tally.position += fragment.rows  # wholly before the part: not even read
+        first, batch = item
+        tally.position = first + (0 if batch is None else batch.num_rows)
+        if batch is None:
             continue
-        batches = job.source.read(fragment, job.columns)
-        while True:
-            begin = time.perf_counter()
-            batch = next(batches, None)
-            tally.read_seconds += time.perf_counter() - begin
-            if batch is None:
+        low, high = max(start - first, 0), min(stop - first, batch.num_rows)
+        if low < high:
+            wanted = batch.slice(low, high - low)
+            tally.bytes_read += wanted.nbytes
+            yield wanted
+
+
+def _positioned(
+    job: Job, fragments: list[Fragment], position: int, start: int, stop: int
+) -> Iterator[tuple[int, pa.RecordBatch | None]]:
+    """Batches of the rows from ``start`` to before ``stop``, each with the position of its first row; last the end's."""
+    for fragment in fragments:
+        if position >= stop:
+            break
+        if 0 <= fragment.rows <= start - position:
+            position += fragment.rows  # wholly before the part: not even read
+            continue
+        for batch in job.source.read(fragment, job.columns):
+            yield position, batch
+            position += batch.num_rows
+            if position - batch.num_rows >= stop:
                 break
-            first = tally.position
-            tally.position += batch.num_rows
-            low, high = max(start - first, 0), min(stop - first, batch.num_rows)
-            if low < high:
-                wanted = batch.slice(low, high - low)
-                tally.bytes_read += wanted.nbytes
-                yield wanted
-            elif first >= stop:
-                break
+    yield position, None
 
 
 def calls_of(loaded: Loaded, fragments: list[Fragment], tally: Tally) -> Iterator[tuple[pa.RecordBatch, Places]]:
@@ -67,10 +83,10 @@ def calls_of(loaded: Loaded, fragments: list[Fragment], tally: Tally) -> Iterato
 
     All rows at once, unless the job has batch settings; training reducers always get the whole sub-task.
     """
-    batches = read(loaded, fragments, tally)
     if loaded.batcher is not None and not loaded.job.reducer.whole_task:
-        yield from loaded.batcher.batches(batches)
+        yield from loaded.batcher.batches(read(loaded, fragments, tally, overlap=True))
         return
+    batches = read(loaded, fragments, tally)
     held = [b for b in batches if b.num_rows]
     if held:
         yield table_to_batch(pa.Table.from_batches(held)), None
