@@ -104,7 +104,6 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
     "costs": _files(
         "partitioner.costs",
         auto="Auto",
-        block_exchange="BlockExchange",
         rows="Rows",
         bytes="Bytes",
         declared="Declared",

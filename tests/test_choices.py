@@ -249,6 +249,14 @@ def test_a_factory_may_be_a_partial() -> None:
     assert registry.entries("reducers")["longest"].target == "functools:partial"
 
 
+@pytest.mark.parametrize("kind", registry.kinds())
+def test_every_built_in_name_is_what_it_says(kind: str) -> None:
+    for name in registry.built_in(kind):
+        made_by = registry.load(kind, name)
+        assert issubclass(made_by, choices.contract(kind))
+        assert made_by.name == name
+
+
 def test_a_built_in_name_is_not_replaced() -> None:
     for name in ("calibrate", "rows"):
         with pytest.raises(ConfigError, match=f"cost model '{name}' is built in"):

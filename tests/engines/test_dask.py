@@ -47,9 +47,7 @@ def test_an_attempt_for_a_worker_that_left_is_lost_not_pinned_for_ever(dask_engi
 
 @pytest.mark.parametrize("workers", [0, -1])
 def test_a_cluster_needs_a_worker(workers: int) -> None:
-    with pytest.raises(
-        ConfigError, match=f"engine option workers is {workers}; a Dask cluster needs a whole number of at least 1"
-    ):
+    with pytest.raises(ConfigError, match=f"workers is {workers}; a Dask cluster needs a whole number of at least 1"):
         DaskEngine(workers=workers)
 
 
