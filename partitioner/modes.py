@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +17,10 @@ from partitioner.config import RunConfig, plain
 from partitioner.errors import ConfigError, ResumeRefused
 from partitioner.exporting import folder_of, form_of
 from partitioner.model import CommitRecord, Dataset, SubTasks
-from partitioner.output import Output
-from partitioner.publishing import publish
+from partitioner.publishing import RESULT, publish
+from partitioner.reducers.base import Reducer
 from partitioner.run_directory import RunDirectory
+from partitioner.sealing import SIGNATURE, sign
 from partitioner.storage import Directory
 from partitioner.versions import Version
 
@@ -48,15 +49,17 @@ class Target:
 NO_VERSION = Target()
 
 
-def check(config: RunConfig, rows: bool) -> None:
+def check(config: RunConfig, reducer: Reducer) -> None:
     """Raises ConfigError where the mode does not go with the other settings."""
     if config.mode in VERSIONED and config.output is None:
         raise ConfigError(f"mode={config.mode!r} is about an output that stays; name it with output=.")
-    if config.mode in VERSIONED and not rows:
+    if config.mode in VERSIONED and not reducer.rows and not reducer.divisible:
         raise ConfigError(
-            f"mode={config.mode!r} keeps rows of earlier runs; reducer {config.reducer!r} returns a value. "
-            "Use reducer='concat', or mode='resume'."
+            f"mode={config.mode!r} merges the results of files, and reducer {reducer.name!r} needs whole sub-tasks. "
+            "Use a reducer whose results merge, or mode='resume'."
         )
+    if config.mode == "incremental" and (config.limit is not None or config.sample is not None):
+        raise ConfigError("mode='incremental' holds all that the input has; leave out limit and sample.")
     form = form_of(config)
     if config.mode in VERSIONED and form is not None and not form.table:
         raise ConfigError(
@@ -247,8 +250,12 @@ def finish(
     tasks: SubTasks,
     records: Sequence[CommitRecord],
     counts: Mapping[str, int],
-) -> tuple[Output, dict[str, int]]:
-    """Put the version together, commit it, and publish it: the output, and its counts over all that it holds."""
+    value: Callable[[Sequence[str]], bytes] | None = None,
+) -> Mapping[str, Any]:
+    """Put the version together, commit it, and publish it: its manifest.
+
+    ``value`` makes the file of a result that is no rows out of the files with partial results.
+    """
     assert config.output is not None, "a version is one of an output"
     output = Directory(config.output, config.fsync)
     fingerprints = directory.description()["fingerprints"]
@@ -260,10 +267,15 @@ def finish(
     }
     files, parts = assembled(output, target.number, parts, known)
     manifest = manifest_of(output, directory, target, files, parts)
+    if value is not None:
+        data = value([f["stored"] for f in files])
+        manifest["result"] = f"{versions.home(target.number)}/{RESULT}"
+        output.put(f"{manifest['result']}{SIGNATURE}", sign(data))
+        output.put(manifest["result"], data)
     manifest |= {"job": job_of(fingerprints), "mode": config.mode, "before": [f["stored"] for f in files_of(base)]}
     committed = versions.commit(output, target.number, manifest)
     publish(output, committed)
-    return Output(output.url, as_records(committed)), dict(committed["counts"])
+    return committed
 
 
 def _parts(

@@ -26,7 +26,6 @@ from partitioner.engines.trial import try_out
 from partitioner.errors import ConfigError, Interrupted, ResumeRefused
 from partitioner.lease import Lease
 from partitioner.model import CommitRecord, Dataset, Plan, Workers
-from partitioner.output import Output
 from partitioner.phases import Phases
 from partitioner.report.progress import Progress
 from partitioner.report.report import reported_if_stopped
@@ -49,7 +48,7 @@ def plan(dataset: Any, program: Any = None, *, workers: Any = None, **options: A
 def plan_config(config: RunConfig, workers: Any = None) -> Plan:
     """``plan`` for a configuration that is made already."""
     parts = resolve(config)
-    modes.check(config, parts.reducer.rows)
+    modes.check(config, parts.reducer)
     described, notes = stages.only_changes(parts, stages.describe(parts))
     costed = None if parts.model.measures else stages.cost(parts, described)  # what is wrong is said before a start
     table = stages.workers_of(parts, workers)
@@ -97,7 +96,7 @@ def run_config(
         raise ConfigError("a run needs a dataset and a program; give both (settings 'dataset' and 'program').")
     parts = resolve(config)
     parts.engine.refuse_paper()
-    modes.check(config, parts.reducer.rows)
+    modes.check(config, parts.reducer)
     if resume == "auto":
         found = modes.alike(config)
     else:
@@ -203,7 +202,7 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
     with ExitStack() as held:
         lease = held.enter_context(Lease(directory.files, config.lease_seconds, take_over))
         if (done := modes.check_current(config, directory, target)) is not None:
-            return _answer(parts, directory, done)
+            return _answer(parts, directory, job, done)
         if (folder := exporting.folder_of(config)) is not None and not target.number:
             stages.claim_output(Directory(folder), directory)
         committed = integrity.reconcile(directory, job, config.verify == "full")
@@ -222,16 +221,16 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
         return _report(config, finished, stages.bound(parts, job), dataset, phases)
 
 
-def _answer(parts: Resolved, directory: RunDirectory, manifest: Mapping[str, Any]) -> Run:
+def _answer(parts: Resolved, directory: RunDirectory, job: Job, manifest: Mapping[str, Any]) -> Run:
     """A run whose version of the output is committed, as it was."""
     print(f"run {directory.run_id} is finished; nothing is left to run", file=sys.stderr)
     records = directory.commits()
     tasks = resuming.without_done(directory.read_tasks(), records)
     planned = stages.place(parts, tasks, Workers.identical(1))
-    output = Output(str(parts.config.output), modes.as_records(manifest))
+    result = results.of_version(parts.config, directory, job, manifest)
     directory.mark_finished(manifest["counts"])
     held = tuple(records[key] for key in sorted(records))
-    return Run(directory, planned, output, held, 0, dict(manifest["counts"]))
+    return Run(directory, planned, result, held, 0, dict(manifest["counts"]))
 
 
 def _begin(
@@ -287,9 +286,12 @@ def _execute(
             lease.check(now=True)
             with phases("reduce"):
                 counts = results.check_rows(planned.tasks, records)
-                result = results.reduce(config, directory, job, records, counts)
                 if target.number:
-                    result, counts = modes.finish(config, directory, target, planned.tasks, records, counts)
+                    result, counts = results.reduce_version(
+                        config, directory, job, target, planned.tasks, records, counts
+                    )
+                else:
+                    result = results.reduce(config, directory, job, records, counts)
         except (Interrupted, KeyboardInterrupt) as error:
             raise Interrupted(
                 f"{str(error) or 'stopped by Ctrl-C'}; resume with: {resuming.resume_command(directory)}"

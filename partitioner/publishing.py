@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from partitioner.sealing import SIGNATURE
 from partitioner.storage import Directory
 from partitioner.versions import FOLDER, PLAIN_MANIFEST, SUCCESS
 
@@ -31,9 +32,23 @@ def publish(output: Directory, manifest: Mapping[str, Any]) -> None:
         "version": manifest["version"],
     }
     data = json.dumps(shown, indent=1, sort_keys=True).encode()
-    if output.local_path is None or not _exchanged(output.local_path.resolve(), manifest, data):
+    if "result" in manifest:
+        _value(output, str(manifest["result"]), data)
+    elif output.local_path is None or not _exchanged(output.local_path.resolve(), manifest, data):
         _in_steps(output, manifest, data)
     _forget_old(output, manifest)
+
+
+RESULT = "result.pkl"
+"""The result of a reducer that returns no rows."""
+
+
+def _value(output: Directory, stored: str, shown: bytes) -> None:
+    """One file that is replaced whole; the partial results stay among the versions."""
+    output.put(f"{RESULT}{SIGNATURE}", output.get(f"{stored}{SIGNATURE}"))
+    output.put(RESULT, output.get(stored))
+    output.put(PLAIN_MANIFEST, shown)
+    output.put(SUCCESS, b"")
 
 
 def _outside(file: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import cloudpickle
 import numpy as np
 import pyarrow as pa
 
+from partitioner import modes
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job
 from partitioner.attempt.run import ACCUMULATOR
@@ -80,6 +81,41 @@ def reduce(
         Directory(config.output).put(f"result.pkl{SIGNATURE}", sign(pickled))
         Directory(config.output).put("_SUCCESS", b"")
     return result
+
+
+def reduce_version(
+    config: RunConfig,
+    directory: RunDirectory,
+    job: Job,
+    target: modes.Target,
+    tasks: SubTasks,
+    records: Sequence[CommitRecord],
+    counts: Mapping[str, int],
+) -> tuple[Any, dict[str, int]]:
+    """Stage 6 for a version of an output: the result over all that it holds, and the counts of that."""
+
+    def value(files: Sequence[str]) -> bytes:
+        return bytes(cloudpickle.dumps(_value_of(job, files)))
+
+    made = modes.finish(config, directory, target, tasks, records, counts, None if job.reducer.rows else value)
+    if job.reducer.rows:
+        _say_what_was_filled(directory)
+    return of_version(config, directory, job, made), dict(made["counts"])
+
+
+def of_version(config: RunConfig, directory: RunDirectory, job: Job, made: Mapping[str, Any]) -> Any:
+    """The result of a committed version."""
+    if job.reducer.rows:
+        return Output(str(config.output), modes.as_records(made), True, _agreed_schema(directory))
+    return _value_of(job, [f["stored"] for f in made["files"]])
+
+
+def _value_of(job: Job, files: Sequence[str]) -> Any:
+    """Partial results, one a row, merged in the order of the input."""
+    place = Directory(job.sink.url)
+    columns = ((name, read_parquet(place.get(name))[ACCUMULATOR]) for name in files)
+    kept = [partials.loads(job.reducer, item.as_buffer(), name) for name, column in columns for item in column]
+    return job.reducer.extract_output(merge_tree(job.reducer, kept, len(kept)))
 
 
 def _agreed_schema(directory: RunDirectory) -> pa.Schema | None:

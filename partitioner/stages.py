@@ -184,7 +184,8 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
     assert parts.program is not None, "a job runs a program"
     config = parts.config
     own = config.output if form_of(config, parts.reducer.rows) is None else None
-    place_of_rows = (own or f"{directory.url}/output") if parts.reducer.rows else f"{directory.url}/partials"
+    kept = parts.reducer.rows or version > 0  # of a version the partial results stay with the output, for the next one
+    place_of_rows = (own or f"{directory.url}/output") if kept else f"{directory.url}/partials"
     job = Job(
         program=parts.program,
         arguments=config.arguments,
@@ -202,7 +203,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
         allow_row_change=config.allow_row_change,
         preserve_order=config.preserve_order,
         fsync=config.fsync,
-        by_file=config.mode == "incremental",
+        by_file=config.mode == "incremental" or (version > 0 and not parts.reducer.rows),
         secrets=masking.known(),
     )
     programs.dumps(job, job.program)

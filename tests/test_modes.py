@@ -21,6 +21,7 @@ from partitioner.errors import ConfigError, OutputExists, ResumeRefused, RunHeld
 from partitioner.lease import Lease
 from partitioner.modes import runs_below
 from partitioner.publishing import publish
+from partitioner.reducers.count import Count
 from partitioner.storage import Directory
 from tests import programs
 
@@ -418,11 +419,56 @@ def test_a_run_that_stopped_is_listed_as_unfinished(night: Schedule, monkeypatch
         assert facts_of(run)["state"] == "running"
 
 
+class FirstCome(Count):
+    """Accumulators of parts do not merge."""
+
+    name = "first_come"
+    mergeable = False
+
+
+def as_is(batch: pd.DataFrame) -> pd.DataFrame:
+    return batch
+
+
+def test_nights_of_a_reducer_merge_what_is_kept_with_what_is_new(night: Schedule) -> None:
+    options: dict[str, Any] = {"program": as_is, "reducer": "mean"}
+    changes = [
+        lambda: None,
+        lambda: night.file("d", 3000),
+        lambda: night.file("b", 7000, 150),
+        lambda: (night.home / "in" / "a.parquet").unlink(),
+        lambda: None,
+    ]
+    read = []
+    for n, change in enumerate(changes):
+        change()
+        finished = night.start("incremental", **options)
+        fresh = night.start("error", **options, output=str(night.home / f"fresh{n}"))
+        assert finished.result == fresh.result
+        assert finished.counts["rows_in"] == fresh.counts["rows_in"]
+        read.append(sum(record.rows_in for record in finished.records))
+        assert (night.home / "out" / "result.pkl").read_bytes() == (
+            night.home / f"fresh{n}" / "result.pkl"
+        ).read_bytes()
+    assert read == [300, 100, 150, 0, 0]
+
+
+def test_append_and_overwrite_of_a_reducer(night: Schedule) -> None:
+    options: dict[str, Any] = {"program": as_is, "reducer": "count"}
+    assert night.start("overwrite", **options).result == 300
+    assert night.start("append", **options).result == 600
+    again = night.start("overwrite", **options)
+    assert again.result == 300
+    assert night.start("overwrite", **options, resume=again.url).result == 300
+
+
 def test_a_mode_without_an_output_or_rows_is_refused(night: Schedule) -> None:
     with pytest.raises(ConfigError, match=r"mode='append' is about an output that stays; name it with output="):
         night.start("append", output=None)
-    with pytest.raises(ConfigError, match=r"mode='overwrite' keeps rows of earlier runs; reducer 'count'"):
-        night.start("overwrite", reducer="count")
+    with pytest.raises(ConfigError, match=r"mode='overwrite' merges the results of files, and reducer 'first_come'"):
+        night.start("overwrite", reducer=FirstCome())
+    with pytest.raises(ConfigError, match=r"leave out limit and sample"):
+        night.start("incremental", limit=5)
     with pytest.raises(ConfigError, match=r"split .* puts rows of many together"):
         night.start("incremental", split={"split": "grouped", "key": "x"})
 

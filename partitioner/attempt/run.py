@@ -125,17 +125,25 @@ def _output(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.Recor
     if loaded.job.reducer.rows:
         yield from agreed(_rows(attempt, loaded, tally), loaded.agreement, attempt.task_key)
         return
-    reducer = loaded.job.reducer
-    accumulator = reducer.create_accumulator()
-    for run in runs_of(loaded.tasks, attempt.whole, together=True):
+    kept = list(_accumulators(attempt, loaded, tally))
+    verdict(attempt.care, tally)
+    tally.rows_written = len(kept)
+    yield pa.RecordBatch.from_arrays([pa.array(kept, pa.large_binary())], [ACCUMULATOR])
+
+
+def _accumulators(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[bytes]:
+    """The accumulator of the sub-task, or one for each file of the input where these are kept apart."""
+    reducer, by_file = loaded.job.reducer, loaded.job.by_file
+    for run in runs_of(loaded.tasks, attempt.whole, together=not by_file, by_file=by_file) or [[]]:
+        accumulator, base, aside = reducer.create_accumulator(), tally.rows_in, tally.quarantined
         for batch, places in calls_of(loaded, run, tally):
-            for value, _ in call_program(loaded.job, loaded.call, batch, places, tally, attempt.care):
+            for value, _ in call_program(loaded.job, loaded.call, batch, places, tally, attempt.care, base):
                 for item in value if is_stream(value) else (value,):
                     accumulator = partials.add(reducer, accumulator, item)
-    verdict(attempt.care, tally)
-    tally.rows_written = 1
-    data = partials.dumps(reducer, accumulator)
-    yield pa.RecordBatch.from_arrays([pa.array([data], pa.large_binary())], [ACCUMULATOR])
+        if by_file and run:
+            tally.segments.append((run[0].index, 1))
+            tally.inputs.append((run[0].index, tally.rows_in - base, tally.quarantined - aside))
+        yield partials.dumps(reducer, accumulator)
 
 
 def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordBatch]:
