@@ -128,7 +128,9 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
     ),
     "reducers": _files(
         "partitioner.reducers",
+        average="Average",
         concat="Concat",
+        forest="Forest@ml",
         count="Count",
         mean="Mean",
         variance="Variance",

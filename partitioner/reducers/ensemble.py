@@ -1,8 +1,11 @@
-"""Fitted classifiers that vote: what the ``soft_vote`` and ``hard_vote`` reducers return, and what they share."""
+"""Fitted models side by side: what ``soft_vote``, ``hard_vote`` and ``average`` share, without scikit-learn.
+
+The ensembles themselves, which are estimators of scikit-learn, are in ``estimators``, and are loaded for the result alone.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -13,99 +16,92 @@ from partitioner.model.data import Floats
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.partials import check_serializer
 
+Member = tuple[Any, float]
+"""A fitted model and the weight of its vote."""
 
-@dataclass(frozen=True, slots=True, eq=False)
+
 class Ensemble:
     """``members`` in input order, each with ``classes_``; they need not know the same classes. Picklable.
 
-    ``classes_`` are all classes any member knows, sorted.
+    ``classes_`` are all classes any member knows, sorted; ``weights_`` float64[members] say how much each counts.
     """
 
     members: tuple[Any, ...]
-    classes_: npt.NDArray[Any] = field(init=False)
-
-    def __post_init__(self) -> None:
-        known = np.unique(np.concatenate([np.asarray(m.classes_) for m in self.members]))
-        object.__setattr__(self, "classes_", known)
+    classes_: npt.NDArray[Any]
+    weights_: Floats
 
     def shares(self, member: Any, X: Any) -> Floats:
         """What ``member`` says of each row, float64[rows, its own classes]."""
         raise NotImplementedError
 
+    def joined(self, members: tuple[Any, ...], weights: Any = None) -> Any:
+        """This ensemble, fitted: of these members."""
+        self.members = tuple(members)
+        self.weights_ = np.ones(len(members)) if weights is None else np.asarray(weights, np.float64)
+        self.classes_ = np.unique(np.concatenate([np.asarray(m.classes_) for m in members]))
+        return self
+
     def predict_proba(self, X: Any) -> Floats:
         """The mean of the members' shares, float64[rows, classes]; a class a member does not know gets 0 from it."""
         total: Floats | None = None
-        for member in self.members:
+        for member, weight in zip(self.members, self.weights_, strict=True):
             shares = self.shares(member, X)
             if total is None:
                 total = np.zeros((len(shares), len(self.classes_)))
-            total[:, np.searchsorted(self.classes_, member.classes_)] += shares
+            total[:, np.searchsorted(self.classes_, member.classes_)] += weight * shares
         assert total is not None, "an ensemble has members"
-        return total / len(self.members)
+        return np.asarray(total / self.weights_.sum())
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The class with the largest share of each row; of equal ones the first in ``classes_``."""
         chosen: npt.NDArray[Any] = self.classes_[np.argmax(self.predict_proba(X), axis=1)]
         return chosen
 
-    def score(self, X: Any, y: npt.ArrayLike) -> float:
-        """Accuracy: the share of rows whose prediction equals ``y``."""
-        return float(np.mean(self.predict(X) == np.asarray(y)))
-
-
-class SoftVoting(Ensemble):
-    """Members' probabilities averaged."""
-
-    __slots__ = ()
-
-    def shares(self, member: Any, X: Any) -> Floats:
-        """The member's probabilities."""
-        return np.asarray(member.predict_proba(X), np.float64)
-
-
-class HardVoting(Ensemble):
-    """One vote per member."""
-
-    __slots__ = ()
-
-    def shares(self, member: Any, X: Any) -> Floats:
-        """1 for the class the member predicts."""
-        predicted = np.asarray(member.predict(X))
-        return np.asarray(predicted[:, None] == np.asarray(member.classes_)[None, :], np.float64)
-
 
 class Vote(Reducer):
-    """What both votes have in common: an accumulator is the tuple of fitted models, in input order."""
+    """What the votes have in common: the program returns a fitted model, or (model, weight); kept in input order.
+
+    ``serializer="pickle"`` is for models that are neither of scikit-learn nor made of plain values.
+    """
 
     commutative = False
     exact = True
     mergeable = False
     whole_task = True
+    allows_nan = True  # within a model: missing values of a tree, scores that were not asked for
     needs: tuple[str, ...] = ()
-    ensemble: type[Ensemble] = Ensemble
 
     def __init__(self, serializer: str = "safe") -> None:
         self.serializer = serializer
         check_serializer(self)
 
-    def create_accumulator(self) -> tuple[Any, ...]:
+    def create_accumulator(self) -> tuple[Member, ...]:
         """No models."""
         return ()
 
-    def add_input(self, accumulator: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    def add_input(self, accumulator: tuple[Member, ...], value: Any) -> tuple[Member, ...]:
         """One more fitted model. Raises ProgramError where the program returned something else."""
-        missing = [name for name in self.needs if not hasattr(value, name)]
+        model, weight = value if isinstance(value, tuple) and len(value) == 2 else (value, 1.0)
+        missing = [name for name in self.needs if name not in dir(model)]
         if missing:
             raise ProgramError(
-                f"The program returned {type(value).__name__}, which has no {', '.join(missing)}; "
-                f"a vote needs a fitted classifier with {', '.join(self.needs)} from every sub-task."
+                f"The program returned {type(model).__name__}, which has no {', '.join(missing)}; "
+                f"{self.name} needs a fitted model with {', '.join(self.needs)} from every sub-task."
             )
-        return (*accumulator, value)
+        if not (isfinite(weight) and weight > 0):
+            raise ProgramError(f"The program returned weight {weight}; {self.name} needs a finite weight above 0.")
+        return (*accumulator, (model, float(weight)))
 
-    def merge_accumulators(self, left: tuple[Any, ...], right: tuple[Any, ...]) -> tuple[Any, ...]:
+    def merge_accumulators(self, left: tuple[Member, ...], right: tuple[Member, ...]) -> tuple[Member, ...]:
         """The models of ``left``, then those of ``right``."""
         return left + right
 
-    def extract_output(self, accumulator: tuple[Any, ...]) -> Ensemble | None:
-        """The fitted ensemble; None of no models (an empty dataset)."""
-        return self.ensemble(accumulator) if accumulator else None
+    def extract_output(self, accumulator: tuple[Member, ...]) -> Any:
+        """The fitted ensemble, an estimator of scikit-learn; None of no models (an empty dataset)."""
+        if not accumulator:
+            return None
+        return self.ensemble().joined(tuple(m for m, _ in accumulator), [w for _, w in accumulator])
+
+    def ensemble(self) -> Any:
+        """The estimator, without members."""
+        raise NotImplementedError

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from partitioner.reducers.ensemble import HardVoting, Vote
+from typing import Any
+
+from partitioner.reducers.ensemble import Vote
 
 
 class HardVote(Vote):
@@ -10,4 +12,9 @@ class HardVote(Vote):
 
     name = "hard_vote"
     needs = ("classes_", "predict")
-    ensemble = HardVoting
+
+    def ensemble(self) -> Any:
+        """An empty ``HardVoting``."""
+        from partitioner.reducers.estimators import HardVoting
+
+        return HardVoting()

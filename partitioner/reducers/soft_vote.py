@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from partitioner.reducers.ensemble import SoftVoting, Vote
+from typing import Any
+
+from partitioner.reducers.ensemble import Vote
 
 
 class SoftVote(Vote):
@@ -10,4 +12,9 @@ class SoftVote(Vote):
 
     name = "soft_vote"
     needs = ("classes_", "predict_proba")
-    ensemble = SoftVoting
+
+    def ensemble(self) -> Any:
+        """An empty ``SoftVoting``."""
+        from partitioner.reducers.estimators import SoftVoting
+
+        return SoftVoting()

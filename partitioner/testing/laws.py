@@ -80,10 +80,10 @@ class Laws:
     def merging_changes_nothing(self) -> None:
         """A part that is retried is merged again: merging must leave its arguments as they were."""
         left, right = self.part(self.values[:2]), self.part(self.values[2:])
-        before = [partials.dumps(self.reducer, part) for part in (left, right)]
+        before = [self.travelled(part) for part in (left, right)]
         first = self.reducer.merge_accumulators(left, right)
-        after = [partials.dumps(self.reducer, part) for part in (left, right)]
-        assert before == after, "arguments are left alone: merging changed one of its parts"
+        for part, copy in zip((left, right), before, strict=True):
+            self.agree("arguments are left alone", part, copy, True)
         self.agree("arguments are left alone", self.reducer.merge_accumulators(left, right), first, True)
         tree = MergeTree(self.reducer, 2)
         tree.put(0, left)
@@ -94,7 +94,7 @@ class Laws:
         raise AssertionError("retried parts: the same part was taken twice")
 
     def serializing(self) -> None:
-        """What is read is what was written, and writing it again gives the same bytes."""
+        """What is read is what was written, however often it travels."""
         for values in ([], self.values[:1], self.values):
             whole = self.reducer.create_accumulator()
             for value in values:
@@ -102,9 +102,7 @@ class Laws:
             again = self.travelled(whole)
             if values:
                 self.agree("serialize round trip", again, whole, True)
-            if self.reducer.serializer == "safe":
-                written = self.reducer.serialize(again)
-                assert written == self.reducer.serialize(self.travelled(again)), "serialize round trip: other bytes"
+                self.agree("serialize round trip", self.travelled(again), whole, True)
 
     def one_part(self) -> None:
         """A tree of one part is that part."""

@@ -1,0 +1,86 @@
+"""Ensembles are estimators of scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.ensemble import RandomForestClassifier, VotingRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import cross_val_score
+from sklearn.naive_bayes import GaussianNB
+
+from partitioner.errors import ProgramError
+from partitioner.reducers.average import Average
+from partitioner.reducers.estimators import Stacking
+from partitioner.reducers.forest import Forest
+from partitioner.reducers.hard_vote import HardVote
+from partitioner.reducers.soft_vote import SoftVote
+from partitioner.testing.models import Says
+
+X, Y = load_iris(return_X_y=True)
+
+
+def reduced(reducer, *values):
+    accumulator = reducer.create_accumulator()
+    for value in values:
+        accumulator = reducer.add_input(accumulator, value)
+    return reducer.extract_output(accumulator)
+
+
+def parts():
+    return [(LogisticRegression(max_iter=2000).fit(X[i::3], Y[i::3])) for i in range(3)]
+
+
+@pytest.mark.parametrize("reducer", [SoftVote(), HardVote()])
+def test_a_clone_of_an_ensemble_is_trained_anew(reducer):
+    vote = reduced(reducer, *parts())
+    assert is_classifier(vote)
+    assert len(vote.get_params()["estimators"]) == 3
+    again = clone(vote)
+    assert "members" not in vars(again)
+    assert again.fit(X, Y).score(X, Y) > 0.95
+    assert cross_val_score(vote, X, Y, cv=3).mean() > 0.9
+
+
+def test_scorers_take_an_ensemble():
+    assert get_scorer("roc_auc_ovr")(reduced(SoftVote(), *parts()), X, Y) > 0.95
+
+
+def test_votes_may_have_weights():
+    vote = reduced(HardVote(), (Says.of(cat=1.0), 1.0), (Says.of(dog=1.0), 3.0), (Says.of(cat=1.0), 1.0))
+    assert vote.predict([0]).tolist() == ["dog"]
+    assert vote.predict_proba([0]).tolist() == [[0.4, 0.6]]
+
+
+def test_a_weight_of_nothing_is_refused():
+    with pytest.raises(ProgramError, match="weight 0"):
+        reduced(SoftVote(), (Says.of(cat=1.0), 0))
+
+
+def test_regressors_are_averaged_as_scikit_learn_does():
+    x, y = load_diabetes(return_X_y=True)
+    members = [LinearRegression().fit(x, y), Ridge().fit(x, y)]
+    ours = reduced(Average(), (members[0], 1.0), (members[1], 3.0))
+    theirs = VotingRegressor([("a", LinearRegression()), ("b", Ridge())], weights=[1.0, 3.0]).fit(x, y)
+    assert is_regressor(ours)
+    np.testing.assert_allclose(ours.predict(x), theirs.predict(x))
+
+
+def test_forests_are_merged_tree_by_tree():
+    grown = [RandomForestClassifier(5, random_state=i).fit(X[i::2], Y[i::2]) for i in range(2)]
+    merged = reduced(Forest(), *grown)
+    assert (len(merged.estimators_), merged.n_estimators) == (10, 10)
+    np.testing.assert_allclose(merged.predict_proba(X), (grown[0].predict_proba(X) + grown[1].predict_proba(X)) / 2)
+
+
+def test_forests_of_different_classes_are_refused():
+    with pytest.raises(ProgramError, match="stratified"):
+        reduced(Forest(), RandomForestClassifier(2).fit(X, Y), RandomForestClassifier(2).fit(X[:100], Y[:100]))
+
+
+def test_a_stack_learns_from_its_members():
+    vote = reduced(SoftVote(), *parts(), GaussianNB().fit(X, Y))
+    stack = Stacking(vote, LogisticRegression(max_iter=2000)).fit(X[::2], Y[::2])
+    assert stack.score(X[1::2], Y[1::2]) > 0.9
+    assert clone(stack).final.max_iter == 2000
