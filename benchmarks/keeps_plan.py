@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.versions import versions
-from partitioner.engines.simulated import Faults
+from partitioner.engines.simulated_world import Faults
 from partitioner.model import Plan, SubTasks, Worker, Workers
 from partitioner.placement.algorithms.lpt import Lpt
 from partitioner.simulation import simulate

@@ -9,9 +9,13 @@ from typing import Any
 from partitioner.coordinator.driver import drive
 from partitioner.coordinator.policy import Policy
 from partitioner.coordinator.state import Action, State, Submit, initial
-from partitioner.engines.simulated import Faults, SimulatedEngine
+from partitioner.engines.simulated import SimulatedEngine
+from partitioner.engines.simulated_world import Faults
 from partitioner.errors import ConfigError, PartitionerError, nearest
 from partitioner.model import Event, EventKind, Plan
+
+TIMEOUT_FACTOR = 10.0
+"""A simulated attempt that takes so many times the upper end of its prediction hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,10 @@ def simulate(plan: Plan, faults: Faults | Mapping[str, Any] | None = None, seed:
     ``faults``: noise, failure_rate, deaths as (worker id, second) pairs, restart_seconds, slowdowns as (worker id, second,
     factor); see ``engines.simulated.Faults``.
     """
-    engine = SimulatedEngine(plan.workers, faults_of(faults), seed)
-    state, watch, error = initial(plan, "simulated://", Policy()), _Watch(), None
+    wanted = faults_of(faults)
+    engine = SimulatedEngine(plan.workers, wanted, seed, rows_of(plan))
+    policy = Policy(quarantine=True, divisible=plan.tasks.fragments is not None, timeout_factor=TIMEOUT_FACTOR)
+    state, watch, error = initial(plan, "simulated://", policy), _Watch(), None
     try:
         drive(engine, state, [watch], engine.clock)
     except PartitionerError as stopped:
@@ -75,11 +81,20 @@ def simulate(plan: Plan, faults: Faults | Mapping[str, Any] | None = None, seed:
         attempts=watch.attempts,
         failures=watch.ends.get(EventKind.FAILED, 0),
         losses=watch.ends.get(EventKind.LOST, 0),
-        moved=sum(home[key] != worker for key, worker, _, _ in watch.timeline),
+        moved=sum(home[key.partition(".")[0]] != worker for key, worker, _, _ in watch.timeline),
         busy=used / (makespan * max(1, plan.workers.slots)) if makespan else 0.0,
         error=error,
         timeline=tuple(watch.timeline),
     )
+
+
+def rows_of(plan: Plan) -> dict[str, int]:
+    """Rows of each sub-task, where the input says so."""
+    fragments, tasks = plan.tasks.fragments, plan.tasks
+    if fragments is None:
+        return {}
+    ids = tasks.task_id.to_pylist()
+    return {key: int(fragments.rows[tasks.fragments_of(i)].sum()) for i, key in enumerate(ids)}
 
 
 def faults_of(faults: Faults | Mapping[str, Any] | None) -> Faults:
@@ -91,8 +106,33 @@ def faults_of(faults: Faults | Mapping[str, Any] | None) -> Faults:
         if key not in known:
             raise ConfigError(f"faults have no {key!r}; there are {', '.join(known)}.{nearest(key, known)}")
     values = dict(faults)
-    if "deaths" in values:
-        values["deaths"] = tuple((str(name), float(at)) for name, at in values["deaths"])
-    if "slowdowns" in values:
-        values["slowdowns"] = tuple((str(name), float(at), float(factor)) for name, at, factor in values["slowdowns"])
+    for key, types in _SHAPES.items():
+        if key in values:
+            values[key] = tuple(_row(key, row, types) for row in values[key])
     return Faults(**values)
+
+
+_SHAPES: dict[str, tuple[type, ...]] = {
+    "deaths": (str, float),
+    "retired": (str, float),
+    "bad_workers": (str, float),
+    "slowdowns": (str, float, float),
+    "poison": (str, int),
+    "killers": (str, int),
+    "hangs": (str, int),
+    "too_many": (str, int),
+    "jumps": (float, float),
+    "disk_errors": (int,),
+    "driver_deaths": (int,),
+}
+
+
+def _row(key: str, row: Any, types: tuple[type, ...]) -> Any:
+    """One entry of a list of faults; ConfigError names one of another shape."""
+    found = row if isinstance(row, list | tuple) else (row,)
+    try:
+        made = tuple(kind(value) for kind, value in zip(types, found, strict=True))
+    except (TypeError, ValueError):
+        wanted = ", ".join(kind.__name__ for kind in types)
+        raise ConfigError(f"faults: {key} holds {row!r}; write a list of entries ({wanted}).") from None
+    return made[0] if len(types) == 1 else made

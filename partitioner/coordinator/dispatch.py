@@ -9,7 +9,6 @@ others: see ``stealing``.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf
 
 from partitioner.coordinator import bundling, forecast, ladder, stealing, timers
 from partitioner.coordinator.capacity import EPSILON, can_hold, devices_for, give_back, has_room, take
@@ -216,7 +215,7 @@ def submit(state: State, holder: WorkerState, i: int, copy: bool = False) -> Sub
         key=state.key,
         devices=devices_for(state, holder, i) or (),
         epoch=state.epoch,
-        timeout_seconds=timers.limit_seconds(state, holder, i) if calls_program else inf,
+        timeout_seconds=timers.limit_seconds(state, holder, i) if calls_program else timers.READING_SECONDS,
         care=care,
     )
     live = Live(attempt, attempt.seconds, forecast.load(state, holder, i), expected)

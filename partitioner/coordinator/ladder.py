@@ -52,7 +52,7 @@ def failed(state: State, live: Live, why: Failure) -> RunFailed | None:
         state.deaths[task] = max(state.deaths.get(task, 0), DEATHS_TOGETHER - 1)
     if why.memory or why.timeout:
         return died(state, live, why)
-    trouble.failed_on[worker] = None
+    trouble.failed_on[worker] = trouble.failed_on.get(worker, 0) + 1
     _suspect_worker(state, live)
     if why.suspects:
         trouble.suspects[worker] = why.suspects
@@ -89,10 +89,14 @@ def died(state: State, live: Live, why: Failure) -> RunFailed | None:
     """The process that ran it died, memory ran out, or it took too long."""
     task = live.attempt.task
     trouble = state.trouble(task)
-    trouble.died_on[live.attempt.worker_id] = None
+    if why.timeout and (trouble.condemned or trouble.counting):  # it does not call the program: not the rows' fault
+        return lost(state, live)
+    trouble.died_on[live.attempt.worker_id] = trouble.died_on.get(live.attempt.worker_id, 0) + 1
     deaths = state.deaths[task] = state.deaths.get(task, 0) + 1
     what = why.type or "its process died"
     rows = state.rows_of(task)
+    if trouble.condemned and deaths < DEATHS_TOGETHER:
+        return None
     if trouble.condemned:
         return RunFailed(f"{state.row_name(task)} cannot even be read: {what} while it was set aside. Remove it.")
     if rows == 1 and (task in state.parts or deaths >= DEATHS_TOGETHER) and state.policy.divisible:
@@ -157,6 +161,7 @@ def _one_row_died(state: State, live: Live, what: str) -> RunFailed | None:
             f"{name} is the {HOPELESS}rd row in turn that kills on its own; it is the program, not the rows."
         )
     trouble.condemned = f"{what} on {' and '.join(trouble.died_on)} with this row alone"
+    state.deaths[task] = 0
     state.note("condemned", live, f"{name}: {trouble.condemned}")
     return None
 
@@ -230,13 +235,23 @@ def _exclude(state: State, holder: WorkerState) -> RunFailed | None:
     enough = max(1.0 if health.exclusions else float(policy.exclude_after), TOLERATED * health.successes)
     if len(health.blamed) < enough or holder.worker.worker_id in state.excluded:
         return None
-    health.exclusions += 1
-    seconds = policy.exclude_seconds * 2.0 ** (health.exclusions - 1)
-    state.excluded[holder.worker.worker_id] = seconds
     blamed = ", ".join(state.key_of(t) for t in list(health.blamed)[:3])
-    state.note_worker(
-        "excluded", holder.worker.worker_id, f"for {seconds:g} s: {blamed} failed there and went well elsewhere"
-    )
+    leave_out(state, holder, f"{blamed} failed there and went well elsewhere")
+    if all(name in state.excluded for name in state.workers):
+        return EngineLost(
+            f"all {len(state.workers)} workers fail sub-tasks that go well on another; none is left to trust. "
+            "Look at their logs in the run directory, mend the workers and resume the run."
+        )
+    return None
+
+
+def leave_out(state: State, holder: WorkerState, reason: str) -> None:
+    """Give a worker nothing for a time, twice as long each time; what waits for it goes to the others."""
+    health, name = holder.health, holder.worker.worker_id
+    health.exclusions += 1
+    seconds = state.policy.exclude_seconds * 2.0 ** (health.exclusions - 1)
+    state.excluded[name] = seconds
+    state.note_worker("excluded", name, f"for {seconds:g} s: {reason}")
     health.blamed.clear()
     health.failing.clear()
     state.as_planned = False
@@ -248,19 +263,13 @@ def _exclude(state: State, holder: WorkerState) -> RunFailed | None:
     holder.backlog = 0.0
     holder.held = None
     state.wake()
-    if all(name in state.excluded for name in state.workers):
-        return EngineLost(
-            f"all {len(state.workers)} workers fail sub-tasks that go well on another; none is left to trust. "
-            "Look at their logs in the run directory, mend the workers and resume the run."
-        )
-    return None
 
 
 def pass_time(state: State, seconds: float) -> None:
     """Excluded workers are given another chance once their time is over."""
     for name in list(state.excluded):
         state.excluded[name] -= seconds
-        if state.excluded[name] <= 0:
+        if state.excluded[name] <= 1e-6:
             del state.excluded[name]
             if name in state.workers:
                 state.hungry[name] = None
@@ -287,18 +296,17 @@ def allows(state: State, holder: WorkerState, task: int) -> bool:
 def _doubt(holder: WorkerState, trouble: Trouble | None) -> int:
     """How little is to be hoped from another attempt on a worker."""
     name = holder.worker.worker_id
-    if trouble is not None and name in trouble.suspects:
-        return 3  # it has had its say about the rows: another is to confirm that
-    if trouble is not None and trouble.ran_on(name):
-        return 2
-    return int(holder.health.suspended)
+    times = 0 if trouble is None else trouble.times_on(name)
+    if trouble is None or not times:
+        return int(holder.health.suspended)
+    return 1 + 2 * times + (name in trouble.suspects)  # one that had its say about the rows is not asked again
 
 
 def _others(state: State, task: int) -> bool:
     """Whether a worker that has not failed on the sub-task could hold it."""
     trouble = state.troubles.get(task)
     return any(
-        _doubt(holder, trouble) < 2 and state.demands.holds(holder.worker, task)
+        not (trouble is not None and trouble.times_on(name)) and state.demands.holds(holder.worker, task)
         for name, holder in state.workers.items()
         if name not in state.excluded
     )

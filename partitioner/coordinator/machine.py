@@ -113,8 +113,11 @@ def _too_many(state: State, quarantined: int) -> RunFailed | None:
 
 
 def _counted(state: State, live: Live, record: CommitRecord, now: float) -> None:
-    """Its rows are known now and it is given up as a whole: its parts come next."""
+    """It is given up as a whole, and how many rows it has is known: its parts come next."""
     task = live.attempt.task
+    if task in state.parts:  # a driver before this one had divided the part too
+        splitting.died(state, task)
+        return
     state.trouble(task).counting = False
     rows = record.part[1] if record.part is not None else max(0, state.rows_of(task))
     if rows > 1:
@@ -267,7 +270,7 @@ def _notice_stuck(state: State, actions: list[Action]) -> None:
         return
     if state.stuck_since is None:
         state.stuck_since = state.clock
-    if state.clock - state.stuck_since >= state.policy.no_worker_seconds:
+    if state.clock - state.stuck_since >= state.policy.no_worker_seconds - timers.SLACK:
         message = (
             f"{state.remaining} sub-tasks wait and none of the {len(state.workers)} workers left can hold them "
             f"for {state.policy.no_worker_seconds:g} s. Start workers and resume the run."

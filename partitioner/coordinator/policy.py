@@ -15,22 +15,22 @@ class Policy:
 
     ``max_retries`` further tries after the program raised; ``max_deaths`` attempts of one sub-task that may be running
     when a worker dies, before the sub-task is held to be the cause; ``memory_growth`` factor on its memory demand after
-    each; ``ahead_seconds`` and ``ahead_tasks``: predicted work that may wait on a worker besides what runs there, so that
-    short sub-tasks do not wait for the driver; a longer one may wait alone where it is expected to start within
+    each; ``ahead_seconds`` and ``ahead_tasks``: predicted work that may wait on a worker besides what runs there, so
+    that short sub-tasks do not wait for the driver; a longer one may wait alone where it is expected to start within
     ``next_seconds``, while more than ``keep_queued`` stay in the worker's queue; ``no_worker_seconds``: how long to wait
     for a worker that can hold the rest. ``bundle`` above 1: sub-tasks to hand over at once, see ``bundling``;
     ``rerouted``: the engine runs elsewhere what waits for a worker that went away, and reports each attempt that was
     running there as lost. ``recall``: what waits on a worker can be asked back.
 
-    ``quarantine``: rows that keep failing are set aside, ``max_quarantined`` of them at most; ``divisible``: a sub-task may
-    be divided by rows; ``max_losses`` attempts of one sub-task that may be lost through nobody's fault;
+    ``quarantine``: rows that keep failing are set aside, ``max_quarantined`` of them at most; ``divisible``: a sub-task
+    may be divided by rows; ``max_losses`` attempts of one sub-task that may be lost through nobody's fault;
     ``suspend_after`` sub-tasks that fail on a worker in turn, after which it gets no more until another has tried them;
-    ``exclude_after`` of those that go well elsewhere, after which it is left out for ``exclude_seconds``, twice as long each
-    time. ``timeout_seconds`` an attempt may take, and ``timeout_factor`` times the upper end of what is predicted for it;
-    ``backup_factor`` times that, one more attempt is started elsewhere where a worker is idle; ``backup_seconds`` at least;
-    ``grace_seconds`` an engine has to end what was to be stopped; ``silent_seconds``: an attempt that has not begun after so
-    long on a worker where nothing runs is lost. ``trusted_seconds``: the clock is believed to move by so much at most
-    between two steps, so that a jump ends no wait.
+    ``exclude_after`` of those that go well elsewhere, after which it is left out for ``exclude_seconds``, twice as long
+    each time. ``timeout_seconds`` an attempt may take, and ``timeout_factor`` times the upper end of what is predicted
+    for it (``timeout_least`` seconds in any case); ``backup_factor`` times that, one more attempt is started elsewhere
+    where a worker is idle; ``backup_seconds`` at least; ``grace_seconds`` an engine has to end what was to be stopped;
+    ``silent_seconds``: an attempt that has not begun after so long on a worker where nothing runs is lost.
+    ``trusted_seconds``: the clock is believed to move by so much at most between two steps, so that a jump ends no wait.
     """
 
     max_retries: int = 2
@@ -53,6 +53,7 @@ class Policy:
     exclude_seconds: float = 30.0
     timeout_seconds: float = inf
     timeout_factor: float = inf
+    timeout_least: float = 10.0
     backup_factor: float = BACKUP_FACTOR
     backup_seconds: float = 5.0
     grace_seconds: float = 20.0

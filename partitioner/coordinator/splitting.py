@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from partitioner.coordinator.state import State
 from partitioner.coordinator.transitions import LIVE, READY, Change
-from partitioner.coordinator.troubles import Part, Range, Search, part_key
+from partitioner.coordinator.troubles import Part, Range, Search, part_key, range_of
 
 
 def begin(state: State, whole: int, rows: int) -> None:
@@ -25,7 +25,7 @@ def begin(state: State, whole: int, rows: int) -> None:
 def proceed(state: State, whole: int, rows: int, done: list[Range], split: Iterable[str]) -> bool:
     """Go on where an earlier session stopped: what no part has committed is tried range by range. True if nothing is."""
     search = state.searches[whole] = Search(rows, good=max((b - a for a, b in done), default=0))
-    search.split.update(dict.fromkeys(split))
+    search.split |= {key: range_of(key, rows) for key in split}
     _mark(state, whole, whole)
     at = 0
     for start, stop in [*sorted(done), (rows, rows)]:
@@ -64,10 +64,8 @@ def finished(state: State, task: int, condemned: bool) -> bool:
     other = search.next.pop(task, None)
     if other is not None and condemned:
         _put_by(search, other)
-    elif other is not None and search.by_row and other[1] - other[0] > 1:
-        _divide(state, part.whole, other)
     elif other is not None:
-        _add(state, part.whole, other)
+        _try(state, part.whole, other, divided=search.by_row)
     return not search.parts and _try_what_was_put_by(state, part.whole)
 
 
@@ -84,7 +82,9 @@ def drop(state: State, whole: int) -> None:
 
 def _mark(state: State, whole: int, task: int) -> None:
     state.change(task, Change.SPLIT)
-    state.searches[whole].split[state.key_of(task)] = None
+    part = state.parts.get(task)
+    search = state.searches[whole]
+    search.split[state.key_of(task)] = (0, search.rows) if part is None else (part.start, part.stop)
 
 
 def _put_by(search: Search, rows: Range) -> None:
@@ -95,11 +95,24 @@ def _put_by(search: Search, rows: Range) -> None:
     search.put_by.append(rows)
 
 
+def _try(state: State, whole: int, rows: Range, divided: bool = False) -> None:
+    """Make a part of some rows, or, where they are known to kill or an earlier session had divided them, of half of them."""
+    search = state.searches[whole]
+    if rows[1] - rows[0] > 1 and (divided or _key(state, whole, rows) in search.split):
+        _divide(state, whole, rows)
+    else:
+        _add(state, whole, rows)
+
+
 def _divide(state: State, whole: int, rows: Range) -> None:
+    search = state.searches[whole]
     start, stop = rows
     middle = (start + stop) // 2
+    while middle - start > 1 and _key(state, whole, (start, middle)) in search.split:
+        _put_by(search, (middle, stop))
+        stop, middle = middle, (start + middle) // 2
     first = _add(state, whole, (start, middle))
-    state.searches[whole].next[first] = (middle, stop)
+    search.next[first] = (middle, stop)
 
 
 def _try_what_was_put_by(state: State, whole: int) -> bool:
@@ -108,7 +121,7 @@ def _try_what_was_put_by(state: State, whole: int) -> bool:
     for start, stop in ranges:
         size = search.good if search.good and not search.by_row else stop - start
         for at in range(start, stop, size):
-            _add(state, whole, (at, min(at + size, stop)))
+            _try(state, whole, (at, min(at + size, stop)))
     if search.parts:
         return False
     state.change(whole, Change.FINISHED)
@@ -116,9 +129,14 @@ def _try_what_was_put_by(state: State, whole: int) -> bool:
     return True
 
 
+def _key(state: State, whole: int, rows: Range) -> str:
+    return part_key(state.key_of(whole), *rows, state.searches[whole].rows)
+
+
 def _add(state: State, whole: int, rows: Range) -> int:
     search = state.searches[whole]
-    key = part_key(state.key_of(whole), *rows, search.rows)
-    task = state.add_part(Part(whole, key, *rows, tuple(search.split)), (rows[1] - rows[0]) / search.rows)
+    above = tuple(key for key, (start, stop) in search.split.items() if start <= rows[0] and rows[1] <= stop)
+    part = Part(whole, _key(state, whole, rows), *rows, above)
+    task = state.add_part(part, part.rows / search.rows)
     search.parts.add(task)
     return task

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Iterator
 from math import exp, inf, isfinite
 
-from partitioner.coordinator import forecast
+from partitioner.coordinator import forecast, ladder
 from partitioner.coordinator.state import Action, Cancel, Live, State, WorkerState
 from partitioner.model import Failure
 
@@ -18,6 +18,13 @@ TIMEOUT, BACK_UP, SILENT, GONE = "timeout", "back-up", "silent", "gone"
 
 DEVIATIONS = 2.0
 """The upper end of a prediction lies this many standard deviations of the log ratios above it."""
+
+
+READING_SECONDS = 3600.0
+"""What an attempt may take that only reads its rows, to count them or to set them aside."""
+
+SLACK = 1e-6
+"""Seconds: a clock adds and subtracts, so that an alarm may ring a rounding error before its time."""
 
 
 def pass_time(state: State, now: float) -> float:
@@ -56,7 +63,7 @@ def started(state: State, live: Live) -> None:
     if isfinite(live.attempt.timeout_seconds):
         _push(state, live.attempt.timeout_seconds, TIMEOUT, live)
     upper = upper_seconds(state, state.workers.get(live.attempt.worker_id), live.attempt.task)
-    if isfinite(upper) and len(state.workers) > 1:
+    if isfinite(upper):
         _push(state, max(state.policy.backup_factor * upper, state.policy.backup_seconds), BACK_UP, live)
 
 
@@ -66,7 +73,7 @@ def _push(state: State, seconds: float, what: str, live: Live) -> None:
 
 def due(state: State, actions: list[Action]) -> Iterator[tuple[Live, Failure]]:
     """Attempts that are given up now, with the reason; those to be stopped first are asked to by an action."""
-    while state.due and state.due[0][0] <= state.clock:
+    while state.due and state.due[0][0] <= state.clock + SLACK:
         _, what, attempt_id = heapq.heappop(state.due)
         live = state.attempts.get(attempt_id)
         if live is None:
@@ -84,6 +91,8 @@ def due(state: State, actions: list[Action]) -> Iterator[tuple[Live, Failure]]:
                 _push(state, state.policy.silent_seconds, SILENT, live)
                 continue
             state.note("silent", live, f"no sign of life for {state.policy.silent_seconds:g} s")
+            if (holder := state.workers.get(live.attempt.worker_id)) is not None and len(state.workers) > 1:
+                ladder.leave_out(state, holder, "it begins nothing that it is given")
             actions.append(Cancel(attempt_id))
             yield live, Failure("it gave no sign of life", "Silent", charged=False)
         elif what == BACK_UP:
@@ -102,4 +111,4 @@ def set_alarm(state: State, now: float) -> None:
     if state.stuck_since is not None:
         waits.append(state.stuck_since + state.policy.no_worker_seconds - state.clock)
     if waits and (not state.alarms or state.alarms[0][0] > now + min(waits)):
-        state.alarm(now + max(0.0, min(waits)))
+        state.alarm(now + max(SLACK, min(waits)))

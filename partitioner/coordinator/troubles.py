@@ -14,14 +14,14 @@ Range = tuple[int, int]
 class Trouble:
     """What happened to the attempts at one sub-task.
 
-    ``failed_on`` and ``died_on``: the workers, in order; ``suspects``: worker to the rows that failed alone there;
-    ``rounds``: attempts that ended with such rows; ``losses``: attempts that were lost and are not charged;
+    ``failed_on`` and ``died_on``: the workers in order, with how often; ``suspects``: worker to the rows that failed
+    alone there; ``rounds``: attempts that ended with such rows; ``losses``: attempts that were lost and are not charged;
     ``smaller``: into how many a batch is divided, for the memory of a GPU; ``condemned``: why its only row is to be set
     aside; ``counting``: its rows are to be counted, so that it can be split.
     """
 
-    failed_on: dict[str, None] = field(default_factory=dict)
-    died_on: dict[str, None] = field(default_factory=dict)
+    failed_on: dict[str, int] = field(default_factory=dict)
+    died_on: dict[str, int] = field(default_factory=dict)
     suspects: dict[str, Spans] = field(default_factory=dict)
     rounds: int = 0
     losses: int = 0
@@ -29,9 +29,9 @@ class Trouble:
     condemned: str = ""
     counting: bool = False
 
-    def ran_on(self, worker_id: str) -> bool:
-        """Whether an attempt went wrong on that worker."""
-        return worker_id in self.failed_on or worker_id in self.died_on
+    def times_on(self, worker_id: str) -> int:
+        """How many attempts went wrong on that worker."""
+        return self.failed_on.get(worker_id, 0) + self.died_on.get(worker_id, 0)
 
 
 @dataclass(slots=True)
@@ -71,6 +71,12 @@ def part_key(whole: str, start: int, stop: int, rows: int) -> str:
     return f"{whole}.{start:0{width}d}-{stop:0{width}d}"
 
 
+def range_of(key: str, rows: int) -> Range:
+    """The rows that a name stands for: all ``rows`` where it is that of a whole sub-task."""
+    start, dash, stop = key.partition(".")[2].partition("-")
+    return (int(start), int(stop)) if dash else (0, rows)
+
+
 @dataclass(slots=True)
 class Search:
     """The search for rows that kill in one planned sub-task of ``rows`` rows.
@@ -87,4 +93,4 @@ class Search:
     put_by: list[Range] = field(default_factory=list)
     parts: set[int] = field(default_factory=set)
     condemned: int = 0
-    split: dict[str, None] = field(default_factory=dict)  # keys of what was divided: never to be committed any more
+    split: dict[str, Range] = field(default_factory=dict)  # keys of what was divided: never to be committed any more

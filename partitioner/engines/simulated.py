@@ -6,44 +6,14 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from partitioner.engines.base import Capabilities, Engine
-from partitioner.model import Attempt, CommitRecord, Event, EventKind, Failure, Workers
+from partitioner.engines.simulated_world import Faults, Outcome, World
+from partitioner.model import Attempt, Event, EventKind, Failure, Workers
 
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """What goes wrong in a simulation.
-
-    ``noise``: standard deviation of the log of actual over predicted seconds; ``failure_rate``: share of attempts whose
-    program raises; ``deaths``: (worker id, second) at which a worker dies; ``restart_seconds`` until it is back;
-    ``slowdowns``: (worker id, second, factor): from then on everything there takes ``factor`` times as long.
-    """
-
-    noise: float = 0.0
-    failure_rate: float = 0.0
-    deaths: tuple[tuple[str, float], ...] = ()
-    restart_seconds: float = 5.0
-    slowdowns: tuple[tuple[str, float, float], ...] = ()
-
-    def noise_of(self, seed: int, task_key: str) -> float:
-        """Actual over predicted seconds of a sub-task, on whichever worker and at whichever try."""
-        return random.Random(f"{seed}/{task_key}").lognormvariate(0.0, self.noise) if self.noise else 1.0
-
-    def finish(self, worker_id: str, start: float, seconds: float) -> float:
-        """When work of ``seconds`` ends that begins at ``start`` on a worker that may become slower meanwhile."""
-        changes = sorted((at, factor) for name, at, factor in self.slowdowns if name == worker_id)
-        at, factor = start, 1.0
-        for change, slower in changes:
-            if change > at:
-                if at + seconds * factor <= change:
-                    break
-                seconds -= (change - at) / factor
-                at = change
-            factor = slower
-        return at + seconds * factor
+TICK = 1e-6
+"""Seconds that a poll lets pass at least: an alarm a rounding error ahead must not stop the time."""
 
 
 class SimulatedEngine(Engine):
@@ -52,7 +22,13 @@ class SimulatedEngine(Engine):
     name = "simulated"
     capabilities = Capabilities(placement="exact", cancel=True, real=False)
 
-    def __init__(self, workers: Workers | None = None, faults: Faults | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        workers: Workers | None = None,
+        faults: Faults | None = None,
+        seed: int = 0,
+        rows: Mapping[str, int] | None = None,
+    ) -> None:
         self._table = SimulatedEngine.expected_workers({"workers": workers})
         self._workers = {self._table.worker_id[j]: self._table[j] for j in range(len(self._table))}
         self._faults = faults or Faults()
@@ -64,8 +40,11 @@ class SimulatedEngine(Engine):
         self._running: dict[str, Attempt] = {}
         self._load: dict[str, float] = dict.fromkeys(self._workers, 0.0)
         self._waiting: dict[str, deque[Attempt]] = {name: deque() for name in self._workers}
+        self.world = World(self._faults, seed, rows or {})
         for name, at in self._faults.deaths:
             self._at(at, "death", name)
+        for name, at in self._faults.retired:
+            self._at(at, "retire", name)
 
     @classmethod
     def expected_workers(cls, options: Mapping[str, Any]) -> Workers:
@@ -74,8 +53,13 @@ class SimulatedEngine(Engine):
         return workers if workers is not None else Workers.identical(4)
 
     def clock(self) -> float:
-        """Simulated seconds since the start."""
-        return self._now
+        """Simulated seconds since the start, as a clock shows them that may jump."""
+        return self._now + sum(seconds for at, seconds in self._faults.jumps if at <= self._now)
+
+    @property
+    def running(self) -> Mapping[str, Attempt]:
+        """The attempts that hold cores now."""
+        return self._running
 
     def _at(self, when: float, what: str, subject: Any) -> None:
         self._tie += 1
@@ -88,6 +72,9 @@ class SimulatedEngine(Engine):
     def submit(self, attempts: Sequence[Attempt]) -> None:
         """Attempts start at once where cores are free, else in turn."""
         for attempt in attempts:
+            if attempt.worker_id not in self._alive:
+                self._at(self._now, "lost", attempt)
+                continue
             self._waiting[attempt.worker_id].append(attempt)
             self._start(attempt.worker_id)
 
@@ -99,16 +86,17 @@ class SimulatedEngine(Engine):
             self._running[attempt.attempt_id] = attempt
             self._at(self._now, "start", attempt)
             noise = self._faults.noise_of(self._seed, attempt.task_key)
-            seconds = attempt.seconds / self._workers[name].speed * noise
-            fails = self._random.random() < self._faults.failure_rate
-            finish = self._faults.finish(name, self._now, seconds)
-            self._at(finish, "fail" if fails else "finish", (attempt, self._now))
+            outcome = self.world.outcome(attempt)
+            seconds = attempt.seconds / self._workers[name].speed * noise * outcome.share
+            if outcome.what != "hang":
+                self._at(self._faults.finish(name, self._now, seconds), "end", (attempt, self._now, outcome))
 
     def _room(self, name: str, attempt: Attempt) -> bool:
         return self._load[name] + attempt.cpus <= self._workers[name].cpus + 1e-9 or self._load[name] == 0
 
     def poll(self, timeout: float) -> list[Event]:
         """Move the clock to the next happening and report it; without one within ``timeout``, let that pass."""
+        timeout = max(timeout, TICK)
         if not self._heap or self._heap[0][0] > self._now + timeout:
             self._now += timeout
             return []
@@ -117,30 +105,51 @@ class SimulatedEngine(Engine):
         self._now = max(self._now, when)
         while self._heap and self._heap[0][0] <= when:
             _, _, what, subject = heapq.heappop(self._heap)
-            events += _HAPPENINGS[what](self, subject)
+            for event in _HAPPENINGS[what](self, subject):
+                events += self._delivered(event)
         return events
+
+    def _delivered(self, event: Event) -> list[Event]:
+        """What of a message arrives now: it may be lost, come twice, or later and so after others."""
+        faults, draw = self._faults, self._random.random
+        if event.kind in (EventKind.STARTED, EventKind.FINISHED, EventKind.FAILED) and draw() < faults.lost:
+            return []
+        if event.attempt_id and draw() < faults.late:
+            self._at(self._now + 5.0 * draw(), "message", event)
+            return []
+        return [event] * (2 if event.attempt_id and draw() < faults.doubled else 1)
+
+    def _happens_message(self, event: Event) -> list[Event]:
+        return [event]
+
+    def _happens_lost(self, attempt: Attempt) -> list[Event]:
+        return [Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id, at=self._now)]
 
     def _happens_start(self, attempt: Attempt) -> list[Event]:
         return [Event(EventKind.STARTED, attempt.attempt_id, attempt.worker_id, at=self._now)]
 
-    def _happens_end(self, subject: tuple[Attempt, float], error: Failure | None) -> list[Event]:
-        attempt, started = subject
-        if self._running.pop(attempt.attempt_id, None) is None:
+    def _happens_end(self, subject: tuple[Attempt, float, Outcome]) -> list[Event]:
+        attempt, started, outcome = subject
+        if self._running.get(attempt.attempt_id) is not attempt:
             return []
+        if outcome.what == "crash":
+            return self._happens_death(attempt.worker_id)
+        del self._running[attempt.attempt_id]
         self._load[attempt.worker_id] -= attempt.cpus
         self._start(attempt.worker_id)
-        if error is not None:
-            return [Event(EventKind.FAILED, attempt.attempt_id, attempt.worker_id, error=error, at=self._now)]
-        record = _record(attempt, started, self._now)
-        return [Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=record, at=self._now)]
+        why = outcome.why
+        record = None if why is not None else self.world.commit(attempt, outcome, started, self._now)
+        if record is not None:
+            return [Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=record, at=self._now)]
+        why = why or Failure("no space left on device", "OSError")
+        return [Event(EventKind.FAILED, attempt.attempt_id, attempt.worker_id, error=why, at=self._now)]
 
-    def _happens_finish(self, subject: tuple[Attempt, float]) -> list[Event]:
-        return self._happens_end(subject, None)
+    def _happens_retire(self, name: str) -> list[Event]:
+        return self._happens_death(name, Failure("retired", charged=False))
 
-    def _happens_fail(self, subject: tuple[Attempt, float]) -> list[Event]:
-        return self._happens_end(subject, Failure("by the simulation", "InjectedFault"))
-
-    def _happens_death(self, name: str) -> list[Event]:
+    def _happens_death(self, name: str, why: Failure | None = None) -> list[Event]:
+        if name not in self._alive:
+            return []
         self._alive.discard(name)
         lost = [a for a in self._running.values() if a.worker_id == name] + list(self._waiting[name])
         for attempt in lost:
@@ -148,7 +157,7 @@ class SimulatedEngine(Engine):
         self._waiting[name].clear()
         self._load[name] = 0.0
         self._at(self._now + self._faults.restart_seconds, "restart", name)
-        ends = [Event(EventKind.LOST, a.attempt_id, name, at=self._now) for a in lost]
+        ends = [Event(EventKind.LOST, a.attempt_id, name, error=why, at=self._now) for a in lost]
         return [*ends, Event(EventKind.WORKER_LOST, worker_id=name, at=self._now)]
 
     def _happens_restart(self, name: str) -> list[Event]:
@@ -181,32 +190,11 @@ class SimulatedEngine(Engine):
 
 _HAPPENINGS: dict[str, Callable[[SimulatedEngine, Any], list[Event]]] = {
     "start": SimulatedEngine._happens_start,
-    "finish": SimulatedEngine._happens_finish,
-    "fail": SimulatedEngine._happens_fail,
+    "end": SimulatedEngine._happens_end,
     "death": SimulatedEngine._happens_death,
+    "retire": SimulatedEngine._happens_retire,
     "restart": SimulatedEngine._happens_restart,
     "cancelled": SimulatedEngine._happens_cancelled,
+    "lost": SimulatedEngine._happens_lost,
+    "message": SimulatedEngine._happens_message,
 }
-
-
-def _record(attempt: Attempt, started: float, finished: float) -> CommitRecord:
-    return CommitRecord(
-        task_key=attempt.task_key,
-        attempt_id=attempt.attempt_id,
-        worker_id=attempt.worker_id,
-        path="",
-        rows_in=0,
-        rows_out=0,
-        rows_written=0,
-        quarantined=0,
-        segments=(),
-        bytes_read=0,
-        seconds=finished - started,
-        cpu_seconds=finished - started,
-        load_seconds=0.0,
-        read_seconds=0.0,
-        peak_memory_bytes=int(attempt.memory_bytes),
-        started=started,
-        finished=finished,
-        digest="",
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from partitioner.coordinator.policy import Policy
 from partitioner.coordinator.state import State, initial
 from partitioner.engines.serial import SerialEngine
-from partitioner.engines.simulated import _record
+from partitioner.engines.simulated_world import record_of as _record
 from partitioner.model import Event, EventKind, Failure, Plan, SubTasks, Worker, Workers
 from partitioner.placement.algorithms.lpt import Lpt
 

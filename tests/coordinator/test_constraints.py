@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import partitioner as pt
-from partitioner.engines.simulated import Faults
+from partitioner.engines.simulated_world import Faults
 from partitioner.model import Edges, Plan, SubTasks, Worker, Workers
 from partitioner.placement.algorithms.lpt import Lpt
 from partitioner.placement.check import violations

@@ -12,14 +12,15 @@ from partitioner.coordinator.execute import Collector
 from partitioner.coordinator.policy import Policy
 from partitioner.coordinator.state import Action, State, initial
 from partitioner.coordinator.transitions import DONE
-from partitioner.engines.simulated import Faults, SimulatedEngine
+from partitioner.engines.simulated import SimulatedEngine
+from partitioner.engines.simulated_world import Faults
 from partitioner.errors import RunFailed
 from partitioner.model import Event, Plan, Worker, Workers
 from partitioner.simulation import simulate
 from partitioner.testing.flaky import FlakyEngine, Hostility
 from tests.coordinator.paper import PaperEngine, plan_of
 
-PATIENT = Policy(max_retries=10**6, max_deaths=10**6)
+PATIENT = Policy(max_retries=10**6, max_deaths=10**6, recall=False)  # an attempt asked back is submitted again
 plans = st.builds(
     plan_of,
     st.lists(st.floats(0.001, 10.0), min_size=1, max_size=25),

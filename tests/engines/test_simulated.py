@@ -1,6 +1,6 @@
 import pytest
 
-from partitioner.engines.simulated import Faults
+from partitioner.engines.simulated_world import Faults
 from partitioner.simulation import simulate
 from tests.coordinator.paper import plan_of
 
