@@ -19,8 +19,7 @@ import pyarrow as pa
 from jobs.session import job_main
 from jobs.training import configured, kept
 from partitioner.errors import ConfigError
-from partitioner.training import federate
-from partitioner.training.design import Design
+from partitioner.training import Design, federate
 
 
 def softmax_steps(

@@ -9,9 +9,9 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from partitioner.config import RunConfig, layered
+import partitioner as pt
 from partitioner.errors import ConfigError, nearest
-from partitioner.training.keeping import keep
+from partitioner.training import keep
 
 Values = dict[str, Any]
 
@@ -23,8 +23,8 @@ def configured(arguments: Sequence[str] | None, about: str) -> tuple[Any, Values
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
     parser.add_argument("--resume", metavar="RUN_ID", help="go on with an earlier training")
     given = parser.parse_args(arguments)
-    values = layered(given.conf, given.set)
-    known = [*RunConfig.model_fields, "cache", "rounds", "tolerance"]
+    values = pt.load_settings(given.conf, given.set)
+    known = [*pt.RunConfig.model_fields, "cache", "rounds", "tolerance"]
     for name in values:
         if name not in known:
             raise ConfigError(f"{given.conf}: no setting {name!r}.{nearest(name, known)}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from partitioner.attempt.surroundings import TaskContext, task_context
-    from partitioner.config import RunConfig, load_config
+    from partitioner.config import RunConfig, load_config, load_settings
     from partitioner.errors import PartitionerError
     from partitioner.iteration.iterate import iterate
     from partitioner.model import Plan, SubTasks, Worker, Workers
@@ -36,6 +36,7 @@ __all__ = [
     "iterate",
     "load_config",
     "load_result",
+    "load_settings",
     "place",
     "plan",
     "plan_config",
@@ -51,7 +52,7 @@ __all__ = [
 
 _HOMES = {
     "attempt.surroundings": ("TaskContext", "task_context"),
-    "config": ("RunConfig", "load_config"),
+    "config": ("RunConfig", "load_config", "load_settings"),
     "errors": ("PartitionerError",),
     "iteration.iterate": ("iterate",),
     "model": ("Plan", "SubTasks", "Worker", "Workers"),

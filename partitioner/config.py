@@ -239,15 +239,22 @@ def load_config(
 
     Code that it names must be its own project's, or of ``allow_modules``; see ``trust``.
     """
-    values = layered(path, settings, environment)
-    trust.check_named(values, Path(path), allow_modules)
-    return make(values)
+    return make(load_settings(path, settings, environment, allow_modules))
 
 
-def layered(
-    path: str | Path, settings: Sequence[str] = (), environment: Mapping[str, str] | None = None
+def load_settings(
+    path: str | Path,
+    settings: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    allow_modules: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The merged plain values behind ``load``, before validation."""
+    """The plain values behind ``load_config``, of any names: for a job with settings of its own beside those of a run."""
+    values = _layered(path, settings, environment)
+    trust.check_named(values, Path(path), allow_modules)
+    return values
+
+
+def _layered(path: str | Path, settings: Sequence[str], environment: Mapping[str, str] | None) -> dict[str, Any]:
     env = os.environ if environment is None else environment
     values: dict[str, Any] = _expanded(_read(Path(path)), {**_BUILT_IN_VARIABLES, **env})
     for name, text in sorted(env.items()):

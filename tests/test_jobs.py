@@ -1,4 +1,7 @@
-"""Our own jobs stand where a user's stand: they use the public names and nothing from the inside."""
+"""Our own jobs stand where a user's stand: they use the public names and nothing from the inside.
+
+Public are the names of ``partitioner`` and of ``partitioner.training``, and the errors that a user catches or raises.
+"""
 
 import ast
 from pathlib import Path
@@ -7,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 import partitioner as pt
+from partitioner import training
 from partitioner.errors import DataError
 
 JOBS = sorted((Path(__file__).parents[1] / "jobs").glob("*.py"))
@@ -15,9 +19,12 @@ JOBS = sorted((Path(__file__).parents[1] / "jobs").glob("*.py"))
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
 def test_a_job_uses_public_names_only(path: Path) -> None:
     tree = ast.parse(path.read_text())
-    modules = [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+    imported = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+    modules = [n.module or "" for n in imported]
     modules += [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
-    assert [m for m in modules if m.startswith(("partitioner.", "connectors"))] == []
+    public = ("partitioner.training", "partitioner.errors")
+    assert [m for m in modules if m.startswith(("partitioner.", "connectors")) and m not in public] == []
+    assert {a.name for n in imported if n.module == "partitioner.training" for a in n.names} <= set(training.__all__)
     used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and getattr(n.value, "id", "") == "pt"}
     assert used <= set(pt.__all__)
 

@@ -93,4 +93,4 @@ def test_the_shipped_configurations_name_their_own_code() -> None:
     paths = sorted((Path(__file__).parent.parent / "conf").glob("*.yaml"))
     assert paths
     for path in paths:
-        config.load_config(path, environment={})
+        config.load_settings(path, environment={})

@@ -1,8 +1,10 @@
 """Models trained over partitions: in one pass where their statistics add up, in rounds of ``pt.iterate`` elsewhere."""
 
 from partitioner.training.clusters import fit_kmeans
+from partitioner.training.design import Design
 from partitioner.training.federated import federate
+from partitioner.training.keeping import keep
 from partitioner.training.linear import fit_linear, fit_pca
 from partitioner.training.logistic import fit_logistic
 
-__all__ = ["federate", "fit_kmeans", "fit_linear", "fit_logistic", "fit_pca"]
+__all__ = ["Design", "federate", "fit_kmeans", "fit_linear", "fit_logistic", "fit_pca", "keep"]
