@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from connectors.arrays import is_tabular
+from connectors.databases import DATABASES
 from connectors.listing import Paths, as_paths, expand
 from connectors.location import absolute, say
 from connectors.tables import refuse_tables, table_at
@@ -155,6 +156,8 @@ def _connector_of(paths: Paths, storage_options: Mapping[str, Any] | None) -> st
     several = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if len(several) == 1 and str(several[0]).startswith("sklearn://"):
         return "memory"
+    if len(several) == 1 and str(several[0]).partition("://")[0] in DATABASES:
+        return "sql"
     if len(several) == 1 and (saved := _saved_dataset(several[0])):
         return saved
     names = {by_name(str(path)) for path in several}

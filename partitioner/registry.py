@@ -160,6 +160,7 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         delta="DeltaSource@delta",
         iceberg="IcebergSource@iceberg",
         images="ImagesSource@images",
+        sql="SqlSource",
         text="TextSource",
         webdataset="WebDatasetSource@images",
         dask_frame="DaskFrameSource@dask",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# system_packages.sh [PACKAGE...]: install Debian packages; by default Java 17 and Chromium, each only where missing.
+# system_packages.sh [PACKAGE...]: install Debian packages; by default Java 17, Chromium and PostgreSQL, where missing.
 set -eu
 
 java_ok() {
@@ -10,6 +10,7 @@ java_ok() {
 
 if [ $# -eq 0 ]; then
     java_ok || set -- "$@" openjdk-17-jre-headless
+    [ -d /usr/lib/postgresql ] || set -- "$@" postgresql
     command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || set -- "$@" chromium
 fi
 [ $# -gt 0 ] || exit 0

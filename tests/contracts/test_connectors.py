@@ -1,7 +1,9 @@
 """Every registered connector keeps the laws of a source."""
 
 import io
+import sqlite3
 import tarfile
+from contextlib import closing
 from dataclasses import replace
 
 import pyarrow as pa
@@ -23,6 +25,7 @@ from connectors.libsvm import LibsvmSource
 from connectors.memory import MemorySource
 from connectors.parquet import ParquetSource
 from connectors.pyarrow_dataset import ArrowDatasetSource
+from connectors.sql import SqlSource
 from connectors.text import TextSource
 from connectors.webdataset import WebDatasetSource
 from partitioner import registry
@@ -192,6 +195,17 @@ def dataset_case():
     return SourceCase(make, lambda _: ROWS, change)
 
 
+def sqlite_case():
+    def make(directory, rows=ROWS):
+        with closing(sqlite3.connect(directory / "x.db")) as db, db:
+            db.execute("DROP TABLE IF EXISTS t")
+            db.execute("CREATE TABLE t (name TEXT, size INTEGER, part REAL)")
+            db.executemany("INSERT INTO t VALUES (?, ?, ?)", [tuple(row.values()) for row in rows.to_pylist()])
+        return SqlSource(f"sqlite://{directory}/x.db", "t", "size", ranges=3)
+
+    return SourceCase(make, lambda _: ROWS, lambda directory: make(directory, ROWS.slice(1)))
+
+
 LINES = pa.table({"text": ["alpha", "", "gamma", "delta"]})
 
 CASES = {
@@ -200,6 +214,7 @@ CASES = {
     "delta": delta_case(),
     "iceberg": iceberg_case(),
     "images": images_case(),
+    "sql": sqlite_case(),
     "text": case(TextSource, text, {"1.txt": "alpha\n\ngamma\r\n", "2.txt": "delta"}, lambda _: LINES),
     "webdataset": webdataset_case(),
     "csv": case(CsvSource, text, CSV),
