@@ -24,6 +24,7 @@ def configured(arguments: Sequence[str] | None, about: str) -> tuple[Any, Values
     parser.add_argument("--resume", metavar="RUN_ID", help="go on with an earlier training")
     given = parser.parse_args(arguments)
     values = pt.load_settings(given.conf, given.set)
+    values.pop("job", None)
     known = [*pt.RunConfig.model_fields, "cache", "rounds", "tolerance"]
     for name in values:
         if name not in known:

@@ -20,6 +20,7 @@ from partitioner import registry, safe_yaml
 from partitioner.commands.calibrate import calibrate, profile_app
 from partitioner.commands.doctor import doctor
 from partitioner.commands.init import init
+from partitioner.commands.jobs import run_job
 from partitioner.commands.place import compare, place
 from partitioner.commands.report import report
 from partitioner.commands.runs import runs
@@ -115,7 +116,10 @@ def run(
     allowed: Allowed = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a configuration: plan, execute, reduce, report."""
+    """Run a configuration: plan, execute, reduce, report; or the job that it is for (its setting ``job``)."""
+    given = _with(settings, engine=engine, mode=mode, name=name)
+    if (job := configuration.job_of(conf, given, allowed or [])) is not None:
+        raise typer.Exit(run_job(job, conf, given, resume))
     config = _config(conf, _with(settings, mode=mode, name=name), engine, allowed, as_json)
     _done(
         run_config(config, resume, on_plan=None if as_json else _show_plan, take_over=take_over, force=force), as_json

@@ -239,7 +239,18 @@ def load_config(
 
     Code that it names must be its own project's, or of ``allow_modules``; see ``trust``.
     """
-    return make(load_settings(path, settings, environment, allow_modules))
+    values = load_settings(path, settings, environment, allow_modules)
+    if "job" in values:
+        raise ConfigError(f"{path} is for the job {values['job']!r}, which plans its own runs: partitioner run {path}.")
+    return make(values)
+
+
+def job_of(path: str | Path, settings: Sequence[str] = (), allow_modules: Sequence[str] = ()) -> str | None:
+    """The module of the job that a configuration is for (setting ``job``), checked as all code that it names; else None."""
+    job = _layered(path, settings, None).get("job")
+    if job is not None and not isinstance(job, str):
+        raise ConfigError(f"{path}: job is {job!r}; write the module that has its main, for example jobs.train_linear.")
+    return None if job is None else str(load_settings(path, settings, None, allow_modules)["job"])
 
 
 def load_settings(

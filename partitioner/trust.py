@@ -75,6 +75,8 @@ def _named(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     program = values.get("program")
     if isinstance(program, str) and ":" in program:
         yield "program", program
+    if isinstance(job := values.get("job"), str):
+        yield "job", job
     for kind in _KINDS:
         yield from ((kind, text) for text in _strings(values.get(kind)) if _CODE.fullmatch(text))
     for setting in ("dataset", "output"):

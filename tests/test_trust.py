@@ -92,5 +92,10 @@ def test_the_command_line_is_held_to_the_same(tmp_path: Path) -> None:
 def test_the_shipped_configurations_name_their_own_code() -> None:
     paths = sorted((Path(__file__).parent.parent / "conf").glob("*.yaml"))
     assert paths
-    for path in paths:
-        config.load_settings(path, environment={})
+    jobs = [config.job_of(path) or config.load_config(path, environment={}).program for path in paths]
+    assert all(str(job).startswith("jobs.") for job in jobs)
+
+
+def test_a_job_of_elsewhere_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"job names 'antigravity'.*standard library"):
+        config.job_of(conf(tmp_path, "job: antigravity"))
