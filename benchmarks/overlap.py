@@ -16,16 +16,20 @@ import pyarrow as pa
 
 import partitioner as pt
 from benchmarks.versions import versions
-from connectors.memory import MemorySource
 from partitioner.attempt import work
-from partitioner.model import Fragment
+from partitioner.model import Dataset, Fragment
+from partitioner.testing.costs import TableSource
 
 REQUEST_SECONDS = 0.05
 ROWS, PER_REQUEST, TASKS = 400, 10, 2
 
 
-class SlowStore(MemorySource):
+class SlowStore(TableSource):
     """Data in memory, each fragment of which takes as long to come as a request to an object store."""
+
+    def describe(self) -> Dataset:
+        """One fragment per request."""
+        return self.dataset([PER_REQUEST] * (ROWS // PER_REQUEST))
 
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of one fragment, after the time of a request."""
@@ -41,7 +45,7 @@ def compute(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def seconds_of_run(folder: str) -> tuple[float, bytes]:
     """Wall seconds of the sub-tasks, and the rows written."""
-    source = SlowStore(pa.table({"x": range(ROWS)}), rows_per_fragment=PER_REQUEST)
+    source = SlowStore(pa.table({"x": range(ROWS)}))
     run = pt.run(
         source,
         compute,
