@@ -116,6 +116,10 @@ class RunConfig(BaseModel):
         True, description="Rows are read in input order; else as they lie in the sub-tasks."
     )
     on_error: Literal["raise", "quarantine"] = Field("raise", description="What becomes of rows that keep failing.")
+    preload: Literal["auto"] | bool = Field(
+        "auto",
+        description="Load a class once per machine and fork workers from there: True, False, or for classes that say so.",
+    )
     max_retries: int = Field(2, ge=0, description="Further tries after the program raised.")
     timeout: float | str | None = Field(
         None, description="Seconds an attempt may take, or '3x': times the upper end of what is predicted for it."

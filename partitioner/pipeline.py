@@ -20,6 +20,7 @@ from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
 from partitioner.coordinator.execute import execute
 from partitioner.costs.base import CostModel
+from partitioner.engines import preload
 from partitioner.engines.base import Engine
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.engines.trial import try_out
@@ -161,10 +162,13 @@ def _costed(
     A model that measures runs in the slots; another is asked before, so that what is wrong is said before a start.
     """
     costed = None if parts.model.measures else stages.cost(parts, described)
-    with phases("engine start"):
+    assert described.job is not None, "a run has a program"
+    stages.write_job(directory, described.job)
+    forked = directory.url if starting.preloads(parts.config, described.job.program) else None
+    with phases("engine start"), preload.wanted(forked):
         engine = held.enter_context(parts.engine.opened())
     with phases("program load"):
-        started = _started(parts.config, engine, directory, described.job, parts.model.measures)
+        started = starting.start(parts.config, engine, directory, parts.model.measures)
     if costed is None:
         with phases("pilot"):
             costed = stages.cost(parts, described, started)
@@ -178,17 +182,8 @@ def _planned(
     workers, facts = stages.workers_to_use(parts, started)
     work = stages.split(parts, costed, workers)
     modes.check_split(parts.config, costed.dataset, work.dataset)
-    facts = {**facts, **notes, "start": dict(phases.seconds)}
+    facts = {**facts, **notes, **started.told, "start": dict(phases.seconds)}
     return work, stages.explained(parts, stages.place(parts, work.tasks, workers), work, facts)
-
-
-def _started(
-    config: RunConfig, engine: Engine, directory: RunDirectory, job: Job | None, measures: bool
-) -> starting.Start:
-    """Every slot has proven itself and holds the program."""
-    assert job is not None, "a run has a program"
-    stages.write_job(directory, job)
-    return starting.start(config, engine, directory, measures)
 
 
 def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: bool) -> Run:

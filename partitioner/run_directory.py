@@ -90,6 +90,15 @@ class RunDirectory:
         """The pickled job. Raises Tampered where it is not what this user, or this attempt's driver, sealed."""
         return unseal(self.files.get("job.pkl"), self.key, f"job.pkl in {self.url}")
 
+    def read_job_plainly(self) -> bytes:
+        """``read_job`` of a run on a disk, without the store, whose threads no fork keeps. Raises ConfigError elsewhere."""
+        place = self.files.local_path
+        if place is None:
+            raise ConfigError(
+                f"{self.url} is no directory of a disk; a program is loaded before a fork from a disk alone."
+            )
+        return unseal((place / "job.pkl").read_bytes(), self.key, f"job.pkl in {self.url}")
+
     def write_source(self, pickled: bytes) -> None:
         """Seal and write ``source.pkl``: what is read, where the split changed that after the job was first loaded."""
         self.files.put("source.pkl", seal(pickled, self.key))

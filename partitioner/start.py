@@ -6,10 +6,11 @@ before anything is measured or planned.
 
 from __future__ import annotations
 
+import inspect
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -37,7 +38,7 @@ class Start:
 
     ``load_seconds`` to import and build the program, the longest of all processes; ``memory_bytes`` resident in one
     process afterwards, the most of all (0: not known); ``slots_in_process`` slots that share a process; ``runner`` of a
-    pilot on all slots.
+    pilot on all slots; ``told`` what the plan says besides.
     """
 
     workers: Workers
@@ -46,6 +47,7 @@ class Start:
     memory_bytes: float = 0.0
     slots_in_process: int = 1
     runner: OnSlots | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -113,6 +115,14 @@ def told_here(started: Start | None) -> tuple[float, dict[str, Any]]:
     return runner.load_seconds, {"pilot ran": told, "start": {"program load": runner.load_seconds}}
 
 
+def preloads(config: RunConfig, program: Callable[..., Any]) -> bool:
+    """Whether the program is to be loaded once per machine: a class may declare ``preload = True`` or ``False``."""
+    if not inspect.isclass(program):
+        return False
+    declared = vars(program).get("preload")
+    return (config.preload is True and declared is not False) or (config.preload == "auto" and declared is True)
+
+
 def slots_of(workers: Workers, cpus: float, gpus: float) -> dict[str, int]:
     """Worker id to sub-tasks of these demands that run there at once, 0 for workers that cannot hold one."""
     at_once = np.floor(workers.cpus / cpus + 1e-9)
@@ -145,6 +155,7 @@ def start(config: RunConfig, engine: Engine, run: RunDirectory, measures: bool) 
         memory_bytes=max((a.memory_bytes for a in ready), default=0.0),
         slots_in_process=together,
         runner=OnSlots(engine, run, slots, traced=together == 1),
+        told={} if engine.preloaded is None else {"preload": engine.preloaded or "forked with the program"},
     )
 
 

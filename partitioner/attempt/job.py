@@ -132,9 +132,16 @@ def _for_program(run: RunDirectory) -> tuple[Job, Callable[[Any], Any]]:
     return built.job if source is None else replace(built.job, source=pickle.loads(source)), built.call
 
 
-def _build_now(run: RunDirectory) -> Built:
+def build_before_fork(run_url: str) -> None:
+    """Build the program of a run in a process that others are forked from: reading starts no thread of the store."""
+    with _lock:
+        run = RunDirectory(run_url)
+        _build_now(run, run.read_job_plainly())
+
+
+def _build_now(run: RunDirectory, pickled: bytes | None = None) -> Built:
     begin = time.perf_counter()
-    job: Job = pickle.loads(run.read_job())
+    job: Job = pickle.loads(run.read_job() if pickled is None else pickled)
     masking.remember(job.secrets)
     built = _programs[run.url] = Built(job, build(job.program, job.arguments), time.perf_counter() - begin)
     while len(_programs) > KEPT_JOBS:

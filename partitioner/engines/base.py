@@ -34,6 +34,8 @@ class Engine(ABC):
 
     name: str = ""
     capabilities: Capabilities = Capabilities()
+    preloaded: str | None = None
+    """Where a program was to be loaded once and forked: empty, or why it was not; None where nobody asked."""
 
     @classmethod
     def expected_workers(cls, options: Mapping[str, Any]) -> Workers | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import pickle
 import queue
 import secrets
@@ -17,6 +18,7 @@ from distributed.client import ClosedClientError
 
 from partitioner.attempt.job import load
 from partitioner.attempt.run import describe_error, run_attempt
+from partitioner.engines import preload
 from partitioner.engines.base import Capabilities, Engine
 from partitioner.engines.dask_deaths import NEIGHBOUR, RETIRED, blamed, kill
 from partitioner.engines.dask_expected import LOOPBACK, expected, memory_of, whole, worker_count
@@ -92,6 +94,7 @@ class DaskEngine(Engine):
         self._futures: dict[str, Future[Any]] = {}
         self._topic = f"partitioner-{secrets.token_hex(8)}"  # runs that share a scheduler must not hear each other
         self._cluster: LocalCluster | None = None
+        self._held = contextlib.ExitStack()
         self._own_client = client is None
         if client is None and address is None:
             client = self._start(count, threads, memory_limit, tls)
@@ -111,6 +114,9 @@ class DaskEngine(Engine):
         """A cluster that nobody outside this machine reaches; with ``tls`` only holders of its certificate, made now, do."""
         check_main_guard()
         security = {"security": Security.temporary(), "protocol": "tls://"} if tls else {}
+        if os.environ.get(preload.VARIABLE):
+            self.preloaded = self._held.enter_context(preload.fork_server())
+            self._held.callback(preload.stop_server)
         with dask.config.set(_SETTINGS):
             self._cluster = LocalCluster(
                 n_workers=workers,
@@ -327,6 +333,7 @@ class DaskEngine(Engine):
             self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+        self._held.close()
 
 
 def _engine_lost(error: Exception) -> Event:

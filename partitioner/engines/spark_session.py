@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from partitioner.engines import preload
 from partitioner.engines.spark_failures import first_cause, message_of
 from partitioner.engines.spark_imports import Py4JError, SparkConf, SparkContext, SparkSession
 from partitioner.errors import ConfigError, EngineLost
@@ -67,6 +68,9 @@ class Session:
             builder = builder.master(master)
         if master is not None and master.startswith("local"):
             self._prepare_local(conf)
+        if preloaded := os.environ.get(preload.VARIABLE):
+            conf.setdefault("spark.python.daemon.module", "partitioner.engines.spark_daemon")
+            conf.setdefault(f"spark.executorEnv.{preload.VARIABLE}", preloaded)
         for name, value in conf.items():
             builder = builder.config(name, _text(value))
         if "spark.ui.showConsoleProgress" not in conf:

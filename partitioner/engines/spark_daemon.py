@@ -1,0 +1,20 @@
+"""The parent of Spark's Python workers on a machine: imports, builds the program where it may be, then forks as Spark asks.
+
+Sessions that are started here name it by themselves; in a session of yours set ``spark.python.daemon.module`` to
+``partitioner.engines.spark_daemon`` before it starts.
+"""
+
+from __future__ import annotations
+
+import os
+
+if __name__ == "__main__":
+    from partitioner.attempt.job import forget
+    from partitioner.engines import preload
+
+    if preload.found and preload.VARIABLE in os.environ:
+        forget(os.environ[preload.VARIABLE])
+
+    from pyspark.daemon import manager
+
+    manager()

@@ -1,0 +1,87 @@
+"""Workers forked from a server that holds the program: once built, found unsound where it is, and declared by a class."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import partitioner as pt
+from partitioner.config import make
+from partitioner.start import preloads
+
+ONE_EACH: dict[str, Any] = {
+    "batch_format": "arrow",
+    "cost": "rows",
+    "engine": {"engine": "dask", "workers": 2},
+    "report": False,
+    "progress": False,
+}
+
+
+class Noted:
+    """Notes in a folder every process that builds it."""
+
+    def __init__(self, folder: str) -> None:
+        Path(folder, f"built-{os.getpid()}").touch()
+
+    def __call__(self, batch: pa.RecordBatch) -> list[int]:
+        return [os.getpid()] * batch.num_rows
+
+
+class Threaded(Noted):
+    """Starts a thread when built, which no fork takes along."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
+class Willing(Noted):
+    preload = True
+
+
+class Unwilling(Noted):
+    preload = False
+
+
+def run(program: Any, folder: Path, **options: Any) -> pt.Run:
+    arguments = {"folder": str(folder)}
+    return pt.run(
+        pa.table({"x": range(64)}), program, arguments=arguments, checkpoint=str(folder / "runs"), **ONE_EACH, **options
+    )
+
+
+def test_the_program_is_built_once_for_all_workers(tmp_path: Path) -> None:
+    done = run(Noted, tmp_path, preload=True)
+    workers = set(done.result.to_table()["result"].to_pylist())
+    built = {int(p.name.partition("-")[2]) for p in tmp_path.glob("built-*")}
+    assert (len(workers), len(built), workers & built) == (2, 1, set())
+    assert done.plan.reasons["preload"] == "forked with the program"
+
+
+def test_a_program_that_starts_threads_is_built_in_every_worker(tmp_path: Path) -> None:
+    done = run(Threaded, tmp_path, preload=True)
+    workers = set(done.result.to_table()["result"].to_pylist())
+    assert done.plan.reasons["preload"] == "it starts 1 threads"
+    assert {int(p.name.partition("-")[2]) for p in tmp_path.glob("built-*")} >= workers
+
+
+@pytest.mark.parametrize(
+    ("program", "setting", "expected"),
+    [
+        (Noted, "auto", False),
+        (Noted, True, True),
+        (Noted, False, False),
+        (Willing, "auto", True),
+        (Willing, False, False),
+        (Unwilling, True, False),
+        (len, True, False),
+    ],
+)
+def test_a_class_can_declare_whether_it_may(program: Any, setting: Any, expected: bool) -> None:
+    assert preloads(make({"preload": setting}), program) is expected
