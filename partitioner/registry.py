@@ -129,7 +129,11 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
     "reducers": _files(
         "partitioner.reducers",
         average="Average",
+        classification="Classification",
         concat="Concat",
+        distinct="Distinct@sketches",
+        histogram="Histogram",
+        quantiles="Quantiles@sketches",
         forest="Forest@ml",
         count="Count",
         mean="Mean",

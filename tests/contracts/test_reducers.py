@@ -17,6 +17,7 @@ TABLES = [pa.table({"x": [i, i + 1]}) for i in range(4)]
 PARAMETERS = [({"w": np.array([float(i), 1.0]), "b": [i * 0.1]}, i + 1.0) for i in range(4)]
 
 FORESTS = [RandomForestRegressor(1, bootstrap=False).fit([[0.0]], [i]) for i in range(4)]
+LABELS = [{"label": list(t), "prediction": list(p)} for t, p in (("ab", "ab"), ("a", "b"), ("b", "b"), ("c", "a"))]
 ROWS = [np.array([[1.0, 2.0], [3.0, 4.5]]), np.array([[0.5, -1.0]]), np.array([[2.0, 2.0]]), np.array([[4.0, 1.0]])]
 
 KEYED = [
@@ -25,6 +26,10 @@ KEYED = [
 
 # For every registered reducer: outputs of a program, and what it makes of them.
 EXAMPLES = {
+    "classification": (LABELS, [0.6]),
+    "distinct": ([np.array(v) for v in ([1, 2], [2], [3, 1], [5])], 4),
+    "histogram": ([np.array(v) for v in ([0.1, 1.0], [2.0], [-1.0, 0.0], [0.5])], [4, 1, 1]),
+    "quantiles": (CHUNKS, [-1.5, 0.25, 2.5, 4.0, 8.0]),
     "average": (MODELS, ["cat", "dog", "dog", "ant"]),
     "forest": (FORESTS, [0, 1, 2, 3]),
     "by_key": (KEYED, pa.table({"key": ["a", "b", "c"], "x": [2.5, 4.25, 9.0]})),
@@ -51,6 +56,10 @@ EXAMPLES = {
 
 def flat(result):
     """Numbers of a result, in a fixed order, and whatever else tells results apart."""
+    if isinstance(result, dict) and "accuracy" in result:
+        return [result["accuracy"]], []
+    if isinstance(result, dict) and "counts" in result:
+        return [*result["counts"], result["below"], result["above"]], []
     if isinstance(result, RandomForestRegressor):
         return [int(tree.predict([[0.0]])[0]) for tree in result.estimators_], []
     if isinstance(result, Averaging):
