@@ -1,0 +1,241 @@
+"""Small wrong changes, each of which a test must notice: (file, right text, wrong text, the law that it breaks).
+
+``python -m tests.mutants`` makes them one at a time in a copy of the sources and runs the tests of ``TESTS`` for that file.
+"""
+
+from __future__ import annotations
+
+Mutant = tuple[str, str, str, str]
+
+TESTS: dict[str, list[str]] = {
+    "partitioner/coordinator": [
+        "tests/coordinator/test_ladder.py",
+        "tests/coordinator/test_machine.py",
+        "tests/coordinator/test_transitions.py",
+        "tests/coordinator/test_constraints.py",
+        "tests/coordinator/test_stealing.py",
+        "tests/coordinator/test_seeds.py",
+    ],
+    "partitioner/attempt": [
+        "tests/attempt/test_calling.py",
+        "tests/attempt/test_run.py",
+        "tests/attempt/test_parts.py",
+        "tests/attempt/test_batching.py",
+    ],
+    "partitioner/results.py": ["tests/test_results.py"],
+    "partitioner/model": ["tests/attempt/test_calling.py", "tests/coordinator/test_ladder.py"],
+    "connectors/parquet_sink.py": ["tests/test_storage.py", "tests/test_integrity.py"],
+    "partitioner/integrity.py": ["tests/test_integrity.py"],
+    "partitioner/resume.py": ["tests/test_resume.py"],
+    "partitioner/storage.py": ["tests/test_storage.py"],
+}
+
+C, A = "partitioner/coordinator", "partitioner/attempt"
+
+MUTANTS: list[Mutant] = [
+    # the machine
+    (f"{C}/machine.py", "if live is None or live.started is not None:", "if live is None:", "a repeated start"),
+    (
+        f"{C}/machine.py",
+        "    if state.status[task] != LIVE:\n        _overtaken",
+        "    if False:\n        _overtaken",
+        "a late end",
+    ),
+    (f"{C}/machine.py", "    _stop_copies(state, task, actions)\n", "", "the loser of a back-up is cancelled"),
+    (f"{C}/machine.py", "state.wasted_seconds += max(0.0, now - live.started)", "pass", "waste is counted"),
+    (f"{C}/machine.py", "if live.started is None or not why.charged:", "if live.started is None:", "retirement"),
+    (
+        f"{C}/machine.py",
+        "if live.started is None or not why.charged:",
+        "if not why.charged:",
+        "only what ran is suspect",
+    ),
+    (f"{C}/machine.py", "death=not why.timeout", "death=False", "a death is no error"),
+    (f"{C}/machine.py", "    _may_stop(state, actions, ladder.lost(state, live))\n", "", "losses are bounded"),
+    (f"{C}/machine.py", "if state.quarantined <= state.policy.max_quarantined:", "if True:", "max_quarantined"),
+    (f"{C}/machine.py", "    dispatch.orphan(state, holder)\n", "", "queues of lost workers"),
+    (f"{C}/machine.py", "    state.remaining -= 1\n    _done", "    _done", "a run ends"),
+    (f"{C}/machine.py", "        splitting.drop(state, part.whole)", "        pass", "a whole committed late"),
+    (f"{C}/machine.py", "    state.pool.append(task)\n", "", "what failed waits again"),
+    (
+        f"{C}/machine.py",
+        "actions += [Cancel(attempt_id) for attempt_id in state.attempts]",
+        "pass",
+        "a stop cancels the rest",
+    ),
+    (f"{C}/machine.py", "state.clock - state.stuck_since >= ", "0 >= ", "waiting for workers ends"),
+    # dispatch and capacity
+    (
+        f"{C}/dispatch.py",
+        "[*holder.queue, *([] if holder.reserved is None else [holder.reserved])]",
+        "[*holder.queue]",
+        "reserved",
+    ),
+    (f"{C}/dispatch.py", "    holder.exclusive = i in state.deaths\n", "", "a suspect runs alone"),
+    (
+        f"{C}/dispatch.py",
+        "if holder.exclusive or holder.worker.worker_id in state.excluded:",
+        "if holder.exclusive:",
+        "exclusion",
+    ),
+    (
+        f"{C}/dispatch.py",
+        "elif not holder.live if alone else fits(state, holder, task, now):",
+        "elif fits(state, holder, task, now):",
+        "alone",
+    ),
+    (f"{C}/capacity.py", "and (not kind.uses_gpu or devices_for(state, holder, i) is not None)", "", "GPUs"),
+    (f"{C}/capacity.py", "share + kind.device_share <= 1 + EPSILON", "True", "shares of a GPU"),
+    (
+        f"{C}/capacity.py",
+        "and holder.used_memory + state.demands.memory[i] <= worker.memory_bytes * (1 + EPSILON)",
+        "",
+        "memory",
+    ),
+    (f"{C}/capacity.py", "(ahead or kind.cpus <= worker.cpus - holder.used_cpus + EPSILON)", "True", "cores"),
+    (f"{C}/capacity.py", "return able and ladder.allows(state, holder, i)", "return able", "another worker first"),
+    (
+        f"{C}/state.py",
+        "np.lexsort((np.arange(len(plan)), plan.finish, plan.start))",
+        "np.arange(len(plan))",
+        "the plan's order",
+    ),
+    (f"{C}/readiness.py", "self.missing[child] -= 1", "self.missing[child] = 0", "all predecessors"),
+    (f"{C}/readiness.py", "second + wait)", "0.0)", "delays"),
+    # the ladder
+    (f"{C}/ladder.py", "    _suspect_worker(state, live)\n", "", "bad workers"),
+    (f"{C}/ladder.py", "if trouble.rounds > state.policy.max_retries + 2:", "if False:", "rounds are bounded"),
+    (
+        f"{C}/ladder.py",
+        "if why.fatal or state.failures[task] > allowed:",
+        "if state.failures[task] > allowed:",
+        "fatal",
+    ),
+    (f"{C}/ladder.py", "if why.fatal or state.failures[task] > allowed:", "if why.fatal:", "retries are bounded"),
+    (f"{C}/ladder.py", "if why.memory or why.timeout:", "if why.timeout:", "missing memory is told"),
+    (f"{C}/ladder.py", "trouble.smaller *= 2", "trouble.smaller *= 1", "smaller batches"),
+    (f"{C}/ladder.py", "max(memory, why.peak_memory_bytes) * state", "memory * state", "measured memory"),
+    (f"{C}/ladder.py", "if deaths < 2 or not isfinite(largest) else largest", "", "the largest worker"),
+    (f"{C}/ladder.py", "again = state.deaths[task] < 2 and len(state.seen) > 1", "again = False", "two deaths"),
+    (
+        f"{C}/ladder.py",
+        'if not state.policy.quarantine:\n        return RunFailed(\n            f"{name} ends',
+        'if False:\n        return RunFailed(\n            f"{name} ends',
+        "raise names the row",
+    ),
+    (f"{C}/ladder.py", "search.condemned + 1 >= HOPELESS and not search.good", "False", "hopeless programs end"),
+    (f"{C}/ladder.py", "if trouble.losses > state.policy.max_losses:", "if False:", "losses end"),
+    (
+        f"{C}/ladder.py",
+        "if name != live.attempt.worker_id and not quarantined:",
+        "if name != live.attempt.worker_id:",
+        "poison blames none",
+    ),
+    (f"{C}/ladder.py", "if all(name in state.excluded for name in state.workers):", "if False:", "all excluded"),
+    (f"{C}/ladder.py", "state.excluded[name] -= seconds", "pass", "re-admission"),
+    (
+        f"{C}/ladder.py",
+        "isolate = state.policy.quarantine and bool(trouble.failed_on)",
+        "isolate = state.policy.quarantine",
+        "retry first",
+    ),
+    (
+        f"{C}/ladder.py",
+        "for other, spans in trouble.suspects.items() if other != name for",
+        "for other, spans in trouble.suspects.items() for",
+        "two workers",
+    ),
+    (f"{C}/ladder.py", "suspects=None if trusted and not others else confirmed", "suspects=None", "two workers"),
+    (
+        f"{C}/ladder.py",
+        "trusted = holder.health.successes > 0 or len(state.seen) < 2",
+        "trusted = True",
+        "the last worker",
+    ),
+    # splitting
+    (f"{C}/splitting.py", "        _put_by(search, other)\n    _mark", "        pass\n    _mark", "the other half"),
+    (f"{C}/splitting.py", "search.by_row |= part.rows <= search.good", "pass", "log n attempts"),
+    (f"{C}/splitting.py", "search.good = max(search.good, part.rows)", "pass", "pieces that fit"),
+    (f"{C}/splitting.py", "if start <= rows[0] and rows[1] <= stop)", ")", "parts name only what holds them"),
+    (
+        f"{C}/splitting.py",
+        "        if at < start:\n            search.put_by.append((at, start))\n",
+        "",
+        "a resume tries the rest",
+    ),
+    # time
+    (f"{C}/timers.py", "min(max(0.0, now - state.last_now), most)", "max(0.0, now - state.last_now)", "clock jumps"),
+    (f"{C}/timers.py", "actions.append(Cancel(attempt_id, kill=True))", "pass", "timeouts kill"),
+    (f"{C}/timers.py", "            yield live, live.why\n", "            pass\n", "what does not end is given up"),
+    (f"{C}/timers.py", "max(by_prediction, policy.timeout_least)", "by_prediction", "a least timeout"),
+    (
+        f"{C}/backups.py",
+        "if live is None or task in state.copies or state.status[task] != LIVE:",
+        "if live is None:",
+        "one back-up",
+    ),
+    (f"{C}/backups.py", "if name == live.attempt.worker_id or", "if", "elsewhere"),
+    # attempts
+    (f"{A}/calling.py", "if care.suspects is None or not rows:", "if True:", "suspects are confirmed"),
+    (
+        f"{A}/calling.py",
+        "if tally.surroundings == tally.quarantined == tally.rows_in > 1:",
+        "if False:",
+        "surroundings",
+    ),
+    (f"{A}/calling.py", "    if tally.suspects:\n", "    if False:\n", "suspects are confirmed"),
+    (
+        f"{A}/calling.py",
+        "places = None if places is None else np.delete(places, sorted(bad))",
+        "pass",
+        "places of poison rows",
+    ),
+    (f"{A}/calling.py", "else base + places", "else places", "positions"),
+    (f"{A}/calling.py", "(1 if job.reducer.whole_task else care.smaller)", "care.smaller", "whole sub-tasks"),
+    (
+        f"{A}/calling.py",
+        "except (SystemExit, GeneratorExit, asyncio.CancelledError) as error:",
+        "except GeneratorExit as error:",
+        "sys.exit",
+    ),
+    (f"{A}/isolate.py", "return not isinstance(error, MemoryError | TimedOut) and", "return", "memory blames no row"),
+    (f"{A}/isolate.py", "isinstance(error, OSError))", "False)", "surroundings"),
+    (
+        f"{A}/work.py",
+        "low, high = max(start - first, 0), min(stop - first, batch.num_rows)",
+        "low, high = 0, batch.num_rows",
+        "rows of a part",
+    ),
+    (f"{A}/work.py", "tally.position += fragment.rows  # wholly", "pass  # wholly", "rows of a part"),
+    (f"{A}/parts.py", "return None if known.split else known", "return None", "a whole committed late"),
+    (f"{A}/run.py", "    for whole in attempt.care.split_from:\n", "    for whole in ():\n", "the whole is given up"),
+    (
+        f"{A}/run.py",
+        "if facts is not None and (known := loaded.run.committed(key)) is not None:",
+        "if False:",
+        "committed work stays",
+    ),
+    # counts, commits
+    (
+        "partitioner/results.py",
+        'if counts["rows_in"] != counts["rows_out"] + counts["quarantined"]:',
+        "if False:",
+        "rows add up",
+    ),
+    ("partitioner/results.py", "if expected not in (-1, read[key]):", "if False:", "rows as described"),
+    (
+        "partitioner/results.py",
+        "read[record.whole] = read.get(record.whole, 0) + record.rows_in",
+        "read[record.whole] = record.rows_in",
+        "parts",
+    ),
+    ("partitioner/model/execution.py", "gpu or isinstance(error, MemoryError)", "gpu", "memory is told"),
+    ("connectors/parquet_sink.py", 'if facts.get("key") != record.task_key:', "if False:", "another's output"),
+    ("connectors/parquet_sink.py", 'if facts["digest"] != record.digest:', "if False:", "other rows"),
+    (
+        "partitioner/integrity.py",
+        '    if facts is None or facts["key"] != key:\n',
+        "    if facts is None:\n",
+        "another's output",
+    ),
+]

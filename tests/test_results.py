@@ -1,0 +1,51 @@
+"""Rows are counted before a run is called done: what was read against what came out and against what the input describes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from partitioner.engines.simulated_world import record_of
+from partitioner.errors import RunFailed
+from partitioner.model import Attempt, CommitRecord, Fragment, Fragments, SubTasks
+from partitioner.results import check_rows
+
+
+def record(key: str, rows: int, **facts: object) -> CommitRecord:
+    return replace(record_of(Attempt(key, 0, 0, "w", "memory://"), 0.0, 1.0, range(rows)), **facts)
+
+
+def tasks(rows: list[int]) -> SubTasks:
+    fragments = Fragments.of([Fragment(i, "f", 0, 0, 1, n, 1) for i, n in enumerate(rows)])
+    n = len(rows)
+    return SubTasks.build([1.0] * n, fragments=fragments, offsets=np.arange(n + 1), fragment_index=np.arange(n))
+
+
+def test_rows_that_add_up_are_counted() -> None:
+    records = [record("t000000", 5, quarantined=1, rows_out=4, rows_written=4), record("t000001", 3)]
+    assert check_rows(tasks([5, 3]), records) == {"rows_in": 8, "rows_out": 7, "rows_written": 7, "quarantined": 1}
+
+
+def test_a_row_that_came_out_nowhere_is_named() -> None:
+    with pytest.raises(RunFailed, match="t000001 read 3 rows, but 2 are in the output and 0 in quarantine"):
+        check_rows(tasks([5, 3]), [record("t000000", 5), record("t000001", 3, rows_out=2)])
+
+
+def test_rows_that_the_input_described_and_nobody_read_are_named() -> None:
+    with pytest.raises(RunFailed, match="t000001 read 2 rows of 3 that the input described"):
+        check_rows(tasks([5, 3]), [record("t000000", 5), record("t000001", 2)])
+
+
+def test_parts_count_together_and_a_missing_one_is_noticed() -> None:
+    parts = [
+        record("t000000", 0, split=True),
+        record("t000000.0-2", 2, part=(0, 2)),
+        record("t000000.2-5", 3, part=(2, 5)),
+    ]
+    assert check_rows(tasks([5]), parts)["rows_in"] == 5
+    with pytest.raises(RunFailed, match="t000000 read 2 rows of 5"):
+        check_rows(tasks([5]), parts[:2])
+
+
+def test_unknown_rows_are_not_held_against_a_subtask() -> None:
+    assert check_rows(tasks([-1]), [record("t000000", 9)])["rows_in"] == 9
