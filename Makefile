@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system run ensemble test lint types bench docs sbom audit dist clean
+.PHONY: help setup system run ensemble test mutants seeds lint types bench docs sbom audit dist clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,6 +20,12 @@ ensemble: $(VENV)/ready-to-run  ## train an ensemble on cost-sized sub-tasks, pr
 
 test: $(VENV)/ready-for-development system  ## all tests: real Dask processes, real Spark executors, a real browser
 	$(BIN)/pytest
+
+mutants: $(VENV)/ready-for-development  ## small wrong changes of the coordinator, attempts and commits: every one must fail a test
+	$(BIN)/python -m tests.mutants
+
+seeds: $(VENV)/ready-for-development  ## nightly: 10,000 seeded histories of 200 sub-tasks with every kind of fault
+	$(BIN)/python -m benchmarks.simulation_seeds --seeds 10000 --tasks 200 --processes $$(nproc)
 
 lint: $(VENV)/ready-for-development  ## ruff: style and formatting
 	$(BIN)/ruff check .

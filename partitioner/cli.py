@@ -19,6 +19,7 @@ from partitioner import config as configuration
 from partitioner import registry, safe_yaml
 from partitioner.commands.calibrate import calibrate, profile_app
 from partitioner.commands.doctor import doctor
+from partitioner.commands.explain import explain
 from partitioner.commands.init import init
 from partitioner.commands.jobs import run_job
 from partitioner.commands.place import compare, place
@@ -47,6 +48,7 @@ app.command()(report)
 app.command()(doctor)
 app.command()(init)
 app.command()(runs)
+app.command()(explain)
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(profile_app, name="profile")
 

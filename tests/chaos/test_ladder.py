@@ -135,6 +135,22 @@ def test_too_many_rows_for_the_memory_are_divided_and_all_delivered(
     assert sorted(pd.read_parquet(tmp_path / "out")["y"]) == [2 * x for x in range(200)]
 
 
+def test_explain_tells_the_life_of_a_subtask_with_its_reasons(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from partitioner.cli import app
+
+    finished = run(100, greedy, tmp_path, "serial", tasks=2, arguments={"most": 30})
+    told = CliRunner().invoke(app, ["explain", finished.url, "t000001"])
+    assert told.exit_code == 0, told.output
+    assert "t000001-a0 failed on serial: MemoryError 50 rows are too many" in told.output
+    assert "t000001 split after serial: MemoryError 3 times; its 50 rows are divided" in told.output
+    assert "t000001.25-50 committed by t000001.25-50-a0 on serial: 25 of 25 rows" in told.output
+    assert "t000000" not in told.output
+    wrong = CliRunner().invoke(app, ["explain", finished.url, "t000009"])
+    assert "has no sub-task 't000009'; it has 2" in str(wrong.exception)
+
+
 def test_partial_results_of_parts_are_merged(tmp_path: Path, engine: DaskEngine) -> None:
     finished = run(200, greedy, tmp_path, "serial", tasks=2, reducer="count", output=None, arguments={"most": 30})
     assert finished.result == 200
