@@ -117,6 +117,10 @@ class EventKind(StrEnum):
 _GPU_MEMORY = re.compile(r"CUDA(_ERROR)?.{0,20}out.of.memory|RESOURCE_EXHAUSTED|OOM when allocating", re.IGNORECASE)
 
 
+_FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
+_NOT_THE_USERS = ("/partitioner/", "/connectors/", "/site-packages/", "/lib/python3", "<frozen")
+
+
 def is_gpu_memory(error: BaseException) -> bool:
     """Whether a device ran out of memory: torch and cupy by the class, CUDA, JAX and TensorFlow by the message."""
     return type(error).__name__ == "OutOfMemoryError" or bool(_GPU_MEMORY.search(str(error)))
@@ -143,6 +147,16 @@ class Failure:
     suspects: Spans = ()
     timeout: bool = False
     charged: bool = True
+
+    @property
+    def place(self) -> str:
+        """``Raised at file.py, line 3, in f. ``: the last line of the user's own code; empty where there is none."""
+        frames = _FRAME.findall(self.traceback)
+        own = [f for f in frames if not any(part in f[0] for part in _NOT_THE_USERS)]
+        if not own:
+            return ""
+        file, line, name = own[-1]
+        return f"Raised at {file.rpartition('/')[2]}, line {line}, in {name}. "
 
     @classmethod
     def of(cls, error: BaseException, fatal: bool = False) -> Failure:

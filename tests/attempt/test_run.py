@@ -1,5 +1,6 @@
 """One attempt: what it commits, what it says of errors, and poison rows set aside."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,11 @@ def test_what_failed_travels_as_a_value_and_is_readable_in_the_ledger() -> None:
     assert (failure.type, failure.message, failure.fatal, failure.memory) == ("MemoryError", "too much", False, True)
     assert failure.to_json() == {"message": "too much", "type": "MemoryError", "memory": True}
     assert describe_error(ConfigError("no such column")).fatal
+
+
+def test_a_failure_names_the_users_own_line_and_the_command_that_goes_on(checkpoint: str) -> None:
+    with pytest.raises(RunFailed) as caught:
+        run(GOOD_AND_POISON, programs.fails_on_negative, checkpoint, max_retries=0)
+    message = str(caught.value)
+    assert re.search(r"ValueError: negative x\..* Raised at programs\.py, line \d+, in fails_on_negative\.", message)
+    assert f"partitioner resume {checkpoint}/" in message

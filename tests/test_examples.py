@@ -1,0 +1,30 @@
+"""The notebooks in ``examples/`` run from beginning to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def executed(name: str) -> str:
+    """All text that the cells of a notebook show."""
+    notebook = nbformat.read(EXAMPLES / name, as_version=4)
+    NotebookClient(notebook, timeout=250, resources={"metadata": {"path": str(EXAMPLES.parent)}}).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    return "\n".join(str(o.get("text", "")) + str(o.get("data", {}).get("text/plain", "")) for o in outputs)
+
+
+def test_skewed_text_on_dask() -> None:
+    shown = executed("skewed_text_on_dask.ipynb")
+    assert "largest / mean sub-task, cut by cost: 1." in shown
+    assert "400 rows in 8 sub-tasks" in shown
+
+
+@pytest.mark.spark
+def test_a_spark_frame_in_and_out() -> None:
+    assert "1000 rows in 4 sub-tasks" in executed("spark_frame_in_and_out.ipynb")
