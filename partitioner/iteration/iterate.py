@@ -8,6 +8,7 @@ from typing import Any
 
 from partitioner import config as configuration
 from partitioner.errors import ConfigError
+from partitioner.iteration.page import write_report
 from partitioner.iteration.progress import RoundLine
 from partitioner.iteration.session import Round, Session, opened
 from partitioner.reducers.trees import largest_change
@@ -106,6 +107,8 @@ def _loop(session: Session, state: Any, update: Update, rounds: int, stop: Until
             if converged:
                 break
     directory = session.directory
+    if session.config.report:
+        write_report(directory.files, directory.run_id, session.rounds, converged)
     return Iterated(state, merged, tuple(session.rounds), converged, directory.run_id, directory.url)
 
 

@@ -10,6 +10,7 @@ from partitioner import config as configuration
 from partitioner.attempt.rounds import RoundProgram
 from partitioner.attempt.surroundings import task_context
 from partitioner.errors import ConfigError
+from partitioner.iteration.page import write_report
 from partitioner.iteration.progress import RoundLine
 from partitioner.iteration.session import Session, opened
 from partitioner.model.data import Floats
@@ -113,6 +114,8 @@ def fit_kmeans(
         with RoundLine(config.progress, rounds) as line:
             centers, loss, steps = _lloyd(session, centers, tolerance, rounds, line)
         directory = session.directory
+        if config.report:
+            write_report(directory.files, directory.run_id, session.rounds, steps < rounds)
         return Fitted(_model(centers, loss, steps), loss, tuple(session.rounds), directory.run_id, directory.url)
 
 

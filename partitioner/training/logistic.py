@@ -14,6 +14,7 @@ import numpy as np
 from partitioner import config as configuration
 from partitioner.attempt.rounds import RoundProgram
 from partitioner.errors import ConfigError, DataError
+from partitioner.iteration.page import write_report
 from partitioner.iteration.progress import RoundLine
 from partitioner.iteration.session import Round, Session, opened
 from partitioner.model.data import Floats
@@ -154,6 +155,8 @@ def fit_logistic(
         with RoundLine(config.progress, rounds) as line:
             weights, loss = _minimised(session, found, C, penalty, tolerance, rounds - 1, line)
         directory = session.directory
+        if config.report:
+            write_report(directory.files, directory.run_id, session.rounds, len(session.rounds) < rounds)
         model = _model(weights, found["classes"], C, penalty, len(session.rounds) - 1)
         return Fitted(model, loss, tuple(session.rounds), directory.run_id, directory.url)
 

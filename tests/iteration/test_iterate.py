@@ -153,3 +153,35 @@ def test_a_state_that_only_pickle_could_write_is_refused(checkpoint):
 def test_settings_that_cannot_be_are_refused(checkpoint, setting, words):
     with pytest.raises(ConfigError, match=words):
         slopes(checkpoint, **setting)
+
+
+def test_the_report_draws_the_loss_of_every_round(six_rounds):
+    page = (Path(six_rounds.url) / "report.html").read_text()
+    assert "6 rounds, stopped at the limit" in page
+    points = page.split("points='")[1].split("'")[0].split()
+    assert len(points) == 6
+    assert page.count("<tr>") == 7
+
+
+class NotYet(Gradient):
+    """Fails in its fourth round until a file is there."""
+
+    def __call__(self, data, state):
+        if state["round"] == 3 and not Path(self.log).exists():
+            raise OSError("not yet")
+        return gradient(*data, state)
+
+    def prepare(self, batch):
+        return batch[["a", "b", "c"]].to_numpy(), batch["y"].to_numpy()
+
+
+def test_a_run_that_stopped_within_a_round_goes_on_with_that_round(checkpoint, tmp_path, six_rounds):
+    arguments = {"log": str(tmp_path / "now")}
+    with pytest.raises(RunFailed, match="not yet"):
+        slopes(checkpoint, NotYet, arguments=arguments)
+    (run,) = Path(checkpoint).iterdir()
+    assert [p.name for p in sorted((run / "rounds").glob("*.merged"))] == [f"{i:06d}.merged" for i in range(3)]
+    Path(arguments["log"]).write_text("")
+    found = slopes(checkpoint, NotYet, arguments=arguments, resume=run.name)
+    assert [r.replayed for r in found.rounds] == [True] * 3 + [False] * 3
+    assert found.state["w"].tobytes() == six_rounds.state["w"].tobytes()
