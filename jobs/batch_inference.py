@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", help="id or directory of the run to go on with")
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
     given = parser.parse_args(arguments)
-    config = pt.load_config(given.conf, given.set)
+    config = pt.load_config(given.conf, given.set, allow_modules=["jobs"])
     if isinstance(model := config.arguments.get("model"), str):  # workers have working directories of their own
         config = config.model_copy(update={"arguments": {**config.arguments, "model": _absolute(model)}})
     finished = pt.run_config(config, given.resume, on_plan=print_plan("inference"))

@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--test", help="dataset to predict instead of held-back rows")
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
     given = parser.parse_args(arguments)
-    config = pt.load_config(given.conf, given.set)
+    config = pt.load_config(given.conf, given.set, allow_modules=["jobs"])
     trained = pt.run_config(config, on_plan=print_plan("training"))
     rows = test_rows(config, given.test)
     predicted = predict(config, trained.result, rows)

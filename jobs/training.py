@@ -23,7 +23,7 @@ def configured(arguments: Sequence[str] | None, about: str) -> tuple[Any, Values
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
     parser.add_argument("--resume", metavar="RUN_ID", help="go on with an earlier training")
     given = parser.parse_args(arguments)
-    values = pt.load_settings(given.conf, given.set)
+    values = pt.load_settings(given.conf, given.set, allow_modules=["jobs"])
     values.pop("job", None)
     known = [*pt.RunConfig.model_fields, "cache", "rounds", "tolerance"]
     for name in values:

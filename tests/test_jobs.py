@@ -58,3 +58,13 @@ def test_a_configuration_is_loaded_and_run(tmp_path: Path, monkeypatch: pytest.M
     assert isinstance(config, pt.RunConfig)
     assert pt.run_config(config).result == 150
     assert len(pt.plan_config(config, workers=2)) >= 1
+
+
+def test_a_job_may_run_its_own_program_from_a_configuration_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("")
+    conf = tmp_path / "c.yaml"
+    conf.write_text("program: jobs.batch_inference:Predict\n")
+    assert pt.load_config(conf, allow_modules=["jobs"]).program == "jobs.batch_inference:Predict"
+    for path in JOBS:
+        for line in path.read_text().splitlines():
+            assert "pt.load_" not in line or "given.conf" not in line or 'allow_modules=["jobs"]' in line
