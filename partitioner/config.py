@@ -99,7 +99,7 @@ class RunConfig(BaseModel):
     )
     output: str | None = _shaping(
         None,
-        description="Directory of the output rows, or one file in .csv, .jsonl or .arrow; in the run directory by default.",
+        description="Directory of the output rows, one file (.csv, .jsonl, .arrow), or a table (iceberg://, postgresql://...#t).",
     )
     format: Literal["parquet", "csv", "jsonl", "arrow", "delta", "iceberg"] | None = _shaping(
         None, description="Format of the output files; by default Parquet, or what the output's name ends in."

@@ -23,8 +23,8 @@ from partitioner.config import RunConfig
 from partitioner.errors import ConfigError, OutputExists, nearest
 from partitioner.storage import Directory
 
-TABLES = ("delta", "iceberg")
-"""Formats that are tables with a log of their own; ``mode`` error, append and overwrite are theirs."""
+TABLES = ("delta", "iceberg", "sql")
+"""Formats that are tables with transactions of their own; ``mode`` error, append and overwrite are theirs."""
 
 ROWS_PER_FILE = 1_000_000
 """Rows of a file at most where ``rows_per_file`` does not say."""
@@ -34,6 +34,9 @@ HELD_BYTES = 256 << 20
 
 BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".arrow": "arrow", ".feather": "arrow"}
 """Ending of an output's name -> the format of that one file. A name in ``.parquet`` is a folder, as for Spark and Dask."""
+
+BY_SCHEME = {"iceberg": "iceberg", "sqlite": "sql", "duckdb": "sql", "postgresql": "sql", "postgres": "sql"}
+"""Scheme of an output's URL -> the table that it means; the table's name follows a ``#`` in databases."""
 
 _REFUSED = (
     *(".tsv", ".json", ".txt", ".xlsx", ".xls", ".html", ".db", ".sqlite"),
@@ -60,7 +63,7 @@ class Form:
 def form_of(config: RunConfig, rows: bool = True) -> Form | None:
     """The form asked for, None where the sub-tasks' own files are it. ConfigError for one that cannot be written."""
     suffix = PurePosixPath(config.output or "").suffix.lower()
-    by_name = "iceberg" if (config.output or "").startswith("iceberg://") else BY_SUFFIX.get(suffix)
+    by_name = BY_SCHEME.get((config.output or "").partition("://")[0], BY_SUFFIX.get(suffix))
     if suffix in _REFUSED and config.format is None:
         known = [*BY_SUFFIX, ".parquet"]
         raise ConfigError(
@@ -107,7 +110,7 @@ def check_free_file(config: RunConfig) -> None:
     if form is not None and form.table:
         if config.mode == "error" and _table_sink(form).there(config.output, config.catalog):
             raise OutputExists(
-                f"the {form.format.capitalize()} table {config.output} is there already; give mode='append' or "
+                f"the {form.format} table {config.output} is there already; give mode='append' or "
                 "mode='overwrite', or name another."
             )
         return
@@ -124,8 +127,11 @@ def to_table(form: Form, config: RunConfig, tables: Iterator[pa.Table], schema: 
     """Write the rows by the table's own transaction; nothing where it has those of this run."""
     if schema is None:
         return  # nothing was returned, so that there are no columns
-    more: dict[str, Any] = {"partition_by": form.partition_by, "options": config.catalog}
-    options = more if form.format == "delta" else {"catalog": config.catalog}
+    known: dict[str, dict[str, Any]] = {
+        "delta": {"partition_by": form.partition_by, "options": config.catalog},
+        "iceberg": {"catalog": config.catalog},
+    }
+    options = known.get(form.format, {})
     _table_sink(form).write(config.output, tables, schema, config.mode, run_id, **options)
 
 

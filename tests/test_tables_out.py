@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pytest
+from adbc_driver_postgresql import dbapi as postgres_driver
 from deltalake import DeltaTable, write_deltalake
 from pyiceberg.catalog import load_catalog
 
 import partitioner as pt
+from connectors.databases import connected, rows_of
 from partitioner import results
 from partitioner.errors import ConfigError, Interrupted, OutputExists, PartitionerError
 
@@ -29,21 +32,35 @@ class Place:
     def __init__(self, folder: Path, kind: str) -> None:
         catalog = {"name": "c", "type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"file://{folder}"}
         self.kind, self.folder = kind, folder
-        where = {"output": str(folder / "t"), "format": "delta"}
-        self.settings: dict[str, Any] = where if kind == "delta" else {"output": "iceberg://n.t", "catalog": catalog}
+        self.settings: dict[str, Any] = {
+            "delta": {"output": str(folder / "t"), "format": "delta"},
+            "iceberg": {"output": "iceberg://n.t", "catalog": catalog},
+            "sqlite": {"output": f"sqlite://{folder}/x.db#t"},
+            "duckdb": {"output": f"duckdb://{folder}/x.duckdb#t"},
+        }.get(kind, {"output": f"{kind}#t"})
 
     def rows(self) -> list[int]:
         if self.kind == "delta":
             table = DeltaTable(self.folder / "t").to_pyarrow_table()
+        elif self.kind != "iceberg":
+            url = self.settings["output"].removesuffix("#t")
+            with connected(url) as connection:
+                table = pa.Table.from_batches(rows_of(connection, url, "SELECT x, c FROM t"))
         else:
             table = load_catalog(**self.settings["catalog"]).load_table("n.t").scan().to_arrow()
         found: list[int] = sorted(table["x"].to_pylist())
         return found
 
 
-@pytest.fixture(params=["delta", "iceberg"])
+@pytest.fixture(params=["delta", "iceberg", "sqlite", "duckdb", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return Place(tmp_path, request.param)
+    if request.param != "postgresql":
+        return Place(tmp_path, request.param)
+    url = request.getfixturevalue("postgres")
+    with closing(postgres_driver.connect(url)) as database, closing(database.cursor()) as cursor:
+        cursor.execute("DROP TABLE IF EXISTS t")
+        database.commit()
+    return Place(tmp_path, url)
 
 
 def run(place: Place, checkpoint: str, **options: Any) -> pt.Run:
@@ -122,6 +139,11 @@ def test_rows_that_the_table_does_not_take_are_kept_and_said(tmp_path: Path, che
         ({"format": "delta"}, "format delta needs output="),
         ({"output": "iceberg://n.t"}, "an Iceberg output needs its catalogue"),
         ({"output": "iceberg://t", "catalog": {"type": "sql"}}, "names no namespace; write iceberg://namespace.table"),
+        (
+            {"output": "postgresql://me@host/db"},
+            "output postgresql://host/db#<table> names no table; write it after a '#'",
+        ),
+        ({"output": "postgresql://me:pw@host/db#t"}, "output postgresql://host/db#t holds a password"),
         ({"output": "plain", "format": "iceberg"}, "is no Iceberg table; write iceberg://namespace.table"),
     ],
 )

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import sqlite3
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -28,29 +23,6 @@ from partitioner.errors import ConfigError, DataError
 from partitioner.model import Dataset
 
 Fill = Callable[[pa.Table], str]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """A PostgreSQL server of Debian's package, on a socket of its own."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not folders:
-        pytest.skip("no PostgreSQL; scripts/system_packages.sh postgresql")
-    home = Path(tempfile.mkdtemp(prefix="postgres-"))  # short, for its socket; a server does not run as root
-    user = "postgres" if os.getuid() == 0 else None
-    if user:
-        shutil.chown(home, user)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    binary, data = folders[-1], home / "data"
-    calls: dict[str, Any] = {"user": user, "check": True, "capture_output": True, "cwd": home}
-    subprocess.run([binary / "initdb", "-D", data, "-A", "trust", "-U", "me", "--no-sync", "-E", "UTF8"], **calls)
-    options = f"-c listen_addresses=127.0.0.1 -p {port} -k {home} -c fsync=off"
-    subprocess.run([binary / "pg_ctl", "-D", data, "-o", options, "-l", home / "log", "-w", "start"], **calls)
-    yield f"postgresql://me@127.0.0.1:{port}/postgres"
-    subprocess.run([binary / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **calls)
-    shutil.rmtree(home)
 
 
 def fill_sqlite(table: pa.Table, folder: Path) -> str:
@@ -79,7 +51,7 @@ def fill_postgres(table: pa.Table, url: str) -> str:
 def fill(request: pytest.FixtureRequest, tmp_path: Path) -> Fill:
     """Make the table ``t`` of a database; its URL."""
     if request.param == "postgresql":
-        url = request.getfixturevalue("server")
+        url = request.getfixturevalue("postgres")
         return lambda table: fill_postgres(table, url)
     return {"sqlite": lambda t: fill_sqlite(t, tmp_path), "duckdb": lambda t: fill_duckdb(t, tmp_path)}[request.param]
 
