@@ -142,8 +142,10 @@ class RunConfig(BaseModel):
     lease_seconds: float = Field(
         60.0, gt=0, description="Seconds without a heartbeat after which another driver may take a run over."
     )
-    fsync: bool = Field(
-        True, description="On a local disk, committed files are on the medium before their attempt ends."
+    fsync: Literal["end", "each", "never"] = Field(
+        "end",
+        description="On a local disk, output is on the medium before _SUCCESS (a resume after a reboot then reads it all), "
+        "before each attempt ends, or when the system sees fit.",
     )
     seed: int = _shaping(0, description="Seed of everything random, together with the sub-task's id.")
     report: bool = Field(True, description="Write report.html at the end.")

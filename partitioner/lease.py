@@ -108,6 +108,12 @@ def _machine() -> str:
         return ""
 
 
+def _rebooted(facts: dict[str, Any]) -> bool:
+    """Whether this machine was started anew since the driver that took a lease worked on it."""
+    boot, _, _ = str(facts.get("machine", "")).partition(" ")
+    return bool(boot) and facts.get("host") == socket.gethostname() and boot != _machine().partition(" ")[0]
+
+
 def _started(pid: int) -> float:
     import psutil
 
@@ -136,6 +142,7 @@ class Lease:
 
     A holder that is dead is replaced at once: its process is gone from this machine, or it is elsewhere and its heartbeat is
     older than its lease. One that still runs here without a heartbeat (stopped, hung) is replaced only with ``take_over``.
+    ``rebooted``: this machine was started anew since the driver before.
     """
 
     def __init__(self, run: Directory, seconds: float = LEASE_SECONDS, take_over: bool = False) -> None:
@@ -147,6 +154,7 @@ class Lease:
         self._token = secrets.token_hex(8)
         self._thread: threading.Thread | None = None
         self.epoch = 0
+        self.rebooted = False
 
     def __enter__(self) -> Lease:
         before = holder(self._run)
@@ -154,6 +162,7 @@ class Lease:
             raise RunHeld(_held(self._run, before))
         epochs = [int(e.name[6:12]) for e in self._run.entries("lease") if e.name.endswith(".json")]
         self.epoch = max(epochs, default=0) + 1
+        self.rebooted = self.epoch > 1 and _rebooted(_read(self._run, f"lease/{self.epoch - 1:06d}.json"))
         if (before is not None and before.epoch + 1 != self.epoch) or not self._create():
             now = holder(self._run)
             raise RunHeld(_held(self._run, now) if now else f"run {self._run.url} was taken by another driver.")

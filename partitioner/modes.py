@@ -257,7 +257,7 @@ def finish(
     ``value`` makes the file of a result that is no rows out of the files with partial results.
     """
     assert config.output is not None, "a version is one of an output"
-    output = Directory(config.output, config.fsync)
+    output = Directory(config.output, config.fsync != "never")
     fingerprints = directory.description()["fingerprints"]
     base = base_of(output, target.base)
     before = [] if base is None or base.manifest is None else adopted(output, base)

@@ -200,7 +200,9 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
             return _answer(parts, directory, job, done)
         if (folder := exporting.folder_of(config)) is not None and not target.number:
             stages.claim_output(Directory(folder), directory)
-        committed = integrity.reconcile(directory, job, config.verify == "full")
+        # What was not written back when the machine went down may be zeros of the right length.
+        unsure = lease.rebooted and config.fsync != "each"
+        committed = integrity.reconcile(directory, job, config.verify == "full" or unsure)
         stages.write_job(directory, job)
         tasks = resuming.without_done(directory.read_tasks(), committed)
         if not resuming.rest(tasks, committed):
@@ -279,6 +281,8 @@ def _execute(
                     full=config.verify == "full",
                 )
             lease.check(now=True)
+            if config.fsync != "never":
+                Directory(job.sink.url).settle()  # what the manifest will name is there for good
             with phases("reduce"):
                 counts = results.check_rows(planned.tasks, records)
                 if target.number:

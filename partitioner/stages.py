@@ -191,7 +191,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
         arguments=config.arguments,
         source=dataset.source,
         sink=registry.import_ours("connectors.parquet_sink").ParquetSink(
-            place_of_rows, fsync=config.fsync, version=version, plain=not parts.reducer.rows
+            place_of_rows, fsync=config.fsync == "each", version=version, plain=not parts.reducer.rows
         ),
         reducer=parts.reducer,
         columns=None if config.columns is None else tuple(config.columns),
@@ -202,7 +202,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
         on_error=config.on_error,
         allow_row_change=config.allow_row_change,
         preserve_order=config.preserve_order,
-        fsync=config.fsync,
+        fsync=config.fsync == "each",
         by_file=config.mode == "incremental" or (version > 0 and not parts.reducer.rows),
         secrets=masking.known(),
     )

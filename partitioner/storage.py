@@ -6,6 +6,7 @@ Everything the library keeps goes through ``Directory``: a local path, ``file://
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
@@ -154,6 +155,24 @@ class Directory:
         with _writing(self.url, name):
             obstore.put(_open(self.url), name, data)
             self._to_medium(name)
+
+    def settle(self) -> None:
+        """On a local disk, return once all that was written to it so far is on the medium: one call for all files."""
+        root = self.local_path
+        if root is None or not root.exists():
+            return
+        flush = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if flush is None:  # not Linux
+            os.sync()
+            return
+        descriptor = os.open(root, os.O_RDONLY)
+        try:
+            if flush(descriptor):
+                raise StorageFailed(
+                    f"cannot write back {self.url}: {os.strerror(ctypes.get_errno())}. Mend it, then resume."
+                )
+        finally:
+            os.close(descriptor)
 
     def _to_medium(self, name: str) -> None:
         if not self.fsync or self.local_path is None:

@@ -52,11 +52,11 @@ class Version:
 
 def newest(output: Directory) -> Version | None:
     """The version that was claimed last; None where none was."""
-    names = {entry.name for entry in output.entries()}
-    numbers = [int(n.split("/")[1]) for n in names if n.startswith(f"{FOLDER}/") and n.endswith("/claim.json")]
+    names = (entry.name for entry in output.entries(FOLDER))
+    numbers = [int(name.split("/")[1]) for name in names if name.endswith("/claim.json")]
     if numbers:
         return _version(output, max(numbers))
-    return _plain(output) if PLAIN_CLAIM in names else None
+    return _plain(output) if output.exists(PLAIN_CLAIM) else None
 
 
 def committed(output: Directory) -> Version | None:

@@ -1,5 +1,7 @@
 """Committed means there: what is deleted, torn or another's is discarded, said, and made again."""
 
+import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -153,6 +155,17 @@ def test_damage_that_always_comes_back_stops_the_run_without_success(
     ):
         Finished(tmp_path)
     assert not (tmp_path / "out" / "_SUCCESS").exists()
+
+
+def test_after_a_reboot_every_file_is_read_unless_each_was_synced(finished: Finished) -> None:
+    path = finished.out / "part-t000004.parquet"
+    before = path.stat()
+    flip_a_byte(path)  # as zeros of the right length would be, under the same size and time
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert finished.resume().attempted == 0
+    lease = max((finished.run / "lease").glob("*.json"))
+    lease.write_text(json.dumps({**json.loads(lease.read_text()), "machine": "another-boot"}))
+    assert finished.resume().attempted == 1
 
 
 def flip_a_byte(path: Path) -> None:

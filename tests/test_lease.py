@@ -106,6 +106,17 @@ def test_a_lease_that_this_process_could_not_give_back_is_no_hindrance_to_it(
         assert again.epoch == 2
 
 
+def test_a_reboot_since_the_last_driver_is_noticed(run: Directory) -> None:
+    with Lease(run) as first:
+        assert not first.rebooted
+    facts = json.loads(run.get("lease/000001.json"))
+    with Lease(run) as second:
+        assert not second.rebooted
+    run.put("lease/000002.json", json.dumps({**facts, "machine": "another-boot pid:[1]"}).encode())
+    with Lease(run) as third:
+        assert third.rebooted
+
+
 def test_a_process_number_that_another_process_has_now_is_no_sign_of_life(run: Directory) -> None:
     with Lease(run):
         facts = json.loads(run.get("lease/000001.json"))

@@ -54,7 +54,7 @@ class Job:
     on_error: str = "raise"
     allow_row_change: bool = False
     preserve_order: bool = True
-    fsync: bool = True
+    fsync: bool = False
     by_file: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     concurrency: Concurrency | None = None
