@@ -6,5 +6,16 @@ from partitioner.training.federated import federate
 from partitioner.training.keeping import keep
 from partitioner.training.linear import fit_linear, fit_pca
 from partitioner.training.logistic import fit_logistic
+from partitioner.training.moments import fit_naive_bayes, fit_scaler
 
-__all__ = ["Design", "federate", "fit_kmeans", "fit_linear", "fit_logistic", "fit_pca", "keep"]
+__all__ = [
+    "Design",
+    "federate",
+    "fit_kmeans",
+    "fit_linear",
+    "fit_logistic",
+    "fit_naive_bayes",
+    "fit_pca",
+    "fit_scaler",
+    "keep",
+]
