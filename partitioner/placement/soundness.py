@@ -23,9 +23,10 @@ _MOST_TO_REFUTE = 200_000
 def sound(problem: Problem, schedule: Any, name: str, proves: bool) -> Schedule:
     """``schedule`` with plain columns, all constraints met and a bound that is backed; InvalidPlan where it is not.
 
-    ``name`` of the algorithm that made it, and whether that ``proves`` bounds of its own.
+    ``name`` of the algorithm that made it (of a portfolio the winner is at fault), and whether it ``proves`` bounds.
     """
     made = _columns(problem, schedule, name)
+    name = name if made.portfolio is None else made.portfolio.winner
     check_schedule(bare_plan(problem, made, name), made.before)
     if made.bound:
         _check_bound(problem, made, name, proves)

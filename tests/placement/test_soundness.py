@@ -5,10 +5,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from partitioner import registry
 from partitioner.errors import InfeasiblePlan, InvalidPlan
-from partitioner.model import Edges, SubTasks, Worker, Workers
+from partitioner.model import Edges, Portfolio, SubTasks, Worker, Workers
 from partitioner.placement.algorithms.dp import Dp
 from partitioner.placement.algorithms.lpt import Lpt
 from partitioner.placement.api import compare, place
@@ -17,6 +19,7 @@ from partitioner.placement.check import violations
 from partitioner.placement.objectives import Objective
 from partitioner.placement.problem import Problem
 from partitioner.placement.schedule import Schedule
+from partitioner.placement.soundness import sound
 
 
 class Stated(Algorithm):
@@ -149,6 +152,35 @@ def test_auto_leaves_out_a_member_whose_plan_is_not_valid(monkeypatch: pytest.Mo
     assert violations(plan) == []
     assert plan.about.portfolio is not None
     assert "'stated' is not valid" in plan.about.portfolio.not_run["stated"]
+
+
+def test_the_winner_of_a_portfolio_is_at_fault() -> None:
+    tasks, workers = PAIR, Workers.identical(1)
+    both = Schedule(np.zeros(2, np.int32), np.zeros(2), tasks.seconds, portfolio=Portfolio("culprit"))
+    with pytest.raises(InvalidPlan, match=r"'culprit' is not valid: worker worker-0 holds 2\.0 of cpus"):
+        sound(Problem(tasks, workers), both, "auto", True)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.integers(0, 6), st.integers(0, 4), st.sampled_from([0.5, 1.0, 2.0])),
+        min_size=1,
+        max_size=7,
+    )
+)
+def test_capacity_is_what_a_look_at_every_instant_says(rows: list[tuple[int, int, int, float]]) -> None:
+    """Against the definition: at the start of each task, the demands of all that run then (tasks of 0 s alone)."""
+    worker, start, lasting, cpus = (np.array(column) for column in zip(*rows, strict=True))
+    made = stated(worker.tolist(), start.astype(float).tolist(), (start + lasting).astype(float).tolist())
+    running = (worker[:, None] == worker) & (start <= start[:, None]) & (start + lasting > start[:, None])
+    broken = bool(((running * cpus).sum(axis=1) > 2.0).any())
+    tasks = SubTasks.build(lasting.astype(float), cpus=cpus)
+    if not broken:
+        assert made.place(tasks, Workers.identical(2, cpus=2.0)).makespan == float((start + lasting).max())
+        return
+    with pytest.raises(InvalidPlan, match=r"of cpus, its capacity is 2\.0"):
+        made.place(tasks, Workers.identical(2, cpus=2.0))
 
 
 def test_compare_says_why_a_plan_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
