@@ -537,3 +537,27 @@ def test_errors_name_their_class_of_stop() -> None:
     state = state_of(plan_of([1.0]))
     history = play(state, lambda a: ends(EventKind.FAILED, a, Failure("no", "DataError", fatal=True)))
     assert any(isinstance(a, Stop) and type(a.error) is RunFailed for a in history)
+
+
+def test_a_repeated_start_changes_nothing() -> None:
+    state = state_of(plan_of([2.0] * 5, workers=1))
+    (first,) = submits(step(state, [], 0.0)[1])
+    ahead = submits(step(state, [started(first.attempt_id)], 1.0)[1])
+    before = state.workers["worker-0"].ahead
+    again = submits(step(state, [started(first.attempt_id)], 1.5)[1])
+    assert state.attempts[first.attempt_id].started == 1.0
+    assert (len(ahead) + len(again), state.workers["worker-0"].ahead) == (1 if ahead else 0, before)
+
+
+def test_a_loser_that_finishes_late_changes_nothing_and_its_time_is_waste() -> None:
+    state = state_of(plan_of([10.0, 5.0, 4.0]))
+    slow, quick = submits(step(state, [], 0.0)[1])
+    step(state, [started(slow.attempt_id), started(quick.attempt_id)], 0.0)
+    (third,) = submits(step(state, [done(quick)], 5.0)[1])
+    step(state, [started(third.attempt_id)], 5.0)
+    step(state, [done(third)], 9.0)
+    copies = [a for now in (20.0, 25.0, 30.0) for a in submits(step(state, [], now)[1])]
+    step(state, [started(copies[0].attempt_id)], 30.0)
+    step(state, [done(copies[0])], 40.0)
+    step(state, [done(slow)], 41.0)
+    assert (state.remaining, state.wasted_seconds) == (0, 41.0)

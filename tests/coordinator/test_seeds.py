@@ -8,7 +8,7 @@ from partitioner.simulation import faults_of, simulate
 from partitioner.testing.seeds import Played, run_seed, shrunk, story
 from tests.coordinator.test_ladder import rowed
 
-SEEDS = 120
+SEEDS = 60
 
 
 def test_no_seed_breaks_a_law() -> None:

@@ -1,22 +1,33 @@
-"""Make every mutant in a copy of the sources and run the fast tests over it: ``python -m tests.mutants [--only TEXT]``."""
+"""Make every mutant in a copy of the sources and run the fast tests over it: ``python -m tests.mutants [--only TEXT]``.
+
+Each copy is tested in a process forked from one that has the libraries loaded, but nothing of ours.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import distributed  # noqa: F401  loaded once for all
+import numpy as np  # noqa: F401
+import pandas as pd  # noqa: F401
+import pyarrow.parquet  # noqa: F401
+import pytest
 
 from tests.mutants.mutants import MUTANTS, TESTS, Mutant
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 240  # a mutant that makes the tests hang is caught too
+COORDINATOR = "partitioner/coordinator"
+SECONDS = 120.0  # a mutant that makes the tests hang is caught too
+FAILED, NO_VERDICT = 1, 99  # what pytest says when a test failed; anything else says nothing of the mutant
 
 
 def main() -> int:
@@ -26,43 +37,77 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2)
     asked = parser.parse_args()
     chosen = [m for m in MUTANTS if asked.only in m[0] + " " + m[3]]
-    with ThreadPoolExecutor(asked.processes) as pool:
-        survived = [m for m, caught in zip(chosen, pool.map(_caught, chosen), strict=True) if not caught]
+    unchanged = Trial((f"{COORDINATOR}/machine.py", "def step(", "def step(", "nothing was changed"))
+    if unchanged.told():
+        print("the tests fail without any change; mend that first")
+        return 2
+    survived = list[Mutant]()
+    waiting, running = list(enumerate(chosen)), list[Trial]()
+    while waiting or running:
+        while waiting and len(running) < asked.processes:
+            running.append(Trial(waiting.pop(0)[1]))
+        time.sleep(0.02)
+        for trial in [t for t in running if t.ended]:
+            running.remove(trial)
+            survived += [] if trial.told() else [trial.mutant]
     print(f"{len(chosen) - len(survived)} of {len(chosen)} caught")
     for file, right, wrong, law in survived:
         print(f"survived: {law}\n  {file}: {right!r} -> {wrong!r}")
     return bool(survived)
 
 
-def _caught(mutant: Mutant) -> bool:
-    file, right, wrong, law = mutant
-    began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        home = Path(folder)
+class Trial:
+    """One mutant in a copy of its own, tested by a process of its own."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self.mutant, self.began = mutant, time.perf_counter()
+        self.folder = tempfile.TemporaryDirectory(prefix="mutant-")
+        file, right, wrong, _ = mutant
+        home = Path(self.folder.name)
         for name in ("partitioner", "connectors", "tests"):
             shutil.copytree(ROOT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", home)
         text = (home / file).read_text()
-        if text.count(right) < 1:
+        if right not in text:
             raise SystemExit(f"{file} has no {right!r} any more; bring tests/mutants/mutants.py up to date")
         (home / file).write_text(text.replace(right, wrong, 1))
-        caught = _tests_fail(home, _tests_for(file))
-    print(f"{'caught  ' if caught else 'SURVIVED'} {time.perf_counter() - began:5.1f} s  {file}: {law}", flush=True)
-    return caught
+        tests = next(tests for place, tests in TESTS.items() if file.startswith(place))
+        self.process = multiprocessing.get_context("fork").Process(target=_test, args=(home, tests))
+        self.process.start()
+
+    @property
+    def ended(self) -> bool:
+        """It has a verdict, or hangs."""
+        if time.perf_counter() - self.began > SECONDS:
+            self.process.kill()
+        return not self.process.is_alive()
+
+    def told(self) -> bool:
+        """Whether a test noticed; says so."""
+        self.process.join()
+        caught = self.process.exitcode == FAILED or (self.process.exitcode or 0) < 0
+        seconds = time.perf_counter() - self.began
+        print(
+            f"{'caught  ' if caught else 'SURVIVED'} {seconds:5.1f} s  {self.mutant[0]}: {self.mutant[3]}", flush=True
+        )
+        self.folder.cleanup()
+        return caught
 
 
-def _tests_for(file: str) -> list[str]:
-    return next(tests for place, tests in TESTS.items() if file.startswith(place))
-
-
-def _tests_fail(home: Path, tests: Sequence[str]) -> bool:
-    environment = {**os.environ, "PYTHONPATH": str(home), "PYTHONDONTWRITEBYTECODE": "1", "CI": ""}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    try:
-        done = subprocess.run(command, cwd=home, env=environment, capture_output=True, timeout=SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        return True
-    return done.returncode == 1  # 1: a test failed; anything else is no verdict on the mutant
+def _test(home: Path, tests: Sequence[str]) -> None:
+    """In the forked process: forget what there is of ours, and run the tests of the copy."""
+    ours = ("partitioner", "connectors", "tests")
+    for name in [n for n in sys.modules if n.partition(".")[0] in ours]:
+        del sys.modules[name]
+    os.chdir(home)
+    os.environ["PYTHONPATH"] = str(home)
+    sys.path[:] = [str(home), *(p for p in sys.path if Path(p or ".").resolve() != ROOT)]
+    with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
+        try:
+            code = int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests]))
+        except BaseException:  # pytest itself did not run, which says nothing of the mutant
+            code = NO_VERDICT
+    os._exit(code)
 
 
 if __name__ == "__main__":

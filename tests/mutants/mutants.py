@@ -13,7 +13,6 @@ TESTS: dict[str, list[str]] = {
         "tests/coordinator/test_machine.py",
         "tests/coordinator/test_transitions.py",
         "tests/coordinator/test_constraints.py",
-        "tests/coordinator/test_stealing.py",
         "tests/coordinator/test_seeds.py",
     ],
     "partitioner/attempt": [
