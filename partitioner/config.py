@@ -151,10 +151,12 @@ class RunConfig(BaseModel):
     report: bool = Field(True, description="Write report.html at the end.")
     progress: bool = Field(True, description="Show the live progress line.")
 
-    @field_validator("output", "checkpoint", mode="before")
+    @field_validator("dataset", "output", "checkpoint", mode="before")
     @classmethod
     def _path(cls, value: Any) -> Any:
-        """A Path is as good as text."""
+        """A Path is as good as text, and can be written down; so is a list of them."""
+        if isinstance(value, list | tuple) and value and all(isinstance(v, os.PathLike) for v in value):
+            return [os.fspath(v) for v in value]
         return os.fspath(value) if isinstance(value, os.PathLike) else value
 
     @field_validator("partition_by", mode="before")

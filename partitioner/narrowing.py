@@ -20,7 +20,12 @@ from partitioner.model.source import Source
 
 
 def less_of(dataset: Dataset, keep: Filter | None, share: float | None, limit: int | None, seed: int) -> Dataset:
-    """The rows that are wanted. DataError where the filter names a column that is not there."""
+    """The rows that are wanted. DataError where the filter names a column that is not there.
+
+    A source that a run directory held, narrowed when the run began, is taken as it is: a sample of a sample is another.
+    """
+    if dataset.source.narrowed():
+        return dataset
     if keep is not None:
         dataset = _filtered(dataset, keep)
     if share is not None and share < 1:
@@ -34,9 +39,13 @@ class _Narrowed(Source):
 
     inner: Source
 
+    def narrowed(self) -> bool:
+        """It is."""
+        return True
+
     def describe(self) -> Dataset:
-        """The dataset as the inner source sees it, read through this one."""
-        return replace(self.inner.describe(), source=self)
+        """What is wanted of the dataset that the inner source describes."""
+        raise NotImplementedError
 
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows wanted of one fragment."""
@@ -60,6 +69,10 @@ class FilteredSource(_Narrowed):
     """The rows for which ``keep`` is true; null is not."""
 
     keep: Filter
+
+    def describe(self) -> Dataset:
+        """The fragments that may hold rows to keep."""
+        return _filtered(self.inner.describe(), self.keep)
 
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of one fragment that are kept, with the columns asked for."""
@@ -87,6 +100,10 @@ class SampledSource(_Narrowed):
 
     share: float
     seed: int
+
+    def describe(self) -> Dataset:
+        """All fragments, of fewer rows."""
+        return _sampled(self.inner.describe(), self.share, self.seed)
 
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The sampled rows of one fragment."""
@@ -124,6 +141,11 @@ class LimitedSource(_Narrowed):
     """No more than ``most`` rows of the one fragment in which the limit falls: (path, row group, start)."""
 
     most: Mapping[tuple[str, int, int], int]
+    limit: int
+
+    def describe(self) -> Dataset:
+        """The fragments up to the limit."""
+        return _limited(self.inner.describe(), self.limit)
 
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of one fragment, up to its limit."""
@@ -148,11 +170,11 @@ def _limited(dataset: Dataset, limit: int) -> Dataset:
             rows[i] = _count(dataset.source, fragments[i], limit - total)
         total += int(rows[i])
         if total >= limit:
-            return _ending(dataset, i, rows, limit - (total - int(rows[i])))
+            return _ending(dataset, i, rows, limit - (total - int(rows[i])), limit)
     return replace(dataset, fragments=replace(fragments, rows=rows)) if (rows >= 0).all() else dataset
 
 
-def _ending(dataset: Dataset, last: int, rows: Any, left: int) -> Dataset:
+def _ending(dataset: Dataset, last: int, rows: Any, left: int, limit: int) -> Dataset:
     """The fragments up to ``last``, of which ``left`` rows count."""
     kept = dataset.fragments.take(range(last + 1))
     share = left / max(int(rows[last]), 1)
@@ -167,7 +189,7 @@ def _ending(dataset: Dataset, last: int, rows: Any, left: int) -> Dataset:
     most = {(kept.paths[kept.path_index[last]], int(kept.unit[last]), int(kept.start[last])): left}
     return replace(
         dataset,
-        source=LimitedSource(dataset.source, most),
+        source=LimitedSource(dataset.source, most, limit),
         fragments=replace(kept, rows=known, bytes=size, features=features),
         divisible_by=None,
     )

@@ -19,6 +19,8 @@ from partitioner.errors import ConfigError, DataError
 from partitioner.filters import parse
 from partitioner.model import Dataset
 from partitioner.narrowing import less_of
+from partitioner.pipeline import run_config
+from partitioner.resume import from_directory
 
 TABLE = pa.table({"x": range(100), "c": ["a", "b"] * 50})
 
@@ -127,3 +129,16 @@ def test_a_run_takes_them_all(checkpoint: str) -> None:
     sampled = pt.run(TABLE, same, sample=0.5, checkpoint=checkpoint, **options).result.to_table()["x"].to_pylist()
     assert set(sampled) < set(range(100))
     assert 30 < len(sampled) < 70
+
+
+@pytest.mark.parametrize("split", ["ordered", {"split": "grouped", "key": "c"}])
+def test_a_resume_from_the_directory_alone_takes_the_same_rows(checkpoint: str, split: Any) -> None:
+    options: dict[str, Any] = {"engine": "serial", "progress": False, "report": False, "cost": "bytes", "max_tasks": 4}
+    first = pt.run(TABLE, same, filter="x >= 10", sample=0.5, limit=30, split=split, checkpoint=checkpoint, **options)
+    rows = first.result.to_table().to_pylist()
+    lost = first.records[-1]
+    Path(first.url, "output", lost.path).unlink()
+    first.directory.files.delete(f"commits/{lost.task_key}.json")
+    again = run_config(from_directory(first.directory, {}), resume=first.run_id)
+    assert again.result.to_table().to_pylist() == rows
+    assert again.attempted == 1

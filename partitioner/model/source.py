@@ -67,6 +67,10 @@ class Source(ABC):
         """The engine that the data lives on (a SparkSession, a Client), which a run follows unless it names one; or None."""
         return None
 
+    def narrowed(self) -> bool:
+        """Whether filter, sample and limit are applied in it already: so is the source that a run directory holds."""
+        return False
+
     def materialise(self, directory: str) -> Source:
         """The source that workers read. One that workers cannot reach (data in memory) is written below ``directory``.
 

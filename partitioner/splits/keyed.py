@@ -35,6 +35,10 @@ class KeyedSource(Source):
 
     name: ClassVar[str] = "keyed"
 
+    def narrowed(self) -> bool:
+        """As the inner source."""
+        return self.inner.narrowed()
+
     def describe(self) -> Dataset:
         """One fragment per key, with the feature ``column``, its rank."""
         rows = self.index.rows_of_key

@@ -32,6 +32,10 @@ class StratifiedSource(Source):
 
     name: ClassVar[str] = "stratified"
 
+    def narrowed(self) -> bool:
+        """As the inner source."""
+        return self.inner.narrowed()
+
     def describe(self) -> Dataset:
         """One fragment that is everything."""
         rows, size = int(self.index.rows.sum()), int(self.fragments.bytes.sum())
