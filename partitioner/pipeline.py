@@ -168,7 +168,7 @@ def _costed(
     with phases("engine start"), preload.wanted(forked):
         engine = held.enter_context(parts.engine.opened())
     with phases("program load"):
-        started = starting.start(parts.config, engine, directory, parts.model.measures)
+        started = starting.start(parts.config, engine, directory, parts.model.measures, forked is not None)
     if costed is None:
         with phases("pilot"):
             costed = stages.cost(parts, described, started)

@@ -10,7 +10,7 @@ import inspect
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -115,6 +115,13 @@ def told_here(started: Start | None) -> tuple[float, dict[str, Any]]:
     return runner.load_seconds, {"pilot ran": told, "start": {"program load": runner.load_seconds}}
 
 
+def _forked(engine: Engine, ready: Sequence[Loaded]) -> str:
+    """What became of loading once per machine."""
+    if engine.preloaded:
+        return f"built in every process, for a fork is unsound: {engine.preloaded}"
+    return "forked with the program" if ready and not any(a.seconds for a in ready) else "built in every process"
+
+
 def preloads(config: RunConfig, program: Callable[..., Any]) -> bool:
     """Whether the program is to be loaded once per machine: a class may declare ``preload = True`` or ``False``."""
     if not inspect.isclass(program):
@@ -131,8 +138,8 @@ def slots_of(workers: Workers, cpus: float, gpus: float) -> dict[str, int]:
     return dict(zip(workers.worker_id, at_once.astype(int).tolist(), strict=True))
 
 
-def start(config: RunConfig, engine: Engine, run: RunDirectory, measures: bool) -> Start:
-    """Preflight on every slot at once; ``job.pkl`` must be in the run directory.
+def start(config: RunConfig, engine: Engine, run: RunDirectory, measures: bool, forked: bool = False) -> Start:
+    """Preflight on every slot at once; ``job.pkl`` must be in the run directory; ``forked`` workers hold the program.
 
     Raises PreflightFailed with one sentence per failure, and where a pilot is to run InfeasiblePlan if no worker can hold
     one piece.
@@ -155,7 +162,7 @@ def start(config: RunConfig, engine: Engine, run: RunDirectory, measures: bool) 
         memory_bytes=max((a.memory_bytes for a in ready), default=0.0),
         slots_in_process=together,
         runner=OnSlots(engine, run, slots, traced=together == 1),
-        told={} if engine.preloaded is None else {"preload": engine.preloaded or "forked with the program"},
+        told={"preload": _forked(engine, ready)} if forked else {},
     )
 
 

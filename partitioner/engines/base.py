@@ -35,7 +35,7 @@ class Engine(ABC):
     name: str = ""
     capabilities: Capabilities = Capabilities()
     preloaded: str | None = None
-    """Where a program was to be loaded once and forked: empty, or why it was not; None where nobody asked."""
+    """Why workers could not be forked with the program, where that was found out; else empty or None."""
 
     @classmethod
     def expected_workers(cls, options: Mapping[str, Any]) -> Workers | None:

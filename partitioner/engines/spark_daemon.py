@@ -6,9 +6,13 @@ Sessions that are started here name it by themselves; in a session of yours set 
 
 from __future__ import annotations
 
+import importlib
 import os
 
 if __name__ == "__main__":
+    importlib.import_module("partitioner.engines.spark_task")
+    importlib.import_module("partitioner.engines.preloaded")  # builds the program
+
     from partitioner.attempt.job import forget
     from partitioner.engines import preload
 
