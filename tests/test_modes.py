@@ -480,3 +480,52 @@ def test_a_folder_that_no_run_wrote_is_refused_in_every_mode(night: Schedule) ->
         with pytest.raises(OutputExists, match=r"is not empty \(it holds thesis\.txt\) and names no run"):
             night.start(mode)
     assert [p.name for p in (night.home / "out").iterdir()] == ["thesis.txt"]
+
+
+class Dies:
+    """Lets so many writes of this process pass, then none."""
+
+    def __init__(self, writes: int) -> None:
+        self.writes, self.died = writes, False
+
+    def __enter__(self) -> "Dies":
+        import obstore
+
+        original, self.patch = obstore.put, pytest.MonkeyPatch()
+
+        def put(*arguments: Any, **options: Any) -> Any:
+            self.writes -= 1
+            self.died = self.died or self.writes < 0
+            if self.died:
+                raise Died
+            return original(*arguments, **options)
+
+        self.patch.setattr(obstore, "put", put)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.patch.undo()
+
+
+@pytest.mark.parametrize(("mode", "first"), [("incremental", 0), ("overwrite", 1), ("append", 2)])
+def test_the_same_command_goes_on_after_a_death_at_any_write(tmp_path: Path, mode: str, first: int) -> None:
+    deaths = 0
+    for n in range(first, 60, 5):
+        schedule = Schedule(tmp_path / f"{n}")
+        for i, name in enumerate("abc"):
+            schedule.file(name, 1000 * i)
+        schedule.start(mode)
+        before = schedule.shown
+        schedule.file("b", 7000)
+        with Dies(n) as dying:
+            try:
+                schedule.start(mode)
+            except Died:
+                deaths += 1
+        if not dying.died:
+            break
+        schedule.start(mode)
+        kept = before if mode == "append" else []
+        # A death after the commit leaves nothing to go on with: the next append adds once more.
+        assert schedule.shown in (kept + schedule.expected, kept + 2 * schedule.expected if mode == "append" else None)
+    assert deaths >= 5
