@@ -20,6 +20,9 @@ from partitioner.model import Attempt
 LOOK = 100
 """Sub-tasks of a queue that are looked at behind one that waits for a late predecessor: enough to find work, and bounded."""
 
+SHORTEST = 0.05
+"""Seconds between two looks at whether the next sub-task may be sent ahead: a late attempt seems to end ever later."""
+
 
 def free(state: State, now: float) -> None:
     """Sub-tasks that wait for nothing any more become ready; the next that only waits for time sets an alarm."""
@@ -115,10 +118,12 @@ def _may_send_ahead(state: State, holder: WorkerState, now: float, seconds: floa
     if holder.ahead > 0 or len(holder.queue) <= policy.keep_queued:
         return False
     wait = forecast.next_end(state, holder, now) - now
-    if wait > policy.next_seconds and not now < holder.soon < now + wait:
-        holder.soon = now + wait - policy.next_seconds
+    if wait <= policy.next_seconds * (1 + EPSILON):
+        return True
+    if not now < holder.soon < now + wait:
+        holder.soon = now + max(wait - policy.next_seconds, SHORTEST)
         state.alarm(holder.soon, holder.worker.worker_id)
-    return wait <= policy.next_seconds * (1 + EPSILON)
+    return False
 
 
 def _from_pool(state: State, holder: WorkerState, now: float) -> int | None:

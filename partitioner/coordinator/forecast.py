@@ -28,6 +28,9 @@ CLIP = 1.0
 LATE = 1.5
 """Spreads by which a running attempt is later than forecast when its worker is suspected to have become slow."""
 
+OTHER_UNIT = 2.0
+"""A first log ratio as large as this says that costs are in another unit."""
+
 EXACT = 1e-6
 """Relative difference between actual and predicted seconds up to which a sub-task went as planned."""
 
@@ -40,8 +43,9 @@ def observe(state: State, holder: WorkerState, task: int, seconds: float) -> Non
     if predicted <= 0 or seconds <= 0:
         return
     ratio = log(seconds / predicted)
-    missed = max(-CLIP, min(CLIP, ratio - log(holder.factor) if state.completions else 0.0))
-    state.squares += missed * missed
+    missed = max(-CLIP, min(CLIP, ratio - log(holder.factor)))
+    if state.completions or abs(ratio) < OTHER_UNIT:  # else costs are no seconds, and the first shows the scale
+        state.squares += missed * missed
     state.completions += 1
     state.log_ratios += ratio
     holder.weight = holder.weight * MEMORY + 1.0
@@ -108,7 +112,7 @@ def left(state: State, holder: WorkerState, live: Live, now: float) -> float:
     if live.started is None or expected <= 0:
         return expected
     elapsed = now - live.started
-    if elapsed < expected or state.as_planned:
+    if elapsed <= expected * (1 + EXACT):
         return max(0.0, expected - elapsed)
     return elapsed * expm1(0.8 * max(spread(state), log(elapsed / expected) / 2))
 

@@ -117,6 +117,8 @@ class State:
     recalls: list[str] = field(default_factory=list)  # attempts sent ahead that this fill asks back
     recalled: set[int] = field(default_factory=set)  # sub-tasks that were asked back: once is enough
     look_again: float = 0.0  # when idle workers look for work of others though nothing happened
+    makespan: float = 0.0  # of the plan, seconds
+    stretch: float | None = None  # how much longer the plan takes than its sub-tasks on free slots, once asked for
     as_planned: bool = True  # nothing has differed from the plan so far, so it is followed to the letter
     moved: dict[int, set[str]] = field(default_factory=dict)  # the workers that a sub-task was moved away from
     attempts: dict[str, Live] = field(default_factory=dict)
@@ -294,6 +296,7 @@ def initial(
         by_class={name: column.tolist() for name, column in tasks.seconds_by_class.items()},
         demands=Demands.of(tasks),
         planned=plan.start.tolist(),
+        makespan=plan.makespan,
         home=np.array([*plan.workers.worker_id, ""], object)[plan.worker].tolist(),
         devices=dict(plan.devices),
         readiness=Readiness.of(tasks, done, plan.bandwidth),

@@ -62,9 +62,9 @@ def _recall(state: State, thief: WorkerState, now: float) -> None:
             task = live.attempt.task
             if live.started is not None or task in state.recalled or name in state.moved.get(task, ()):
                 continue
-            seconds = forecast.seconds(state, thief, task)
-            gain = forecast.next_end(state, holder, now) + forecast.seconds(state, holder, task) - now - seconds
-            if gain > forecast.spread(state) * seconds + state.policy.ahead_seconds and can_hold(state, thief, task):
+            wait = forecast.next_end(state, holder, now) - now
+            slower = forecast.seconds(state, thief, task) - forecast.seconds(state, holder, task)
+            if wait > max(state.policy.next_seconds, slower) and can_hold(state, thief, task):
                 state.recalled.add(task)
                 state.moved.setdefault(task, set()).add(holder.worker.worker_id)
                 state.recalls.append(live.attempt.attempt_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from partitioner.coordinator.eta import Eta
+from partitioner.coordinator.eta import eta as interval
 from partitioner.coordinator.state import Action, State
 from partitioner.coordinator.transitions import DONE
 from partitioner.model import Event, EventKind, Plan
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 LIVE_SECONDS = 0.25  # between redraws on a terminal
+FORECAST_SECONDS = 1.0  # between forecasts of the interval, which take about a hundredth of it
 PLAIN_SECONDS = 10.0  # between lines in a log
 TAIL = 500  # sub-tasks left from which the ETA looks at each
 
@@ -42,6 +46,7 @@ class Progress:
         self.plan = plan
         self.enabled = enabled
         self._rows_seen = 0
+        self._forecast_at: tuple[float, Eta | None] = (-math.inf, None)
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
         self._terminal = bool(getattr(self._stream, "isatty", lambda: False)())
@@ -104,9 +109,20 @@ class Progress:
         if final:
             parts.append(f"{'done' if state.finished else 'stopped'} after {words.seconds(elapsed)}")
         else:
-            left = eta(state, self._clock())
-            parts.append("ETA after the first sub-task" if left is None else f"{_clock_text(left)} left")
+            parts.append(self._left_text(state))
         return ", ".join(part for part in parts if part)
+
+    def _left_text(self, state: State) -> str:
+        """For example ``0:31 left (0:27 to 0:40, t000412 on worker-3 decides)``."""
+        now = self._clock()
+        left = eta(state, now)
+        if now >= self._forecast_at[0]:
+            self._forecast_at = (now + FORECAST_SECONDS, interval(state, now))
+        said = self._forecast_at[1]
+        if left is None or said is None:
+            return "ETA after the first sub-task"
+        ends = f"{_clock_text(min(left, said.low))} to {_clock_text(max(left, said.high))}"
+        return f"{_clock_text(left)} left ({', '.join(part for part in (ends, said.reason) if part)})"
 
     def _rows_text(self, state: State) -> str:
         if self._rows is None:

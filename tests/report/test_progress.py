@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
@@ -52,7 +53,9 @@ def test_the_line_counts_sub_tasks_rows_and_running_attempts(hands):
     run.step()
     run.finish(10.0)
     progress = Progress(plan, stream=io.StringIO(), clock=lambda: 0.0)
-    assert progress.line(run.state) == "1/4 sub-tasks, 2 running, 10/40 rows, 0:20 left"
+    line = progress.line(run.state)
+    assert line.startswith("1/4 sub-tasks, 2 running, 10/40 rows, 0:20 left (0:")
+    assert re.fullmatch(r".* \(\d:\d\d to \d:\d\d, t\d{6} on w\d decides\)", line)
 
 
 def test_failed_and_lost_attempts_are_told(hands):
@@ -106,7 +109,7 @@ def test_a_resumed_run_counts_what_was_committed_before(hands):
     run = Run(plan, hands, committed=[0, 1, 2])
     run.step()
     progress = Progress(plan, stream=io.StringIO(), clock=lambda: 0.0)
-    assert progress.line(run.state) == "3/4 sub-tasks, 1 running, 30/40 rows, 0:10 left"
+    assert progress.line(run.state).startswith("3/4 sub-tasks, 1 running, 30/40 rows, 0:10 left (0:")
 
 
 def test_a_log_gets_one_plain_line_every_ten_seconds_and_one_at_the_end(hands):

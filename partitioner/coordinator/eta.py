@@ -1,0 +1,275 @@
+"""When a run will be done: an interval that holds the truth nine times in ten, and the sub-task that decides.
+
+What is left is scheduled many times, each time with other durations: drawn around the forecasts with the spread of
+actual over predicted seconds seen so far. What runs is drawn from what it may take given that it has not ended yet.
+The longest sub-tasks are scheduled one by one, longest first, to where they end first; the many short ones fill up what is
+between them. Where the plan takes longer than that (memory, dependencies), waiting work takes as much longer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
+
+import numpy as np
+
+from partitioner.coordinator import forecast
+from partitioner.coordinator.state import Live, State, WorkerState
+from partitioner.coordinator.transitions import BLOCKED, READY
+from partitioner.model.data import Floats, Ints
+
+SHARE = 0.9
+"""Of the truths that the interval is to hold."""
+
+DRAWS = 100
+"""Schedules that are tried: the ends of the interval are then right within about 3 % of what is left."""
+
+SINGLE = 200
+"""The longest sub-tasks, scheduled one by one: a few milliseconds with 40 slots."""
+
+CELLS = 20_000
+"""Draws times slots at most, so that thousands of slots cost no more; at least ``FEWEST`` draws."""
+
+FEWEST = 20
+
+PRIOR = 0.3
+"""Standard deviation of log(actual / predicted) before completions have shown one."""
+
+MODEL = 0.045
+"""Standard deviation, in logs, of how far a run keeps to such schedules at all."""
+
+FAR = 3.0
+"""Spreads by which an attempt is late when nothing of what was predicted for it is believed."""
+
+NOTICEABLE = 3.0
+"""Standard errors by which a worker differs from the others before its own mean counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Eta:
+    """Seconds from now until the run is done: ``seconds`` in the middle, ``low`` and ``high`` the ends of the interval.
+
+    ``task_key`` and ``worker_id``: the sub-task that ends last in most of the forecasts, and where; empty where many short
+    ones decide together.
+    """
+
+    seconds: float
+    low: float
+    high: float
+    task_key: str = ""
+    worker_id: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Who decides, in words."""
+        return f"{self.task_key} on {self.worker_id} decides" if self.task_key else ""
+
+
+def eta(state: State, now: float, seed: int = 0) -> Eta | None:
+    """The interval at ``now`` on the driver's clock; None while nothing has shown what the costs mean."""
+    if state.remaining == 0:
+        return Eta(0.0, 0.0, 0.0)
+    if not state.workers or not state.scale_known:
+        return None
+    if state.stretch is None:
+        state.stretch = _stretch(state)
+    return _Draws(state, now, seed, _spread(state), state.stretch).result()
+
+
+def _spread(state: State) -> float:
+    """As ``forecast.spread``, from a prior that is sooner too wide than too narrow."""
+    return float(
+        np.sqrt((forecast.PRIOR_WEIGHT * PRIOR**2 + state.squares) / (forecast.PRIOR_WEIGHT + state.completions))
+    )
+
+
+def _stretch(state: State) -> float:
+    """How much longer the plan takes than its sub-tasks on as many free slots: what constraints and order cost."""
+    free = _Draws(state, 0.0, 0, 0.0, 1.0).planned()
+    return state.makespan / free if free > 0 and state.makespan > 0 else 1.0
+
+
+class _Draws:
+    """One row a draw, one column a slot: when the slot is free, in seconds from now, and which sub-task was last there."""
+
+    def __init__(self, state: State, now: float, seed: int, spread: float, stretch: float) -> None:
+        self.state, self.now, self.spread, self.stretch = state, now, spread, stretch
+        self.rng = np.random.default_rng(seed)
+        self.seconds = np.array(state.seconds[: len(state.tasks)]) if state.by_class else state.tasks.seconds
+        holders = list(state.workers.values())
+        per_task = max(float(state.tasks.cpus.mean()), 1e-9)
+        self.slots = [h for h in holders for _ in range(max(1, int(h.worker.cpus / per_task + 0.999)))]
+        self.draws = max(FEWEST, min(DRAWS, CELLS // len(self.slots))) if spread else 1
+        doubt = self.spread / np.sqrt(2 * forecast.PRIOR_WEIGHT + state.completions)
+        common = np.exp(np.hypot(doubt, MODEL) * self.rng.standard_normal((self.draws, 1)))
+        self.factors = self._factors(holders) if spread else {}
+        slower = [self.factors.get(h.worker.worker_id, 1.0) / h.worker.speed for h in self.slots]
+        self.common: Floats = common[:, 0]
+        self.slower: Floats = common * np.array(slower)
+        self.free: Floats = np.zeros((self.draws, len(self.slots)))
+        self.last: Ints = np.full(self.free.shape, -1, np.int64)
+
+    def _factors(self, holders: list[WorkerState]) -> dict[str, float]:
+        """Actual over predicted seconds to expect on every worker.
+
+        The mean over all counts what runs too: at first only what turned out short has ended. A worker differs from it where
+        its completions do by more than they scatter.
+        """
+        state = self.state
+        running = [
+            np.log((self.now - live.started) / live.expected)
+            for live in state.attempts.values()
+            if live.started is not None and live.expected > 0 and self.now > live.started
+        ]
+        known = state.completions + forecast.PRIOR_WEIGHT
+        mean = state.log_ratios / known
+        so_far = np.array([ratio for ratio in running if ratio < mean + FAR * self.spread])
+        for _ in range(5):  # the expected log ratio of what runs, given that it is larger than so far
+            expected = mean + self.spread * mills((so_far - mean) / self.spread)
+            mean = float((state.log_ratios + expected.sum()) / (known + len(so_far)))
+        seen = state.log_ratios / max(1, state.completions)
+        found = {}
+        for holder in holders:
+            own = np.log(forecast.factor(state, holder)) - seen
+            scatter = self.spread / np.sqrt(holder.weight) if holder.weight else np.inf
+            found[holder.worker.worker_id] = float(np.exp(mean + (own if abs(own) > NOTICEABLE * scatter else 0.0)))
+        return found
+
+    def result(self) -> Eta:
+        self._running()
+        ends = self._scheduled(self._waiting())
+        low, middle, high = np.quantile(ends, [(1 - SHARE) / 2, 0.5, (1 + SHARE) / 2]).tolist()
+        return Eta(middle, low, high, *self._decider(ends))
+
+    def planned(self) -> float:
+        """Seconds that all sub-tasks would take from the start, as predicted, if only their length counted."""
+        self.slower = np.array([[1 / h.worker.speed for h in self.slots]])
+        return float(self._scheduled(np.argsort(-self.seconds, kind="stable"))[0])
+
+    def _scheduled(self, longest_first: Ints) -> Floats:
+        before = self.free.max(axis=1)
+        for i in longest_first[:SINGLE].tolist():
+            self._place(i)
+        ends = self._filled(self._seconds(longest_first[SINGLE:]))
+        # The last ones end less evenly than that, and not always later: workers keep to their queues until they run dry.
+        shortest = float(self.seconds[longest_first[-len(self.slots) :]].sum()) / len(self.slots) * self.slower.mean()
+        uneven = ends + shortest * (0.3 + 0.8 * self._normal()) * (self.spread > 0)
+        return np.where(ends > before, np.maximum(uneven, before), ends)
+
+    def _waiting(self) -> Ints:
+        """Sub-tasks that wait, the longest first."""
+        status = np.frombuffer(self.state.status, np.uint8)[: len(self.state.tasks)]
+        waiting = np.flatnonzero((status == READY) | (status == BLOCKED))
+        ordered: Ints = waiting[np.argsort(-self.seconds[waiting], kind="stable")]
+        return ordered
+
+    def _seconds(self, tasks: Ints) -> Floats:
+        """Seconds at reference speed, as much longer as the plan says that constraints make them."""
+        found: Floats = self.seconds[tasks] * self.stretch
+        return found
+
+    def _running(self) -> None:
+        """Each live attempt takes the slot of its worker that is free first."""
+        first: dict[str, int] = {}
+        for j, holder in enumerate(self.slots):
+            first.setdefault(holder.worker.worker_id, j)
+        taken: Counter[str] = Counter()
+        for live in sorted(self.state.attempts.values(), key=lambda live: live.started is None):
+            name = live.attempt.worker_id
+            if name not in first or live.attempt.task >= len(self.state.tasks):
+                continue
+            holder = self.state.workers[name]
+            count = sum(h is holder for h in self.slots[first[name] : first[name] + 512])
+            j = first[name] + taken[name] % count
+            taken[name] += 1
+            self.free[:, j] += self._left(holder, live)
+            self.last[:, j] = live.attempt.task
+
+    def _left(self, holder: WorkerState, live: Live) -> Floats:
+        """Draws of what is left of an attempt, given that it has not ended."""
+        expected = max(live.expected * self.factors[holder.worker.worker_id], 1e-9) * self.common
+        elapsed = 0.0 if live.started is None else max(0.0, self.now - live.started)
+        reached = np.log(elapsed / expected) / self.spread if elapsed > 0 else np.full(self.draws, -9.0)
+        if np.median(reached) > FAR:  # far beyond what is likely: the worker or the sub-task is not as it was thought
+            return forecast.left(self.state, holder, live, self.now) * np.exp(0.5 * self._normal())
+        passed = normal_chance(reached)
+        chance = passed + (1 - passed) * self.rng.random(self.draws)
+        return np.maximum(0.0, expected * np.exp(self.spread * normal_quantile(chance)) - elapsed)
+
+    def _normal(self) -> Floats:
+        normal: Floats = self.rng.standard_normal(self.draws)
+        return normal
+
+    def _place(self, i: int) -> None:
+        """One sub-task to where it ends first, in every draw."""
+        seconds = self.seconds[i] * self.stretch * np.exp(self.spread * self._normal())
+        end = self.free + seconds[:, None] * self.slower
+        rows, j = np.arange(self.draws), end.argmin(axis=1)
+        self.free[rows, j] = end[rows, j]
+        self.last[rows, j] = i
+
+    def _filled(self, rest: Floats) -> Floats:
+        """float64[draws] the ends, once many short sub-tasks have filled up the slots that are free first."""
+        if not len(rest):
+            ends: Floats = self.free.max(axis=1)
+            return ends
+        mean = float(rest.sum()) * np.exp(self.spread**2 / 2)
+        work = np.maximum(0.0, mean + self.spread * float(np.sqrt((rest**2).sum())) * self._normal())
+        rate = 1 / self.slower
+        open_now = np.ones(self.free.shape, bool)
+        level: Floats = np.zeros(self.draws)
+        for _ in range(8):  # slots that are busy beyond the level take nothing
+            weight = np.where(open_now, rate, 0.0)
+            level = ((weight * self.free).sum(axis=1) + work) / weight.sum(axis=1)
+            still = self.free <= level[:, None]
+            if (still == open_now).all():
+                break
+            open_now = still
+        over = self.free > level[:, None]
+        self.last = np.where(over, self.last, -1)
+        found: Floats = np.maximum(level, self.free.max(axis=1))
+        return found
+
+    def _decider(self, ends: Floats) -> tuple[str, str]:
+        """The sub-task and worker that end last most often; none where short ones decide together."""
+        j = self.free.argmax(axis=1)
+        rows = np.arange(self.draws)
+        who = Counter(zip(self.last[rows, j].tolist(), j.tolist(), strict=True))
+        (task, slot), _ = max(who.items(), key=lambda pair: (pair[1], pair[0]))
+        if task < 0:
+            return "", ""
+        return str(self.state.tasks.task_id[task].as_py()), self.slots[slot].worker.worker_id
+
+
+def normal_chance(z: Floats) -> Floats:
+    """The share of a standard normal below ``z``, within 0.001."""
+    chances, quantiles = _normal_table()
+    values: Floats = np.interp(z, quantiles, chances)
+    return values
+
+
+def mills(z: Floats) -> Floats:
+    """The mean of a standard normal given that it is above ``z`` (the inverse Mills ratio)."""
+    grid, ratio = _mills_table()
+    values: Floats = np.where(z > grid[-1], z + 1 / np.maximum(z, 1.0), np.interp(z, grid, ratio))
+    return values
+
+
+@cache
+def _mills_table() -> tuple[Floats, Floats]:
+    normal, grid = NormalDist(), np.linspace(-6, 6, 241)
+    return grid, np.array([normal.pdf(z) / (1 - normal.cdf(z)) for z in grid])
+
+
+@cache
+def _normal_table() -> tuple[Floats, Floats]:
+    chances = np.concatenate([[1e-6, 1e-5, 1e-4], np.linspace(1e-3, 0.999, 999), [0.9999, 0.99999, 0.999999]])
+    return chances, np.array([NormalDist().inv_cdf(p) for p in chances])
+
+
+def normal_quantile(chance: Floats) -> Floats:
+    """Quantiles of the standard normal distribution, within 0.01 between 0.0001 and 0.9999."""
+    values: Floats = np.interp(chance, *_normal_table())
+    return values
