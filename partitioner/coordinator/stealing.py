@@ -56,7 +56,7 @@ def _recall(state: State, thief: WorkerState, now: float) -> None:
     """Ask for a sub-task back that was sent ahead to a worker that turned out late: it returns to all, and goes here."""
     name = thief.worker.worker_id
     for holder in state.workers.values():
-        if holder is thief or holder.ahead <= 0:
+        if holder is thief or holder.ahead <= 0 or not _is_late(state, holder, now):
             continue
         for live in holder.live.values():
             task = live.attempt.task
@@ -69,6 +69,14 @@ def _recall(state: State, thief: WorkerState, now: float) -> None:
                 state.moved.setdefault(task, set()).add(holder.worker.worker_id)
                 state.recalls.append(live.attempt.attempt_id)
                 return
+
+
+def _is_late(state: State, holder: WorkerState, now: float) -> bool:
+    """Whether something runs there for longer than it was expected to."""
+    factor = forecast.factor(state, holder)
+    return any(
+        live.started is not None and now - live.started > live.expected * factor for live in holder.live.values()
+    )
 
 
 def _take_from(state: State, victim: WorkerState, thief: WorkerState, now: float) -> int | None:
