@@ -338,12 +338,17 @@ def plain(config: RunConfig) -> dict[str, Any]:
     return {name: _plain(getattr(config, name)) for name in RunConfig.model_fields}
 
 
+MOST_WRITTEN = 1000
+"""Entries of a list that ``run.json`` holds at most."""
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         # Credentials do not belong in run.json; workers get theirs with the job.
         return {str(k): _plain_named(str(k), v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        # Data given as a list lies in the run's input, and is not written down a second time.
+        return [_plain(v) for v in value] if len(value) <= MOST_WRITTEN else f"<{type(value).__name__} of {len(value)}>"
     if isinstance(value, str):
         return masking.masked(value)
     if value is None or isinstance(value, bool | int | float):

@@ -113,3 +113,10 @@ def test_storage_options_are_not_written_down() -> None:
         "path": "s3://bucket/x.parquet",
         "storage_options": "<not written down>",
     }
+
+
+def test_long_lists_of_data_are_not_written_down() -> None:
+    from partitioner.config import make, plain
+
+    assert plain(make({"dataset": ["a prompt"] * 2000}))["dataset"] == "<list of 2000>"
+    assert plain(make({"dataset": ["a.csv", "b.csv"]}))["dataset"] == ["a.csv", "b.csv"]
