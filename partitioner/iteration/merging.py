@@ -17,14 +17,24 @@ class RoundEngine(Engine):
     """An engine for the attempts of one round: it marks them with the round, and merges what they bring.
 
     The first partial of a sub-task counts; those of its other attempts, and of earlier rounds, are dropped.
+    ``news``: which workers came and went in earlier rounds, for the plan knows those of the start.
     """
 
-    def __init__(self, engine: Engine, number: int, reducer: Reducer, keys: Sequence[str], files: Directory) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        number: int,
+        reducer: Reducer,
+        keys: Sequence[str],
+        files: Directory,
+        news: Sequence[Event] = (),
+    ) -> None:
         self.name = engine.name
         self.capabilities = engine.capabilities
         self.rows = 0
         self.load_seconds = 0.0
         self._engine, self._number, self._reducer, self._keys, self._files = engine, number, reducer, keys, files
+        self._news = list(news)
         self._tree, self._seen = MergeTree(reducer, len(keys)), set[int]()
 
     @property
@@ -48,7 +58,8 @@ class RoundEngine(Engine):
 
     def poll(self, timeout: float) -> list[Event]:
         """The engine's events; the partials among them are merged."""
-        events = self._engine.poll(timeout)
+        news, self._news = self._news, []
+        events = news + self._engine.poll(0.0 if news else timeout)
         for event in events:
             if event.kind is EventKind.FINISHED and event.partial is not None:
                 self._take(event.partial)

@@ -27,12 +27,12 @@ from partitioner.attempt.rounds import forget, state_name
 from partitioner.config import RunConfig
 from partitioner.coordinator.driver import drive
 from partitioner.coordinator.execute import policy_for
-from partitioner.coordinator.state import initial
+from partitioner.coordinator.state import State, initial
 from partitioner.engines.base import Engine
 from partitioner.engines.preflight import preflight
 from partitioner.errors import ConfigError, ResumeRefused, RunFailed
 from partitioner.iteration.merging import RoundEngine
-from partitioner.model import Plan, Workers
+from partitioner.model import Event, EventKind, Plan, Workers
 from partitioner.reducers import partials
 from partitioner.reducers.container import pack, unpack
 from partitioner.resolved import Resolved, resolve
@@ -68,6 +68,7 @@ class Session:
         self.rounds: list[Round] = []
         self._keys: list[str] = planned.tasks.task_id.to_pylist()
         self._numbers: dict[int, int] = {}
+        self._news: list[Event] = []
 
     def __enter__(self) -> Session:
         return self
@@ -121,7 +122,7 @@ class Session:
 
     def _run(self, number: int, digest: str) -> dict[str, Any]:
         began = time.perf_counter()
-        engine = RoundEngine(self.engine, number, self.job.reducer, self._keys, self.directory.files)
+        engine = RoundEngine(self.engine, number, self.job.reducer, self._keys, self.directory.files, self._news)
         state = initial(
             self.plan,
             self.directory.url,
@@ -133,7 +134,7 @@ class Session:
         state.may_replace = False  # a partition that moves is read again, so it moves only when its worker is lost
         state.richest.clear()
         state = drive(engine, state, [], engine.clock)
-        self._numbers = dict(state.numbers)
+        self._numbers, self._news = dict(state.numbers), _news_of(self.plan, state)
         return {
             "state": digest,
             "accumulator": partials.dumps(self.job.reducer, engine.accumulator),
@@ -152,6 +153,14 @@ class Session:
                     "resume."
                 )
         return {**found, "replayed": False}
+
+
+def _news_of(planned: Plan, state: State) -> list[Event]:
+    """What the next round has to hear first: workers of the plan that are gone, and those that came since."""
+    names = list(planned.workers.worker_id)
+    gone = [Event(EventKind.WORKER_LOST, worker_id=name) for name in names if name not in state.workers]
+    fresh = [held.worker for name, held in state.workers.items() if name not in names]
+    return gone + [Event(EventKind.WORKER_JOINED, worker_id=w.worker_id, worker=w) for w in fresh]
 
 
 def _merged_name(number: int) -> str:
