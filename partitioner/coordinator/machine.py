@@ -138,7 +138,7 @@ def _lost(state: State, event: Event, now: float, actions: list[Action]) -> None
     if live is None:
         return
     why = live.why or event.error or Failure()
-    if live.started is None or not why.charged:
+    if live.started is None:
         _nobody_is_charged(state, live, actions)
     else:
         _went_wrong(state, live, why, actions, death=not why.timeout)

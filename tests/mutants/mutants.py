@@ -42,7 +42,7 @@ MUTANTS: list[Mutant] = [
     ),
     (f"{C}/machine.py", "    _stop_copies(state, task, actions)\n", "", "the loser of a back-up is cancelled"),
     (f"{C}/machine.py", "state.wasted_seconds += max(0.0, now - live.started)", "pass", "waste is counted"),
-    (f"{C}/machine.py", "if live.started is None or not why.charged:", "if live.started is None:", "retirement"),
+    (f"{C}/machine.py", "    if not why.charged:\n", "    if False:\n", "retirement"),
     (
         f"{C}/machine.py",
         "if live.started is None or not why.charged:",
