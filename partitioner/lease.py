@@ -64,14 +64,19 @@ class Holder:
 
 def holder(run: Directory) -> Holder | None:
     """Who holds the lease of a run directory now, dead or alive; None where nobody does."""
+    return _seen(run)[0]
+
+
+def _seen(run: Directory) -> tuple[Holder | None, int]:
+    """The holder and the last epoch, from one listing: a lease that is taken meanwhile must not pass for an old one."""
     there = {entry.name.removeprefix("lease/"): entry for entry in run.entries("lease")}
     epochs = [int(name[:6]) for name in there if name.endswith(".json")]
     if not epochs or f"{max(epochs):06d}.released" in there:
-        return None
+        return None, max(epochs, default=0)
     epoch = max(epochs)
     taken = there.get(f"{epoch:06d}.beat", there[f"{epoch:06d}.json"])
     facts = _read(run, f"lease/{epoch:06d}.json")
-    return Holder(
+    who = Holder(
         epoch,
         str(facts.get("host", "unknown")),
         int(facts.get("pid", 0)),
@@ -80,6 +85,7 @@ def holder(run: Directory) -> Holder | None:
         float(facts.get("lease_seconds", LEASE_SECONDS)),
         _alive(facts) and (int(facts["pid"]) != os.getpid() or facts.get("token") in _held_here),
     )
+    return who, epoch
 
 
 def _read(run: Directory, name: str) -> dict[str, Any]:
@@ -157,13 +163,12 @@ class Lease:
         self.rebooted = False
 
     def __enter__(self) -> Lease:
-        before = holder(self._run)
+        before, last = _seen(self._run)
         if before is not None and not before.dead and not (self._take_over and before.expired):
             raise RunHeld(_held(self._run, before))
-        epochs = [int(e.name[6:12]) for e in self._run.entries("lease") if e.name.endswith(".json")]
-        self.epoch = max(epochs, default=0) + 1
+        self.epoch = last + 1
         self.rebooted = self.epoch > 1 and _rebooted(_read(self._run, f"lease/{self.epoch - 1:06d}.json"))
-        if (before is not None and before.epoch + 1 != self.epoch) or not self._create():
+        if not self._create():
             now = holder(self._run)
             raise RunHeld(_held(self._run, now) if now else f"run {self._run.url} was taken by another driver.")
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)

@@ -50,7 +50,8 @@ def test_the_next_driver_has_the_next_epoch(run: Directory) -> None:
     assert not superseded(run, 2)
 
 
-def test_of_many_drivers_one_gets_the_lease(run: Directory) -> None:
+@pytest.mark.parametrize("trial", range(10))
+def test_of_many_drivers_one_gets_the_lease(run: Directory, trial: int) -> None:
     gate, got = threading.Barrier(6), []
 
     def one() -> None:
