@@ -47,10 +47,10 @@ def upper_seconds(state: State, holder: WorkerState | None, task: int) -> float:
 def limit_seconds(state: State, holder: WorkerState, task: int) -> float:
     """What an attempt may take on a worker."""
     policy = state.policy
-    by_prediction = (
-        upper_seconds(state, holder, task) * policy.timeout_factor if isfinite(policy.timeout_factor) else inf
-    )
-    return min(policy.timeout_seconds, by_prediction)
+    if not isfinite(policy.timeout_factor):
+        return policy.timeout_seconds
+    by_prediction = upper_seconds(state, holder, task) * policy.timeout_factor
+    return min(policy.timeout_seconds, max(by_prediction, policy.timeout_least))
 
 
 def submitted(state: State, live: Live) -> None:

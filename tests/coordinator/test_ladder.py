@@ -404,6 +404,11 @@ def test_a_timeout_may_follow_the_prediction() -> None:
     assert submits(step(state, [], 0.0)[1])[0].timeout_seconds == pytest.approx(3 * 40.0 * exp(0.4))
 
 
+def test_a_timeout_that_follows_the_prediction_is_never_shorter_than_the_least() -> None:
+    state = state_of(plan_of([0.01]), timeout_factor=3.0, timeout_least=10.0)
+    assert submits(step(state, [], 0.0)[1])[0].timeout_seconds == 10.0
+
+
 def straggling() -> tuple[State, Attempt, Attempt]:
     """Two sub-tasks on two workers; the second is done and the first takes 4 times its prediction."""
     state = state_of(plan_of([10.0, 5.0]))

@@ -45,8 +45,8 @@ MUTANTS: list[Mutant] = [
     (f"{C}/machine.py", "    if not why.charged:\n", "    if False:\n", "retirement"),
     (
         f"{C}/machine.py",
-        "if live.started is None or not why.charged:",
-        "if not why.charged:",
+        "    if live.started is None:\n",
+        "    if False:\n",
         "only what ran is suspect",
     ),
     (f"{C}/machine.py", "death=not why.timeout", "death=False", "a death is no error"),
@@ -205,7 +205,7 @@ MUTANTS: list[Mutant] = [
         "low, high = 0, batch.num_rows",
         "rows of a part",
     ),
-    (f"{A}/work.py", "tally.position += fragment.rows  # wholly", "pass  # wholly", "rows of a part"),
+    (f"{A}/work.py", "position += fragment.rows  # wholly", "pass  # wholly", "rows of a part"),
     (f"{A}/parts.py", "return None if known.split else known", "return None", "a whole committed late"),
     (f"{A}/run.py", "    for whole in attempt.care.split_from:\n", "    for whole in ():\n", "the whole is given up"),
     (
