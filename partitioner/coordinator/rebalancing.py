@@ -17,6 +17,7 @@ from partitioner.coordinator.transitions import READY
 
 FEWEST = 8  # completions before the first forecast, and between two
 SHARE = 32  # of the rest of the run: so many forecasts while what is left shrinks by a factor of e
+VAIN = 8  # the same after one that found nothing worth moving, which takes the longest
 LEAST = 0.02  # of what is left: less is not worth moving anything
 CANDIDATES = 8  # workers that are done first that are asked whether they can hold a sub-task
 
@@ -36,8 +37,8 @@ def consider(state: State, now: float) -> None:
     level = sum(a * b for a, b in zip(left, rates, strict=True)) / max(sum(rates), 1e-300)
     last = max(range(len(holders)), key=lambda j: left[j])
     doubt = uncertainty(state, holders[last], left[last])
-    if left[last] - level > doubt:
-        _Attempt(state, holders, left, now).run(level, doubt)
+    if left[last] - level > doubt and not _Attempt(state, holders, left, now).run(level, doubt):
+        state.next_forecast = state.completions + max(FEWEST, state.remaining // VAIN)
 
 
 def uncertainty(state: State, holder: WorkerState, left: float) -> float:
@@ -56,7 +57,7 @@ class _Attempt:
         self.load = [forecast.busy(state, h, now) + h.backlog * forecast.factor(state, h) for h in holders]
         self.left = left
 
-    def run(self, level: float, doubt: float) -> None:
+    def run(self, level: float, doubt: float) -> bool:
         """Place what waits on the workers that are late beyond ``level``; moved if the last ends earlier by ``doubt``."""
         late = [j for j, seconds in enumerate(self.left) if seconds > level + doubt / 2 and self.holders[j].queue]
         tasks = [(i, j) for j in late for i in self.holders[j].queue if self.state.status[i] == READY]
@@ -73,8 +74,10 @@ class _Attempt:
             heapq.heappush(free, (self.load[to], to))
             if to != j:
                 moves.append((i, j, to))
-        if moves and self.before - max(after, *self.load) > doubt:
+        pays = bool(moves) and self.before - max(after, *self.load) > doubt
+        if pays:
             self._apply(moves)
+        return pays
 
     def _load(self, i: int, j: int) -> float:
         return forecast.load(self.state, self.holders[j], i) * forecast.factor(self.state, self.holders[j])
