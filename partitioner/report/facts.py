@@ -148,12 +148,19 @@ def _errors(
     tally: Counter[str] = Counter()
     first: dict[str, str] = {}
     for name in names[:QUARANTINE_FILES]:
-        table = read_parquet(run.files.get(name), ["_error"])
-        for error in table["_error"].to_pylist():
+        for error in _errors_in(run, name):
             kind = re.sub(r"\d+", "#", str(error))
             tally[kind] += 1
             first.setdefault(kind, str(error))
     return tuple((first[kind], n) for kind, n in tally.most_common()), (min(len(names), QUARANTINE_FILES), len(names))
+
+
+def _errors_in(run: RunDirectory, name: str) -> list[str]:
+    """The errors of one file of quarantined rows; a file that is gone is told as one, for the report must not die of it."""
+    try:
+        return [str(error) for error in read_parquet(run.files.get(name), ["_error"])["_error"].to_pylist()]
+    except FileNotFoundError:
+        return [f"unknown: the file {name} of these rows is gone"]
 
 
 def _logs(run: RunDirectory, attempts: list[str]) -> dict[str, str]:

@@ -40,6 +40,11 @@ def test_rows_are_counted_from_commit_records(troubled):
     assert (s.rows_in, s.rows_out, s.quarantined) == (40, 37, 3)
 
 
+def test_a_file_of_quarantined_rows_that_is_gone_is_told(troubled):
+    facts = read(troubled(quarantined=3))
+    assert facts.errors == (("unknown: the file quarantine/t000001.parquet of these rows is gone", 1),)
+
+
 def test_rows_that_do_not_add_up_are_told(hands, tmp_path):
     plan = hands.plan_of([1.0], workers=1)
     lines = [hands.line("session", 0.0, workers=["w0"]), hands.line("end", 2.0)]
