@@ -39,7 +39,7 @@ def returns(rows: list[Any], form: str) -> Any:
 
 def run(data: Any, program: Any, checkpoint: str, **options: Any) -> pt.Run:
     settings = {"cost": "rows", "max_tasks": 1, "engine": "serial", "progress": False, "report": False, **options}
-    return pt.run(data, program, batch_format="rows", fsync=False, checkpoint=checkpoint, **settings)
+    return pt.run(data, program, batch_format="rows", fsync="never", checkpoint=checkpoint, **settings)
 
 
 @pytest.mark.parametrize("form", THROUGH_A_RUN)
