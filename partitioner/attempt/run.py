@@ -23,6 +23,7 @@ from partitioner.attempt.returned import is_stream
 from partitioner.attempt.rounds import run_round
 from partitioner.attempt.surroundings import TimedOut, guest, kept_prints, limited
 from partitioner.attempt.tally import Tally
+from partitioner.attempt.trial import wait_for_trial
 from partitioner.attempt.work import calls_of, runs_of
 from partitioner.errors import LeaseLost, PartitionerError, StorageFailed
 from partitioner.lease import superseded
@@ -42,6 +43,7 @@ def run_attempt(attempt: Attempt) -> Event:
     """
     with kept_prints() as prints:
         try:
+            wait_for_trial()
             loaded = load(attempt.run_url, attempt.key)
             event = _finished(attempt, loaded) if attempt.round < 0 else run_round(attempt, loaded)
         except (Exception, SystemExit, GeneratorExit, CancelledError) as error:

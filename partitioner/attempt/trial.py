@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -22,21 +23,43 @@ from partitioner.run_directory import RunDirectory
 ROWS = 10
 """Rows of the trial: enough to tell one output row per input row from anything else, few enough for a slow model."""
 
+SECONDS = 5.0
+"""The run waits so long for the trial: a slower program, or one that hangs, is left to the run, which can time it out."""
+
 CLAIM = "trial.claim"
+
+_running: list[threading.Thread] = []
 
 
 def trial(run_url: str, key: bytes, fragments: Fragments, task_key: str) -> str:
     """On every worker; the first to create the claim calls the program. Why no run can succeed, else nothing.
 
     The rows are the first of ``fragments``, those of sub-task ``task_key``. They settle the output's schema. Errors that a
-    row, a machine or the moment may be to blame for say nothing here: the run has its own answer to them.
+    row, a machine or the moment may be to blame for say nothing here, nor does a program that takes longer than
+    ``SECONDS``: the run has its own answer to them.
     """
     run = RunDirectory(run_url, key)
     if not run.files.put_new(CLAIM, b""):
         return ""
+    told: list[str] = []
+    thread = threading.Thread(target=lambda: told.append(_told(run, key, fragments, task_key)), daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    _running[:] = [thread]
+    return told[0] if told else ""
+
+
+def wait_for_trial() -> None:
+    """Until no trial runs in this process: the program is not called by two threads at once where it did not ask for it."""
+    while _running:
+        _running[0].join()
+        _running.clear()
+
+
+def _told(run: RunDirectory, key: bytes, fragments: Fragments, task_key: str) -> str:
     try:
-        with kept_prints(), guest(Attempt("trial", -1, 0, "", run_url), 0):
-            job, call = load_for_trial(run_url, key)
+        with kept_prints(), guest(Attempt("trial", -1, 0, "", run.url), 0):
+            job, call = load_for_trial(run.url, key)
             _try(job, call, partial(agreed, agreement=Agreement(run.files), who=task_key), fragments)
     except (ConfigError, DataError, ProgramError) as error:
         return f"{type(error).__name__}: {error}"

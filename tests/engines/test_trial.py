@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +106,29 @@ class Built:
 
 def test_what_the_trial_built_is_kept_for_the_run(checkpoint: str) -> None:
     assert set(run(Built, checkpoint).result.to_pandas()["built"]) == {1}
+
+
+def slow(rows: pd.DataFrame, folder: str) -> pd.DataFrame:
+    mark = Path(folder, "inside")
+    assert not mark.exists(), "two calls at once"
+    mark.touch()
+    time.sleep(0.3)
+    mark.unlink()
+    return rows
+
+
+def test_no_second_call_begins_beside_a_slow_trial(
+    tmp_path: Path, checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("partitioner.attempt.trial.SECONDS", 0.01)
+    done = run(slow, checkpoint, arguments={"folder": str(tmp_path)}, max_retries=0)
+    assert done.counts["rows_out"] == 40
+
+
+def leaves(rows: pd.DataFrame) -> pd.DataFrame:
+    sys.exit(0)
+
+
+def test_a_trial_that_leaves_is_no_end_of_the_run(checkpoint: str) -> None:
+    with pytest.raises(RunFailed, match="SystemExit"):
+        run(leaves, checkpoint, max_retries=0)
