@@ -122,12 +122,12 @@ def test_one_attempt_is_cancelled_and_the_others_go_on(engine, checkpoint) -> No
 
 def test_output_is_byte_identical_to_serial_and_dask(spark, dask_engine, checkpoint) -> None:
     def output(engine) -> dict[str, bytes]:
-        run = pt.run(programs.ROWS, programs.double, engine=engine, checkpoint=checkpoint, max_tasks=12, progress=False)
+        run = pt.run(programs.ROWS, programs.double, engine=engine, checkpoint=checkpoint, progress=False)
         files = Directory(run.result.url)
         return {name: files.get(name) for name in files.names()}
 
     expected = output("serial")
-    assert len(expected) == 12 + 2  # parts, manifest and _SUCCESS
+    assert len(expected) == 8 + 2  # parts, as few as 60 rows are worth, manifest and _SUCCESS
     assert output(spark) == expected
     assert output(dask_engine) == expected
 
