@@ -105,10 +105,14 @@ class SparkEngine(Engine):
         for attempt in attempts:
             groups.setdefault(demand_of(attempt), []).append(attempt)
         for demand, group in groups.items():
-            with contextlib.suppress(Py4JNetworkError):  # the next poll reports that the JVM is gone
+            try:
                 bundle = self._jobs.start(group, self._executors, self._run, demand)
-                self._bundles.append(bundle)
-                self._where |= {a.attempt_id: (bundle, i) for i, a in enumerate(bundle.attempts)}
+            except FAILURES:
+                if self._session.alive:
+                    raise
+                return  # the next poll reports that the context was stopped, or the JVM is gone
+            self._bundles.append(bundle)
+            self._where |= {a.attempt_id: (bundle, i) for i, a in enumerate(bundle.attempts)}
 
     def poll(self, timeout: float) -> list[Event]:
         """Ends as Spark merges finished tasks, starts and executors that came or went from its status store."""

@@ -51,7 +51,8 @@ class StatusStore:
         for entry in json.loads(self._write(self._store.executorList(True))):
             if entry["isActive"] and (entry["id"] == "driver") is self._local and entry["totalCores"]:
                 counts = {name: len(info["addresses"]) for name, info in entry["resources"].items()}
-                host = entry["hostPort"].rpartition(":")[0]
+                host, _, port = entry["hostPort"].rpartition(":")
+                host = host if host else port  # without a port until the executor's block manager is there
                 found[entry["id"]] = Executor(entry["id"], host, entry["totalCores"], counts)
         return found
 

@@ -81,7 +81,7 @@ def stopped_context(folder: Path, engine: SparkEngine) -> str:
 
     def stop() -> None:
         marks = folder / "marks"
-        while not list(marks.iterdir()):
+        while not list(marks.glob("t0*")):
             time.sleep(0.1)
         engine._session.spark.stop()
 
