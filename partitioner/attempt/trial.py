@@ -41,12 +41,24 @@ def trial(run_url: str, key: bytes, fragments: Fragments, task_key: str) -> str:
     run = RunDirectory(run_url, key)
     if not run.files.put_new(CLAIM, b""):
         return ""
-    told: list[str] = []
-    thread = threading.Thread(target=lambda: told.append(_told(run, key, fragments, task_key)), daemon=True)
+    told: list[str | BaseException] = []
+
+    def tell() -> None:
+        try:
+            told.append(_told(run, key, fragments, task_key))
+        except BaseException as error:  # handed to the caller, whose thread it would have ended
+            told.append(error)
+
+    thread = threading.Thread(target=tell, daemon=True)
     thread.start()
     thread.join(SECONDS)
     _running[:] = [thread]
-    return told[0] if told else ""
+    answer = told[0] if told else ""
+    if isinstance(answer, BaseException):
+        if isinstance(answer, SystemExit):
+            return ""  # the program left; the run tells it as an error of the program
+        raise answer
+    return answer
 
 
 def wait_for_trial() -> None:

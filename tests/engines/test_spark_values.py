@@ -39,14 +39,17 @@ def kinds(events: list[Event]) -> list[tuple[str, str]]:
 
 
 def test_connect_addresses_are_refused_in_one_sentence() -> None:
-    with pytest.raises(ConfigError, match="Spark Connect session cannot run engine='spark'"):
-        resolve("sc://cluster:15002")
+    with (
+        pytest.raises(ConfigError, match="Spark Connect session cannot run engine='spark'"),
+        resolve("sc://cluster:15002").opened(),
+    ):
+        pass
 
 
 def test_connect_sessions_are_refused_in_one_sentence() -> None:
     session = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})()
-    with pytest.raises(ConfigError, match="give a classic SparkSession"):
-        resolve(session)
+    with pytest.raises(ConfigError, match="give a classic SparkSession"), resolve(session).opened():
+        pass
 
 
 def test_a_remote_environment_is_refused_by_its_value(monkeypatch) -> None:
