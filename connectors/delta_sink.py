@@ -26,7 +26,7 @@ def write(
     mode: str,
     run_id: str,
     partition_by: Sequence[str] = (),
-    options: Mapping[str, Any] = {},  # noqa: B006: never changed
+    options: Mapping[str, Any] = {},
 ) -> None:
     """Append, or replace what is there (``mode="overwrite"``), in one commit that carries the run's id.
 
