@@ -20,9 +20,9 @@ import pyarrow as pa
 from benchmarks.versions import versions
 from partitioner.config import make
 from partitioner.model import Dataset, Fragment, Fragments, Source, Workers
-from partitioner.resolved import resolve
-from partitioner.stages import Described as Stage1
-from partitioner.stages import cost, place, split
+from partitioner.stages.resolved import resolve
+from partitioner.stages.steps import Described as Stage1
+from partitioner.stages.steps import cost, place, split
 
 
 class Described(Source):

@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from benchmarks.versions import versions
 from connectors.parquet_sink import ParquetSink
-from partitioner import results
 from partitioner.attempt.run import ACCUMULATOR
 from partitioner.reducers import partials
 from partitioner.reducers.tree_sum import TreeSum
+from partitioner.runs import results
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from partitioner.model import CommitRecord, Event, EventKind, Fragment, Fragment
 from partitioner.placement.algorithms.lpt import Lpt
 from partitioner.report.progress import Progress
 from partitioner.report.report import Report
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 
 def planned(tasks: int, workers: int, seed: int = 0) -> Plan:

@@ -25,9 +25,9 @@ import pyarrow.parquet as pq
 
 import partitioner as pt
 from benchmarks.versions import versions
-from partitioner.commit_log import SEGMENT
-from partitioner.run_directory import RunDirectory
 from partitioner.storage import Directory
+from partitioner.store.commit_log import SEGMENT
+from partitioner.store.run_directory import RunDirectory
 
 
 def program(batch: pd.DataFrame) -> pd.DataFrame:

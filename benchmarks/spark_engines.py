@@ -26,7 +26,7 @@ from benchmarks.versions import versions
 from jobs.batch_inference import Predict
 from jobs.train_ensemble import TrainPartial
 from partitioner.engines.dask import DaskEngine
-from partitioner.output import Output
+from partitioner.output.output import Output
 from partitioner.storage import Directory
 
 MODEL = {"model": "sklearn.neural_network:MLPClassifier", "label": "target", "features": "features"}

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from partitioner.errors import DamagedOutput
 from partitioner.model import CommitRecord
 from partitioner.model.source import Sink
+from partitioner.output.versions import home
 from partitioner.storage import Directory, Entry
-from partitioner.versions import home
 
 _FACTS = b"batch-partitioner"
 _TAIL_BYTES = 64 * 1024  # holds the footer of nearly every file, so that one request is enough
@@ -66,7 +66,7 @@ class ParquetSink(Sink):
     The facts in the footer (sub-task, rows in and out, segments, digest of the rows) depend on the input and the program
     only, so that the same job gives the same bytes on every engine. They rebuild a commit record that a dying driver or
     worker left unwritten. Pages carry checksums.
-    ``version``: of the output, see ``partitioner.versions``. ``fsync``: a committed file is on the medium before its
+    ``version``: of the output, see ``output.versions``. ``fsync``: a committed file is on the medium before its
     attempt ends. ``plain``: neither compressed nor with a dictionary, so that one large value (a partial result) is read
     without a second copy of it.
     """
@@ -195,7 +195,7 @@ class ParquetSink(Sink):
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """``_manifest.json`` (files in input order with rows and digests), then ``_SUCCESS``.
 
-        The files of a version beyond 0 become the output with that version's own commit, see ``partitioner.versions``.
+        The files of a version beyond 0 become the output with that version's own commit, see ``output.versions``.
         """
         self._files.sweep()
         if self.version:

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from partitioner.errors import PartitionerError
     from partitioner.iteration.iterate import iterate
     from partitioner.model import Plan, SubTasks, Worker, Workers
-    from partitioner.output import Output
+    from partitioner.output.output import Output
     from partitioner.pipeline import plan, plan_config, run, run_config
     from partitioner.placement.api import compare, place
     from partitioner.reading import load_result, read_bytes, read_table
     from partitioner.rebalancing.frame import rebalance
     from partitioner.registry import register
-    from partitioner.run import Run
+    from partitioner.runs.run import Run
     from partitioner.simulation import simulate
 
 __all__ = [
@@ -56,13 +56,13 @@ _HOMES = {
     "errors": ("PartitionerError",),
     "iteration.iterate": ("iterate",),
     "model": ("Plan", "SubTasks", "Worker", "Workers"),
-    "output": ("Output",),
+    "output.output": ("Output",),
     "pipeline": ("plan", "plan_config", "run", "run_config"),
     "placement.api": ("compare", "place"),
     "reading": ("load_result", "read_bytes", "read_table"),
     "rebalancing.frame": ("rebalance",),
     "registry": ("register",),
-    "run": ("Run",),
+    "runs.run": ("Run",),
     "simulation": ("simulate",),
 }
 """Module to public names. Each is loaded when it is first asked for: a worker process never asks, and starts at once."""
@@ -84,14 +84,9 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Keeps ``partitioner.run`` the function: importing the module of that name must not put itself in its place."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOME_OF and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
+    """Goes by name when it is pickled: programs that use it travel to workers."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """By name: programs that use it travel to workers."""
         return importlib.import_module, (self.__name__,)
 
 

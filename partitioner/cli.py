@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from partitioner import config as configuration
-from partitioner import registry, safe_yaml
+from partitioner import registry
 from partitioner.commands.calibrate import calibrate, profile_app
 from partitioner.commands.doctor import doctor
 from partitioner.commands.explain import explain
@@ -28,12 +28,13 @@ from partitioner.commands.runs import runs
 from partitioner.errors import PartitionerError
 from partitioner.model import Plan
 from partitioner.pipeline import plan_config, run_config
-from partitioner.quarantine import quarantine_app
 from partitioner.reading import sign_file
-from partitioner.resume import from_directory
-from partitioner.run import Run
-from partitioner.run_directory import RunDirectory
+from partitioner.runs.quarantine import quarantine_app
+from partitioner.runs.resume import from_directory
+from partitioner.runs.run import Run
+from partitioner.security import safe_yaml
 from partitioner.simulation import simulate as simulated
+from partitioner.store.run_directory import RunDirectory
 
 app = typer.Typer(
     add_completion=False,

@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from partitioner import masking, safe_yaml, trust
 from partitioner.errors import ConfigError, nearest
+from partitioner.security import masking, safe_yaml, trust
 from partitioner.sizes import parse_bytes
 from partitioner.storage import absolute_url
 

@@ -27,7 +27,7 @@ A message says what was received, what the limit is and what to do next.
 
 from __future__ import annotations
 
-from partitioner.masking import masked
+from partitioner.security.masking import masked
 
 
 class PartitionerError(Exception):

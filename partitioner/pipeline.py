@@ -12,9 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 from partitioner import config as configuration
-from partitioner import exporting, integrity, modes, results, stages
-from partitioner import resume as resuming
-from partitioner import start as starting
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
@@ -25,15 +22,20 @@ from partitioner.engines.base import Engine
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.engines.trial import try_out
 from partitioner.errors import ConfigError, Interrupted, ResumeRefused
-from partitioner.lease import Lease
 from partitioner.model import CommitRecord, Dataset, Plan, Workers
-from partitioner.phases import Phases
+from partitioner.output import exporting, modes
 from partitioner.report.progress import Progress
 from partitioner.report.report import reported_if_stopped
-from partitioner.resolved import Resolved, resolve
-from partitioner.run import Run
-from partitioner.run_directory import RunDirectory, new_run_id
+from partitioner.runs import integrity, results
+from partitioner.runs import resume as resuming
+from partitioner.runs.run import Run
+from partitioner.stages import start as starting
+from partitioner.stages import steps as stages
+from partitioner.stages.phases import Phases
+from partitioner.stages.resolved import Resolved, resolve
 from partitioner.storage import Directory
+from partitioner.store.lease import Lease
+from partitioner.store.run_directory import RunDirectory, new_run_id
 
 
 def plan(dataset: Any, program: Any = None, *, workers: Any = None, **options: Any) -> Plan:

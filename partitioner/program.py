@@ -17,8 +17,8 @@ from typing import Any
 import cloudpickle
 
 from partitioner.errors import ProgramError, nearest
-from partitioner.masking import masked
 from partitioner.own_code import installed, libraries, sources, without_docstrings
+from partitioner.security.masking import masked
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # differs from process to process
 

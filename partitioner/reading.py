@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from partitioner import registry
-from partitioner.sealing import SIGNATURE, check_signed, sign
+from partitioner.security.sealing import SIGNATURE, check_signed, sign
 from partitioner.storage import Directory
 
 

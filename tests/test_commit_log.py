@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 import partitioner as pt
-from partitioner import commit_log
-from partitioner.commit_log import decoded, encoded
 from partitioner.model import CommitRecord
-from partitioner.run_directory import RunDirectory
+from partitioner.store import commit_log
+from partitioner.store.commit_log import decoded, encoded
+from partitioner.store.run_directory import RunDirectory
 from tests import programs
 
 

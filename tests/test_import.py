@@ -45,11 +45,6 @@ def test_the_public_names_are_these() -> None:
     assert all(hasattr(partitioner, name) for name in PUBLIC.split())
 
 
-def test_the_module_of_a_run_does_not_take_its_place() -> None:
-    code = "import partitioner as pt, partitioner.run; assert callable(pt.run) and pt.run.__name__ == 'run'"
-    assert "partitioner" in loaded_by(code)
-
-
 def test_the_package_travels_by_name() -> None:
     assert cloudpickle.loads(cloudpickle.dumps(partitioner)) is partitioner
 

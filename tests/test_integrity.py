@@ -13,11 +13,11 @@ import pytest
 
 import partitioner as pt
 from connectors.parquet_sink import ParquetSink
-from partitioner import quarantine
 from partitioner.errors import DamagedOutput, OutputExists, RunFailed, StorageFailed
 from partitioner.report.report import Report
-from partitioner.run_directory import RunDirectory
+from partitioner.runs import quarantine
 from partitioner.storage import Directory
+from partitioner.store.run_directory import RunDirectory
 from tests import programs
 
 ROWS = 80
@@ -322,7 +322,7 @@ def test_a_driver_that_died_before_it_took_the_output_takes_it_at_resume(
         raise Died
 
     with monkeypatch.context() as patch:
-        patch.setattr("partitioner.stages.claim_output", die)
+        patch.setattr("partitioner.stages.steps.claim_output", die)
         with pytest.raises(Died):
             Finished(tmp_path)
     (run,) = (tmp_path / "runs").iterdir()

@@ -8,13 +8,14 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 LAYERS = [
-    ("masking",),
-    ("errors", "measure", "frames", "sizes", "phases"),
+    ("security.masking",),
+    ("errors", "measure", "frames", "sizes"),
     ("model",),
-    ("safe_yaml", "trust"),
+    ("security",),
     ("storage", "registry", "choices", "config", "own_code", "program"),
-    ("sealing",),
-    ("commit_log", "run_directory", "output", "filters", "narrowing", "lease", "versions", "publishing", "assembly"),
+    ("security.sealing",),
+    ("stages.filters", "stages.narrowing"),
+    ("store", "output.output", "output.versions"),
     ("connectors", "reducers", "costs"),
     ("splits",),
     ("attempt",),
@@ -22,24 +23,9 @@ LAYERS = [
     ("coordinator",),
     ("placement",),
     ("report",),
-    (
-        "calling",
-        "exporting",
-        "reading",
-        "resolved",
-        "modes",
-        "start",
-        "stages",
-        "results",
-        "integrity",
-        "resume",
-        "run",
-        "pipeline",
-        "simulation",
-        "repair",
-        "quarantine",
-        "rebalancing",
-    ),
+    ("output",),
+    ("stages",),
+    ("runs", "reading", "pipeline", "simulation", "rebalancing"),
     ("iteration",),
     ("training",),
     ("commands",),
@@ -77,8 +63,10 @@ def imports_of(path: Path, known: dict[str, Path]) -> set[str]:
 def layer(module: str) -> int | None:
     """The rank of a module, or None for the public names and the contract suites."""
     first, _, rest = module.partition(".")
-    part = "connectors" if first == "connectors" else rest.partition(".")[0]
-    return None if part in ("", "testing") else RANK[part]
+    if first == "connectors":
+        return RANK["connectors"]
+    room = rest.partition(".")[0]
+    return None if room in ("", "testing") else RANK.get(".".join(rest.split(".")[:2]), RANK.get(room))
 
 
 def drawn() -> dict[str, set[str]]:

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pytest
 
 import partitioner as pt
-from partitioner import lease as leases
 from partitioner.attempt.run import run_attempt
 from partitioner.errors import LeaseLost, RunHeld, StorageFailed
-from partitioner.lease import Lease, holder, superseded
 from partitioner.model import Attempt, EventKind
 from partitioner.storage import Directory
+from partitioner.store import lease as leases
+from partitioner.store.lease import Lease, holder, superseded
 from tests import programs
 from tests.chaos.scene import SIGKILL, Scene, wait_until
 
@@ -85,7 +85,7 @@ def test_a_driver_elsewhere_that_is_silent_is_replaced(run: Directory) -> None:
 
 
 def test_a_process_that_is_gone_from_this_machine_is_replaced_at_once(run: Directory) -> None:
-    code = "import sys, os; from partitioner.lease import Lease; from partitioner.storage import Directory\n"
+    code = "import sys, os; from partitioner.store.lease import Lease; from partitioner.storage import Directory\n"
     code += "Lease(Directory(sys.argv[1])).__enter__(); os._exit(1)"
     subprocess.run([sys.executable, "-c", code, run.url], check=False, timeout=120)
     assert holder(run).alive is False  # type: ignore[union-attr]

@@ -15,14 +15,15 @@ import yaml
 
 import partitioner as pt
 from connectors.parquet_sink import ParquetSink
-from partitioner import cli, versions
+from partitioner import cli
 from partitioner.commands.runs import facts_of
 from partitioner.errors import ConfigError, OutputExists, ResumeRefused, RunHeld
-from partitioner.lease import Lease
-from partitioner.modes import runs_below
-from partitioner.publishing import publish
+from partitioner.output import versions
+from partitioner.output.modes import runs_below
+from partitioner.output.publishing import publish
 from partitioner.reducers.count import Count
 from partitioner.storage import Directory
+from partitioner.store.lease import Lease
 from tests import programs
 
 
@@ -210,7 +211,7 @@ def test_a_driver_that_dies_while_it_finishes_adds_its_rows_once(
     night.file("d", 3000)
     before = night.shown
     with monkeypatch.context() as patch:
-        patch.setattr(f"partitioner.modes.{moment}", die)
+        patch.setattr(f"partitioner.output.modes.{moment}", die)
         with pytest.raises(Died):
             night.start(mode)
     assert night.shown == before
@@ -293,7 +294,7 @@ def test_publishing_twice_changes_nothing(night: Schedule) -> None:
 def test_a_disk_that_cannot_exchange_folders_publishes_in_steps(
     night: Schedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("partitioner.publishing._exchange", lambda one, other: False)
+    monkeypatch.setattr("partitioner.output.publishing._exchange", lambda one, other: False)
     night.start("overwrite")
     night.file("a", 5000)
     night.start("overwrite")

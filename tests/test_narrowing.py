@@ -16,11 +16,11 @@ import partitioner as pt
 from connectors.csv import CsvSource
 from connectors.parquet import ParquetSource
 from partitioner.errors import ConfigError, DataError
-from partitioner.filters import parse
 from partitioner.model import Dataset
-from partitioner.narrowing import less_of
 from partitioner.pipeline import run_config
-from partitioner.resume import from_directory
+from partitioner.runs.resume import from_directory
+from partitioner.stages.filters import parse
+from partitioner.stages.narrowing import less_of
 
 TABLE = pa.table({"x": range(100), "c": ["a", "b"] * 50})
 

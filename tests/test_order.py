@@ -60,7 +60,7 @@ def test_a_resume_with_another_order_or_padding_is_refused(tmp_path: Path, chang
 
 
 def test_a_plan_says_what_the_engine_only_plans_with(tmp_path: Path) -> None:
-    notes = run(tmp_path, allowed_mem="1GB").plan.about.notes
+    notes = run(tmp_path, allowed_mem="1TB").plan.about.notes  # the serial worker is this process, however large it is
     assert notes["allowed_mem"] == "planned with; engine 'serial' does not hold its workers to their memory"
     assert "allowed_mem" not in run(tmp_path).plan.about.notes
 
@@ -68,7 +68,7 @@ def test_a_plan_says_what_the_engine_only_plans_with(tmp_path: Path) -> None:
 def test_a_plan_says_that_gpus_are_counted_and_not_assigned() -> None:
     from partitioner.config import make
     from partitioner.engines.serial import SerialEngine
-    from partitioner.stages import unmet
+    from partitioner.stages.steps import unmet
 
     engine = SerialEngine()
     assert list(unmet(make({"task_gpus": 0.5}), engine)) == ["task_gpus"]

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import partitioner as pt
-from partitioner import quarantine, versions
 from partitioner.errors import ConfigError
+from partitioner.output import versions
+from partitioner.runs import quarantine
 from tests import programs
 
 TABLE = pa.table({"x": [1, -2, 3, -4, 5, 6]})

@@ -8,7 +8,7 @@ import pytest
 from partitioner.engines.simulated_world import record_of
 from partitioner.errors import RunFailed
 from partitioner.model import Attempt, CommitRecord, Fragment, Fragments, SubTasks
-from partitioner.results import check_rows
+from partitioner.runs.results import check_rows
 
 
 def record(key: str, rows: int, **facts: object) -> CommitRecord:

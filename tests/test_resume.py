@@ -19,7 +19,7 @@ from partitioner.engines.dask import DaskEngine
 from partitioner.errors import ConfigError, ResumeRefused, RunFailed
 from partitioner.model import CommitRecord
 from partitioner.pipeline import run_config
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 ROOT = Path(__file__).parents[1]
 SOURCE = """

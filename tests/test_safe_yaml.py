@@ -1,7 +1,7 @@
 import pytest
 
-from partitioner import safe_yaml
 from partitioner.errors import ConfigError
+from partitioner.security import safe_yaml
 
 
 def bomb(levels: int, width: int) -> str:

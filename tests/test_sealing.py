@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 
 import partitioner as pt
-from partitioner import cli, sealing
+from partitioner import cli
 from partitioner.engines.dask import DaskEngine
 from partitioner.errors import ConfigError, Tampered
-from partitioner.resume import from_directory
-from partitioner.run_directory import RunDirectory
+from partitioner.runs.resume import from_directory
+from partitioner.security import sealing
+from partitioner.store.run_directory import RunDirectory
 
 KEY = bytes(range(32))
 

@@ -10,8 +10,8 @@ import pytest
 from connectors.parquet_sink import ParquetSink
 from partitioner.errors import ConfigError
 from partitioner.model import CommitRecord
-from partitioner.run_directory import RunDirectory
 from partitioner.storage import Directory, absolute_url
+from partitioner.store.run_directory import RunDirectory
 
 
 def race(attempts: int, create: object) -> list[object]:

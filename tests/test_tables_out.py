@@ -16,8 +16,8 @@ from pyiceberg.catalog import load_catalog
 
 import partitioner as pt
 from connectors.databases import connected, rows_of
-from partitioner import results
 from partitioner.errors import ConfigError, Interrupted, OutputExists, PartitionerError
+from partitioner.runs import results
 
 TABLE = pa.table({"x": range(20), "c": ["a", "b"] * 10})
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 import partitioner as pt
 from partitioner.model import Edges, SubTasks
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 
 def test_every_constraint_of_sub_tasks_is_kept(tmp_path):

@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from partitioner import masking
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.asynchronous import Concurrency
 from partitioner.attempt.batching import Batcher
 from partitioner.errors import ProgramError
 from partitioner.frames import on_demand
 from partitioner.model import SubTasks
-from partitioner.run_directory import RunDirectory
+from partitioner.security import masking
+from partitioner.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from partitioner.model.source import Sink, Source

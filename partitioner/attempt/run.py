@@ -26,12 +26,12 @@ from partitioner.attempt.tally import Tally
 from partitioner.attempt.trial import wait_for_trial
 from partitioner.attempt.work import calls_of, runs_of
 from partitioner.errors import LeaseLost, PartitionerError, StorageFailed
-from partitioner.lease import superseded
 from partitioner.measure import Measurement, measured, peak_memory_bytes
 from partitioner.model import Attempt, Event, EventKind, Failure
 from partitioner.reducers import partials
-from partitioner.run_directory import RunDirectory
 from partitioner.storage import Directory
+from partitioner.store.lease import superseded
+from partitioner.store.run_directory import RunDirectory
 
 ACCUMULATOR = "accumulator"  # the column of partial results in the files of reducers other than concat
 

@@ -18,7 +18,7 @@ from partitioner.attempt.tally import Tally
 from partitioner.errors import ConfigError, DataError, ProgramError
 from partitioner.model import Attempt, Care, Fragments
 from partitioner.reducers import partials
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 ROWS = 10
 """Rows of the trial: enough to tell one output row per input row from anything else, few enough for a slow model."""

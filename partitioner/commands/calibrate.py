@@ -30,9 +30,9 @@ def calibrate(
 ) -> None:
     """Run the pilot of a configuration and show what its program costs."""
     from partitioner import config as configuration
-    from partitioner import stages
     from partitioner.costs.calibrated import Calibrated
-    from partitioner.resolved import resolve
+    from partitioner.stages import steps as stages
+    from partitioner.stages.resolved import resolve
 
     config = configuration.load_config(conf, settings or [])
     if config.program is None:

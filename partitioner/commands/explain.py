@@ -10,7 +10,7 @@ import typer
 
 from partitioner.coordinator import ledger
 from partitioner.errors import ConfigError, nearest
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 
 def explain(

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from partitioner import safe_yaml
 from partitioner.errors import ConfigError
 from partitioner.placement.api import Comparison
 from partitioner.placement.api import compare as compare_tables
 from partitioner.placement.api import place as place_tables
+from partitioner.security import safe_yaml
 
 Tasks = Annotated[Path, typer.Option("--tasks", help="CSV or Parquet: task_id, seconds and demands.")]
 WorkersFile = Annotated[Path, typer.Option("--workers", help="CSV or Parquet: worker_id, cpus and capacities.")]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from partitioner.report.report import Report
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 
 def report(

@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from partitioner.lease import holder
-from partitioner.modes import runs_below
-from partitioner.run_directory import RunDirectory
+from partitioner.output.modes import runs_below
+from partitioner.store.lease import holder
+from partitioner.store.run_directory import RunDirectory
 
 
 def runs(

@@ -8,7 +8,6 @@ from math import inf
 from typing import Any
 
 from partitioner import choices
-from partitioner.commit_log import SEGMENT
 from partitioner.config import RunConfig, timeout_of
 from partitioner.coordinator import ledger as ledgers
 from partitioner.coordinator import splitting
@@ -17,9 +16,10 @@ from partitioner.coordinator.policy import BACKUP_FACTOR, Policy
 from partitioner.coordinator.state import Action, State, Submit, initial
 from partitioner.engines.base import Engine
 from partitioner.errors import ConfigError, PartitionerError
-from partitioner.lease import Lease
 from partitioner.model import CommitRecord, Event, EventKind, Plan, SubTasks
-from partitioner.run_directory import RunDirectory
+from partitioner.store.commit_log import SEGMENT
+from partitioner.store.lease import Lease
+from partitioner.store.run_directory import RunDirectory
 
 
 class Collector:

@@ -9,7 +9,7 @@ from typing import Any
 
 from partitioner.coordinator.state import Action, Rung, State, Submit
 from partitioner.model import Event, EventKind
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 FLUSH_SECONDS = 1.0
 

@@ -14,7 +14,7 @@ from partitioner.costs.measuring.speed import Speed, relative_speeds
 from partitioner.errors import CostError, PreflightFailed
 from partitioner.model import Dataset, Fragments, Workers
 from partitioner.model.data import Ints
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 ALIKE = 0.15
 """Workers within this share of the typical one count as equal: machines differ by that from minute to minute."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from partitioner.engines.base import Engine
 from partitioner.errors import PreflightFailed
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 TOKEN = "preflight.token"
 # A pickle or an Arrow file written by one of these is not always readable by another.

@@ -6,7 +6,7 @@ from partitioner.attempt.trial import ROWS, trial
 from partitioner.engines.base import Engine
 from partitioner.errors import PreflightFailed
 from partitioner.model import SubTasks
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 
 def try_out(engine: Engine, run: RunDirectory, tasks: SubTasks) -> None:

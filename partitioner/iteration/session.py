@@ -19,8 +19,6 @@ from typing import Any
 import numpy as np
 
 from partitioner import program as programs
-from partitioner import resume as resuming
-from partitioner import stages
 from partitioner.attempt.job import Job
 from partitioner.attempt.job import forget as forget_job
 from partitioner.attempt.rounds import forget, state_name
@@ -35,8 +33,10 @@ from partitioner.iteration.merging import RoundEngine
 from partitioner.model import Event, EventKind, Plan, Workers
 from partitioner.reducers import partials
 from partitioner.reducers.container import pack, unpack
-from partitioner.resolved import Resolved, resolve
-from partitioner.run_directory import RunDirectory, new_run_id
+from partitioner.runs import resume as resuming
+from partitioner.stages import steps as stages
+from partitioner.stages.resolved import Resolved, resolve
+from partitioner.store.run_directory import RunDirectory, new_run_id
 
 CACHE_SHARE = 0.4
 """Of a slot's memory that may hold prepared partitions: Dask spills and pauses above 0.6 and 0.8 of a worker's."""

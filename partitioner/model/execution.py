@@ -10,8 +10,8 @@ from enum import StrEnum
 from math import inf
 from typing import Any
 
-from partitioner.masking import masked
 from partitioner.model.workers import Worker
+from partitioner.security.masking import masked
 
 Spans = tuple[tuple[int, int], ...]
 """Positions of rows as [start, stop) spans, in order."""

@@ -16,8 +16,8 @@ from partitioner.coordinator import ledger
 from partitioner.errors import ConfigError
 from partitioner.model import Attempt, CommitRecord
 from partitioner.report.history import FAILED, History, history
-from partitioner.run_directory import RunDirectory
 from partitioner.storage import read_parquet
+from partitioner.store.run_directory import RunDirectory
 
 Floats = npt.NDArray[np.float64]
 QUARANTINE_FILES = 500  # errors are tallied over this many files at most

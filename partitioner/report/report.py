@@ -17,7 +17,7 @@ from partitioner.report import facts as reading
 from partitioner.report.facts import Facts
 from partitioner.report.summary import Summary, predictions, summarise
 from partitioner.report.text import notes, table
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 COLUMNS_UP_TO = 50_000  # sub-tasks that report.json lists one by one
 NEEDS_PLOTLY = 'the page needs the package plotly, which is not installed: pip install "batch-partitioner[report]"'

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 import partitioner as pt
-from partitioner import quarantine
 from partitioner.attempt.asynchronous import Concurrency, call_all
 from partitioner.errors import ConfigError, RunFailed
+from partitioner.runs import quarantine
 
 TABLE = pa.table({"x": range(40)})
 

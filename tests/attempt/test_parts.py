@@ -14,7 +14,7 @@ import pytest
 import partitioner as pt
 from partitioner.attempt.run import run_attempt
 from partitioner.model import Attempt, Care, CommitRecord
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 
 def doubled(batch: pd.DataFrame) -> pd.DataFrame:

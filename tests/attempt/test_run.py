@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 import partitioner as pt
-from partitioner import quarantine
 from partitioner.attempt.run import run_attempt
 from partitioner.errors import RunFailed
 from partitioner.model import Attempt, EventKind
-from partitioner.run_directory import RunDirectory
+from partitioner.runs import quarantine
+from partitioner.store.run_directory import RunDirectory
 from tests import programs
 
 GOOD_AND_POISON = pa.table({"x": [i if i not in (3, 17, 18) else -i for i in range(40)]})

@@ -16,8 +16,8 @@ from typing import Any
 
 import partitioner as pt
 from connectors.parquet_sink import ParquetSink
-from partitioner.run_directory import RunDirectory
 from partitioner.storage import Directory
+from partitioner.store.run_directory import RunDirectory
 
 MOMENTS = ("before_commit", "after_commit", "after_record", "before_manifest", "before_success")
 

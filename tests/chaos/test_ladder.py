@@ -17,9 +17,9 @@ import pyarrow as pa
 import pytest
 
 import partitioner as pt
-from partitioner import quarantine
 from partitioner.engines.dask import DaskEngine
 from partitioner.errors import RunFailed
+from partitioner.runs import quarantine
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from partitioner.config import make
 from partitioner.engines.base import Engine
 from partitioner.model import Attempt
 from partitioner.pipeline import run_config
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 ROWS = pd.DataFrame({"x": np.arange(60)})
 

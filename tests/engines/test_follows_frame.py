@@ -11,7 +11,7 @@ from distributed import Client, LocalCluster
 
 import partitioner as pt
 from partitioner.config import make
-from partitioner.resolved import resolve
+from partitioner.stages.resolved import resolve
 
 FRAME = pd.DataFrame({"x": range(8)})
 

@@ -15,7 +15,6 @@ import pytest
 
 import partitioner as pt
 from connectors.memory import MemorySource
-from partitioner import stages
 from partitioner.attempt.pilot import Share
 from partitioner.config import make
 from partitioner.costs.measuring.measurements import Timing
@@ -25,8 +24,9 @@ from partitioner.engines.pilot import OnSlots
 from partitioner.engines.serial import SerialEngine
 from partitioner.errors import CostError, EngineLost, InfeasiblePlan, PreflightFailed
 from partitioner.model import Dataset, Workers
-from partitioner.resolved import resolve
-from partitioner.run_directory import RunDirectory
+from partitioner.stages import steps as stages
+from partitioner.stages.resolved import resolve
+from partitioner.store.run_directory import RunDirectory
 
 TABLE = MemorySource(pd.DataFrame({"x": np.arange(100)})).describe()
 QUIET: dict[str, Any] = {"report": False, "progress": False}

@@ -12,7 +12,7 @@ import pytest
 
 import partitioner as pt
 from partitioner.config import make
-from partitioner.start import preloads
+from partitioner.stages.start import preloads
 
 ONE_EACH: dict[str, Any] = {
     "batch_format": "arrow",

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import partitioner as pt
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 from tests.engines import spark_programs as programs
 from tests.engines.spark_driver import settings
 

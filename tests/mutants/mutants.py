@@ -21,11 +21,11 @@ TESTS: dict[str, list[str]] = {
         "tests/attempt/test_parts.py",
         "tests/attempt/test_batching.py",
     ],
-    "partitioner/results.py": ["tests/test_results.py"],
+    "partitioner/runs/results.py": ["tests/test_results.py"],
     "partitioner/model": ["tests/attempt/test_calling.py", "tests/coordinator/test_ladder.py"],
     "connectors/parquet_sink.py": ["tests/test_storage.py", "tests/test_integrity.py"],
-    "partitioner/integrity.py": ["tests/test_integrity.py"],
-    "partitioner/resume.py": ["tests/test_resume.py"],
+    "partitioner/runs/integrity.py": ["tests/test_integrity.py"],
+    "partitioner/runs/resume.py": ["tests/test_resume.py"],
     "partitioner/storage.py": ["tests/test_storage.py"],
 }
 
@@ -216,14 +216,14 @@ MUTANTS: list[Mutant] = [
     ),
     # counts, commits
     (
-        "partitioner/results.py",
+        "partitioner/runs/results.py",
         'if counts["rows_in"] != counts["rows_out"] + counts["quarantined"]:',
         "if False:",
         "rows add up",
     ),
-    ("partitioner/results.py", "if expected not in (-1, read[key]):", "if False:", "rows as described"),
+    ("partitioner/runs/results.py", "if expected not in (-1, read[key]):", "if False:", "rows as described"),
     (
-        "partitioner/results.py",
+        "partitioner/runs/results.py",
         "read[record.whole] = read.get(record.whole, 0) + record.rows_in",
         "read[record.whole] = record.rows_in",
         "parts",
@@ -232,7 +232,7 @@ MUTANTS: list[Mutant] = [
     ("connectors/parquet_sink.py", 'if facts.get("key") != record.task_key:', "if False:", "another's output"),
     ("connectors/parquet_sink.py", 'if facts["digest"] != record.digest:', "if False:", "other rows"),
     (
-        "partitioner/integrity.py",
+        "partitioner/runs/integrity.py",
         '    if facts is None or facts["key"] != key:\n',
         "    if facts is None:\n",
         "another's output",

@@ -10,7 +10,7 @@ import pytest
 import partitioner as pt
 from partitioner.errors import RunFailed
 from partitioner.reducers.base import Reducer
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 DATA = pa.table({"x": np.arange(100.0)})
 

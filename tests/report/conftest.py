@@ -12,7 +12,7 @@ import pytest
 
 from partitioner.coordinator.execute import write_plan
 from partitioner.model import CommitRecord, CostFacts, Explanation, Fragment, Fragments, Plan, SubTasks, Worker, Workers
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 T0 = 1_700_000_000.0  # Unix time at which every hand-made run starts
 Line = Mapping[str, Any]

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from partitioner.errors import ConfigError, MissingDependency, RunFailed
 from partitioner.report.report import Report, reported_if_stopped
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 
 def test_the_text_shows_predicted_beside_actual(troubled):

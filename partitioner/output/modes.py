@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from partitioner import versions
-from partitioner.assembly import COUNTS, Part, assembled, part_of_run, parts_by_file, parts_of
 from partitioner.config import RunConfig, plain
 from partitioner.errors import ConfigError, ResumeRefused
-from partitioner.exporting import folder_of, form_of
 from partitioner.model import CommitRecord, Dataset, SubTasks
-from partitioner.publishing import RESULT, publish
+from partitioner.output import versions
+from partitioner.output.assembly import COUNTS, Part, assembled, part_of_run, parts_by_file, parts_of
+from partitioner.output.exporting import folder_of, form_of
+from partitioner.output.publishing import RESULT, publish
+from partitioner.output.versions import Version
 from partitioner.reducers.base import Reducer
-from partitioner.run_directory import RunDirectory
-from partitioner.sealing import SIGNATURE, sign
+from partitioner.security.sealing import SIGNATURE, sign
 from partitioner.storage import Directory
-from partitioner.versions import Version
+from partitioner.store.run_directory import RunDirectory
 
 VERSIONED = frozenset({"overwrite", "append", "incremental"})
 SHAPING_ROWS = frozenset({"columns", "batch_format", "reducer", "allow_row_change", "seed", "filter"})

@@ -13,19 +13,19 @@ from partitioner import choices, registry
 from partitioner import program as programs
 from partitioner.attempt.asynchronous import Concurrency
 from partitioner.attempt.batching import Batcher
-from partitioner.calling import concurrency_of
 from partitioner.config import RunConfig
 from partitioner.costs.base import CostModel
 from partitioner.costs.resolve import resolve as resolve_cost
 from partitioner.engines.resolve import EngineChoice
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import ConfigError
-from partitioner.filters import Filter
-from partitioner.filters import parse as parse_filter
 from partitioner.model import Limits, Source, Workers
 from partitioner.placement.base import Algorithm
 from partitioner.reducers.base import Reducer
 from partitioner.splits.base import Splitter
+from partitioner.stages.calling import concurrency_of
+from partitioner.stages.filters import Filter
+from partitioner.stages.filters import parse as parse_filter
 
 USABLE_MEMORY = 0.8
 """Of a worker's memory: Dask pauses a worker above this share and ends it at 0.95."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from partitioner import masking, registry
 from partitioner import program as programs
+from partitioner import registry
 from partitioner.attempt.job import Job
 from partitioner.attempt.pilot import pilot_program
 from partitioner.config import SHAPING, RunConfig, plain
@@ -19,15 +19,16 @@ from partitioner.costs.measuring.observed import observed
 from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
 from partitioner.errors import ConfigError, DataError, OutputExists, nearest
-from partitioner.exporting import folder_of, form_of
 from partitioner.model import CommitRecord, CostFacts, Costs, Dataset, Plan, SubTasks, Worker, Workers
-from partitioner.modes import NO_VERSION, Target, narrowed, saves
-from partitioner.narrowing import less_of
-from partitioner.resolved import Resolved
-from partitioner.run_directory import RunDirectory
-from partitioner.start import Start
+from partitioner.output.exporting import folder_of, form_of
+from partitioner.output.modes import NO_VERSION, Target, narrowed, saves
+from partitioner.output.versions import check_nobody_writes, committed, newest
+from partitioner.security import masking
+from partitioner.stages.narrowing import less_of
+from partitioner.stages.resolved import Resolved
+from partitioner.stages.start import Start
 from partitioner.storage import Directory
-from partitioner.versions import check_nobody_writes, committed, newest
+from partitioner.store.run_directory import RunDirectory
 
 
 @dataclass(frozen=True, slots=True, eq=False)

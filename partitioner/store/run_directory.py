@@ -37,13 +37,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from partitioner.commit_log import decoded, encoded
 from partitioner.errors import ConfigError
 from partitioner.frames import to_numpy
-from partitioner.masking import masked_bytes
 from partitioner.model import CommitRecord, Edges, Fragments, SubTasks
-from partitioner.sealing import key_of_run, seal, unseal
+from partitioner.security.masking import masked_bytes
+from partitioner.security.sealing import key_of_run, seal, unseal
 from partitioner.storage import Directory, read_parquet
+from partitioner.store.commit_log import decoded, encoded
 
 READS_AT_ONCE = 16
 

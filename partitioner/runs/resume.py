@@ -17,9 +17,9 @@ from partitioner.config import RunConfig
 from partitioner.coordinator.ledger import Ledger
 from partitioner.errors import ConfigError, ResumeRefused
 from partitioner.model import CommitRecord, SubTasks
-from partitioner.run_directory import RunDirectory
-from partitioner.stages import fingerprints
+from partitioner.stages.steps import fingerprints
 from partitioner.storage import Directory
+from partitioner.store.run_directory import RunDirectory
 
 
 def find_run(config: RunConfig, resume: str) -> RunDirectory:

@@ -28,8 +28,8 @@ from partitioner.engines.pilot import OnSlots
 from partitioner.engines.preflight import preflight
 from partitioner.errors import InfeasiblePlan
 from partitioner.model import Costs, Dataset, Fragments, Plan, Workers
-from partitioner.resolved import Resolved
-from partitioner.run_directory import RunDirectory
+from partitioner.stages.resolved import Resolved
+from partitioner.store.run_directory import RunDirectory
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,8 +13,8 @@ from partitioner.coordinator.ledger import Ledger
 from partitioner.errors import DamagedOutput
 from partitioner.measure import Measurement
 from partitioner.model import Attempt, CommitRecord
-from partitioner.run_directory import RunDirectory
 from partitioner.storage import read_parquet
+from partitioner.store.run_directory import RunDirectory
 
 ROUNDS = 3
 """Times that damage found at the end is mended before the run stops: what comes back has a cause to look for."""

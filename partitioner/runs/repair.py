@@ -9,14 +9,14 @@ from collections.abc import Mapping
 
 import pyarrow.parquet as pq
 
-from partitioner import modes, versions
-from partitioner.assembly import Part, assembled
 from partitioner.errors import ConfigError
-from partitioner.lease import Lease
-from partitioner.publishing import publish
-from partitioner.run import Run
-from partitioner.run_directory import RunDirectory
+from partitioner.output import modes, versions
+from partitioner.output.assembly import Part, assembled
+from partitioner.output.publishing import publish
+from partitioner.runs.run import Run
 from partitioner.storage import Directory
+from partitioner.store.lease import Lease
+from partitioner.store.run_directory import RunDirectory
 
 RETRIED = "retried.json"
 

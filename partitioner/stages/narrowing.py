@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from partitioner.filters import Filter
 from partitioner.model import Dataset, Fragment
 from partitioner.model.source import Source
+from partitioner.stages.filters import Filter
 
 
 def less_of(dataset: Dataset, keep: Filter | None, share: float | None, limit: int | None, seed: int) -> Dataset:

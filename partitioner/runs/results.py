@@ -10,20 +10,20 @@ import cloudpickle
 import numpy as np
 import pyarrow as pa
 
-from partitioner import modes
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job
 from partitioner.attempt.run import ACCUMULATOR
 from partitioner.config import RunConfig
 from partitioner.errors import RunFailed
-from partitioner.exporting import export, form_of, to_table
 from partitioner.model import CommitRecord, SubTasks
-from partitioner.output import Output
+from partitioner.output import modes
+from partitioner.output.exporting import export, form_of, to_table
+from partitioner.output.output import Output
 from partitioner.reducers import partials
 from partitioner.reducers.tree import merge_fold, merge_tree
-from partitioner.run_directory import RunDirectory
-from partitioner.sealing import SIGNATURE, sign
+from partitioner.security.sealing import SIGNATURE, sign
 from partitioner.storage import Directory, read_parquet
+from partitioner.store.run_directory import RunDirectory
 
 
 def check_rows(tasks: SubTasks, records: Sequence[CommitRecord]) -> dict[str, int]:

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from partitioner.model import CommitRecord, SubTasks
+from partitioner.output.versions import home
 from partitioner.storage import Directory, read_parquet
-from partitioner.versions import home
 
 COUNTS = ("rows_in", "rows_out", "rows_written", "quarantined")
 Piece = tuple[str, int, int]

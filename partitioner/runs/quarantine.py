@@ -9,11 +9,11 @@ import pyarrow as pa
 import typer
 
 from partitioner.errors import ConfigError
-from partitioner.repair import check_mergeable, rest_of
-from partitioner.repair import merge as merge_rows
-from partitioner.run import Run
-from partitioner.run_directory import RunDirectory
+from partitioner.runs.repair import check_mergeable, rest_of
+from partitioner.runs.repair import merge as merge_rows
+from partitioner.runs.run import Run
 from partitioner.storage import read_parquet
+from partitioner.store.run_directory import RunDirectory
 
 ERROR_COLUMN = "_error"
 quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were set aside with their errors.")
@@ -44,7 +44,7 @@ def retry(directory: RunDirectory, merge: bool = False, **changes: object) -> Ru
     run's by now.
     """
     from partitioner.pipeline import run_config
-    from partitioner.resume import from_directory
+    from partitioner.runs.resume import from_directory
 
     rows = rows_of(directory).drop_columns([ERROR_COLUMN])
     if not rows.num_rows:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from partitioner.errors import DamagedOutput, LeaseLost, OutputExists, RunHeld
-from partitioner.lease import holder
 from partitioner.storage import Directory
+from partitioner.store.lease import holder
 
 FOLDER = "_versions"
 PLAIN_CLAIM, PLAIN_MANIFEST, SUCCESS = "_run.json", "_manifest.json", "_SUCCESS"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from partitioner.model import CommitRecord, Plan
-from partitioner.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from partitioner.report.report import Report

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from partitioner.sealing import SIGNATURE
+from partitioner.output.versions import FOLDER, PLAIN_MANIFEST, SUCCESS
+from partitioner.security.sealing import SIGNATURE
 from partitioner.storage import Directory
-from partitioner.versions import FOLDER, PLAIN_MANIFEST, SUCCESS
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
