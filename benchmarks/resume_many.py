@@ -56,20 +56,20 @@ class Stop(BaseException):
 
 def begun(home: Path, tasks: int) -> RunDirectory:
     """A run of which the plan is made and nothing is done."""
-    from partitioner import pipeline
+    from partitioner import running
 
-    original = pipeline._execute
+    original = running._execute
 
     def stop(*_: Any, **__: Any) -> Any:
         raise Stop
 
-    pipeline._execute = stop
+    running._execute = stop
     try:
         pt.run(**settings(home, tasks))
     except Stop:
         pass
     finally:
-        pipeline._execute = original
+        running._execute = original
     (run,) = (home / "runs").iterdir()
     return RunDirectory(str(run))
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from partitioner.iteration.iterate import iterate
     from partitioner.model import Plan, SubTasks, Worker, Workers
     from partitioner.output.output import Output
-    from partitioner.pipeline import plan, plan_config, run, run_config
     from partitioner.placement.api import compare, place
     from partitioner.reading import load_result, read_bytes, read_table
     from partitioner.rebalancing.frame import rebalance
     from partitioner.registry import register
+    from partitioner.running import plan, plan_config, run, run_config
     from partitioner.runs.run import Run
     from partitioner.simulation import simulate
 
@@ -57,7 +57,7 @@ _HOMES = {
     "iteration.iterate": ("iterate",),
     "model": ("Plan", "SubTasks", "Worker", "Workers"),
     "output.output": ("Output",),
-    "pipeline": ("plan", "plan_config", "run", "run_config"),
+    "running": ("plan", "plan_config", "run", "run_config"),
     "placement.api": ("compare", "place"),
     "reading": ("load_result", "read_bytes", "read_table"),
     "rebalancing.frame": ("rebalance",),

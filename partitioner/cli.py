@@ -27,8 +27,8 @@ from partitioner.commands.report import report
 from partitioner.commands.runs import runs
 from partitioner.errors import PartitionerError
 from partitioner.model import Plan
-from partitioner.pipeline import plan_config, run_config
 from partitioner.reading import sign_file
+from partitioner.running import plan_config, run_config
 from partitioner.runs.quarantine import quarantine_app
 from partitioner.runs.resume import from_directory
 from partitioner.runs.run import Run

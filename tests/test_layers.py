@@ -25,7 +25,7 @@ LAYERS = [
     ("report",),
     ("output",),
     ("stages",),
-    ("runs", "reading", "pipeline", "simulation", "rebalancing"),
+    ("runs", "reading", "running", "simulation", "rebalancing"),
     ("iteration",),
     ("training",),
     ("commands",),

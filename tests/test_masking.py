@@ -12,7 +12,7 @@ import partitioner as pt
 from partitioner import config
 from partitioner.engines.dask import DaskEngine
 from partitioner.errors import ConfigError, RunFailed
-from partitioner.pipeline import run_config
+from partitioner.running import run_config
 from partitioner.security import masking
 
 TOKEN = 'tok"en/with&odd<signs>é42'

@@ -17,7 +17,7 @@ from connectors.csv import CsvSource
 from connectors.parquet import ParquetSource
 from partitioner.errors import ConfigError, DataError
 from partitioner.model import Dataset
-from partitioner.pipeline import run_config
+from partitioner.running import run_config
 from partitioner.runs.resume import from_directory
 from partitioner.stages.filters import parse
 from partitioner.stages.narrowing import less_of

@@ -18,7 +18,7 @@ from partitioner.coordinator import ledger
 from partitioner.engines.dask import DaskEngine
 from partitioner.errors import ConfigError, ResumeRefused, RunFailed
 from partitioner.model import CommitRecord
-from partitioner.pipeline import run_config
+from partitioner.running import run_config
 from partitioner.store.run_directory import RunDirectory
 
 ROOT = Path(__file__).parents[1]

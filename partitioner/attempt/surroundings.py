@@ -27,7 +27,7 @@ class TaskContext:
     """What a program may ask about the attempt it runs in; see ``partitioner.task_context``.
 
     ``devices`` are the addresses the engine assigned by resource name, such as ``{"gpu": ("0",)}``; empty where it assigns
-    none.
+    none. ``run_url`` is the run directory.
     """
 
     task_key: str
@@ -36,6 +36,7 @@ class TaskContext:
     cpus: float
     seed: int
     devices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    run_url: str = ""
 
 
 _current: ContextVar[TaskContext | None] = ContextVar("partitioner_task", default=None)
@@ -190,7 +191,9 @@ def guest(attempt: Attempt, run_seed: int) -> Iterator[None]:
     """Limit numeric threads to the attempt's cores, seed ``random`` and numpy, and make ``task_context`` known."""
     seed = seed_of(run_seed, attempt.task_key)
     token = _current.set(
-        TaskContext(attempt.task_key, attempt.number, attempt.worker_id, attempt.cpus, seed, _devices.get())
+        TaskContext(
+            attempt.task_key, attempt.number, attempt.worker_id, attempt.cpus, seed, _devices.get(), attempt.run_url
+        )
     )
     random.seed(seed)
     np.random.seed(seed)

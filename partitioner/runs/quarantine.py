@@ -43,7 +43,7 @@ def retry(directory: RunDirectory, merge: bool = False, **changes: object) -> Ru
     again is in its quarantine from then on. Raises ConfigError where there is nothing to try, or the output is another
     run's by now.
     """
-    from partitioner.pipeline import run_config
+    from partitioner.running import run_config
     from partitioner.runs.resume import from_directory
 
     rows = rows_of(directory).drop_columns([ERROR_COLUMN])

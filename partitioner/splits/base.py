@@ -13,10 +13,12 @@ class Splitter(ABC):
     """Cuts and packs fragments into sub-tasks. Pure and deterministic; ``name`` is its registered name.
 
     ``keeps_groups``: a sub-task holds whole groups that the program relies on, so that its rows must not be parted.
+    ``own_demands``: its sub-tasks say how many cores and GPUs they use; by default ``task_cpus`` and ``task_gpus`` do.
     """
 
     name: str = ""
     keeps_groups: bool = False
+    own_demands: bool = False
 
     @abstractmethod
     def split(self, dataset: Dataset, costs: Costs, limits: Limits) -> SubTasks:

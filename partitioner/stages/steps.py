@@ -128,8 +128,9 @@ def split(parts: Resolved, costed: Costed, workers: Workers) -> Split:
     assert costs is not None, "costs were given"
     limits = parts.limits(workers)
     tasks = parts.splitter.split(dataset, costs, limits)
-    n = len(tasks)
-    tasks = tasks.with_columns(cpus=np.full(n, parts.config.task_cpus), gpus=np.full(n, parts.config.task_gpus))
+    if not parts.splitter.own_demands:
+        n = len(tasks)
+        tasks = tasks.with_columns(cpus=np.full(n, parts.config.task_cpus), gpus=np.full(n, parts.config.task_gpus))
     hot = parts.splitter.hot_groups(dataset, costs, limits)
     notes = {f"hot group {i}": str(group) for i, group in enumerate(hot[:10])}
     job = None if costed.job is None else replace(costed.job, source=dataset.source)

@@ -13,7 +13,7 @@ import numpy as np
 
 from partitioner.errors import ConfigError, DataError
 from partitioner.model.data import Floats
-from partitioner.pipeline import run
+from partitioner.running import run
 from partitioner.runs.run import Run
 from partitioner.training.design import Design
 

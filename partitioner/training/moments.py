@@ -10,10 +10,10 @@ import numpy as np
 
 from partitioner.errors import ConfigError, DataError, nearest
 from partitioner.model.data import Floats
-from partitioner.pipeline import run
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.observations import Observations
 from partitioner.reducers.totals import Totals
+from partitioner.running import run
 from partitioner.training.design import Design
 from partitioner.training.linear import Trained
 

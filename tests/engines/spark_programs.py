@@ -15,7 +15,7 @@ import partitioner as pt
 from partitioner.config import make
 from partitioner.engines.base import Engine
 from partitioner.model import Attempt
-from partitioner.pipeline import run_config
+from partitioner.running import run_config
 from partitioner.store.run_directory import RunDirectory
 
 ROWS = pd.DataFrame({"x": np.arange(60)})
