@@ -13,15 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 
-import partitioner as pt
-from benchmarks.stage import Stage
+from benchmarks.stage import Stage, a_row_each
 from benchmarks.versions import versions
 from partitioner.engines.dask import DaskEngine
-
-
-def nothing(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return what came in."""
-    return batch
 
 
 def no_op(i: int) -> int:
@@ -38,19 +32,7 @@ def timed(function: Callable[[], Any]) -> tuple[float, float]:
 
 def ours(tasks: int, engine: DaskEngine, rows: pa.Table) -> None:
     with tempfile.TemporaryDirectory() as checkpoint:
-        run = pt.run(
-            rows,
-            nothing,
-            batch_format="arrow",
-            cost={"model": "rows", "seconds_per_row": 1e-3},
-            target_task_seconds=1e-3,
-            min_tasks_per_slot=1,
-            engine=engine,
-            checkpoint=checkpoint,
-            progress=False,
-            report=False,
-        )
-        assert len(run.records) == tasks, len(run.records)
+        a_row_each(rows.slice(0, tasks), engine, checkpoint)
 
 
 def main() -> None:

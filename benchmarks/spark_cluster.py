@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 import partitioner as pt
+from benchmarks.stage import same
 from partitioner.engines.spark_executors import StatusStore
 from partitioner.engines.spark_session import Session, wait_for_executors
 
@@ -24,11 +25,6 @@ def cluster(executors: int = 3, **conf: Any) -> Iterator[Any]:
         yield session.spark
     finally:
         session.close()
-
-
-def same(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return what came in."""
-    return batch
 
 
 def warm_up(spark: Any, checkpoint: str) -> None:

@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 import partitioner as pt
+from benchmarks.plan_million import Described
 from benchmarks.versions import versions
 from connectors.resolve import resolve
 from partitioner import choices
@@ -36,7 +37,8 @@ def dataset_of(fragments: int, key: np.ndarray | None = None) -> Dataset:
     start = np.arange(fragments, dtype=np.int64) * 1000
     rows = np.full(fragments, 1000)
     features = {} if key is None else {"key": key.astype(float)}
-    return Dataset(None, Fragments(("f",), zeros, zeros, start, start + 1000, rows, rows * 8, features))  # type: ignore
+    held = Described(Fragments(("f",), zeros, zeros, start, start + 1000, rows, rows * 8, features))
+    return replace(held.describe(), divisible_by=None)
 
 
 def speed(fragments: int) -> None:

@@ -1,4 +1,4 @@
-"""Time, and where asked a profile, of stage 5 (execute) alone."""
+"""Time, and where asked a profile, of stage 5 (execute) alone; runs that are nothing but overhead."""
 
 from __future__ import annotations
 
@@ -7,7 +7,32 @@ import pstats
 import time
 from typing import Any, Self
 
+import pyarrow as pa
+
+import partitioner as pt
 from partitioner.coordinator import execute
+
+
+def same(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return what came in."""
+    return batch
+
+
+def a_row_each(rows: pa.Table, engine: Any, checkpoint: str) -> None:
+    """A run of sub-tasks of one row that do nothing."""
+    run = pt.run(
+        rows,
+        same,
+        batch_format="arrow",
+        cost={"model": "rows", "seconds_per_row": 1e-3},
+        target_task_seconds=1e-3,
+        min_tasks_per_slot=1,
+        engine=engine,
+        checkpoint=checkpoint,
+        progress=False,
+        report=False,
+    )
+    assert len(run.records) == rows.num_rows, len(run.records)
 
 
 class Stage:

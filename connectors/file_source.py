@@ -14,7 +14,8 @@ from connectors.listing import Paths, as_paths, expand
 from connectors.location import reading, system
 from connectors.systems import FileInfo
 from partitioner.errors import DataError, nearest
-from partitioner.model import Fragment
+from partitioner.model import Fragment, Fragments
+from partitioner.model.data import Floats
 from partitioner.model.source import Source
 
 BATCH_ROWS = 65_536
@@ -100,3 +101,18 @@ def narrowed(wanted: Sequence[str] | None, allowed: Sequence[str] | None, path: 
 def int64(values: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
     """``values`` as int64[n]."""
     return np.asarray(values, np.int64)
+
+
+def one_row_each(files: Sequence[FileInfo], **features: Floats) -> Fragments:
+    """A fragment of one row for every file, with ``features`` float64[files] each."""
+    n = len(files)
+    return Fragments(
+        paths=tuple(info.path for info in files),
+        path_index=np.arange(n, dtype=np.int32),
+        section=np.full(n, -1, np.int32),
+        start=np.zeros(n, np.int64),
+        stop=np.ones(n, np.int64),
+        rows=np.ones(n, np.int64),
+        bytes=np.fromiter((info.size for info in files), np.int64, n),
+        features=features,
+    )

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import pyarrow as pa
 
-from connectors.file_source import FileSource, narrowed, projected
+from connectors.file_source import FileSource, narrowed, one_row_each, projected
 from connectors.location import reading, system
 from partitioner.errors import ConfigError, DataError, nearest
-from partitioner.model import Dataset, Fragment, Fragments
+from partitioner.model import Dataset, Fragment
 
 CONTENTS = {"text": pa.large_string(), "bytes": pa.large_binary(), "none": None}
 
@@ -47,18 +46,7 @@ class FilesSource(FileSource):
 
     def describe(self) -> Dataset:
         """One fragment of one row per file, sorted by path, from one listing; no file is opened."""
-        files = self.files()
-        n = len(files)
-        fragments = Fragments(
-            paths=tuple(info.path for info in files),
-            path_index=np.arange(n, dtype=np.int32),
-            unit=np.full(n, -1, np.int32),
-            start=np.zeros(n, np.int64),
-            stop=np.ones(n, np.int64),
-            rows=np.ones(n, np.int64),
-            bytes=np.fromiter((info.size for info in files), np.int64, n),
-        )
-        return Dataset(self, fragments, projected(self.schema, self.columns, self.paths[0]), None)
+        return Dataset(self, one_row_each(self.files()), projected(self.schema, self.columns, self.paths[0]), None)
 
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The one row. Raises DataError for a missing column, a file that is gone, and text that does not decode."""

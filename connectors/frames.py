@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,13 +32,13 @@ class FrameSource(Source):
         self.frame = frame if columns is None else frame[list(columns)]
         self.scan = self._own_storage()
 
+    @abstractmethod
     def _own_storage(self) -> ParquetSource | None:
         """The Parquet files that this frame scans, with the columns it keeps, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _write(self, url: str) -> None:
         """Let the frame's engine write it as Parquet files whose sorted names are in row order."""
-        raise NotImplementedError
 
     def materialise(self, directory: str | Path) -> ParquetSource:
         """The Parquet source to read instead, said aloud; a frame that is no scan is written below ``directory`` once.

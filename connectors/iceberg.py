@@ -50,7 +50,7 @@ class IcebergSource(Source):
         fragments = Fragments(
             paths=tuple(t.file.file_path for t in tasks),
             path_index=np.arange(n, dtype=np.int32),
-            unit=np.full(n, -1, np.int32),
+            section=np.full(n, -1, np.int32),
             start=np.zeros(n, np.int64),
             stop=np.array([t.file.file_size_in_bytes for t in tasks], np.int64),
             rows=rows,

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from connectors.file_source import FileSource, narrowed, projected
+from connectors.file_source import FileSource, narrowed, one_row_each, projected
 from connectors.listing import in_threads
 from connectors.location import Options, need, reading, system
 from connectors.systems import FileInfo
 from partitioner.errors import DataError
-from partitioner.model import Dataset, Fragment, Fragments
+from partitioner.model import Dataset, Fragment
 
 HEADER_BYTES = 64 << 10
 """Read of a file to find its size in pixels; the whole file where that is not enough (large embedded previews)."""
@@ -45,17 +45,7 @@ class ImagesSource(FileSource):
         """One fragment of one row per file; only headers are read. DataError naming the file that is no image."""
         files = self.files()
         sizes = in_threads(lambda info: _size(info, self.storage_options), files, self.remote)
-        n = len(files)
-        fragments = Fragments(
-            paths=tuple(info.path for info in files),
-            path_index=np.arange(n, dtype=np.int32),
-            unit=np.full(n, -1, np.int32),
-            start=np.zeros(n, np.int64),
-            stop=np.ones(n, np.int64),
-            rows=np.ones(n, np.int64),
-            bytes=np.fromiter((info.size for info in files), np.int64, n),
-            features={"pixels": np.array([w * h for w, h in sizes], np.float64)},
-        )
+        fragments = one_row_each(files, pixels=np.array([w * h for w, h in sizes], np.float64))
         return Dataset(self, fragments, projected(self.schema, self.columns, self.paths[0]), None)
 
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:

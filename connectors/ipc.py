@@ -46,7 +46,7 @@ class IpcSource(FileSource):
         fragments = Fragments(
             paths=tuple(info.path for info in files),
             path_index=np.array(kept, np.int32),
-            unit=np.full(len(kept), -1, np.int32),
+            section=np.full(len(kept), -1, np.int32),
             start=np.zeros(len(kept), np.int64),
             stop=rows,
             rows=rows,

@@ -54,11 +54,16 @@ class LibsvmSource(LineSource):
     def _settled(self, files: list[FileInfo], openings: list[Opening], whole: bool) -> Self:
         if self.schema is not None:
             return self
+        sized = self
+        if self.dense and self.n_features is None:
+            sized = replace(self, n_features=max(in_threads(self._width, files, self.remote), default=0) or 1)
+        return replace(sized, schema=sized._infer([], openings))
+
+    def _infer(self, samples: list[bytes], openings: list[Opening]) -> pa.Schema:
+        """The format and ``n_features`` fix it; samples tell nothing more."""
         if not self.dense:
-            return replace(self, schema=pa.schema([_LABEL, *_SPARSE]))
-        width = self.n_features or max(in_threads(self._width, files, self.remote), default=0) or 1
-        features = pa.field("features", pa.list_(pa.float64(), width))
-        return replace(self, schema=pa.schema([_LABEL, features]), n_features=width)
+            return pa.schema([_LABEL, *_SPARSE])
+        return pa.schema([_LABEL, pa.field("features", pa.list_(pa.float64(), self.n_features or 1))])
 
     def _width(self, info: FileInfo) -> int:
         """The number of features that the largest index of a file means."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
@@ -96,13 +97,13 @@ class LineSource(FileSource):
         """What precedes the first record."""
         return Opening()
 
+    @abstractmethod
     def _infer(self, samples: list[bytes], openings: list[Opening]) -> pa.Schema:
         """The schema that samples of whole lines show."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _parse(self, block: bytes, schema: pa.Schema) -> pa.Table:
         """Lines as rows with exactly ``schema``. Raises ArrowInvalid or ValueError."""
-        raise NotImplementedError
 
     def _rows(self, block: bytes, schema: pa.Schema, fragment: Fragment) -> pa.Table:
         try:

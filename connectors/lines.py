@@ -40,7 +40,7 @@ def byte_ranges(files: list[FileInfo], data_start: list[int], fragment_bytes: in
     whole = Fragments(
         paths=tuple(info.path for info in files),
         path_index=kept.astype(np.int32),
-        unit=np.full(n, -1, np.int32),
+        section=np.full(n, -1, np.int32),
         start=start[kept],
         stop=size[kept],
         rows=np.full(n, -1, np.int64),

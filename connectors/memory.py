@@ -67,7 +67,7 @@ class MemorySource(Source):
         fragments = Fragments(
             paths=("memory",),
             path_index=np.zeros(n, np.int32),
-            unit=np.full(n, -1, np.int32),
+            section=np.full(n, -1, np.int32),
             start=start,
             stop=stop,
             rows=stop - start,

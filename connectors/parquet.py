@@ -91,8 +91,10 @@ class ParquetSource(FileSource):
         kept = {}
         for path in dict.fromkeys(fragments.paths[i] for i in fragments.path_index):
             kept[path] = _groups(self.stat(path), self, condition)
-        pairs = zip(fragments.path_index.tolist(), fragments.unit.tolist(), strict=True)
-        return np.array([i for i, (path, unit) in enumerate(pairs) if unit in kept[fragments.paths[path]]], np.int64)
+        pairs = zip(fragments.path_index.tolist(), fragments.section.tolist(), strict=True)
+        return np.array(
+            [i for i, (path, section) in enumerate(pairs) if section in kept[fragments.paths[path]]], np.int64
+        )
 
 
 def _groups(info: FileInfo, source: ParquetSource, condition: Any) -> set[int]:
@@ -151,11 +153,11 @@ def _fragments(files: list[FileInfo], footers: list[Footer], stored: pa.Schema) 
     names = [name for name in stored.names if len(stored.names) <= MAX_FEATURES]
     sizes = np.concatenate([_in_order(f, names) for f in footers])
     filled = rows > 0
-    unit = np.concatenate([np.arange(n, dtype=np.int32) for n in groups])
+    section = np.concatenate([np.arange(n, dtype=np.int32) for n in groups])
     return Fragments(
         paths=tuple(info.path for info in files),
         path_index=np.repeat(np.arange(len(files), dtype=np.int32), groups)[filled],
-        unit=unit[filled],
+        section=section[filled],
         start=np.zeros(int(filled.sum()), np.int64),
         stop=rows[filled],
         rows=rows[filled],

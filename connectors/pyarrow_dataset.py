@@ -39,11 +39,11 @@ class ArrowDatasetSource(Source):
         lines = [line for i, part in parts for line in _lines(i, part)]
         paths = tuple(_path(i, part) for i, part in parts)
         columns = [np.array([line[k] for line in lines], np.int64) for k in range(4)]
-        file, unit, rows, size = columns if lines else [np.empty(0, np.int64)] * 4
+        file, section, rows, size = columns if lines else [np.empty(0, np.int64)] * 4
         fragments = Fragments(
             paths=paths,
             path_index=file.astype(np.int32),
-            unit=unit.astype(np.int32),
+            section=section.astype(np.int32),
             start=np.zeros(len(lines), np.int64),
             stop=rows,
             rows=rows,
@@ -68,7 +68,7 @@ class ArrowDatasetSource(Source):
     def _part(self, fragment: Fragment) -> Any:
         for i, part in enumerate(self.dataset.get_fragments()):
             if _path(i, part) == fragment.path:
-                return part if fragment.unit < 0 else part.subset(row_group_ids=[fragment.unit])
+                return part if fragment.section < 0 else part.subset(row_group_ids=[fragment.section])
         raise DataError(f"{fragment.path} is no longer in the dataset given; plan again.")
 
     def fingerprints(self) -> dict[str, str]:

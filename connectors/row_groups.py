@@ -60,7 +60,7 @@ def read_rows(
     """
     size = _batch_rows(metadata, fragment)
     # The process is part of the key: a fork inherits what its parent keeps.
-    key = (os.getpid(), info, fragment.unit, tuple(columns))
+    key = (os.getpid(), info, fragment.section, tuple(columns))
     kept: _RowGroup | None = _kept.__dict__.pop("row_group", None)
     if kept is not None and (kept.key != key or kept.at > fragment.start):
         kept.close()
@@ -71,22 +71,22 @@ def read_rows(
         yield from group.between(fragment.start, fragment.stop)
         whole = True
     finally:
-        if whole and group.at < metadata.row_group(fragment.unit).num_rows:
+        if whole and group.at < metadata.row_group(fragment.section).num_rows:
             _kept.row_group = group
         else:
             group.close()
 
 
 def _open(key: Any, columns: list[str], size: int, metadata: pq.FileMetaData, options: Options) -> _RowGroup:
-    _, info, unit, _ = key
+    _, info, section, _ = key
     file = open_file(info, options)
     parquet = pq.ParquetFile(file, metadata=metadata, pre_buffer=True)
-    return _RowGroup(key, file, parquet.iter_batches(size, [unit], columns, use_threads=False))
+    return _RowGroup(key, file, parquet.iter_batches(size, [section], columns, use_threads=False))
 
 
 def _batch_rows(metadata: pq.FileMetaData, fragment: Fragment) -> int:
     """Rows to decode at a time: bounded in rows and bytes, and not far beyond a small piece of a row group."""
-    group = metadata.row_group(fragment.unit) if fragment.unit < metadata.num_row_groups else None
+    group = metadata.row_group(fragment.section) if fragment.section < metadata.num_row_groups else None
     if group is None or fragment.stop > group.num_rows:
         raise DataError(f"{fragment.name} is no longer there: the file has changed since it was planned. Plan again.")
     by_bytes: int = BATCH_BYTES // max(group.total_byte_size // group.num_rows, 1)

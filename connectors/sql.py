@@ -82,7 +82,7 @@ class SqlSource(Source):
         fragments = Fragments(
             paths=(self._shown,),
             path_index=np.zeros(n, np.int32),
-            unit=np.arange(n, dtype=np.int32),
+            section=np.arange(n, dtype=np.int32),
             start=np.zeros(n, np.int64),
             stop=rows,
             rows=rows,
@@ -96,7 +96,7 @@ class SqlSource(Source):
         assert source.schema is not None, "it was looked at"
         wanted = narrowed(columns, self.columns, self._shown)
         schema = projected(source.schema, wanted, self._shown)
-        kind, part = database(self.url), source.known[fragment.unit]
+        kind, part = database(self.url), source.known[fragment.section]
         condition, values = self._condition(part)
         names = ", ".join(map(quoted, schema.names)) or "1"
         order = f"{quoted(self.key)}, {kind.row}"

@@ -12,9 +12,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -22,6 +20,7 @@ from typing import Any
 
 from partitioner import registry
 from partitioner.errors import ConfigError, nearest
+from partitioner.importing import module_of
 
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -114,10 +113,8 @@ def named(spec: Any, kind: str) -> tuple[Any, dict[str, Any]]:
 def imported(target: str, word: str) -> Any:
     """The attribute that ``package.module:Name`` means; the working directory is searched too."""
     module_name, _, attribute = target.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     try:
-        module = importlib.import_module(module_name)
+        module = module_of(module_name)
     except ModuleNotFoundError as error:
         raise ConfigError(f"{word} {target!r}: {error}; install the package or run from its directory.") from error
     found = vars(module).get(attribute)

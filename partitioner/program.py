@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib
 import inspect
 import io
-import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -17,6 +15,7 @@ from typing import Any
 import cloudpickle
 
 from partitioner.errors import ProgramError, nearest
+from partitioner.importing import module_of
 from partitioner.own_code import installed, libraries, sources, without_docstrings
 from partitioner.security.masking import masked
 
@@ -30,10 +29,8 @@ def resolve(program: Any) -> Callable[..., Any]:
     if not isinstance(program, str) or ":" not in program:
         raise ProgramError(f"program is {program!r}; give a function, a class, or 'package.module:name'.")
     module_name, _, attribute = program.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     try:
-        module = importlib.import_module(module_name)
+        module = module_of(module_name)
     except ModuleNotFoundError as error:
         raise ProgramError(f"program {program!r}: {error}; run from the directory that holds it.") from error
     found = getattr(module, attribute, None)

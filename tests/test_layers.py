@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 
 LAYERS = [
     ("security.masking",),
-    ("errors", "measure", "frames", "sizes"),
+    ("errors", "measure", "frames", "sizes", "importing"),
     ("model",),
     ("security",),
     ("storage", "registry", "choices", "config", "own_code", "program"),

@@ -67,7 +67,7 @@ def test_a_filter_keeps_the_rows_for_which_it_is_true(tmp_path: Path, case: str,
 
 def test_row_groups_that_statistics_rule_out_are_not_read(tmp_path: Path) -> None:
     dataset = less_of(parquet(tmp_path), parse("x >= 85"), None, None, 0)
-    assert dataset.fragments.unit.tolist() == [8, 9]
+    assert dataset.fragments.section.tolist() == [8, 9]
 
 
 def test_partition_folders_that_are_ruled_out_are_not_read(tmp_path: Path) -> None:

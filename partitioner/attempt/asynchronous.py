@@ -131,7 +131,7 @@ def _on_the_loop(work: Coroutine[Any, Any, T]) -> T:
     future = asyncio.run_coroutine_threadsafe(work, _loop())
     try:
         return future.result()
-    except BaseException:
+    except BaseException:  # also an interrupt of this thread, which would leave the calls running on the loop
         future.cancel()
         raise
 

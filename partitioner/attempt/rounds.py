@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -28,16 +29,16 @@ INLINE_BYTES = 256 * 1024
 KEPT_STATES = 2  # this round's, and that of the round before, which a late attempt may still need
 
 
-class RoundProgram:
+class RoundProgram(ABC):
     """A program of ``pt.iterate`` that does its preparation once: subclass it and write ``__call__(data, state)``."""
 
     def prepare(self, batch: Any) -> Any:
         """What a round needs of a partition (a matrix, tensors on a device), kept on the worker between rounds."""
         return batch
 
+    @abstractmethod
     def __call__(self, data: Any, state: Any) -> Any:
         """The partial result of one partition in one round, which the reducer merges."""
-        raise NotImplementedError
 
 
 @dataclass(slots=True)

@@ -117,7 +117,7 @@ def _committed(attempt: Attempt, loaded: Loaded, tally: Tally, staged: Any) -> d
                 "its output is not committed."
             )
         return sink.commit(staged)
-    except BaseException:
+    except BaseException:  # also SystemExit and an interrupt: whatever ends the attempt, its staged output goes
         sink.abort(staged)
         raise
 

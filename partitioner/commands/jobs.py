@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from partitioner.errors import ConfigError
+from partitioner.importing import module_of
 
 
 def run_job(module: str, conf: Path, settings: Sequence[str], resume: str | None) -> int:
@@ -16,10 +14,8 @@ def run_job(module: str, conf: Path, settings: Sequence[str], resume: str | None
 
     Raises ConfigError where there is no such module or it has no ``main``.
     """
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     try:
-        main = importlib.import_module(module).main
+        main = module_of(module).main
     except (ModuleNotFoundError, AttributeError) as error:
         raise ConfigError(f"job {module!r} of {conf}: {error}; name a module that has a main(arguments).") from error
     given = [part for setting in settings for part in ("--set", setting)]

@@ -20,7 +20,7 @@ ALIKE = 0.15
 """Workers within this share of the typical one count as equal: machines differ by that from minute to minute."""
 
 Piece = tuple[str, int, int, int]
-"""Path, unit, start and stop: what tells a piece from another."""
+"""Path, section, start and stop: what tells a piece from another."""
 
 
 class Slots(Protocol):
@@ -106,7 +106,7 @@ def _told_apart(speed: Speed, typical: float) -> float:
 def _key(pieces: Fragments, i: int) -> Piece:
     return (
         pieces.paths[pieces.path_index[i]],
-        int(pieces.unit[i]),
+        int(pieces.section[i]),
         int(pieces.start[i]),
         int(pieces.stop[i]),
     )
@@ -124,10 +124,10 @@ def _parents(fragments: Fragments, pieces: Fragments) -> Fragments:
     """The fragments that the pieces were cut from, as far as they are row groups: those are read whole."""
     held = []
     for i in range(len(pieces)):
-        unit, start, stop = int(pieces.unit[i]), int(pieces.start[i]), int(pieces.stop[i])
-        if unit < 0:
+        section, start, stop = int(pieces.section[i]), int(pieces.start[i]), int(pieces.stop[i])
+        if section < 0:
             continue
-        fits = np.flatnonzero((fragments.unit == unit) & (fragments.start <= start) & (fragments.stop >= stop))
+        fits = np.flatnonzero((fragments.section == section) & (fragments.start <= start) & (fragments.stop >= stop))
         path = pieces.paths[pieces.path_index[i]]
         held += [int(j) for j in fits if fragments.paths[fragments.path_index[j]] == path][:1]
     return Fragments.of([fragments[j] for j in dict.fromkeys(held)])

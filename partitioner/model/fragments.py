@@ -18,14 +18,14 @@ from partitioner.model.data import Codes, Floats, Ints
 class Fragment:
     """One readable piece of a dataset: the row view of a line of ``Fragments``.
 
-    ``start`` and ``stop`` are half-open and counted in rows of ``unit`` or in bytes of the file, as the connector
-    declares (``Dataset.divisible_by``). ``unit`` is the row group number, -1 where a file has none.
-    ``rows`` is -1 where only reading would tell.
+    ``start`` and ``stop`` are half-open and counted in rows of ``section`` or in bytes of the file, as the connector
+    declares (``Dataset.divisible_by``). ``section`` numbers the parts that a file has by itself, such as the row
+    groups of Parquet; -1 where it has none. ``rows`` is -1 where only reading would tell.
     """
 
     index: int
     path: str
-    unit: int
+    section: int
     start: int
     stop: int
     rows: int
@@ -35,7 +35,7 @@ class Fragment:
     @property
     def name(self) -> str:
         """How messages name it: path, row group where there is one, range."""
-        group = f" row group {self.unit}" if self.unit >= 0 else ""
+        group = f" row group {self.section}" if self.section >= 0 else ""
         return f"{self.path}{group} [{self.start}:{self.stop}]"
 
 
@@ -43,14 +43,14 @@ class Fragment:
 class Fragments:
     """Columnar fragments, n of them, in input order.
 
-    ``paths`` are the distinct files; ``path_index`` int32[n] points into them; ``unit`` int32[n]; ``start``, ``stop``,
+    ``paths`` are the distinct files; ``path_index`` int32[n] points into them; ``section`` int32[n]; ``start``, ``stop``,
     ``rows`` and ``bytes`` int64[n] as in ``Fragment``; ``features`` float64[n] each, declared per-fragment columns
     (column bytes, text length, pixels) that cost models may use.
     """
 
     paths: tuple[str, ...]
     path_index: Codes
-    unit: Codes
+    section: Codes
     start: Ints
     stop: Ints
     rows: Ints
@@ -69,7 +69,7 @@ class Fragments:
         return cls(
             paths,
             np.array([code[f.path] for f in fragments], np.int32),
-            np.array([f.unit for f in fragments], np.int32),
+            np.array([f.section for f in fragments], np.int32),
             features={k: np.array([f.features[k] for f in fragments], np.float64) for k in names},
             **numbers,
         )
@@ -81,7 +81,7 @@ class Fragments:
         return Fragment(
             int(i),
             self.paths[self.path_index[i]],
-            int(self.unit[i]),
+            int(self.section[i]),
             int(self.start[i]),
             int(self.stop[i]),
             int(self.rows[i]),
@@ -94,7 +94,7 @@ class Fragments:
         i = np.asarray(indices, np.int64)
         return replace(
             self,
-            **{c: getattr(self, c)[i] for c in ("path_index", "unit", "start", "stop", "rows", "bytes")},
+            **{c: getattr(self, c)[i] for c in ("path_index", "section", "start", "stop", "rows", "bytes")},
             features={k: v[i] for k, v in self.features.items()},
         )
 
@@ -125,7 +125,7 @@ class Fragments:
         finer = replace(
             self,
             path_index=self.path_index[origin],
-            unit=self.unit[origin],
+            section=self.section[origin],
             start=base + low,
             stop=base + high,
             rows=np.where(known, rows, -1),
@@ -139,7 +139,7 @@ class Fragments:
         columns: dict[str, Any] = {
             "path": pa.DictionaryArray.from_arrays(pa.array(self.path_index), pa.array(self.paths, pa.string()))
         }
-        columns |= {c: pa.array(getattr(self, c)) for c in ("unit", "start", "stop", "rows", "bytes")}
+        columns |= {c: pa.array(getattr(self, c)) for c in ("section", "start", "stop", "rows", "bytes")}
         columns |= {f"feature:{k}": pa.array(v) for k, v in self.features.items()}
         return pa.table(columns)
 
@@ -151,10 +151,11 @@ class Fragments:
             path = pa.concat_arrays(path.chunks) if path.num_chunks else pa.array([], path.type)
         path = path if isinstance(path, pa.DictionaryArray) else path.dictionary_encode()
         numbers: dict[str, Any] = {c: to_numpy(table[c]).astype(np.int64) for c in ("start", "stop", "rows", "bytes")}
+        section = "section" if "section" in table.column_names else "unit"  # its name in older runs
         return cls(
             tuple(path.dictionary.to_pylist()),
             to_numpy(path.indices).astype(np.int32),
-            to_numpy(table["unit"]).astype(np.int32),
+            to_numpy(table[section]).astype(np.int32),
             features={c[8:]: to_numpy(table[c]) for c in table.column_names if c.startswith("feature:")},
             **numbers,
         )

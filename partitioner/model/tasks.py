@@ -50,7 +50,8 @@ class SubTask:
     seconds_by_class: Mapping[str, float]
     resources: Mapping[str, float]
     requires: frozenset[str]
-    group: str
+    hot_groups: str
+    preferred_host: str
     depends_on: tuple[tuple[str, float], ...]
 
 
@@ -89,7 +90,8 @@ class SubTasks:
     class, overriding seconds / speed there (NaN: cannot run on that class); demands ``memory_bytes``, ``cpus``, ``gpus``
     (a fraction shares one device), ``gpu_memory_bytes`` and ``resources``; ``deadline`` seconds (infinity: none);
     ``release`` earliest start, seconds; ``requires`` label -> bool[n]; ``hard_deadline`` bool[n];
-    ``group`` one string per task or empty. Fragments of task i are
+    ``hot_groups`` names the large groups that a task holds rows of and ``preferred_host`` the host that holds its data, one
+    string per task each ("": none), or nothing at all. Fragments of task i are
     ``fragment_index[offsets[i]:offsets[i + 1]]``, indices into ``fragments``, in input order.
     """
 
@@ -106,7 +108,8 @@ class SubTasks:
     resources: Mapping[str, Floats] = field(default_factory=dict)
     requires: Mapping[str, Bools] = field(default_factory=dict)
     hard_deadline: Bools | None = None
-    group: tuple[str, ...] = ()
+    hot_groups: tuple[str, ...] = ()
+    preferred_host: tuple[str, ...] = ()
     edges: Edges = field(default_factory=Edges)
     fragments: Fragments | None = None
     offsets: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
@@ -146,7 +149,8 @@ class SubTasks:
             seconds_by_class={k: float(v[i]) for k, v in self.seconds_by_class.items()},
             resources={k: float(v[i]) for k, v in self.resources.items()},
             requires=frozenset(k for k, v in self.requires.items() if v[i]),
-            group=self.group[i] if self.group else "",
+            hot_groups=self.hot_groups[i] if self.hot_groups else "",
+            preferred_host=self.preferred_host[i] if self.preferred_host else "",
             depends_on=tuple(
                 (self.task_id[int(self.edges.source[e])].as_py(), float(self.edges.delay[e])) for e in parents
             ),

@@ -55,5 +55,5 @@ def _identity(tasks: SubTasks, i: int) -> tuple[object, ...]:
         *tasks.resources.values(),
     )
     labels = tuple(bool(column[i]) for column in tasks.requires.values())
-    group = tasks.group[i] if tasks.group else ""
-    return (tasks.fragments_of(i).tobytes(), np.array([c[i] for c in columns]).tobytes(), labels, group)
+    host = tasks.preferred_host[i] if tasks.preferred_host else ""
+    return (tasks.fragments_of(i).tobytes(), np.array([c[i] for c in columns]).tobytes(), labels, host)

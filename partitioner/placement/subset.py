@@ -29,7 +29,8 @@ def take_tasks(tasks: SubTasks, kept: Ints) -> SubTasks:
         resources={k: v[kept] for k, v in tasks.resources.items()},
         requires={k: v[kept] for k, v in tasks.requires.items()},
         hard_deadline=None if tasks.hard_deadline is None else tasks.hard_deadline[kept],
-        group=tuple(tasks.group[int(i)] for i in kept) if tasks.group else (),
+        hot_groups=_those(tasks.hot_groups, kept),
+        preferred_host=_those(tasks.preferred_host, kept),
         edges=Edges(
             place[edges.source[inner]],
             place[edges.target[inner]],
@@ -38,3 +39,7 @@ def take_tasks(tasks: SubTasks, kept: Ints) -> SubTasks:
         ),
         **columns,
     )
+
+
+def _those(texts: tuple[str, ...], kept: Ints) -> tuple[str, ...]:
+    return tuple(texts[int(i)] for i in kept) if texts else ()

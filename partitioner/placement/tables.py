@@ -2,7 +2,8 @@
 
 tasks: ``task_id`` and any of ``seconds``, ``seconds:<worker_class>`` (empty: cannot run there), ``memory_bytes``, ``cpus``
 (default 1), ``gpus``, ``gpu_memory_bytes``, ``resource:<name>``, ``priority``, ``deadline_seconds``, ``hard_deadline``,
-``release_seconds``, ``requires`` (labels separated by ``;``, ``,``, ``|`` or blanks), ``group``.
+``release_seconds``, ``requires`` (labels separated by ``;``, ``,``, ``|`` or blanks), ``preferred_host``
+(``group`` is its older name).
 edges: ``source,target[,delay_seconds][,bytes]``.
 workers: ``worker_id`` and any of ``cpus`` (default 1), ``memory_bytes``, ``gpus``, ``gpu_memory_bytes``,
 ``resource:<name>``, ``speed``, ``worker_class``, ``host``, ``labels``, ``price_per_hour``.
@@ -36,6 +37,7 @@ _TASKS = (
     "hard_deadline",
     "release_seconds",
     "requires",
+    "preferred_host",
     "group",
 )
 _WORKERS = (
@@ -85,7 +87,7 @@ def tasks_from(table: Any, edges: Any = None) -> SubTasks:
         resources=_resources(frame, "tasks"),
         requires=_requires(frame),
         hard_deadline=_flags(frame, "hard_deadline"),
-        group=tuple(_texts(frame, "group")) if "group" in frame else (),
+        preferred_host=_hosts(frame),
         edges=Edges() if edges is None else edges_from(edges, ids),
     )
 
@@ -189,6 +191,13 @@ def _texts(frame: pd.DataFrame, column: str) -> list[str]:
     if column not in frame:
         return [""] * len(frame)
     return ["" if _missing(v) else str(v).strip() for v in frame[column].tolist()]
+
+
+def _hosts(frame: pd.DataFrame) -> tuple[str, ...]:
+    named = [c for c in ("preferred_host", "group") if c in frame]
+    if len(named) == 2:
+        raise ConfigError("tasks: columns 'preferred_host' and 'group', its older name, are both there; leave one out.")
+    return tuple(_texts(frame, named[0])) if named else ()
 
 
 def _missing(value: Any) -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from partitioner.errors import ConfigError
+from partitioner.importing import search_here
 
 ALLOW_VARIABLE = "PARTITIONER_ALLOW_MODULES"
 """Environment variable: modules that configurations may name besides their own, separated by commas."""
@@ -113,8 +114,7 @@ def _spec(package: str, homes: Sequence[Path]) -> ModuleSpec | None:
         return None
     if package in sys.modules:
         return getattr(sys.modules[package], "__spec__", None)
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    search_here()
     for home in homes:
         if str(home) not in sys.path:
             sys.path.append(str(home))

@@ -104,7 +104,7 @@ class Grouped(Splitter):
         pack = contiguous if in_runs else longest_first
         labels = pack(_summed(pieces, item), size, limits).labels()[item]
         tasks = sub_tasks(pieces, Packing.of_labels(labels))
-        tasks = tasks.with_columns(group=self._labels(dataset, groups, pieces.origin, labels))
+        tasks = tasks.with_columns(hot_groups=self._labels(dataset, groups, pieces.origin, labels))
         return ranges_joined(tasks, dataset.source) if isinstance(dataset.source, KeyedSource) else _together(tasks)
 
     def hot_groups(self, dataset: Dataset, costs: Costs, limits: Limits) -> list[HotGroup]:

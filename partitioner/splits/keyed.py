@@ -24,8 +24,8 @@ from partitioner.splits.key_index import KeyIndex, index_keys
 class KeyedSource(Source):
     """Reads ``inner`` by ``column``; ``fragments`` are those of ``inner``, ``index`` says which hold which keys.
 
-    A fragment with ``unit`` r >= 0 is rows ``start`` to ``stop`` of the key of rank r, counted in input order; one with
-    ``unit`` -1 is every row of the keys of ranks ``start`` to ``stop``.
+    A fragment with ``section`` r >= 0 is rows ``start`` to ``stop`` of the key of rank r, counted in input order; one with
+    ``section`` -1 is every row of the keys of ranks ``start`` to ``stop``.
     """
 
     inner: Source
@@ -48,7 +48,7 @@ class KeyedSource(Source):
         fragments = Fragments(
             paths=(f"key {self.column}",) if n else (),
             path_index=np.zeros(n, np.int32),
-            unit=np.arange(n, dtype=np.int32),
+            section=np.arange(n, dtype=np.int32),
             start=np.zeros(n, np.int64),
             stop=rows,
             rows=rows,
@@ -59,8 +59,8 @@ class KeyedSource(Source):
 
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of a key, a part of them, or of a range of keys, in input order."""
-        one = fragment.unit >= 0
-        low, high = (fragment.unit, fragment.unit + 1) if one else (fragment.start, fragment.stop)
+        one = fragment.section >= 0
+        low, high = (fragment.section, fragment.section + 1) if one else (fragment.start, fragment.stop)
         wanted = self.index.keys.slice(low, high - low)
         place = 0  # of the next row among those of the one key
         for i in self._holding(low, high):
@@ -144,10 +144,10 @@ def ranges_joined(tasks: SubTasks, source: KeyedSource) -> SubTasks:
     fragments, index = tasks.fragments, tasks.fragment_index
     if fragments is None or len(index) == 0:
         return tasks
-    unit, start, stop = (getattr(fragments, c)[index] for c in ("unit", "start", "stop"))
-    whole = (start == 0) & (stop == source.index.rows_of_key[unit])
+    section, start, stop = (getattr(fragments, c)[index] for c in ("section", "start", "stop"))
+    whole = (start == 0) & (stop == source.index.rows_of_key[section])
     joins = np.zeros(len(index), bool)
-    joins[1:] = whole[1:] & whole[:-1] & (np.diff(unit) == 1)
+    joins[1:] = whole[1:] & whole[:-1] & (np.diff(section) == 1)
     joins[tasks.offsets[1:-1]] = False
     first = np.flatnonzero(~joins)
     last = np.append(first[1:], len(index)) - 1
@@ -155,15 +155,15 @@ def ranges_joined(tasks: SubTasks, source: KeyedSource) -> SubTasks:
     held = fragments.take(index)
     joined = replace(
         held.take(first),
-        unit=np.where(several, -1, unit[first]).astype(np.int32),
-        start=np.where(several, unit[first], start[first]),
-        stop=np.where(several, unit[last] + 1, stop[first]),
+        section=np.where(several, -1, section[first]).astype(np.int32),
+        start=np.where(several, section[first], start[first]),
+        stop=np.where(several, section[last] + 1, stop[first]),
         rows=np.add.reduceat(held.rows, first),
         bytes=np.add.reduceat(held.bytes, first),
         features={name: np.add.reduceat(values, first) for name, values in held.features.items()},
     )
     # Fragments are listed by key; a task's own stay ascending because its keys were.
-    order = np.argsort(unit[first].astype(np.int64) * 2**31 + np.minimum(start[first], 2**31 - 1), kind="stable")
+    order = np.argsort(section[first].astype(np.int64) * 2**31 + np.minimum(start[first], 2**31 - 1), kind="stable")
     position = np.empty(len(first), np.int64)
     position[order] = np.arange(len(first))
     offsets = np.append(np.cumsum(~joins)[tasks.offsets[:-1]] - 1, len(first))

@@ -20,9 +20,9 @@ from partitioner.splits.key_index import KeyIndex, index_keys
 class StratifiedSource(Source):
     """Reads ``inner`` in slices; ``fragments`` are those of ``inner``, ``index`` knows the rows of every class.
 
-    A fragment with ``unit`` K is slices ``start`` to ``stop`` of K. The rows, put in order of class, are dealt to K slices
-    in turn, as scikit-learn's ``StratifiedKFold`` deals them: of a class with n rows a slice gets n / K, rounded down or
-    up, and all slices are equal but for one row. Which rows: class by class, earlier slices hold earlier rows.
+    A fragment with ``section`` K is slices ``start`` to ``stop`` of K. The rows, put in order of class, are dealt to K
+    slices in turn, as scikit-learn's ``StratifiedKFold`` deals them: of a class with n rows a slice gets n / K, rounded
+    down or up, and all slices are equal but for one row. Which rows: class by class, earlier slices hold earlier rows.
     """
 
     inner: Source
@@ -54,7 +54,7 @@ class StratifiedSource(Source):
 
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of a slice, in input order."""
-        low, high = self.bounds(fragment.unit, np.array([fragment.start, fragment.stop]))
+        low, high = self.bounds(fragment.section, np.array([fragment.start, fragment.stop]))
         rank, before, index = self.index.rank, self.index.before(), self.index
         wanted = (before < high[rank]) & (before + index.rows > low[rank])
         for i in np.unique(index.fragment[wanted]).tolist():

@@ -76,7 +76,7 @@ def _slices(dataset: Dataset, costs: Costs, rows: Ints) -> SubTasks:
     edges = np.concatenate([[0.0], np.cumsum(share)])
     fragments = replace(
         dataset.fragments.take(np.zeros(n, np.int64)),
-        unit=np.full(n, n, np.int32),
+        section=np.full(n, n, np.int32),
         start=np.arange(n),
         stop=np.arange(1, n + 1),
         rows=rows,

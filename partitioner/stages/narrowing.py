@@ -43,14 +43,6 @@ class _Narrowed(Source):
         """It is."""
         return True
 
-    def describe(self) -> Dataset:
-        """What is wanted of the dataset that the inner source describes."""
-        raise NotImplementedError
-
-    def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows wanted of one fragment."""
-        raise NotImplementedError
-
     def fingerprints(self) -> dict[str, str]:
         """Those of the inner source."""
         return self.inner.fingerprints()
@@ -107,7 +99,7 @@ class SampledSource(_Narrowed):
 
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The sampled rows of one fragment."""
-        key = hashlib.sha256(f"{self.seed}:{fragment.path}:{fragment.unit}".encode()).digest()
+        key = hashlib.sha256(f"{self.seed}:{fragment.path}:{fragment.section}".encode()).digest()
         salt = np.frombuffer(key[:8], np.uint64)[0]
         at = fragment.start
         for batch in self.inner.read(fragment, columns):
@@ -149,7 +141,7 @@ class LimitedSource(_Narrowed):
 
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of one fragment, up to its limit."""
-        left = self.most.get((fragment.path, fragment.unit, fragment.start))
+        left = self.most.get((fragment.path, fragment.section, fragment.start))
         for batch in self.inner.read(fragment, columns):
             if left is None:
                 yield batch
@@ -186,7 +178,7 @@ def _ending(dataset: Dataset, last: int, rows: Any, left: int, limit: int) -> Da
     if dataset.divisible_by == "rows" and bool((dataset.fragments.rows[: last + 1] >= 0).all()):
         stop[last] = kept.start[last] + left
         return replace(dataset, fragments=replace(kept, rows=known, bytes=size, stop=stop, features=features))
-    most = {(kept.paths[kept.path_index[last]], int(kept.unit[last]), int(kept.start[last])): left}
+    most = {(kept.paths[kept.path_index[last]], int(kept.section[last]), int(kept.start[last])): left}
     return replace(
         dataset,
         source=LimitedSource(dataset.source, most, limit),

@@ -142,7 +142,7 @@ class RunDirectory:
         self.files.make_private()
         try:
             yield
-        except BaseException:
+        except BaseException:  # also an interrupt while the run is made, which must leave nothing behind
             if not self.files.exists("run.json"):
                 self.files.remove()
             raise
@@ -181,7 +181,7 @@ class RunDirectory:
     def read_tasks(self) -> SubTasks:
         """The split as ``write_tasks`` left it."""
         table = self.read_table("tasks")
-        named = {c: to_numpy(table[c]) for c in table.column_names if ":" not in c and c not in ("task_id", "group")}
+        named = {c: to_numpy(table[c]) for c in table.column_names if ":" not in c and c not in _TEXTS}
         by_name = {
             field: {c[len(prefix) :]: to_numpy(table[c]) for c in table.column_names if c.startswith(prefix)}
             for field, prefix in _PREFIXES.items()
@@ -192,7 +192,8 @@ class RunDirectory:
             table["task_id"].combine_chunks(),
             **named,
             **by_name,
-            group=tuple(table["group"].to_pylist()) if "group" in table.column_names else (),
+            hot_groups=_texts(table, "hot_groups") or _texts(table, "group"),
+            preferred_host=_texts(table, "preferred_host"),
             edges=self._read_edges(),
             fragments=Fragments.from_arrow(self.read_table("fragments")),
             offsets=_with_zero(ends),
@@ -293,12 +294,19 @@ def _task_columns(tasks: SubTasks) -> pa.Table:
     for field, prefix in _PREFIXES.items():
         columns |= {f"{prefix}{name}": values for name, values in getattr(tasks, field).items()}
     columns |= {} if tasks.hard_deadline is None else {"hard_deadline": tasks.hard_deadline}
-    columns |= {"group": list(tasks.group)} if tasks.group else {}
+    columns |= {name: list(values) for name in _TEXTS[1:3] if (values := getattr(tasks, name))}
     return pa.table(columns | {"offset_end": tasks.offsets[1:]})
 
 
 _PREFIXES = {"seconds_by_class": "seconds:", "resources": "resource:", "requires": "requires:"}
 """Columns of ``tasks.parquet`` that there are several of, one a name."""
+
+_TEXTS = ("task_id", "hot_groups", "preferred_host", "group")
+"""Columns of text; older runs hold ``hot_groups`` as ``group``."""
+
+
+def _texts(table: pa.Table, name: str) -> tuple[str, ...]:
+    return tuple(table[name].to_pylist()) if name in table.column_names else ()
 
 
 def _edge_columns(edges: Edges) -> pa.Table:

@@ -27,7 +27,7 @@ def test_fragments_are_row_groups_in_file_order(tmp_path):
     write(tmp_path / "b.parquet", a=[7, 8])
     write(tmp_path / "a.parquet", a=[1, 2, 3, 4])
     fragments = ParquetSource(tmp_path).describe().fragments
-    assert [(fragments[i].path[-9:], fragments[i].unit, fragments[i].rows) for i in range(len(fragments))] == [
+    assert [(fragments[i].path[-9:], fragments[i].section, fragments[i].rows) for i in range(len(fragments))] == [
         ("a.parquet", 0, 3),
         ("a.parquet", 1, 1),
         ("b.parquet", 0, 2),

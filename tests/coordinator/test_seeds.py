@@ -6,7 +6,7 @@ from partitioner.coordinator import splitting
 from partitioner.engines.simulated_world import Faults
 from partitioner.simulation import faults_of, simulate
 from partitioner.testing.seeds import Played, run_seed, shrunk, story
-from tests.coordinator.test_ladder import rowed
+from tests.coordinator.outcomes import rowed
 
 SEEDS = 60
 

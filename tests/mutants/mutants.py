@@ -7,9 +7,11 @@ from __future__ import annotations
 
 Mutant = tuple[str, str, str, str]
 
+LADDER = [f"tests/coordinator/test_ladder_{part}.py" for part in ("errors", "deaths", "time", "ends")]
+
 TESTS: dict[str, list[str]] = {
     "partitioner/coordinator": [
-        "tests/coordinator/test_ladder.py",
+        *LADDER,
         "tests/coordinator/test_machine.py",
         "tests/coordinator/test_transitions.py",
         "tests/coordinator/test_constraints.py",
@@ -22,7 +24,7 @@ TESTS: dict[str, list[str]] = {
         "tests/attempt/test_batching.py",
     ],
     "partitioner/runs/results.py": ["tests/test_results.py"],
-    "partitioner/model": ["tests/attempt/test_calling.py", "tests/coordinator/test_ladder.py"],
+    "partitioner/model": ["tests/attempt/test_calling.py", *LADDER],
     "connectors/parquet_sink.py": ["tests/test_storage.py", "tests/test_integrity.py"],
     "partitioner/runs/integrity.py": ["tests/test_integrity.py"],
     "partitioner/runs/resume.py": ["tests/test_resume.py"],

@@ -77,7 +77,7 @@ def test_proportional_refuses_a_speed_of_zero() -> None:
 
 def test_locality_waits_for_the_data_only_so_long() -> None:
     workers = Workers.of([Worker("a", host="h1"), Worker("b", host="h2")])
-    tasks = SubTasks.build([4.0, 3.0, 2.0], group=("h1", "h1", "h1"))
+    tasks = SubTasks.build([4.0, 3.0, 2.0], preferred_host=("h1", "h1", "h1"))
     patient = Locality(wait_seconds=10.0).place(tasks, workers)
     hasty = Locality(wait_seconds=0.0).place(tasks, workers)
     assert (patient.worker.tolist(), hasty.worker.tolist()) == ([0, 0, 0], [0, 1, 1])

@@ -76,7 +76,7 @@ def test_rows_of_a_key_are_read_by_one_sub_task():
 def test_neighbouring_keys_of_a_sub_task_are_read_as_one_range():
     splitter, dataset, cost = keyed(list("abcdabcd"))
     tasks = splitter.split(dataset, cost, Limits(min_tasks_per_slot=2))
-    ranges = [(f.unit, f.start, f.stop, f.rows) for f in (tasks.fragments[i] for i in range(len(tasks.fragments)))]
+    ranges = [(f.section, f.start, f.stop, f.rows) for f in (tasks.fragments[i] for i in range(len(tasks.fragments)))]
     assert ranges == [(-1, 0, 2, 4), (-1, 2, 4, 4)]
 
 
@@ -97,7 +97,7 @@ def test_a_hot_group_stays_whole_and_is_reported_where_the_reducer_cannot_merge(
     limits = Limits(min_tasks_per_slot=3)
     tasks = splitter.split(dataset, cost, limits)
     assert tasks.seconds.max() == 9.0
-    assert tasks.group[int(tasks.seconds.argmax())] == "key = 'a'"
+    assert tasks.hot_groups[int(tasks.seconds.argmax())] == "key = 'a'"
     (hot,) = splitter.hot_groups(dataset, cost, limits)
     assert str(hot).startswith(
         "Group key = 'a' has 9 seconds, 2.25 times an even sub-task (4 seconds), and stays whole"

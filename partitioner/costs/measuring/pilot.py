@@ -120,7 +120,7 @@ def _by_rows(
         rows=rows,
         bytes=own["bytes"].astype(np.int64),
     )
-    touched = np.where(f.unit[origin] >= 0, f.bytes[origin], own["bytes"]).astype(np.float64)
+    touched = np.where(f.section[origin] >= 0, f.bytes[origin], own["bytes"]).astype(np.float64)
     values = measured_columns(terms, base, own)
     values |= {"rows": rows.astype(np.float64), "bytes": own["bytes"], TOUCHED: touched}
     return Pilot(pieces, origin, values, float(own["bytes"].sum()) / max(float(f.bytes.sum()), 1.0))

@@ -111,9 +111,11 @@ class InProcess:
     def _read(self, dataset: Dataset, fragment: Fragment) -> tuple[pa.Table, bool]:
         """The rows of one piece, and whether they were truly read: row groups are decoded whole, and kept while small."""
         f = dataset.fragments
-        whole = np.flatnonzero((f.unit == fragment.unit) & (f.start <= fragment.start) & (f.stop >= fragment.stop))
+        whole = np.flatnonzero(
+            (f.section == fragment.section) & (f.start <= fragment.start) & (f.stop >= fragment.stop)
+        )
         parent = next((int(i) for i in whole if f.paths[f.path_index[i]] == fragment.path), None)
-        if fragment.unit < 0 or parent is None or f.bytes[parent] > KEPT_BYTES:
+        if fragment.section < 0 or parent is None or f.bytes[parent] > KEPT_BYTES:
             return _table(dataset, fragment, self.columns), True
         key = (fragment.path, parent)
         decoded = key not in self._groups

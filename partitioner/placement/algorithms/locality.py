@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
 from partitioner.placement.options import number, texts
@@ -18,7 +16,8 @@ from partitioner.placement.schedules.partial import Partial, precedence_order
 class Locality(Algorithm):
     """Longest first, on the preferred worker unless another would start more than ``wait_seconds`` earlier.
 
-    ``hosts`` maps a task id to the hosts that hold its fragments; without it a task prefers the host its ``group`` names.
+    ``hosts`` maps a task id to the hosts that hold its fragments; without it a task prefers its
+    ``preferred_host``.
     """
 
     name = "locality"
@@ -54,5 +53,5 @@ class Locality(Algorithm):
         if self.hosts is not None:
             ids = problem.tasks.task_id.to_pylist()
             return [frozenset(self.hosts.get(name, ())) & known for name in ids]
-        group = problem.tasks.group or [""] * problem.n
-        return [frozenset([g]) & known for g in np.asarray(group, dtype=object).tolist()]
+        preferred = problem.tasks.preferred_host or ("",) * problem.n
+        return [frozenset([host]) & known for host in preferred]

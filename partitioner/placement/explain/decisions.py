@@ -108,8 +108,8 @@ class Decider:
         shut = self._shut_out(i)
         if shut:
             return max(shut, key=lambda name: shut[name])
-        group = self.plan.tasks.group[i] if self.plan.tasks.group else ""
-        return "locality" if group and group == self.plan.workers.host[j] else "none"
+        hosts = self.plan.tasks.preferred_host
+        return "locality" if hosts and hosts[i] and hosts[i] == self.plan.workers.host[j] else "none"
 
     def _shut_out(self, i: int) -> dict[str, int]:
         """How many workers each constraint alone makes impossible for task i."""

@@ -1,0 +1,142 @@
+"""What becomes of a sub-task whose attempts die: more memory, alone, then divided down to the row."""
+
+from __future__ import annotations
+
+from math import log2
+
+import pytest
+
+from partitioner.coordinator.machine import step
+from partitioner.coordinator.state import Action
+from partitioner.model import (
+    Attempt,
+    Event,
+    EventKind,
+    Failure,
+    Worker,
+    Workers,
+)
+from tests.coordinator.outcomes import DEATH, done, ends, killer, play, rowed, stop_of, submits
+from tests.coordinator.paper import failed, plan_of, state_of
+
+
+def test_after_a_death_it_is_promised_twice_what_was_measured() -> None:
+    workers = Workers.of([Worker("a", memory_bytes=1e9), Worker("b", memory_bytes=4e9)])
+    state = state_of(plan_of([1.0], workers, memory_bytes=[30e3]))
+    (first,) = submits(step(state, [], 0.0)[1])
+    (second,) = submits(step(state, [failed(first.attempt_id, memory=True, peak_memory_bytes=400_000_000)], 1.0)[1])
+    assert second.memory_bytes == 8e8
+    (third,) = submits(step(state, [failed(second.attempt_id, memory=True, peak_memory_bytes=900_000_000)], 2.0)[1])
+    assert (third.worker_id, third.memory_bytes) == ("b", 4e9)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 60, 1_000, 100_000])
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.5, 1.0])
+def test_the_row_that_kills_is_found_and_set_aside_and_all_others_delivered(rows: int, place: float) -> None:
+    state = state_of(rowed([rows]), quarantine=True, divisible=True)
+    row = round(place * (rows - 1))
+    history = play(state, killer(row))
+    assert state.finished
+    held = [(a.care.rows, a.care.condemned) for a in submits(history) if a.attempt_id not in dead(history, row)]
+    assert [r for r, condemned in held if condemned] == [(row, row + 1)]
+    assert sum(b - a for a, b in (r for r, _ in held if r)) == rows
+    assert len(submits(history)) - 1 <= (2 * log2(rows) if rows >= 1_000 else log2(rows) + 8)
+
+
+def dead(history: list[Action], row: int) -> set[str]:
+    return {a.attempt_id for a in submits(history) if killer(row)(a).kind is EventKind.LOST}
+
+
+def test_many_rows_that_kill_cost_log_n_attempts_each() -> None:
+    rows, bad = 4_096, set(range(100, 4_096, 400))
+    state = state_of(rowed([rows]), quarantine=True, divisible=True)
+
+    def outcome(attempt: Attempt) -> Event:
+        low, high = attempt.care.rows or (0, rows)
+        hit = any(low <= b < high for b in bad) and not attempt.care.condemned
+        return (
+            ends(EventKind.LOST, attempt, DEATH)
+            if hit
+            else done(attempt, quarantined=int(bool(attempt.care.condemned)))
+        )
+
+    history = play(state, outcome)
+    assert state.finished
+    assert state.quarantined == len(bad)
+    assert len(submits(history)) - 1 <= 2 * log2(rows) * len(bad)
+
+
+def test_too_many_rows_at_once_are_divided_into_pieces_that_fit() -> None:
+    state = state_of(rowed([1_000]), divisible=True)
+
+    def outcome(attempt: Attempt) -> Event:
+        low, high = attempt.care.rows or (0, 1_000)
+        if high - low > 60:
+            return ends(EventKind.FAILED, attempt, Failure("no", "MemoryError", memory=True))
+        return done(attempt)
+
+    history = play(state, outcome)
+    assert state.finished
+    assert state.quarantined == 0
+    assert len(submits(history)) <= 2 * 1_000 / 31
+
+
+def test_without_quarantine_the_row_that_kills_is_named() -> None:
+    state = state_of(rowed([1_000]), divisible=True)
+    history = play(state, killer(777))
+    assert stop_of(history).startswith("row 777 of sub-task t000000 ends every process that works on it")
+
+
+def test_a_program_that_always_dies_ends_the_run_instead_of_setting_everything_aside() -> None:
+    state = state_of(rowed([1_000]), quarantine=True, divisible=True)
+
+    def outcome(attempt: Attempt) -> Event:
+        return done(attempt, quarantined=1) if attempt.care.condemned else ends(EventKind.LOST, attempt, DEATH)
+
+    assert "it is the program, not the rows" in stop_of(play(state, outcome))
+
+
+def test_a_row_that_cannot_even_be_read_is_named() -> None:
+    state = state_of(rowed([8]), quarantine=True, divisible=True)
+    history = play(
+        state, lambda a: ends(EventKind.LOST, a, DEATH) if a.care.rows in (None, (0, 4), (0, 2), (0, 1)) else done(a)
+    )
+    assert "row 0 of sub-task t000000 cannot even be read" in stop_of(history)
+
+
+def test_rows_that_only_reading_tells_are_counted_before_they_are_divided() -> None:
+    state = state_of(rowed([-1]), quarantine=True, divisible=True)
+
+    def outcome(attempt: Attempt) -> Event:
+        return done(attempt, split=True, part=(0, 64)) if attempt.care.count else killer(5)(attempt)
+
+    history = play(state, outcome)
+    assert state.finished
+    assert sum(a.care.count for a in submits(history)) == 1
+    assert "t000000.05-06" in {a.task_key for a in submits(history)}
+
+
+def test_parts_name_everything_they_were_split_from() -> None:
+    state = state_of(rowed([8]), quarantine=True, divisible=True)
+    history = play(state, killer(0))
+    leaf = next(a for a in submits(history) if a.care.rows == (0, 1))
+    assert leaf.care.split_from == ("t000000", "t000000.0-4", "t000000.0-2")
+    assert (leaf.whole, leaf.task_key) == (0, "t000000.0-1")
+
+
+def test_a_whole_that_a_late_attempt_had_committed_makes_its_parts_needless() -> None:
+    state = state_of(rowed([8, 1]), divisible=True)
+
+    def outcome(attempt: Attempt) -> Event:
+        if attempt.care.rows is None:
+            return ends(EventKind.LOST, attempt, DEATH) if attempt.task_key == "t000000" else done(attempt)
+        return done(attempt, task_key="t000000")
+
+    history = play(state, outcome)
+    assert state.finished
+    assert sum(a.care.rows is not None for a in submits(history)) == 1
+
+
+def test_a_subtask_that_must_not_be_divided_ends_the_run_after_its_deaths() -> None:
+    state = state_of(rowed([100]), quarantine=True, divisible=False)
+    assert "t000000 was running 4 times when its worker died (limit 3)" in stop_of(play(state, killer(5)))

@@ -1,0 +1,133 @@
+"""Versions of an output: drivers that die, readers meanwhile, disks and object stores."""
+
+import json
+import threading
+from pathlib import Path
+
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from connectors.parquet_sink import ParquetSink
+from partitioner.errors import ResumeRefused
+from partitioner.output import versions
+from partitioner.output.publishing import publish
+from partitioner.storage import Directory
+from tests.modes.schedule import Died, Schedule, die
+
+
+@pytest.mark.parametrize("moment", ["_parts", "versions.commit", "publish"])
+@pytest.mark.parametrize("mode", ["append", "overwrite", "incremental"])
+def test_a_driver_that_dies_while_it_finishes_adds_its_rows_once(
+    night: Schedule, monkeypatch: pytest.MonkeyPatch, moment: str, mode: str
+) -> None:
+    night.start(mode)
+    night.file("d", 3000)
+    before = night.shown
+    with monkeypatch.context() as patch:
+        patch.setattr(f"partitioner.output.modes.{moment}", die)
+        with pytest.raises(Died):
+            night.start(mode)
+    assert night.shown == before
+    finished = night.start(mode)
+    if mode == "append" and moment != "publish":
+        assert finished.attempted == 0
+    expected = before + night.expected if mode == "append" else night.expected
+    if mode == "append" and moment == "publish":  # it was committed: this command appends once more
+        expected += night.expected
+    assert night.shown == expected
+
+
+def test_a_reader_sees_the_old_or_the_new_output_and_never_a_mixture(night: Schedule) -> None:
+    night.start("overwrite")
+    states: list[frozenset[int]] = [frozenset(night.expected)]
+    seen: list[frozenset[int]] = []
+    ended = threading.Event()
+
+    def read() -> None:
+        while not ended.is_set():
+            try:
+                files = ds.dataset(night.home / "out", format="parquet").files
+                seen.append(frozenset(y for f in files for y in pq.read_table(f)["y"].to_pylist()))
+            except FileNotFoundError:
+                continue  # it listed the old folder; readers start again
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for first in (20_000, 40_000, 60_000):
+        for i, name in enumerate("abc"):
+            night.file(name, first + 1000 * i)
+        states.append(frozenset(night.expected))
+        night.start("overwrite")
+    ended.set()
+    reader.join()
+    assert len(seen) > 3
+    assert set(seen) <= set(states)
+
+
+def test_a_run_that_was_abandoned_can_never_commit(night: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ParquetSink, "commit", die)
+        with pytest.raises(Died):
+            night.start("overwrite")
+    (dead,) = (night.home / "runs").iterdir()
+    night.file("a", 8000)
+    night.start("overwrite")
+    with pytest.raises(ResumeRefused, match=r"version 1 of output .* was abandoned by run"):
+        night.start("overwrite", resume=str(dead))
+    assert night.shown == night.expected
+
+
+def test_a_run_whose_output_moved_on_is_not_resumed(night: Schedule) -> None:
+    for mode in ("error", "overwrite"):
+        first = night.start(mode)
+        night.start("overwrite")
+        with pytest.raises(ResumeRefused, match=r"has moved on: version \d is of run"):
+            night.start(mode, resume=first.url)
+        assert night.shown == night.expected
+
+
+def test_a_finished_version_answers_with_its_output(night: Schedule) -> None:
+    first = night.start("incremental", split="packed", cost=[1.0, 5.0, 2.0])
+    again = night.start("incremental", split="packed", cost=[1.0, 5.0, 2.0], resume=first.url)
+    assert (again.attempted, dict(again.counts)) == (0, dict(first.counts))
+    assert again.result.to_pandas()["y"].tolist() == night.expected
+
+
+def test_publishing_twice_changes_nothing(night: Schedule) -> None:
+    night.start("append")
+    output = Directory(night.home / "out")
+    before = output.names()
+    found = versions.committed(output)
+    assert found is not None
+    assert found.manifest is not None
+    publish(output, found.manifest)
+    assert output.names() == before
+
+
+def test_a_disk_that_cannot_exchange_folders_publishes_in_steps(
+    night: Schedule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("partitioner.output.publishing._exchange", lambda one, other: False)
+    night.start("overwrite")
+    night.file("a", 5000)
+    night.start("overwrite")
+    assert night.shown == night.expected
+
+
+def test_what_else_lies_in_the_output_stays(night: Schedule) -> None:
+    night.start("overwrite")
+    (night.home / "out" / "README.md").write_text("ours")
+    night.start("overwrite")
+    assert (night.home / "out" / "README.md").read_text() == "ours"
+
+
+def test_versions_on_an_object_store(night: Schedule, s3: str, tmp_path: Path) -> None:
+    place = f"{s3}/{tmp_path.name}-modes"
+    for name in ("x", "a"):
+        night.file(name, 5000)
+        finished = night.start("incremental", output=f"{place}/out", checkpoint=f"{place}/runs")
+        assert finished.result.to_pandas()["y"].tolist() == night.expected
+    names = Directory(f"{place}/out").names()
+    shown = json.loads(Directory(f"{place}/out").get("_manifest.json"))
+    assert sorted(f["path"] for f in shown["files"]) == [n for n in names if n.startswith("part-")]
