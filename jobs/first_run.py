@@ -1,8 +1,8 @@
 """The first run: a plan with its predicted time, the run, and the same work in equal partitions for comparison.
 
-    python -m jobs.first_run conf/quickstart.yaml [--partitions 8]
+    python -m jobs.first_run conf/quickstart.yaml [--partitions 2 8]
 
-Everything is public API. Both runs start two workers of their own; what is compared is the time from the first sub-task
+Everything is public API. All runs start two workers of their own; what is compared is the time from the first sub-task
 handed out to the last one committed.
 """
 
@@ -36,22 +36,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run both and say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("conf")
-    parser.add_argument("--partitions", type=int, default=8, help="equal partitions to compare with")
+    parser.add_argument("--partitions", type=int, nargs="+", default=[2, 8], help="equal partitions to compare with")
     given = parser.parse_args(arguments)
     settings = settings_of(given.conf)
 
     planned = pt.run(**settings)
     print(planned.plan.explain(limit=0), planned.report, sep="\n\n")
-    equal = pt.run(**equal_partitions(settings, given.partitions))
+    equal = [pt.run(**equal_partitions(settings, count)) for count in given.partitions]
 
     predicted, took = planned.plan.makespan, planned.report.summary.makespan
-    beside = equal.report.summary.makespan
+    beside = "; ".join(_beside(len(run.records), run.report.summary.makespan, took) for run in equal)
     print(
-        f"\nPredicted {predicted:.1f} s, took {took:.1f} s ({took / predicted - 1:+.1%}). "
-        f"The same in {len(equal.records)} equal partitions took {beside:.1f} s ({beside / took:.2f} x as long).\n"
+        f"\nPredicted {predicted:.1f} s, took {took:.1f} s ({took / predicted - 1:+.1%}).\n"
+        f"The same in equal partitions, first come, first served: {beside}.\n"
         f"The report: {planned.url}/report.html"
     )
-    return max(planned.exit_code, equal.exit_code)
+    return max(run.exit_code for run in (planned, *equal))
+
+
+def _beside(count: int, seconds: float, took: float) -> str:
+    return f"{count} took {seconds:.1f} s ({seconds / took:.2f} x as long)"
 
 
 if __name__ == "__main__":

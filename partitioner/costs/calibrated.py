@@ -25,6 +25,15 @@ ROUNDS = 5
 PRUDENT = 0.8
 """Part of the budget that is planned for: small pieces cost more than their share, and predictions miss."""
 
+TOGETHER = 0.4
+"""Part of the budget in which every slot is busy until the end: what slots take from one another shows only then."""
+
+LEAST_TOGETHER = 0.1
+"""Seconds below which a spell with all slots busy tells nothing."""
+
+MOST_REPEATS = 2000
+"""Pieces a slot is given for that spell at most."""
+
 AUTOMATIC_LIMIT = 512 << 20
 
 
@@ -70,6 +79,7 @@ class Calibrated(CostModel):
         self.failed = 0
         self.slots = 1
         self.spent = 0.0
+        self.company = 1.0
         self._fitted_for: tuple[Any, ...] = ()
 
     def bind(
@@ -135,6 +145,7 @@ class Calibrated(CostModel):
         ran: list[Ints] = []
         spent = 0.0
         seen: set[str] = set()
+        self.company = 1.0
         for k, one_round in enumerate(_rounds(len(pilot.pieces))):
             # The first round runs in every slot, which tells workers apart; the others are shared out.
             indices = one_round if k else np.repeat(one_round, self.slots)
@@ -154,7 +165,38 @@ class Calibrated(CostModel):
         self.spent = spent
         if not parts:
             return pilot, Measurements.of({}, [])
-        return pilot.take(np.concatenate(ran)), Measurements.concat(parts)
+        measured, indices = Measurements.concat(parts), np.concatenate(ran)
+        if self.slots > 1:
+            self.company = self._together(dataset, pilot, terms, measured, indices)
+        return pilot.take(indices), measured.times(self.company)
+
+    def _together(
+        self, dataset: Dataset, pilot: Pilot, terms: list[Term], before: Measurements, indices: Ints
+    ) -> float:
+        """What the pieces take with every slot busy, beside what they took in rounds that end slot by slot.
+
+        All slots go through the same pieces, in orders of their own, until the rest of the budget is spent. 1.0 where too
+        little of it is left to tell.
+        """
+        assert self.runner is not None
+        steady = ~before.first
+        known = np.unique(indices[steady])
+        if not len(known) or len(before) < LEAST_PIECES:
+            return 1.0
+        took = before.seconds - before.read_seconds
+        usual = np.array([took[steady & (indices == i)].mean() for i in known])
+        window = self._allowed(dataset, self._so_far(terms, [before])) - self.spent
+        if window < LEAST_TOGETHER or not usual.sum() > 0:
+            return 1.0
+        rng = np.random.default_rng(self.options.seed)
+        passes = max(min(int(2 * window / usual.sum()) + 1, MOST_REPEATS // len(known)), 1)
+        orders = [np.concatenate([rng.permutation(len(known)) for _ in range(passes)]) for _ in range(self.slots)]
+        asked = np.stack(orders, axis=1).ravel()
+        timings = self.runner(dataset, pilot.take(known[asked]).pieces, window)
+        done = [(t.seconds - t.read_seconds, usual[asked[i]]) for i, t in enumerate(timings) if t is not None]
+        self.spent += self._longest_slot(timings)
+        together, apart = np.sum(done, axis=0) if done else (0.0, 0.0)
+        return float(together / apart) if together > 0 and apart > 0 else 1.0
 
     def _affordable(
         self, dataset: Dataset, part: Pilot, terms: list[Term], parts: list[Measurements], spent: float
@@ -163,15 +205,20 @@ class Calibrated(CostModel):
         n = len(part.pieces)
         if sum(map(len, parts)) < LEAST_PIECES * self.slots:
             return n
-        linear = [t for t in terms if t.shape != "log"]
-        so_far = fit(Measurements.concat(parts), linear, self.options)
-        values = columns(dataset, so_far.terms) if so_far.terms else {}
-        work = float(so_far.predict(values)[0].sum()) + so_far.fixed_seconds * len(dataset.fragments)
-        allowed = PRUDENT * min(self.budget_share * work / self.slots, self.budget_seconds) - spent
+        so_far = self._so_far(terms, parts)
+        share = 1 - TOGETHER if self.slots > 1 else 1.0
+        allowed = share * self._allowed(dataset, so_far) - spent
         ahead = so_far.predict(part.columns)[0] + so_far.fixed_seconds
         for slot in range(self.slots):
             ahead[slot :: self.slots] = np.cumsum(ahead[slot :: self.slots])
         return int(np.argmin(np.append(ahead <= allowed, False)))
+
+    def _so_far(self, terms: list[Term], parts: list[Measurements]) -> Fitted:
+        return fit(Measurements.concat(parts), [t for t in terms if t.shape != "log"], self.options)
+
+    def _allowed(self, dataset: Dataset, so_far: Fitted) -> float:
+        """Seconds that the whole pilot may add to the makespan, for as much work as the fit so far lets expect."""
+        return PRUDENT * min(self.budget_share * _work(dataset, so_far) / self.slots, self.budget_seconds)
 
     def _longest_slot(self, timings: Sequence[Timing | None]) -> float:
         """Seconds until the last slot was done with a round: what the round adds to the makespan."""
@@ -190,8 +237,9 @@ class Calibrated(CostModel):
                 f"the pilot took {self.spent:.3g} s, above budget_seconds = {self.budget_seconds:g}: one call takes "
                 f"{at_least:.3g} s on the smallest piece; a call cannot be stopped half-way"
             )
-        values = columns(dataset, fitted.terms) if fitted.terms else {}
-        work = float(fitted.predict(values)[0].sum()) + fitted.fixed_seconds * len(dataset.fragments)
+        if abs(self.company - 1) > 0.05:
+            notes.append(f"with all {self.slots} slots busy to the end a piece takes {self.company:.2f} x as long")
+        work = _work(dataset, fitted)
         return {
             "model": "calibrated",
             "program": self.program,
@@ -207,6 +255,12 @@ class Calibrated(CostModel):
                 "share_of_bytes": self.pilot.share,
             },
         }
+
+
+def _work(dataset: Dataset, fitted: Fitted) -> float:
+    """Seconds of the whole dataset, one call a fragment."""
+    values = columns(dataset, fitted.terms) if fitted.terms else {}
+    return float(fitted.predict(values)[0].sum()) + fitted.fixed_seconds * len(dataset.fragments)
 
 
 def _warmed(m: Measurements, timings: Sequence[Timing], seen: set[str]) -> Measurements:

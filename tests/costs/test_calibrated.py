@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -120,3 +122,32 @@ def test_an_empty_dataset_costs_nothing_and_runs_nothing():
 def test_wrong_options_are_refused(options, said):
     with pytest.raises(ConfigError, match=said):
         Calibrated(**options)
+
+
+class Crowded(FormulaRunner):
+    """Slots that slow one another, which shows where they go through the same pieces again and again."""
+
+    def __call__(self, dataset, pieces, seconds_limit):
+        timings = super().__call__(dataset, pieces, seconds_limit)
+        crowded = len(pieces) > 2 * len({(p.path, p.start, p.stop) for p in pieces})
+        return [replace(t, seconds=1.4 * t.seconds, cpu_seconds=1.4 * t.cpu_seconds) if crowded else t for t in timings]
+
+
+def test_what_slots_take_from_one_another_is_part_of_the_cost():
+    runner = Crowded("1e-3 * len(text)")
+    model = Calibrated(budget_share=0.05).bind(runner=runner, slots=2)
+    costs = model.estimate(DATASET)
+    assert (costs.seconds.sum() + costs.fixed_seconds * len(DATASET.fragments)) == pytest.approx(
+        1.4 * runner.true(DATASET).sum(), rel=0.05
+    )
+    assert model.company == pytest.approx(1.4, rel=0.02)
+    assert any(note.startswith("with all 2 slots busy to the end a piece takes 1.") for note in costs.details["notes"])
+
+
+def test_slots_that_do_not_disturb_one_another_change_nothing():
+    runner = FormulaRunner("1e-3 * len(text)")
+    costs = Calibrated(budget_share=0.05).bind(runner=runner, slots=2).estimate(DATASET)
+    assert (costs.seconds.sum() + costs.fixed_seconds * len(DATASET.fragments)) == pytest.approx(
+        runner.true(DATASET).sum(), rel=0.05
+    )
+    assert not any("slots busy" in note for note in costs.details["notes"])
