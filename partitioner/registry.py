@@ -127,6 +127,16 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         spark="SparkEngine@spark",
     ),
     "reducers": _files(
+        "partitioner.reducers.statistics",
+        auc="Auc",
+        calibration="Calibration",
+        correlation="Correlation",
+        covariance="Covariance",
+        frequent_items="FrequentItems@sketches",
+        regression="Regression",
+        top_k="TopK",
+    )
+    | _files(
         "partitioner.reducers",
         average="Average",
         classification="Classification",

@@ -20,6 +20,7 @@ class Reducer(ABC):
     ``allows_nan``: an accumulator may hold NaN; by default the sub-task whose accumulator does fails, and is named.
     ``serializer``: ``"safe"`` writes accumulators as data, ``"pickle"`` pickles them, which lets whoever can write to the
     run directory run code where they are read.
+    ``per_key``: whether ``by_key`` can apply it to the rows of each key and put its results into a table.
     ``group_parts``: the columns of ``reducers.groups`` from which ``extract_groups`` reads the results of many keys at once;
     None where ``by_key`` has to keep an accumulator for each key.
     """
@@ -32,6 +33,7 @@ class Reducer(ABC):
     rows: bool = False
     allows_nan: bool = False
     serializer: str = "safe"
+    per_key: bool = True
     group_parts: tuple[str, ...] | None = None
 
     @property
@@ -62,6 +64,10 @@ class Reducer(ABC):
     def extract_groups(self, rows: Any, names: tuple[str, ...], parts: Mapping[str, Any]) -> dict[str, Any]:
         """For ``by_key``: columns of g results, from ``rows`` int64[g] and ``group_parts``, float64[g, columns] each."""
         raise NotImplementedError
+
+    def columns_of(self, result: Any) -> dict[str, Any]:
+        """For ``by_key``: a result as values by column; those of a dict by its keys, all else under the reducer's name."""
+        return result if isinstance(result, dict) else {self.name: result}
 
     def serialize(self, accumulator: Any) -> bytes:
         """An accumulator as bytes that hold data and no code. Raises ConfigError for what cannot be written so."""

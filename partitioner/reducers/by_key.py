@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 
 from partitioner.choices import choose
 from partitioner.errors import ConfigError, ProgramError, nearest
-from partitioner.frames import is_frame, to_numpy
+from partitioner.frames import to_numpy
 from partitioner.reducers.base import Reducer
+from partitioner.reducers.columns import table_of
 from partitioner.reducers.groups import Groups
 from partitioner.reducers.observations import Observations
 
@@ -42,6 +43,11 @@ class ByKey(Reducer):
         self.allows_nan = True  # a key of nulls alone; NaN of the program's is met by the inner reducer
         if self.inner.rows or isinstance(self.inner, ByKey):
             raise ConfigError(f"by_key cannot hold {self.inner.name!r}: give a reducer of numbers, such as 'mean'.")
+        if not self.inner.per_key:
+            raise ConfigError(
+                f"by_key cannot hold {self.inner.name!r}: its result is no row of a table. Use it on all rows, "
+                "or run once per key."
+            )
 
     def create_accumulator(self) -> Any:
         """No keys."""
@@ -49,7 +55,7 @@ class ByKey(Reducer):
 
     def add_input(self, accumulator: Any, value: Any) -> Any:
         """With the rows of one output. Raises ProgramError where it is no table or lacks the key."""
-        table = _table(value)
+        table = table_of(value, self.name)
         if self.parts is not None:
             return self.merge_accumulators(accumulator, self._columns_of(table, self.parts))
         grown = dict(accumulator)
@@ -76,8 +82,8 @@ class ByKey(Reducer):
             return pa.table({self.key: accumulator.keys, **found})
         rows = []
         for key, held in accumulator.items():
-            result = self.inner.extract_output(held)
-            rows.append({self.key: key, **(result if isinstance(result, dict) else {self.inner.name: result})})
+            found = self.inner.columns_of(self.inner.extract_output(held))
+            rows.append({self.key: key, **{name: _cell(value) for name, value in found.items()}})
         table = pa.Table.from_pylist(rows)
         return table.sort_by(self.key) if rows else table
 
@@ -116,15 +122,12 @@ _EXACT = {"count", "low", "high"}
 NOTHING = Observations(np.empty((0, 0)), np.empty((0, 0), np.bool_), ())
 
 
-def _table(value: Any) -> pa.Table:
-    if isinstance(value, pa.RecordBatch):
-        return pa.Table.from_batches([value])
-    if is_frame(value):
-        return pa.Table.from_pandas(value, preserve_index=False)
-    if isinstance(value, dict):
-        return pa.table(value)
+def _cell(value: Any) -> Any:
+    """A value as Arrow takes it: arrays and tables as lists."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
     if isinstance(value, pa.Table):
-        return value
-    raise ProgramError(
-        f"The program returned {type(value).__name__}; by_key needs a table, a data frame or a dict of columns."
-    )
+        return value.to_pylist()
+    if isinstance(value, dict):
+        return {str(name): _cell(held) for name, held in value.items()}
+    return [_cell(held) for held in value] if isinstance(value, list | tuple) else value

@@ -1,74 +1,146 @@
-"""``classification``: how well labels were predicted: confusion matrix, accuracy, precision, recall and F1 of each class."""
+"""``classification``: how well labels were predicted, as scikit-learn measures it on all the data at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from partitioner.errors import ProgramError, nearest
-from partitioner.frames import is_frame
+from partitioner.errors import ConfigError, ProgramError
+from partitioner.model.data import Floats
 from partitioner.reducers.base import Reducer
+from partitioner.reducers.columns import (
+    check_missing,
+    check_weights,
+    column_of,
+    finite_columns,
+    missing_message,
+    table_of,
+)
+from partitioner.reducers.exact import UNIT, exact_products, exact_sums, ratio
+from partitioner.reducers.statistics.chances import chances_of, label_places, surprise
+from partitioner.reducers.statistics.confusion import scores
 
-Pairs = Mapping[tuple[Any, Any], int]
-"""How often each (true, predicted) pair was seen."""
+Seen = Mapping[str, Any]
+"""``pairs``: rows, or weight in units of 2^-1127, of each (true, predicted); ``rows``; ``surprise`` and its ``weight``."""
 
 
 class Classification(Reducer):
-    """The program returns tables with the true label in ``label`` and the predicted one in ``prediction``."""
+    """The program returns tables with the true label in ``label`` and the predicted one in ``prediction``.
+
+    ``weight`` names a column of weights. ``classes`` are all classes in order; without it those that were seen, sorted.
+    ``probabilities`` names a column with a list of one probability for each of ``classes`` (or, of two, a number, that of
+    the second) for the log loss. ``nan``: ``"raise"``, or ``"omit"`` for leaving out rows with a missing label or weight.
+    """
 
     name = "classification"
     commutative = exact = mergeable = True
 
-    def __init__(self, label: str = "label", prediction: str = "prediction") -> None:
-        self.label, self.prediction = label, prediction
-
-    def create_accumulator(self) -> Pairs:
-        """No rows."""
-        return {}
-
-    def add_input(self, accumulator: Pairs, value: Any) -> Pairs:
-        """With the rows of one output. Raises ProgramError where a column is not there."""
-        table = pa.Table.from_pandas(value, preserve_index=False) if is_frame(value) else value
-        table = pa.table(table) if isinstance(table, dict) else table
-        if not isinstance(table, pa.Table | pa.RecordBatch):
-            raise ProgramError(
-                f"The program returned {type(value).__name__}; {self.name} needs a table of two columns."
+    def __init__(
+        self,
+        label: str = "label",
+        prediction: str = "prediction",
+        weight: str | None = None,
+        classes: Sequence[Any] | None = None,
+        probabilities: str | None = None,
+        nan: str = "raise",
+    ) -> None:
+        if probabilities is not None and (classes is None or len(classes) < 2):
+            raise ConfigError(
+                f"probabilities={probabilities!r} need classes=[...], two or more, in the order of the probabilities; "
+                f"classes is {classes!r}."
             )
-        for name in (self.label, self.prediction):
-            if name not in table.schema.names:
-                known = list(table.schema.names)
-                raise ProgramError(
-                    f"The program's output has no column {name!r}; it has {known}.{nearest(name, known)}"
-                )
-        pairs = pa.table({"t": table[self.label], "p": table[self.prediction]})
-        counted = pairs.group_by(["t", "p"], use_threads=False).aggregate([([], "count_all")]).to_pydict()
-        found = {(t, p): n for t, p, n in zip(counted["t"], counted["p"], counted["count_all"], strict=True)}
+        self.label, self.prediction, self.weight, self.probabilities = label, prediction, weight, probabilities
+        self.classes = None if classes is None else list(classes)
+        self.nan = check_missing(nan)
+
+    def create_accumulator(self) -> Seen:
+        """No rows."""
+        return {"pairs": {}, "rows": 0, "surprise": 0, "weight": 0}
+
+    def add_input(self, accumulator: Seen, value: Any) -> Seen:
+        """With the rows of one output. Raises ProgramError where a column is not there."""
+        table = self._known(table_of(value, self.name))
+        weight = finite_columns(table, {"weight": self.weight}, "raise").get("weight")
+        if weight is not None:
+            check_weights(weight, self.weight)
+        pairs = self._pairs(table, weight)
+        found: dict[str, Any] = {"pairs": pairs, "rows": table.num_rows, "surprise": 0, "weight": 0}
+        if self.probabilities is not None and self.classes is not None:
+            chances = chances_of(table, self.probabilities, self.classes)
+            places = label_places(table[self.label].to_pylist(), self.classes, self.label)
+            weights = np.ones(len(chances)) if weight is None else weight
+            lost = surprise(chances[np.arange(len(chances)), places])
+            (found["surprise"],) = exact_products(weights[:, None], lost[:, None])
+            (found["weight"],) = exact_sums(weights[:, None])
         return self.merge_accumulators(accumulator, found)
 
-    def merge_accumulators(self, left: Pairs, right: Pairs) -> Pairs:
+    def merge_accumulators(self, left: Seen, right: Seen) -> Seen:
         """The counts added."""
-        return {pair: left.get(pair, 0) + right.get(pair, 0) for pair in {**left, **right}}
+        here, there = left["pairs"], right["pairs"]
+        pairs = {pair: here.get(pair, 0) + there.get(pair, 0) for pair in {**here, **there}}
+        return {"pairs": pairs, **{name: left[name] + right[name] for name in ("rows", "surprise", "weight")}}
 
-    def extract_output(self, accumulator: Pairs) -> dict[str, Any]:
-        """``classes``, ``confusion`` int64[true, predicted], ``accuracy``, and by class ``precision``, ``recall``, ``f1``.
-
-        What would be a division by zero is 0, as in scikit-learn.
+    def extract_output(self, accumulator: Seen) -> dict[str, Any]:
+        """``rows``, ``classes``, ``confusion`` [true, predicted] (int64; float64 of weights) and what ``scores`` tells of
+        it; ``log_loss`` where there are probabilities.
         """
-        classes = sorted({label for pair in accumulator for label in pair}, key=lambda label: (str(type(label)), label))
+        pairs = accumulator["pairs"]
+        classes = self._classes(pairs)
         place = {label: i for i, label in enumerate(classes)}
-        confusion = np.zeros((len(classes), len(classes)), np.int64)
-        for (true, predicted), count in accumulator.items():
-            confusion[place[true], place[predicted]] += count
-        right, said, there = np.diagonal(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
-        total = int(confusion.sum())
-        return {
-            "classes": classes,
-            "confusion": confusion,
-            "accuracy": float(right.sum() / total) if total else float("nan"),
-            "precision": right / np.maximum(said, 1),
-            "recall": right / np.maximum(there, 1),
-            "f1": 2 * right / np.maximum(said + there, 1),
-        }
+        confusion = np.zeros((len(classes), len(classes)), np.int64 if self.weight is None else np.float64)
+        for (true, predicted), count in pairs.items():
+            confusion[place[true], place[predicted]] += count if self.weight is None else ratio(count, 1 << UNIT)
+        found = {"rows": accumulator["rows"], "classes": classes, "confusion": confusion, **scores(confusion)}
+        if self.probabilities is not None:
+            found["log_loss"] = ratio(accumulator["surprise"], accumulator["weight"])
+        return found
+
+    def _known(self, table: pa.Table) -> pa.Table:
+        """The rows whose label and prediction (and weight, where NaN is left out) are there."""
+        columns = [column_of(table, name) for name in (self.label, self.prediction)]
+        if self.weight is not None and self.nan == "omit":
+            columns.append(pc.cast(column_of(table, self.weight), pa.float64()))
+        for name, column in zip((self.label, self.prediction, self.weight), columns, strict=False):
+            missing = pc.is_null(column, nan_is_null=True)
+            if count := pc.sum(missing).as_py():
+                if self.nan == "raise":
+                    raise ProgramError(missing_message(str(name), missing.index(True).as_py(), count))
+                return self._known(table.filter(pc.invert(missing)))
+        return table
+
+    def _pairs(self, table: pa.Table, weight: Floats | None) -> dict[tuple[Any, Any], int]:
+        pairs = pa.table({"t": _plain(table[self.label]), "p": _plain(table[self.prediction])})
+        if weight is None:
+            counted = pairs.group_by(["t", "p"], use_threads=False).aggregate([([], "count_all")]).to_pydict()
+            return {(t, p): n for t, p, n in zip(counted["t"], counted["p"], counted["count_all"], strict=True)}
+        found: dict[tuple[Any, Any], int] = {}
+        codes = pairs.append_column("row", pa.array(np.arange(len(weight))))
+        grouped = codes.group_by(["t", "p"], use_threads=False).aggregate([("row", "list")]).to_pydict()
+        for t, p, rows in zip(grouped["t"], grouped["p"], grouped["row_list"], strict=True):
+            (found[t, p],) = exact_sums(weight[rows][:, None])
+        return found
+
+    def _classes(self, pairs: Mapping[tuple[Any, Any], int]) -> list[Any]:
+        seen = {label: label for pair in sorted(pairs, key=_order) for label in pair}
+        if self.classes is None:
+            return sorted(seen, key=lambda label: _order((label,)))
+        if other := sorted(seen.keys() - set(self.classes), key=lambda label: _order((label,))):
+            raise ProgramError(f"Labels or predictions hold {other[0]!r}, which is not one of classes={self.classes}.")
+        return self.classes
+
+
+def _order(labels: Sequence[Any]) -> Any:
+    """Numbers by size, before text and the like by their type."""
+    return [
+        ("", label, str(type(label))) if isinstance(label, int | float) else (str(type(label)), label, "")
+        for label in labels
+    ]
+
+
+def _plain(column: Any) -> Any:
+    """A column of categories as their values."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column

@@ -8,7 +8,7 @@ array operations are enough for usual data; numbers of very different size need 
 
 from __future__ import annotations
 
-from math import frexp, inf, nan
+from math import frexp, inf, nan, prod
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,41 @@ def _squares(values: Floats) -> list[int]:
     low = values - high
     rest = low * low - ((square - high * high) - 2.0 * high * low)
     return [a + b for a, b in zip(exact_sums(square), exact_sums(rest), strict=True)]
+
+
+def exact_products(*factors: Floats) -> list[int]:
+    """By column, the sum over rows of the product of matching numbers of two or three finite float64[n, d]."""
+    rows = max(1, BLOCK // max(1, factors[0].shape[1]))
+    totals = [0] * factors[0].shape[1]
+    for start in range(0, len(factors[0]), rows):
+        found = _products([f[start : start + rows] for f in factors])
+        totals = [a + b for a, b in zip(totals, found, strict=True)]
+    return totals
+
+
+def _products(factors: list[Floats]) -> list[int]:
+    sizes = [np.abs(f) for f in factors]
+    safe = np.all([((s < 2.0**300) & (s > 2.0**-300)) | (s == 0.0) for s in sizes], axis=0)
+    terms = [factors[0] if safe.all() else np.where(safe, factors[0], 0.0)]
+    for factor in factors[1:]:
+        factor = np.where(safe, factor, 0.0)
+        terms = [part for term in terms for part in two_product(term, factor)]
+    totals = [sum(column) for column in zip(*(exact_sums(term) for term in terms), strict=True)]
+    for i, j in np.argwhere(~safe):  # too large or too small for products of doubles
+        totals[j] += prod(units(float(f[i, j])) for f in factors) >> UNIT * (len(factors) - 1)
+    return totals
+
+
+def two_product(left: Floats, right: Floats) -> tuple[Floats, Floats]:
+    """A product of doubles and its rounding error (Dekker 1971)."""
+    product = left * right
+    halves = []
+    for factor in (left, right):
+        scaled = SPLITTER * factor
+        high = scaled - (scaled - factor)
+        halves.append((high, factor - high))
+    (a, b), (c, d) = halves
+    return product, b * d - (((product - a * c) - b * c) - a * d)
 
 
 def units(number: float) -> int:

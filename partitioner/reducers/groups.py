@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 
 from partitioner.errors import ProgramError
 from partitioner.model.data import Floats
+from partitioner.reducers.exact import two_product
 from partitioner.reducers.observations import Observations
 
 Parts = Mapping[str, Floats]
-SPLITTER = 2.0**27 + 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,18 +121,6 @@ def _column_parts(codes: Any, size: int, values: Floats, known: Any, wanted: tup
             found[name] = np.full(size, _EMPTY[name])
             function.at(found[name], codes, values)
     return {name: found[name] for name in wanted}
-
-
-def two_product(left: Floats, right: Floats) -> tuple[Floats, Floats]:
-    """A product of doubles and its rounding error (Dekker 1971)."""
-    product = left * right
-    halves = []
-    for factor in (left, right):
-        scaled = SPLITTER * factor
-        high = scaled - (scaled - factor)
-        halves.append((high, factor - high))
-    (a, b), (c, d) = halves
-    return product, b * d - (((product - a * c) - b * c) - a * d)
 
 
 def _combined(left: Parts, right: Parts) -> dict[str, Floats]:

@@ -35,6 +35,7 @@ class Several(Reducer):
         self.mergeable = all(r.mergeable for r in every)
         self.whole_task = any(r.whole_task for r in every)
         self.allows_nan = all(r.allows_nan for r in every)
+        self.per_key = all(r.per_key for r in every)
         needed = [r.group_parts for r in every]
         if all(parts is not None for parts in needed):
             self.group_parts = tuple(sorted({name for parts in needed for name in parts or ()}))
@@ -66,6 +67,14 @@ class Several(Reducer):
             for column, values in reducer.extract_groups(rows, names, parts).items():
                 found[name if column == reducer.name else f"{name}_{column}"] = values
         return found
+
+    def columns_of(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The columns of each, with its name before."""
+        return {
+            name if column == reducer.name else f"{name}_{column}": value
+            for name, reducer in self.of.items()
+            for column, value in reducer.columns_of(result[name]).items()
+        }
 
     def serialize(self, accumulator: dict[str, Any]) -> bytes:
         """Each by its own way."""

@@ -7,7 +7,7 @@ from partitioner import registry
 from partitioner.errors import ConfigError
 from partitioner.reducers.ensemble import Ensemble
 from partitioner.reducers.estimators import Averaging
-from partitioner.testing.laws import check_laws
+from partitioner.testing.laws import check_laws, same_data
 from partitioner.testing.models import Says
 from partitioner.testing.reducers import ReducerContract
 
@@ -24,8 +24,31 @@ KEYED = [
     pa.table({"key": list(k), "x": x}) for k, x in (("ab", [1.0, 2.5]), ("a", [4.0]), ("bb", [3.0, 7.25]), ("c", [9.0]))
 ]
 
+SCORED = [
+    {"label": y, "score": p, "probability": p}
+    for y, p in (([1, 0], [0.9, 0.2]), ([0], [0.6]), ([1, 1], [0.4, 0.8]), ([0], [0.1]))
+]
+PREDICTED = [
+    {"label": y, "prediction": p} for y, p in (([1.0, 2.0], [1.5, 2.0]), ([4.0], [3.0]), ([0.5], [0.0]), ([8.0], [9.0]))
+]
+RANKED = [
+    {"value": v, "row": r} for v, r in (([3, 9], ["a", "b"]), ([9, None], ["c", "d"]), ([9], ["e"]), ([1], ["f"]))
+]
+COUNTED = [{"value": v, "count": n, "low": n, "high": n} for v, n in (("a", 4), ("b", 2), ("c", 2))]
+WORDS = [list("abca"), ["a", None], ["c"], ["b", "a"]]
+
 # For every registered reducer: outputs of a program, and what it makes of them.
 EXAMPLES = {
+    "auc": (
+        SCORED,
+        {"positives": 3, "negatives": 3, "auc": 8 / 9, "average_precision": (1 + 1 + 3 / 4) / 3, "ks": 2 / 3},
+    ),
+    "calibration": (SCORED, {"brier": 0.82 / 6, "ece": 1.8 / 6, "mce": 0.6}),
+    "correlation": (ROWS, np.corrcoef(np.vstack(ROWS).T)),
+    "covariance": (ROWS, np.cov(np.vstack(ROWS).T)),
+    "frequent_items": (WORDS, {"error": 0, "rows": 8, "items": COUNTED}),
+    "regression": (PREDICTED, {"rows": 5, "mae": 0.6, "mse": 0.5, "mape": 1.875 / 5, "bias": 0.0, "max_error": 1.0}),
+    "top_k": (RANKED, pa.table({"value": [9, 9, 9, 3, 1], "row": list("bceaf")})),
     "classification": (LABELS, [0.6]),
     "distinct": ([np.array(v) for v in ([1, 2], [2], [3, 1], [5])], 4),
     "histogram": ([np.array(v) for v in ([0.1, 1.0], [2.0], [-1.0, 0.0], [0.5])], [4, 1, 1]),
@@ -54,6 +77,9 @@ EXAMPLES = {
 }
 
 
+FIGURES = {"auc", "brier", "mae", "error"}
+
+
 def flat(result):
     """Numbers of a result, in a fixed order, and whatever else tells results apart."""
     if isinstance(result, dict) and "accuracy" in result:
@@ -66,6 +92,8 @@ def flat(result):
         return [model.predict([0])[0] for model in result.members], [len(result.members)]
     if isinstance(result, Ensemble):
         return list(result.predict_proba([0])[0]), [m.classes_.tolist() for m in result.members]
+    if isinstance(result, pa.Table) and "row" in result.column_names:
+        return result["value"].to_pylist(), [result["row"].to_pylist()]
     if isinstance(result, pa.Table):
         return result["x"].to_pylist(), [result.column_names]
     if isinstance(result, dict) and "count" in result:
@@ -96,6 +124,12 @@ class TestEveryReducer(ReducerContract):
 
 
 def same_result(left, right, exact):
+    """As data; of dicts of figures those that both have."""
+    if isinstance(left, dict) and isinstance(right, dict) and not exact and FIGURES & left.keys() & right.keys():
+        both = sorted(left.keys() & right.keys())
+        return same_data([left[name] for name in both], [right[name] for name in both], exact)
+    if isinstance(left, dict) and FIGURES & left.keys():
+        return same_data(left, right, exact)
     (a, other_a), (b, other_b) = flat(left), flat(right)
     if other_a and other_b and other_a != other_b:
         return False

@@ -1,0 +1,108 @@
+"""Named columns of what a program returned: tables in any form, numbers with a policy for what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from partitioner.errors import ConfigError, ProgramError, nearest
+from partitioner.frames import is_frame, to_numpy
+from partitioner.model.data import Floats
+
+MISSING = ("raise", "omit")
+
+
+def table_of(value: Any, reducer: str) -> pa.Table:
+    """A table, record batch, data frame or dict of columns as a table. Raises ProgramError naming the ``reducer``."""
+    if isinstance(value, pa.Table):
+        return value
+    if isinstance(value, pa.RecordBatch):
+        return pa.Table.from_batches([value])
+    if is_frame(value):
+        return pa.Table.from_pandas(value, preserve_index=False)
+    if isinstance(value, dict):
+        return _of_columns(value)
+    raise ProgramError(
+        f"The program returned {type(value).__name__}; {reducer} needs a table, a data frame or a dict of columns."
+    )
+
+
+def _of_columns(columns: dict[Any, Any]) -> pa.Table:
+    try:
+        return pa.table({str(name): _array(column) for name, column in columns.items()})
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
+        raise ProgramError(
+            f"The program returned a dict that is no table: {error}. Return columns of equal length."
+        ) from error
+
+
+def _array(column: Any) -> Any:
+    """Rows of a matrix become lists, which Arrow does not do by itself."""
+    return list(column) if isinstance(column, np.ndarray) and column.ndim > 1 else column
+
+
+def column_of(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """The column ``name``. Raises ProgramError with the nearest name there is."""
+    if name not in table.column_names:
+        known = table.column_names
+        raise ProgramError(
+            f"The program's output has no column {name!r}; it has {', '.join(known) or 'none'}.{nearest(name, known)}"
+        )
+    return table[name]
+
+
+def check_missing(nan: str) -> str:
+    """``nan``, if it says what becomes of rows with a missing value. Raises ConfigError."""
+    if nan not in MISSING:
+        raise ConfigError(
+            f"nan = {nan!r}; it is 'raise' (name the sub-task) or 'omit' (leave those rows out)."
+            f"{nearest(str(nan), list(MISSING))}"
+        )
+    return nan
+
+
+def finite_columns(table: pa.Table, wanted: Mapping[str, str | None], nan: str) -> dict[str, Floats]:
+    """float64[n] of each column by its role; a role of None is left out.
+
+    Raises ProgramError for text and, with ``nan="raise"``, for a null, NaN or an infinity, naming column and row; with
+    ``"omit"`` the rows that have one anywhere are left out.
+    """
+    found, good = {}, np.ones(table.num_rows, bool)
+    for role, name in wanted.items():
+        if name is None:
+            continue
+        values = _numbers(column_of(table, name), name)
+        finite = np.isfinite(values)
+        if nan == "raise" and not finite.all():
+            raise ProgramError(missing_message(name, int(np.argmin(finite)), int((~finite).sum())))
+        found[role], good = values, good & finite
+    return found if good.all() else {role: values[good] for role, values in found.items()}
+
+
+def missing_message(name: str, row: int, count: int) -> str:
+    """What is said of a value that is none."""
+    return (
+        f"Column {name!r} of the program's output has a null, NaN or an infinity in row {row} ({count} in all). Fill or "
+        "drop it in the program, or set nan='omit' to leave those rows out."
+    )
+
+
+def _numbers(column: pa.ChunkedArray, name: str) -> Floats:
+    try:
+        numbers = pc.cast(column, pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ProgramError(
+            f"Column {name!r} of the program's output is {column.type}; the reducer needs numbers."
+        ) from error
+    return np.asarray(to_numpy(pc.fill_null(numbers, float("nan"))), np.float64)
+
+
+def check_weights(weights: Floats, name: str | None) -> None:
+    """Raise ProgramError for a weight below 0."""
+    if (weights < 0).any():
+        row = int(np.argmax(weights < 0))
+        raise ProgramError(f"Weight {name!r} is {weights[row]} in row {row}; weights are 0 or more.")
