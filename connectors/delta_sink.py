@@ -31,7 +31,8 @@ def write(
     """Append, or replace what is there (``mode="overwrite"``), in one commit that carries the run's id.
 
     The id is a Delta application transaction: where the table's log has it, the rows are there and nothing is done. Raises
-    OutputExists where ``mode="error"`` and a table is there, DataError where the table's schema does not take the rows.
+    OutputExists where a table is there and ``mode`` is ``error`` or ``resume``, DataError where the table's schema does
+    not take the rows.
     """
     delta = need("deltalake", "delta")
     application = f"{APPLICATION}:{run_id}"
@@ -41,7 +42,7 @@ def write(
         and delta.DeltaTable(url, storage_options=dict(options) or None).transaction_version(application) is not None
     ):
         return
-    if exists and mode == "error":
+    if exists and mode in ("error", "resume"):
         raise OutputExists(f"a Delta table is at {url}; give mode='append' or mode='overwrite', or name another place.")
     if exists and mode != "overwrite":
         _check_types(

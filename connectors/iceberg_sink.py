@@ -28,8 +28,8 @@ def write(
 ) -> None:
     """Append, or replace what is there (``mode="overwrite"``), in one transaction whose snapshots carry the run's id.
 
-    Where a snapshot has the id, the rows are there and nothing is done. Raises OutputExists where ``mode="error"`` and the
-    table is there, DataError where its schema does not take the rows.
+    Where a snapshot has the id, the rows are there and nothing is done. Raises OutputExists where the table is there and
+    ``mode`` is ``error`` or ``resume``, DataError where its schema does not take the rows.
     """
     name, opened = _name(url), _catalog(catalog)
     exists = opened.table_exists(name)
@@ -41,23 +41,38 @@ def write(
         s.summary is not None and s.summary.additional_properties.get(RUN) == run_id for s in table.metadata.snapshots
     ):
         return
-    if exists and mode == "error" and table.metadata.snapshots:
+    if exists and mode in ("error", "resume") and table.metadata.snapshots:
         raise OutputExists(
             f"the Iceberg table {name} is there; give mode='append' or mode='overwrite', or another name."
         )
     mine = {RUN: run_id}
     try:
         with table.transaction() as transaction:
-            first = mode == "overwrite" and bool(table.metadata.snapshots)
-            for rows in tables:
-                step = transaction.overwrite if first else transaction.append
-                step(rows.cast(schema), snapshot_properties=mine)
-                first = False
+            step = transaction.overwrite if mode == "overwrite" and table.metadata.snapshots else transaction.append
+            for rows in _joined(tables, schema):
+                step(rows, snapshot_properties=mine)
+                step = transaction.append
     except (ValueError, pa.ArrowException) as error:
         raise DataError(
             f"the Iceberg table {name} does not take the rows: {str(error).partition(chr(10))[0]} They are kept in the run "
             "directory; mend the table or name another, and resume."
         ) from error
+
+
+APPENDED_BYTES = 256 << 20
+"""Rows that become one snapshot: every snapshot costs the readers of the table a manifest."""
+
+
+def _joined(tables: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows in few pieces; one piece at least, so that a run without rows replaces too, and leaves its id."""
+    held = [schema.empty_table()]
+    for table in tables:
+        held.append(table.cast(schema))
+        if sum(t.nbytes for t in held) > APPENDED_BYTES:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _name(url: str) -> str:

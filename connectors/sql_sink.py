@@ -40,8 +40,8 @@ def there(url: str, _: Mapping[str, Any]) -> bool:
 def write(url: str, tables: Iterator[pa.Table], schema: pa.Schema, mode: str, run_id: str) -> None:
     """Append, or replace the rows that are there (``mode="overwrite"``), in one transaction with the run's id.
 
-    Where the id is there, the rows are, and nothing is done. Raises OutputExists where ``mode="error"`` and the table
-    exists, DataError with what the database says where it does not take the rows.
+    Where the id is there, the rows are, and nothing is done. Raises OutputExists where the table exists and
+    ``mode`` is ``error`` or ``resume``, DataError with what the database says where it does not take the rows.
     """
     place, table = parted(url)
     try:
@@ -101,7 +101,7 @@ def _begun(connection: Any, table: str, mode: str, run_id: str) -> bool:
         return False
     _do(connection, f"INSERT INTO {RUNS} VALUES ('{literal}')")
     if _exists(connection, table):
-        if mode == "error":
+        if mode in ("error", "resume"):
             raise OutputExists(f"table {table} is there; give mode='append' or mode='overwrite', or name another.")
         if mode == "overwrite":
             _do(connection, f"DELETE FROM {quoted(table)}")

@@ -45,7 +45,9 @@ class Place:
         elif self.kind != "iceberg":
             url = self.settings["output"].removesuffix("#t")
             with connected(url) as connection:
-                table = pa.Table.from_batches(rows_of(connection, url, "SELECT x, c FROM t"))
+                table = pa.Table.from_batches(
+                    rows_of(connection, url, "SELECT x, c FROM t"), pa.schema([("x", "int64"), ("c", "string")])
+                )
         else:
             table = load_catalog(**self.settings["catalog"]).load_table("n.t").scan().to_arrow()
         found: list[int] = sorted(table["x"].to_pylist())
@@ -82,6 +84,17 @@ def test_a_run_makes_a_table_appends_to_it_and_replaces_it(place: Place, checkpo
     assert place.rows() == [0, 0, 1, 1, *range(2, 20)]
     run(place, checkpoint, mode="overwrite", table=TABLE.slice(18))
     assert place.rows() == [18, 19]
+
+
+def nothing(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.iloc[:0]
+
+
+def test_a_run_without_rows_replaces_too(place: Place, checkpoint: str) -> None:
+    run(place, checkpoint)
+    settings = {"cost": "rows", "engine": "serial", "progress": False, "report": False, **place.settings}
+    pt.run(TABLE, nothing, checkpoint=checkpoint, mode="overwrite", allow_row_change=True, **settings)
+    assert place.rows() == []
 
 
 def test_a_table_that_is_there_is_left_alone_by_default(place: Place, checkpoint: str) -> None:

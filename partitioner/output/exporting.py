@@ -84,11 +84,8 @@ def form_of(config: RunConfig, rows: bool = True) -> Form | None:
             f"output {config.output} as {asked} is for rows, and the reducer gives one result, which is pickled; name a "
             "folder, without format, partition_by and rows_per_file, or leave output out and use run.result."
         )
-    if asked in TABLES and (config.output is None or config.mode == "incremental"):
-        raise ConfigError(
-            f"format {asked} needs output=, the place of the table, and mode error, resume, append or overwrite; "
-            f"mode is {config.mode}."
-        )
+    if asked in TABLES and config.output is None:
+        raise ConfigError(f"format {asked} needs output=, the place of the table.")
     if asked == "iceberg" and by_name is None:
         raise ConfigError(
             f"output {config.output} is no Iceberg table; write iceberg://namespace.table, and give catalog."
@@ -102,21 +99,40 @@ def folder_of(config: RunConfig) -> str | None:
     return None if form is not None and (form.single or form.table) else config.output
 
 
+def home_of(config: RunConfig) -> str | None:
+    """The folder where the versions of an output lie; None where there are none.
+
+    Of a folder it is the folder itself, of one file a hidden folder beside it. A table has its own versions: only mode
+    incremental keeps the rows of the last night, below ``checkpoint``.
+    """
+    form = form_of(config)
+    if config.output is None or form is None or not (form.single or form.table):
+        return config.output
+    if form.table:
+        kept = hashlib.sha256(config.output.encode()).hexdigest()[:16]
+        return f"{config.checkpoint}/tables/{kept}" if config.mode == "incremental" else None
+    folder, _, name = config.output.rpartition("/")
+    return f"{folder}/.{name}.versions"
+
+
 def check_free_file(config: RunConfig) -> None:
-    """Raise OutputExists where the one file that is to be written is there."""
+    """Raise OutputExists where the one file that is to be written is there, or the table, in modes error and resume."""
     if config.output is None or folder_of(config) is not None:
         return
     form = form_of(config)
     if form is not None and form.table:
-        if config.mode == "error" and _table_sink(form).there(config.output, config.catalog):
+        if config.mode in ("error", "resume") and _table_sink(form).there(config.output, config.catalog):
             raise OutputExists(
                 f"the {form.format} table {config.output} is there already; give mode='append' or "
                 "mode='overwrite', or name another."
             )
         return
-    home, name = _parted(config.output)
-    if home.exists(name):
-        raise OutputExists(f"output {config.output} is there already; name another file, or remove it.")
+    home, name = parted(config.output)
+    if config.mode in ("error", "resume") and home.exists(name):
+        raise OutputExists(
+            f"output {config.output} is there already; name another file, or remove it; mode='overwrite', 'append' and "
+            "'incremental' replace a file that a run wrote."
+        )
 
 
 def _table_sink(form: Form) -> Any:
@@ -132,7 +148,8 @@ def to_table(form: Form, config: RunConfig, tables: Iterator[pa.Table], schema: 
         "iceberg": {"catalog": config.catalog},
     }
     options = known.get(form.format, {})
-    _table_sink(form).write(config.output, tables, schema, config.mode, run_id, **options)
+    mode = "overwrite" if config.mode == "incremental" else config.mode  # all rows of the version
+    _table_sink(form).write(config.output, tables, schema, mode, run_id, **options)
 
 
 def check_columns(config: RunConfig, known: Sequence[str]) -> None:
@@ -151,7 +168,7 @@ def export(form: Form, url: str, tables: Iterator[pa.Table], schema: pa.Schema |
         return [_one_file(form, url, tables, schema)]
     home = Directory(url)
     written = {}
-    for name, data in _files(form, tables, schema):
+    for name, _, data in encoded(form, tables, schema):
         home.put(name, data)
         written[name] = len(data)
     listing = {"files": [{"path": name, "bytes": size} for name, size in written.items()]}
@@ -161,31 +178,40 @@ def export(form: Form, url: str, tables: Iterator[pa.Table], schema: pa.Schema |
 
 
 def _one_file(form: Form, url: str, tables: Iterator[pa.Table], schema: pa.Schema | None) -> str:
-    home, name = _parted(url)
+    home, name = parted(url)
     whole = list(tables)
-    data = ENCODERS[form.format](_joined(whole, schema))
+    data = ENCODERS[form.format](joined(whole, schema))
     if not home.put_new(name, data) and _digest(home.get(name)) != _digest(data):
         raise OutputExists(f"output {url} was written by someone else in the meantime; name another file and resume.")
     return f"{home.url}/{name}"
 
 
-def _files(form: Form, tables: Iterator[pa.Table], schema: pa.Schema | None) -> Iterator[tuple[str, bytes]]:
-    """Name and content of every file: of each partition, its rows in order, ``rows_per_file`` of them at a time."""
+def digest_of(url: str) -> dict[str, Any]:
+    """The sha256 of one file, by name."""
+    home, name = parted(url)
+    return {"sha256": _digest(home.get(name))}
+
+
+def encoded(
+    form: Form, tables: Iterator[pa.Table], schema: pa.Schema | None, stem: str = "part"
+) -> Iterator[tuple[str, int, bytes]]:
+    """Name, rows and content of every file: of each partition, its rows in order, ``rows_per_file`` at a time."""
     encode, ending = ENCODERS[form.format], "parquet" if form.format == "parquet" else form.format
     held: dict[str, list[pa.Table]] = {}
     count: dict[str, int] = {}
 
-    def flushed(folder: str, rows: int) -> Iterator[tuple[str, bytes]]:
-        whole = _joined(held.pop(folder), schema)
+    def flushed(folder: str, rows: int) -> Iterator[tuple[str, int, bytes]]:
+        whole = joined(held.pop(folder), schema)
         for start in range(0, whole.num_rows, rows):
             number = count[folder] = count.get(folder, -1) + 1
-            yield f"{folder}part-{number:05d}.{ending}", encode(whole.slice(start, rows))
+            part = whole.slice(start, rows)
+            yield f"{folder}{stem}-{number:05d}.{ending}", part.num_rows, encode(part)
 
     for table in tables:
         for folder, rows in _partitions(table, form.partition_by):
             held.setdefault(folder, []).append(rows)
             while sum(t.num_rows for t in held.get(folder, ())) >= form.rows_per_file:
-                whole = _joined(held[folder], schema)
+                whole = joined(held[folder], schema)
                 held[folder] = [whole.slice(0, form.rows_per_file)]
                 yield from flushed(folder, form.rows_per_file)
                 if whole.num_rows > form.rows_per_file:
@@ -196,10 +222,11 @@ def _files(form: Form, tables: Iterator[pa.Table], schema: pa.Schema | None) -> 
     for folder in list(held):
         yield from flushed(folder, form.rows_per_file)
     if not count and not form.partition_by:
-        yield f"part-00000.{ending}", encode(_joined([], schema))
+        yield f"{stem}-00000.{ending}", 0, encode(joined([], schema))
 
 
-def _joined(tables: Sequence[pa.Table], schema: pa.Schema | None) -> pa.Table:
+def joined(tables: Sequence[pa.Table], schema: pa.Schema | None) -> pa.Table:
+    """All rows as one table of one chunk."""
     if not tables:
         return (schema or pa.schema([])).empty_table()
     return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
@@ -274,7 +301,8 @@ ENCODERS: Mapping[str, Callable[[pa.Table], bytes]] = {
 }
 
 
-def _parted(url: str) -> tuple[Directory, str]:
+def parted(url: str) -> tuple[Directory, str]:
+    """The folder of a file, and its name there."""
     folder, _, name = url.rpartition("/")
     return Directory(folder), name
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from partitioner.config import RunConfig, plain
-from partitioner.errors import ConfigError, ResumeRefused
-from partitioner.model import CommitRecord, Dataset, SubTasks
+from partitioner.errors import ConfigError, OutputExists, ResumeRefused
+from partitioner.model import Dataset
 from partitioner.output import versions
-from partitioner.output.assembly import COUNTS, Part, assembled, part_of_run, parts_by_file, parts_of
-from partitioner.output.exporting import folder_of, form_of
-from partitioner.output.publishing import RESULT, publish
+from partitioner.output.assembly import parts_of
+from partitioner.output.exporting import folder_of, form_of, home_of, parted
+from partitioner.output.showing import show
 from partitioner.output.versions import Version
 from partitioner.reducers.base import Reducer
-from partitioner.security.sealing import SIGNATURE, sign
 from partitioner.storage import Directory
 from partitioner.store.run_directory import RunDirectory
 
@@ -60,12 +59,7 @@ def check(config: RunConfig, reducer: Reducer) -> None:
         )
     if config.mode == "incremental" and (config.limit is not None or config.sample is not None):
         raise ConfigError("mode='incremental' holds all that the input has; leave out limit and sample.")
-    form = form_of(config)
-    if config.mode in VERSIONED and form is not None and not form.table:
-        raise ConfigError(
-            f"mode={config.mode!r} keeps the Parquet files of sub-tasks, and output {config.output} is asked for in another "
-            "form (format, partition_by, rows_per_file, or its name). Leave these out, or name a new output each time."
-        )
+    form_of(config, reducer.rows)
 
 
 def job_of(fingerprints: Mapping[str, Any]) -> str:
@@ -80,21 +74,32 @@ def to_continue(config: RunConfig) -> RunDirectory | None:
 
     Raises RunHeld while it runs.
     """
-    if folder_of(config) is None:  # nothing but the run says what it left
-        return named(config) if config.mode == "resume" else None
-    if config.output is None or config.mode not in {"resume", "append", "incremental"}:
+    if config.mode not in {"resume", "append", "incremental"}:
         return None
-    last = versions.newest(Directory(config.output))
-    if config.mode == "resume" and last is None:
-        return None
-    versions.check_nobody_writes(Directory(config.output), last)
-    if last is None or (last.settled and config.mode != "resume"):
+    home = home_of(config)
+    last = None if home is None else versions.newest(Directory(home))
+    if last is None:
+        return _by_its_settings(config)
+    assert home is not None, "there is a version"
+    versions.check_nobody_writes(Directory(home), last)
+    if last.settled and config.mode != "resume":
         return None
     run = RunDirectory(last.run)
     if not run.files.exists("run.json"):
         return None
     same = run.description()["config"].get("mode") == config.mode
     return run if same or config.mode == "resume" else None
+
+
+def _by_its_settings(config: RunConfig) -> RunDirectory | None:
+    """The run of an output that holds no claim: one file, a table, or none at all."""
+    if folder_of(config) is not None or config.mode == "incremental":
+        return None
+    run = named(config)
+    if run is None or config.mode == "resume":
+        return run
+    unfinished = run.finished() is None and run.description()["config"].get("mode") == config.mode
+    return run if unfinished else None
 
 
 def alike(config: RunConfig) -> RunDirectory | None:
@@ -132,19 +137,44 @@ def begin(config: RunConfig, directory: RunDirectory) -> Target:
 
     What a dead run left unfinished is abandoned, and that is said.
     """
-    form = form_of(config)
-    if config.mode not in VERSIONED or config.output is None or (form is not None and form.table):
+    home = home_of(config)
+    if config.mode not in VERSIONED or home is None:
         return Target()
-    output = Directory(config.output)
-    last = versions.newest(output)
+    output = Directory(home)
+    last = versions.newest(output) or _written_before(config, output)
     versions.check_nobody_writes(output, last, directory.url)
     if last is not None and not last.settled and versions.abandon(output, last, directory.run_id):
         print(f"output {output.url}: what run {last.run_id} left unfinished is abandoned", file=sys.stderr)
     number = versions.claim(output, directory.run_id, directory.url)
     base = versions.committed(output)
     if base is not None and base.number and base.manifest is not None and _shown(output) != base.number:
-        publish(output, base.manifest)  # its run died in between
+        show(config, output, base.manifest)  # its run died in between
     return Target(number, -1 if base is None else base.number)
+
+
+def _written_before(config: RunConfig, home: Directory) -> Version | None:
+    """Version 0 of an output that is one file, which a run of mode error or resume wrote; None where there is no file.
+
+    Raises OutputExists for a file that no run below ``checkpoint`` wrote as it is now.
+    """
+    form = form_of(config)
+    if form is None or not form.single or config.output is None:
+        return None
+    folder, name = parted(config.output)
+    there = folder.entry(name)
+    if there is None:
+        return None
+    for run in runs_below(config.checkpoint):
+        written = run.exported()
+        if written.get("output") == config.output and hashlib.sha256(folder.get(name)).hexdigest() == written["sha256"]:
+            home.put_new(versions.PLAIN_CLAIM, json.dumps({"run_id": run.run_id, "run": run.url}).encode())
+            home.put(versions.PLAIN_MANIFEST, json.dumps({"files": [{"path": name}]}).encode())
+            home.put(versions.SUCCESS, b"")
+            return versions.newest(home)
+    raise OutputExists(
+        f"output {config.output} is there, and no run below {config.checkpoint} wrote it as it is now; name another "
+        "file, or remove it."
+    )
 
 
 def _shown(output: Directory) -> int:
@@ -161,10 +191,10 @@ def base_of(output: Directory, number: int) -> Version | None:
 
 def held_by(target: Mapping[str, Any], config: RunConfig) -> Target:
     """The target of a run that is resumed. Raises ResumeRefused where another run abandoned its version."""
-    number = int(target.get("number", 0))
-    if not number or config.output is None:
+    number, home = int(target.get("number", 0)), home_of(config)
+    if not number or home is None:
         return Target()
-    found = versions.at(Directory(config.output), number)
+    found = versions.at(Directory(home), number)
     if found.abandoned:
         raise ResumeRefused(
             f"version {number} of output {config.output} was abandoned by run {found.abandoned}; start a new run."
@@ -177,9 +207,10 @@ def check_current(config: RunConfig, directory: RunDirectory, target: Target) ->
 
     Raises ResumeRefused where the output has moved on to a later version.
     """
-    if folder_of(config) is None or config.output is None:
+    home = home_of(config)
+    if home is None:
         return None
-    output = Directory(config.output)
+    output = Directory(home)
     now = versions.committed(output)
     if now is None or now.number < target.number:
         return None
@@ -190,7 +221,7 @@ def check_current(config: RunConfig, directory: RunDirectory, target: Target) ->
         )
     if now.number and now.manifest is not None:
         if _shown(output) != now.number:
-            publish(output, now.manifest)  # its driver died in between
+            show(config, output, now.manifest)  # its driver died in between
         return now.manifest
     return None
 
@@ -199,11 +230,12 @@ def narrowed(
     config: RunConfig, target: Target, dataset: Dataset, fingerprints: Mapping[str, Any]
 ) -> tuple[Dataset, Target]:
     """In mode incremental only the fragments of files that the output does not hold yet, and what is kept; else all."""
-    if config.mode != "incremental" or config.output is None:
+    home = home_of(config)
+    if config.mode != "incremental" or home is None:
         return dataset, target
-    base = base_of(Directory(config.output), target.base)
+    base = base_of(Directory(home), target.base)
     manifest = None if base is None else base.manifest
-    kept = _kept(Directory(config.output), manifest, fingerprints)
+    kept = _kept(Directory(home), manifest, fingerprints)
     fragments = dataset.fragments
     old = np.array([path in kept for path in fragments.paths], bool)
     wanted = np.flatnonzero(~old[fragments.path_index]) if len(fragments) else np.zeros(0, np.int64)
@@ -241,130 +273,3 @@ def saves(dataset: Dataset, rest: Dataset, target: Target) -> dict[str, Any]:
         "incremental": f"runs {files} of {len(dataset.fragments.paths)} files ({part / max(whole, 1):.1%} of the bytes), "
         f"keeps the rows of {len(target.kept)}"
     }
-
-
-def finish(
-    config: RunConfig,
-    directory: RunDirectory,
-    target: Target,
-    tasks: SubTasks,
-    records: Sequence[CommitRecord],
-    counts: Mapping[str, int],
-    value: Callable[[Sequence[str]], bytes] | None = None,
-) -> Mapping[str, Any]:
-    """Put the version together, commit it, and publish it: its manifest.
-
-    ``value`` makes the file of a result that is no rows out of the files with partial results.
-    """
-    assert config.output is not None, "a version is one of an output"
-    output = Directory(config.output, config.fsync != "never")
-    fingerprints = directory.description()["fingerprints"]
-    base = base_of(output, target.base)
-    before = [] if base is None or base.manifest is None else adopted(output, base)
-    parts = _parts(config, directory, target, tasks, records, counts, before, fingerprints["input"])
-    known = {f["stored"]: f for f in files_of(base)} | {
-        r.path: {"rows": r.rows_written, "sha256": r.digest} for r in records
-    }
-    files, parts = assembled(output, target.number, parts, known)
-    manifest = manifest_of(output, directory, target, files, parts)
-    if value is not None:
-        data = value([f["stored"] for f in files])
-        manifest["result"] = f"{versions.home(target.number)}/{RESULT}"
-        output.put(f"{manifest['result']}{SIGNATURE}", sign(data))
-        output.put(manifest["result"], data)
-    manifest |= {"job": job_of(fingerprints), "mode": config.mode, "before": [f["stored"] for f in files_of(base)]}
-    committed = versions.commit(output, target.number, manifest)
-    publish(output, committed)
-    return committed
-
-
-def _parts(
-    config: RunConfig,
-    directory: RunDirectory,
-    target: Target,
-    tasks: SubTasks,
-    records: Sequence[CommitRecord],
-    counts: Mapping[str, int],
-    before: Sequence[Part],
-    contents: Mapping[str, str],
-) -> list[Part]:
-    if config.mode == "incremental":
-        kept = {part.path: part for part in before if part.path in set(target.kept)}
-        made = parts_by_file(records, tasks, contents, directory.url)
-        return [kept.get(path) or made[path] for path in contents]
-    own = part_of_run(records, counts, directory.url)
-    return [*before, own] if config.mode == "append" else [own]
-
-
-def files_of(base: Version | None) -> list[Mapping[str, Any]]:
-    """Files of a version as they are stored; those of version 0 have a home among the versions by now."""
-    if base is None or base.manifest is None:
-        return []
-    if base.number:
-        return list(base.manifest["files"])
-    return [{**f, "stored": f"{versions.home(0)}/{f['path']}"} for f in base.manifest["files"]]
-
-
-def adopted(output: Directory, base: Version) -> list[Part]:
-    """The parts of a version. Files of version 0 lie where readers look; they get a home that publishing leaves alone."""
-    assert base.manifest is not None
-    files = files_of(base)
-    if not base.number:
-        for file in files:
-            if not output.exists(file["stored"]):
-                output.copy(file["path"], file["stored"])
-    return parts_of({**base.manifest, "files": files})
-
-
-def manifest_of(
-    output: Directory, directory: RunDirectory, target: Target, files: list[dict[str, Any]], parts: Sequence[Part]
-) -> dict[str, Any]:
-    """What the commit of a version says: its files under both their names, its inputs and counts."""
-    sizes = {entry.name: entry.size for entry in output.entries(versions.FOLDER)}
-    ordered = output.local_path is not None  # hard links cost nothing there, so names can follow the order each time
-    named = [{**f, "path": _name(f["stored"], i, ordered), "size": sizes[f["stored"]]} for i, f in enumerate(files)]
-    index = {f["stored"]: i for i, f in enumerate(files)}
-    counts = {name: sum(part.counts[name] for part in parts) for name in COUNTS}
-    return {
-        "version": target.number,
-        "run_id": directory.run_id,
-        "run": directory.url,
-        "counts": counts,
-        "files": named,
-        "inputs": [part.to_json(index) for part in parts],
-    }
-
-
-def _name(stored: str, place: int, ordered: bool) -> str:
-    """Under which name readers of the folder find a file: version and sub-task, after its place where that costs nothing."""
-    _, number, file = stored.rsplit("/", 2)
-    stem = file.removesuffix(".parquet").removeprefix("part-")
-    return f"part-{place:06d}-{number}-{stem}.parquet" if ordered else f"part-{number}-{stem}.parquet"
-
-
-def as_records(manifest: Mapping[str, Any]) -> tuple[CommitRecord, ...]:
-    """The files of a version as records, for ``Output``: in input order, whole."""
-    return tuple(
-        CommitRecord(
-            task_key=f["stored"],
-            attempt_id="",
-            worker_id="",
-            path=f["stored"],
-            rows_in=f["rows"],
-            rows_out=f["rows"],
-            rows_written=f["rows"],
-            quarantined=0,
-            segments=((i, f["rows"]),),
-            bytes_read=0,
-            seconds=0.0,
-            cpu_seconds=0.0,
-            load_seconds=0.0,
-            read_seconds=0.0,
-            peak_memory_bytes=0,
-            started=0.0,
-            finished=0.0,
-            digest=f["sha256"],
-            size=f["size"],
-        )
-        for i, f in enumerate(manifest["files"])
-    )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,17 +27,43 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 def publish(output: Directory, manifest: Mapping[str, Any]) -> None:
     """Make the folder show a committed version. May be called again after a death in between."""
-    shown = {
-        "files": [_outside(f) for f in manifest["files"]],
-        "counts": manifest["counts"],
-        "version": manifest["version"],
-    }
-    data = json.dumps(shown, indent=1, sort_keys=True).encode()
+    data = _shown(manifest)
     if "result" in manifest:
         _value(output, str(manifest["result"]), data)
+    elif "single" in manifest:
+        _single(output, manifest)
+        output.put(PLAIN_MANIFEST, data)
     elif output.local_path is None or not _exchanged(output.local_path.resolve(), manifest, data):
         _in_steps(output, manifest, data)
     _forget_old(output, manifest)
+
+
+def said(output: Directory, manifest: Mapping[str, Any]) -> None:
+    """Note that a version is seen by readers, which its table shows them."""
+    output.put(PLAIN_MANIFEST, _shown(manifest))
+    output.put(SUCCESS, b"")
+    _forget_old(output, manifest)
+
+
+def _shown(manifest: Mapping[str, Any]) -> bytes:
+    shown = {
+        "files": [_outside(f) for f in _files(manifest)],
+        "counts": manifest["counts"],
+        "version": manifest["version"],
+    }
+    return json.dumps(shown, indent=1, sort_keys=True).encode()
+
+
+def _files(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The files that readers find: those of the form asked for, else the files with the rows themselves."""
+    return list(manifest.get("shown", manifest["files"]))
+
+
+def _single(output: Directory, manifest: Mapping[str, Any]) -> None:
+    """The one file of an output takes the place of that before in one step."""
+    folder, _, name = str(manifest["single"]).rpartition("/")
+    (file,) = _files(manifest)
+    Directory(folder).replace(f"{output.url.removeprefix(folder + '/')}/{file['stored']}", name)
 
 
 RESULT = "result.pkl"
@@ -55,8 +82,11 @@ def _outside(file: Mapping[str, Any]) -> dict[str, Any]:
     return {key: file[key] for key in ("path", "rows", "sha256")}
 
 
+_PART = re.compile(r"(?:[^_./][^/]*/)*part-[^/]+\.(?:parquet|csv|jsonl|arrow)")
+
+
 def _is_part(name: str) -> bool:
-    return name.startswith("part-") and name.endswith(".parquet") and "/" not in name
+    return bool(_PART.fullmatch(name))
 
 
 def _exchanged(folder: Path, manifest: Mapping[str, Any], shown: bytes) -> bool:
@@ -68,10 +98,12 @@ def _exchanged(folder: Path, manifest: Mapping[str, Any], shown: bytes) -> bool:
         for path in sorted(folder.rglob("*")):
             relative = path.relative_to(folder)
             if path.is_dir():
-                (beside / relative).mkdir(exist_ok=True)
+                if "=" not in relative.parts[0]:  # folders of values come with their files
+                    (beside / relative).mkdir(exist_ok=True)
             elif not _is_part(relative.as_posix()) and relative.as_posix() not in (PLAIN_MANIFEST, SUCCESS):
                 os.link(path, beside / relative)
-        for file in manifest["files"]:
+        for file in _files(manifest):
+            (beside / file["path"]).parent.mkdir(parents=True, exist_ok=True)
             os.link(folder / file["stored"], beside / file["path"])
         (beside / PLAIN_MANIFEST).write_bytes(shown)
         (beside / SUCCESS).touch()
@@ -91,7 +123,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 def _in_steps(output: Directory, manifest: Mapping[str, Any], shown: bytes) -> None:
     there = {entry.name for entry in output.entries() if _is_part(entry.name)}
-    live = {file["path"]: file["stored"] for file in manifest["files"]}
+    live = {file["path"]: file["stored"] for file in _files(manifest)}
     for path, stored in live.items():
         if path not in there and stored != path:
             output.copy(stored, path)
@@ -103,7 +135,7 @@ def _in_steps(output: Directory, manifest: Mapping[str, Any], shown: bytes) -> N
 
 def _forget_old(output: Directory, manifest: Mapping[str, Any]) -> None:
     """Remove files that neither this version nor the one before it names: a reader of that one may still be at work."""
-    kept = {file["stored"] for file in manifest["files"]} | set(manifest["before"])
+    kept = {file["stored"] for file in [*manifest["files"], *_files(manifest)]} | set(manifest["before"])
     for entry in list(output.entries(FOLDER)):
-        if entry.name.endswith(".parquet") and entry.name not in kept:
+        if (entry.name.endswith(".parquet") or "/shown/" in entry.name) and entry.name not in kept:
             output.delete(entry.name)

@@ -91,6 +91,10 @@ def _version(output: Directory, number: int) -> Version:
 def _plain(output: Directory) -> Version:
     claim = _json(output, PLAIN_CLAIM) or {}
     manifest = _json(output, PLAIN_MANIFEST) if output.exists(SUCCESS) else None
+    if manifest is not None and "counts" not in manifest:  # in another form: the run has its rows as Parquet
+        rows = f"{claim.get('run', '')}/output"
+        inner = _json(Directory(rows), PLAIN_MANIFEST) if claim.get("run") else None
+        manifest |= {} if inner is None else {**inner, "rows_in": rows}
     abandoned = str(claim.get("abandoned_by", ""))
     return Version(0, str(claim.get("run_id", "")), str(claim.get("run", "")), manifest, abandoned)
 

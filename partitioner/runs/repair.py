@@ -9,10 +9,12 @@ from collections.abc import Mapping
 
 import pyarrow.parquet as pq
 
+from partitioner.config import RunConfig, make
 from partitioner.errors import ConfigError
-from partitioner.output import modes, versions
+from partitioner.output import finishing, modes, versions
 from partitioner.output.assembly import Part, assembled
-from partitioner.output.publishing import publish
+from partitioner.output.exporting import form_of, home_of
+from partitioner.output.showing import show, shown
 from partitioner.runs.run import Run
 from partitioner.storage import Directory
 from partitioner.store.lease import Lease
@@ -21,9 +23,16 @@ from partitioner.store.run_directory import RunDirectory
 RETRIED = "retried.json"
 
 
+def config_of(directory: RunDirectory) -> RunConfig:
+    """What a run was told of its output."""
+    said = directory.description()["config"]
+    known = ("output", "format", "partition_by", "rows_per_file", "mode", "catalog")
+    return make({key: said[key] for key in known if key in said} | {"checkpoint": directory.url.rpartition("/")[0]})
+
+
 def output_of(directory: RunDirectory) -> Directory:
-    """Where the rows of a run are."""
-    return Directory(directory.description()["config"].get("output") or f"{directory.url}/output")
+    """Where the versions of a run's output are."""
+    return Directory(home_of(config_of(directory)) or f"{directory.url}/output")
 
 
 def rest_of(directory: RunDirectory) -> RunDirectory:
@@ -40,6 +49,12 @@ def rest_of(directory: RunDirectory) -> RunDirectory:
 
 def check_mergeable(directory: RunDirectory) -> None:
     """Raises ConfigError where the output is not, or no longer, the one that this run wrote."""
+    form = form_of(config_of(directory))
+    if form is not None and form.table:
+        raise ConfigError(
+            f"run {directory.run_id} wrote to a table, which has transactions of its own; retry with merge=False "
+            "(--no-merge), and add the repaired rows by a run with mode='append'."
+        )
     output = output_of(directory)
     if directory.finished() is None:
         raise ConfigError(f"run {directory.run_id} is unfinished; resume it first: partitioner resume {directory.url}")
@@ -75,15 +90,19 @@ def merge(directory: RunDirectory, retried: Run) -> Mapping[str, int]:
         mended = retried.counts["rows_out"]
         counts = {"rows_in": 0, "rows_out": mended, "rows_written": rows.num_rows, "quarantined": -mended}
         own = Part("", "", counts, (), ((stored, 0, rows.num_rows),))
-        known = {f["stored"]: f for f in modes.files_of(base)}
+        known = {f["stored"]: f for f in finishing.files_of(base)}
         known[stored] = {"rows": rows.num_rows, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
-        files, parts = assembled(output, number, [*modes.adopted(output, base), own], known)
-        manifest = modes.manifest_of(output, directory, modes.Target(number, base.number), files, parts)
+        files, parts = assembled(output, number, [*finishing.adopted(output, base), own], known)
+        manifest = finishing.manifest_of(output, directory, modes.Target(number, base.number), files, parts)
         manifest |= {"run_id": retried.run_id, "mode": "repair", "job": (base.manifest or {}).get("job", "")}
-        manifest |= {"before": [f["stored"] for f in modes.files_of(base)]}
+        old = base.manifest or {}
+        config = config_of(directory)
+        if (form := form_of(config)) is not None:
+            manifest |= shown(form, config, output, manifest, old)
+        manifest["before"] = [f["stored"] for f in [*finishing.files_of(base), *old.get("shown", ())]]
         facts = {"run": retried.url, "run_id": retried.run_id, "version": number}
         directory.files.put(RETRIED, json.dumps(facts).encode())
         committed = versions.commit(output, number, manifest)
-        publish(output, committed)
+        show(config, output, committed)
         directory.mark_finished(committed["counts"])
     return dict(committed["counts"])

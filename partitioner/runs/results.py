@@ -16,8 +16,8 @@ from partitioner.attempt.run import ACCUMULATOR
 from partitioner.config import RunConfig
 from partitioner.errors import RunFailed
 from partitioner.model import CommitRecord, SubTasks
-from partitioner.output import modes
-from partitioner.output.exporting import export, form_of, to_table
+from partitioner.output import finishing, modes
+from partitioner.output.exporting import digest_of, export, form_of, home_of, to_table
 from partitioner.output.output import Output
 from partitioner.reducers import partials
 from partitioner.reducers.tree import merge_fold, merge_tree
@@ -72,7 +72,10 @@ def reduce(
             to_table(form, config, output.tables(), output.schema, directory.run_id)
             return output.exported(str(config.output), [str(config.output)])
         place = config.output or f"{directory.url}/exported"
-        return output.exported(place, export(form, place, output.tables(), output.schema))
+        paths = export(form, place, output.tables(), output.schema)
+        if form.single:
+            directory.mark_exported(place, digest_of(place))
+        return output.exported(place, paths)
     result = job.reducer.extract_output(_merged(job, records))
     job.sink.finish({**manifest(records, counts), "run_id": directory.run_id})
     if config.output is not None:
@@ -97,7 +100,7 @@ def reduce_version(
     def value(files: Sequence[str]) -> bytes:
         return bytes(cloudpickle.dumps(_value_of(job, files)))
 
-    made = modes.finish(config, directory, target, tasks, records, counts, None if job.reducer.rows else value)
+    made = finishing.finish(config, directory, target, tasks, records, counts, None if job.reducer.rows else value)
     if job.reducer.rows:
         _say_what_was_filled(directory)
     return of_version(config, directory, job, made), dict(made["counts"])
@@ -106,7 +109,13 @@ def reduce_version(
 def of_version(config: RunConfig, directory: RunDirectory, job: Job, made: Mapping[str, Any]) -> Any:
     """The result of a committed version."""
     if job.reducer.rows:
-        return Output(str(config.output), modes.as_records(made), True, _agreed_schema(directory))
+        output = Output(str(home_of(config)), finishing.as_records(made), True, _agreed_schema(directory))
+        form = form_of(config)
+        if form is None:
+            return output
+        place = str(config.output)
+        folder = place.rpartition("/")[0] if form.single else place
+        return output.exported(place, [place] if form.table else [f"{folder}/{f['path']}" for f in made["shown"]])
     return _value_of(job, [f["stored"] for f in made["files"]])
 
 

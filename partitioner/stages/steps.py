@@ -20,7 +20,7 @@ from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
 from partitioner.errors import ConfigError, DataError, OutputExists, nearest
 from partitioner.model import CommitRecord, CostFacts, Costs, Dataset, Plan, SubTasks, Worker, Workers
-from partitioner.output.exporting import folder_of, form_of
+from partitioner.output.exporting import folder_of, form_of, home_of
 from partitioner.output.modes import NO_VERSION, Target, narrowed, saves
 from partitioner.output.versions import check_nobody_writes, committed, newest
 from partitioner.security import masking
@@ -185,7 +185,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
     """What workers load. Raises ProgramError where the program cannot be pickled, before anything starts."""
     assert parts.program is not None, "a job runs a program"
     config = parts.config
-    own = config.output if form_of(config, parts.reducer.rows) is None else None
+    own = home_of(config) if version or form_of(config, parts.reducer.rows) is None else None
     kept = parts.reducer.rows or version > 0  # of a version the partial results stay with the output, for the next one
     place_of_rows = (own or f"{directory.url}/output") if kept else f"{directory.url}/partials"
     job = Job(
@@ -215,9 +215,10 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
 def only_changes(parts: Resolved, described: Described) -> tuple[Described, dict[str, Any]]:
     """What an incremental run would do now, for ``plan``, and what it saves; nothing is claimed."""
     config = parts.config
-    if config.mode != "incremental" or config.output is None or described.job is None:
+    home = home_of(config)
+    if config.mode != "incremental" or home is None or described.job is None:
         return described, {}
-    base = committed(Directory(config.output))
+    base = committed(Directory(home))
     target = Target(0, -1 if base is None else base.number)
     rest, target = narrowed(config, target, described.dataset, fingerprints(config, described.job))
     return replace(described, dataset=rest), saves(described.dataset, rest, target)

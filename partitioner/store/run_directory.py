@@ -19,6 +19,7 @@
   attempts/<attempt>.log   what each attempt printed
   ledger/<n>.jsonl         every event and action, in batches
   finished.json            when the output was complete, and its counts
+  exported.json            the digest of an output that is one file
   report.json, report.html
 """
 
@@ -135,6 +136,17 @@ class RunDirectory:
             return dict(json.loads(self.files.get("finished.json")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+
+    def mark_exported(self, output: str, data: Mapping[str, Any]) -> None:
+        """Write down what the one file of an output is, so that a later run knows it for ours."""
+        self.files.put("exported.json", json.dumps({"output": output, **data}).encode())
+
+    def exported(self) -> dict[str, Any]:
+        """What ``mark_exported`` wrote; empty where the output is no single file."""
+        try:
+            return dict(json.loads(self.files.get("exported.json")))
+        except FileNotFoundError:
+            return {}
 
     @contextmanager
     def discarded_unless_claimed(self) -> Iterator[None]:

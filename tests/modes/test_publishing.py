@@ -16,7 +16,7 @@ from partitioner.storage import Directory
 from tests.modes.schedule import Died, Schedule, die
 
 
-@pytest.mark.parametrize("moment", ["_parts", "versions.commit", "publish"])
+@pytest.mark.parametrize("moment", ["_parts", "versions.commit", "show"])
 @pytest.mark.parametrize("mode", ["append", "overwrite", "incremental"])
 def test_a_driver_that_dies_while_it_finishes_adds_its_rows_once(
     night: Schedule, monkeypatch: pytest.MonkeyPatch, moment: str, mode: str
@@ -25,15 +25,15 @@ def test_a_driver_that_dies_while_it_finishes_adds_its_rows_once(
     night.file("d", 3000)
     before = night.shown
     with monkeypatch.context() as patch:
-        patch.setattr(f"partitioner.output.modes.{moment}", die)
+        patch.setattr(f"partitioner.output.finishing.{moment}", die)
         with pytest.raises(Died):
             night.start(mode)
     assert night.shown == before
     finished = night.start(mode)
-    if mode == "append" and moment != "publish":
+    if mode == "append" and moment != "show":
         assert finished.attempted == 0
     expected = before + night.expected if mode == "append" else night.expected
-    if mode == "append" and moment == "publish":  # it was committed: this command appends once more
+    if mode == "append" and moment == "show":  # it was committed: this command appends once more
         expected += night.expected
     assert night.shown == expected
 

@@ -1,0 +1,163 @@
+"""A run's version of the output is put together from what it made and what was kept, committed, and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from partitioner.config import RunConfig
+from partitioner.errors import OutputExists
+from partitioner.model import CommitRecord, SubTasks
+from partitioner.output import versions
+from partitioner.output.assembly import COUNTS, Part, assembled, part_of_run, parts_by_file, parts_of
+from partitioner.output.exporting import form_of, home_of
+from partitioner.output.modes import Target, base_of, job_of
+from partitioner.output.publishing import RESULT
+from partitioner.output.showing import show, shown
+from partitioner.output.versions import Version
+from partitioner.security.sealing import SIGNATURE, sign
+from partitioner.storage import Directory
+from partitioner.store.run_directory import RunDirectory
+
+
+def finish(
+    config: RunConfig,
+    directory: RunDirectory,
+    target: Target,
+    tasks: SubTasks,
+    records: Sequence[CommitRecord],
+    counts: Mapping[str, int],
+    value: Callable[[Sequence[str]], bytes] | None = None,
+) -> Mapping[str, Any]:
+    """Put the version together, commit it, and publish it: its manifest.
+
+    ``value`` makes the file of a result that is no rows out of the files with partial results.
+    """
+    home = home_of(config)
+    assert home is not None, "a version is one of an output"
+    output = Directory(home, config.fsync != "never")
+    fingerprints = directory.description()["fingerprints"]
+    base = base_of(output, target.base)
+    before = adopted(output, base) if base is not None and config.mode != "overwrite" else []
+    parts = _parts(config, directory, target, tasks, records, counts, before, fingerprints["input"])
+    known = {f["stored"]: f for f in files_of(base)} | {
+        r.path: {"rows": r.rows_written, "sha256": r.digest} for r in records
+    }
+    files, parts = assembled(output, target.number, parts, known)
+    manifest = manifest_of(output, directory, target, files, parts)
+    if value is not None:
+        data = value([f["stored"] for f in files])
+        manifest["result"] = f"{versions.home(target.number)}/{RESULT}"
+        output.put(f"{manifest['result']}{SIGNATURE}", sign(data))
+        output.put(manifest["result"], data)
+    form, old = form_of(config), {} if base is None or base.manifest is None else base.manifest
+    manifest |= {} if form is None else shown(form, config, output, manifest, old)
+    manifest |= {"job": job_of(fingerprints), "mode": config.mode}
+    manifest["before"] = [f["stored"] for f in [*files_of(base), *old.get("shown", ())]]
+    committed = versions.commit(output, target.number, manifest)
+    show(config, output, committed)
+    return committed
+
+
+def _parts(
+    config: RunConfig,
+    directory: RunDirectory,
+    target: Target,
+    tasks: SubTasks,
+    records: Sequence[CommitRecord],
+    counts: Mapping[str, int],
+    before: Sequence[Part],
+    contents: Mapping[str, str],
+) -> list[Part]:
+    if config.mode == "incremental":
+        kept = {part.path: part for part in before if part.path in set(target.kept)}
+        made = parts_by_file(records, tasks, contents, directory.url)
+        return [kept.get(path) or made[path] for path in contents]
+    own = part_of_run(records, counts, directory.url)
+    return [*before, own] if config.mode == "append" else [own]
+
+
+def files_of(base: Version | None) -> list[Mapping[str, Any]]:
+    """Files of a version as they are stored; those of version 0 have a home among the versions by now."""
+    if base is None or base.manifest is None:
+        return []
+    if base.number:
+        return list(base.manifest["files"])
+    return [{**f, "stored": f"{versions.home(0)}/{f['path']}"} for f in base.manifest["files"] if "rows" in f]
+
+
+def adopted(output: Directory, base: Version) -> list[Part]:
+    """The parts of a version. Files of version 0 lie where readers look; they get a home that publishing leaves alone.
+
+    In another form than Parquet its rows lie in the directory of its run. Raises OutputExists where that is gone.
+    """
+    if base.manifest is None:
+        return []
+    if "counts" not in base.manifest:
+        raise OutputExists(
+            f"output {output.url} is of run {base.run_id}, whose directory {base.run} with the rows is gone; "
+            "mode='overwrite' makes the output anew."
+        )
+    files = files_of(base)
+    for file in files if not base.number else ():
+        if output.exists(file["stored"]):
+            continue
+        if "rows_in" in base.manifest:
+            output.put(file["stored"], Directory(base.manifest["rows_in"]).get(file["path"]))
+        else:
+            output.copy(file["path"], file["stored"])
+    return parts_of({**base.manifest, "files": files})
+
+
+def manifest_of(
+    output: Directory, directory: RunDirectory, target: Target, files: list[dict[str, Any]], parts: Sequence[Part]
+) -> dict[str, Any]:
+    """What the commit of a version says: its files under both their names, its inputs and counts."""
+    sizes = {entry.name: entry.size for entry in output.entries(versions.FOLDER)}
+    ordered = output.local_path is not None  # hard links cost nothing there, so names can follow the order each time
+    named = [{**f, "path": _name(f["stored"], i, ordered), "size": sizes[f["stored"]]} for i, f in enumerate(files)]
+    index = {f["stored"]: i for i, f in enumerate(files)}
+    counts = {name: sum(part.counts[name] for part in parts) for name in COUNTS}
+    return {
+        "version": target.number,
+        "run_id": directory.run_id,
+        "run": directory.url,
+        "counts": counts,
+        "files": named,
+        "inputs": [part.to_json(index) for part in parts],
+    }
+
+
+def _name(stored: str, place: int, ordered: bool) -> str:
+    """Under which name readers of the folder find a file: version and sub-task, after its place where that costs nothing."""
+    _, number, file = stored.rsplit("/", 2)
+    stem = file.removesuffix(".parquet").removeprefix("part-")
+    return f"part-{place:06d}-{number}-{stem}.parquet" if ordered else f"part-{number}-{stem}.parquet"
+
+
+def as_records(manifest: Mapping[str, Any]) -> tuple[CommitRecord, ...]:
+    """The files of a version as records, for ``Output``: in input order, whole."""
+    return tuple(
+        CommitRecord(
+            task_key=f["stored"],
+            attempt_id="",
+            worker_id="",
+            path=f["stored"],
+            rows_in=f["rows"],
+            rows_out=f["rows"],
+            rows_written=f["rows"],
+            quarantined=0,
+            segments=((i, f["rows"]),),
+            bytes_read=0,
+            seconds=0.0,
+            cpu_seconds=0.0,
+            load_seconds=0.0,
+            read_seconds=0.0,
+            peak_memory_bytes=0,
+            started=0.0,
+            finished=0.0,
+            digest=f["sha256"],
+            size=f["size"],
+        )
+        for i, f in enumerate(manifest["files"])
+    )
