@@ -116,11 +116,17 @@ class Directory:
         """The directory below."""
         return Directory(f"{self.url}/{name}", self.fsync)
 
-    def _to_read(self) -> Any:
-        """The store; FileNotFoundError where there is no such local directory, which looking must not create."""
-        if self.local_path is not None and not self.local_path.exists():
-            raise FileNotFoundError(f"there is no directory {self.url}")
+    def _to_read(self, name: str) -> Any:
+        """The store; FileNotFoundError where a local disk has no such file, which is quick to ask.
+
+        Looking must not create the directory either, as opening a store does.
+        """
+        if self._gone(name):
+            raise FileNotFoundError(f"there is no {name} in {self.url}")
         return _open(self.url)
+
+    def _gone(self, name: str) -> bool:
+        return "://" not in self.url and not os.path.isfile(f"{self.url}/{name}")
 
     def make_private(self) -> None:
         """Create it, readable by its owner alone, where it is on a local disk; on a store, the store's policy decides."""
@@ -190,19 +196,19 @@ class Directory:
         """The bytes of an object. Raises FileNotFoundError."""
         import obstore
 
-        return bytes(obstore.get(self._to_read(), name).bytes())
+        return bytes(obstore.get(self._to_read(name), name).bytes())
 
     def get_range(self, name: str, start: int, end: int) -> bytes:
         """Bytes ``[start, end)`` of an object. Raises FileNotFoundError."""
         import obstore
 
-        return bytes(obstore.get_range(self._to_read(), name, start=start, end=end))
+        return bytes(obstore.get_range(self._to_read(name), name, start=start, end=end))
 
     def get_tail(self, name: str, size: int) -> tuple[bytes, Entry]:
         """The last ``size`` bytes of an object, or all of a smaller one, and its entry. Raises FileNotFoundError."""
         import obstore
 
-        found = obstore.get(self._to_read(), name, options={"range": {"suffix": size}})
+        found = obstore.get(self._to_read(name), name, options={"range": {"suffix": size}})
         return bytes(found.bytes()), Entry.of(found.meta)
 
     def entry(self, name: str) -> Entry | None:
@@ -210,13 +216,13 @@ class Directory:
         import obstore
 
         try:
-            return Entry.of(obstore.head(self._to_read(), name))
+            return Entry.of(obstore.head(self._to_read(name), name))
         except FileNotFoundError:
             return None
 
     def exists(self, name: str) -> bool:
         """Whether the object is there."""
-        return self.entry(name) is not None
+        return not self._gone(name) and ("://" not in self.url or self.entry(name) is not None)
 
     def entries(self, prefix: str | None = None) -> Iterator[Entry]:
         """All objects below ``prefix`` (a whole path part), in no order; nothing where there is nothing."""

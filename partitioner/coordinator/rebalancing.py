@@ -19,6 +19,7 @@ FEWEST = 8  # completions before the first forecast, and between two
 SHARE = 32  # of the rest of the run: so many forecasts while what is left shrinks by a factor of e
 VAIN = 8  # the same after one that found nothing worth moving, which takes the longest
 LEAST = 0.02  # of what is left: less is not worth moving anything
+DECISION = 3e-5  # seconds that placing one waiting sub-task again takes: to win less than all of them cost is a loss
 CANDIDATES = 8  # workers that are done first that are asked whether they can hold a sub-task
 
 
@@ -36,7 +37,8 @@ def consider(state: State, now: float) -> None:
     rates = [h.worker.speed * h.worker.cpus / forecast.factor(state, h) for h in holders]
     level = sum(a * b for a, b in zip(left, rates, strict=True)) / max(sum(rates), 1e-300)
     last = max(range(len(holders)), key=lambda j: left[j])
-    doubt = uncertainty(state, holders[last], left[last])
+    dear = DECISION * sum(len(h.queue) for h in holders)
+    doubt = max(uncertainty(state, holders[last], left[last]), dear)
     if left[last] - level > doubt and not _Attempt(state, holders, left, now).run(level, doubt):
         state.next_forecast = state.completions + max(FEWEST, state.remaining // VAIN)
 
