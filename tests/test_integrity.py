@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import partitioner as pt
 from connectors.parquet_sink import ParquetSink
 from partitioner.errors import DamagedOutput, OutputExists, RunFailed, StorageFailed
+from partitioner.model import CommitRecord
 from partitioner.report.report import Report
 from partitioner.runs import quarantine
 from partitioner.storage import Directory
@@ -354,3 +356,22 @@ def test_files_are_synced_with_their_folder_where_that_is_asked(
     Directory(tmp_path / "a", fsync=True).put_new("b/c", b"x")
     Directory(tmp_path / "a").put_new("b/d", b"x")
     assert synced == [str(tmp_path / "a/b/c"), str(tmp_path / "a/b")]
+
+
+def test_other_rows_under_the_same_name_and_of_the_same_size_are_noticed(tmp_path: Path) -> None:
+    def made(place: Path, value: int) -> tuple[ParquetSink, Path, str]:
+        sink = ParquetSink(str(place), plain=True)
+        rows = iter([pa.RecordBatch.from_pydict({"y": [value]})])
+        facts = sink.commit(sink.write("t000000", rows, lambda: {"rows_in": 1}))
+        return sink, place / "part-t000000.parquet", facts["digest"]
+
+    (sink, one, digest), (_, two, other) = made(tmp_path / "one", 2), made(tmp_path / "two", 3)
+    assert one.stat().st_size == two.stat().st_size
+    record = replace(RECORD, path=one.name, digest=digest, size=one.stat().st_size)
+    assert sink.check([record]) == {}
+    shutil.copy(two, one)
+    said = f"part-t000000.parquet holds rows of digest {other[:12]}, not {digest[:12]} as committed"
+    assert sink.check([record]) == {"t000000": said}
+
+
+RECORD = CommitRecord("t000000", "t000000-a0", "w", "", 1, 1, 1, 0, ((0, 1),), 0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, "")

@@ -24,7 +24,12 @@ def refresh(state: State) -> None:
 
 
 def has_room(state: State, holder: WorkerState) -> bool:
-    """Whether one more sub-task may wait for this worker in the engine."""
+    """Whether one more sub-task may wait for this worker in the engine.
+
+    None may while a worker is left out: what waits for another is what the engine would bring to it.
+    """
+    if state.excluded or any(other.health.suspended for other in state.workers.values()):
+        return False
     return state.topping_up and len(holder.live) < (1 + state.ahead_per_cpu) * holder.worker.cpus
 
 

@@ -222,6 +222,7 @@ def submit(state: State, holder: WorkerState, i: int, copy: bool = False) -> Sub
         epoch=state.epoch,
         timeout_seconds=timers.limit_seconds(state, holder, i) if calls_program else timers.READING_SECONDS,
         care=care,
+        avoid=ladder.avoided(state, holder, i),
     )
     live = Live(attempt, attempt.seconds, forecast.load(state, holder, i), expected)
     if not copy:

@@ -294,6 +294,14 @@ def allows(state: State, holder: WorkerState, task: int) -> bool:
     )
 
 
+def avoided(state: State, holder: WorkerState, task: int) -> tuple[str, ...]:
+    """The workers that are to hand a sub-task back, where the engine takes the one asked for as a hint."""
+    if not state.policy.rerouted or state.as_planned:
+        return ()
+    others = (other for other in state.workers.values() if other is not holder)
+    return tuple(other.worker.worker_id for other in others if not allows(state, other, task))
+
+
 def _doubt(holder: WorkerState, trouble: Trouble | None) -> int:
     """How little is to be hoped from another attempt on a worker."""
     name = holder.worker.worker_id

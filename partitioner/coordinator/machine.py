@@ -8,6 +8,7 @@ million sub-tasks are not to be copied at every step; callers hand it over and t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from partitioner.coordinator import backups, dispatch, forecast, ladder, rebalancing, splitting, timers
 from partitioner.coordinator.state import Action, Cancel, Live, State, Stop, WorkerState
@@ -55,7 +56,7 @@ def _started(state: State, event: Event, now: float, actions: list[Action]) -> N
 
 
 def _finished(state: State, event: Event, now: float, actions: list[Action]) -> None:
-    live = _end(state, event.attempt_id)
+    live = _end(state, event.attempt_id, event.worker_id)
     if live is None:
         return
     task, record = live.attempt.task, event.record
@@ -127,7 +128,7 @@ def _counted(state: State, live: Live, record: CommitRecord, now: float) -> None
 
 
 def _failed(state: State, event: Event, now: float, actions: list[Action]) -> None:
-    live = _end(state, event.attempt_id)
+    live = _end(state, event.attempt_id, event.worker_id)
     if live is not None:
         _went_wrong(state, live, live.why or event.error or UNKNOWN, actions)
 
@@ -145,7 +146,7 @@ def _lost(state: State, event: Event, now: float, actions: list[Action]) -> None
 
 
 def _cancelled(state: State, event: Event, now: float, actions: list[Action]) -> None:
-    live = _end(state, event.attempt_id)
+    live = _end(state, event.attempt_id, event.worker_id)
     if live is None:
         return
     if live.why is not None:
@@ -235,11 +236,17 @@ _HANDLERS: dict[EventKind, Callable[[State, Event, float, list[Action]], None]] 
 }
 
 
-def _end(state: State, attempt_id: str) -> Live | None:
-    """Take a live attempt off the books; None for one that ended before."""
+def _end(state: State, attempt_id: str, worker_id: str = "") -> Live | None:
+    """Take a live attempt off the books; None for one that ended before.
+
+    ``worker_id``: where it says that it ended, which may not be the worker that was asked for.
+    """
     live = state.attempts.pop(attempt_id, None)
     if live is not None:
         dispatch.release(state, live)
+        if worker_id in state.workers and worker_id != live.attempt.worker_id:
+            state.as_planned = False
+            live.attempt = replace(live.attempt, worker_id=worker_id)
     return live
 
 

@@ -6,6 +6,7 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from partitioner.engines.base import Capabilities, Engine
@@ -70,13 +71,19 @@ class SimulatedEngine(Engine):
         return Workers.of(w for name, w in self._workers.items() if name in self._alive)
 
     def submit(self, attempts: Sequence[Attempt]) -> None:
-        """Attempts start at once where cores are free, else in turn."""
-        for attempt in attempts:
+        """Attempts start at once where cores are free, else in turn; ``misplaced`` ones on another worker."""
+        for asked in attempts:
+            attempt = self._brought(asked)
             if attempt.worker_id not in self._alive:
                 self._at(self._now, "lost", attempt)
                 continue
             self._waiting[attempt.worker_id].append(attempt)
             self._start(attempt.worker_id)
+
+    def _brought(self, attempt: Attempt) -> Attempt:
+        if not self._faults.misplaced or self._random.random() >= self._faults.misplaced:
+            return attempt
+        return replace(attempt, worker_id=self._random.choice(sorted(self._alive | {attempt.worker_id})))
 
     def _start(self, name: str) -> None:
         waiting = self._waiting[name]
@@ -138,6 +145,8 @@ class SimulatedEngine(Engine):
         self._load[attempt.worker_id] -= attempt.cpus
         self._start(attempt.worker_id)
         why = outcome.why
+        if why is not None and not why.charged:
+            return [Event(EventKind.CANCELLED, attempt.attempt_id, attempt.worker_id, error=why, at=self._now)]
         record = None if why is not None else self.world.commit(attempt, outcome, started, self._now)
         if record is not None:
             return [Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=record, at=self._now)]

@@ -20,6 +20,7 @@ class Faults:
     ``poison``, ``killers``, ``hangs``: (sub-task, row) that raises, ends the process, or never returns; ``too_many``:
     (sub-task, rows): more at once run out of memory; ``bad_workers`` (worker id, share): that share of attempts there fails
     with OSError; ``retired`` (worker id, second): it leaves in order; ``disk_errors``: the n-th commits that fail;
+    ``misplaced``: share of attempts that the engine brings to another worker than was asked for;
     ``doubled``, ``late``, ``lost``: share of messages that come twice, up to 5 s later, or never (starts, and ends of
     attempts); ``jumps`` (second, seconds): the clock jumps by so much; ``wrong``: predictions are wrong by up to this
     factor; ``driver_deaths``: steps at which the driver dies and another takes over.
@@ -43,6 +44,7 @@ class Faults:
     jumps: tuple[tuple[float, float], ...] = ()
     wrong: float = 1.0
     driver_deaths: tuple[int, ...] = ()
+    misplaced: float = 0.0
 
     def noise_of(self, seed: int, task_key: str) -> float:
         """Actual over predicted seconds of a sub-task, on whichever worker and at whichever try."""
@@ -96,6 +98,8 @@ class World:
         whole, rows = self.rows_of(attempt)
         care, faults = attempt.care, self.faults
         draw = random.Random(f"{self.seed}/{attempt.attempt_id}/{attempt.worker_id}")
+        if attempt.worker_id in attempt.avoid:
+            return Outcome("fail", 0.1, Failure("not here", "Misplaced", charged=False))
         if care.condemned:
             return Outcome("finish", quarantined=tuple(rows))
         if care.count:

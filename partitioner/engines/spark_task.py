@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -18,6 +19,10 @@ from partitioner.attempt.run import run_attempt
 from partitioner.attempt.surroundings import assigned_devices
 from partitioner.engines.spark_imports import Accumulator, AccumulatorParam, TaskContext
 from partitioner.model import Attempt, Event, EventKind, Failure
+
+HELD_SECONDS = 0.5
+"""An attempt that reached a worker it is to avoid keeps that one's core busy for so long, so that the next one, which waits
+for a better worker, is not brought there at once; twice as long at each try, up to 32 times."""
 
 
 class EventsParam(AccumulatorParam[list[Event]]):
@@ -51,9 +56,20 @@ def run_partition(events: Accumulator[list[Event]], speculation: bool, attempts:
             detail = Failure("Spark started the task again: the process that ran it died or the task was killed")
             events.add([Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id, error=detail)])
             continue
+        here = executor_id() or attempt.worker_id
+        if here in attempt.avoid:
+            events.add([_handed_back(attempt, here)])
+            continue
         with assigned_devices(_devices(context)):
-            events.add([run_attempt(replace(attempt, worker_id=executor_id() or attempt.worker_id))])
+            events.add([run_attempt(replace(attempt, worker_id=here))])
     return iter(())
+
+
+def _handed_back(attempt: Attempt, here: str) -> Event:
+    """Spark brought an attempt to a worker that is left out, or that had failed on it: nobody is charged for that."""
+    time.sleep(HELD_SECONDS * 2 ** min(attempt.number, 5))
+    why = Failure(f"it was brought to {here}, which is to leave it alone", "Misplaced", charged=False)
+    return Event(EventKind.CANCELLED, attempt.attempt_id, here, error=why)
 
 
 def _devices(context: TaskContext | None) -> Mapping[str, tuple[str, ...]]:

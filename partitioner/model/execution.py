@@ -64,7 +64,8 @@ class Attempt:
     ``timeout_seconds`` is what it may take. Demands are as in ``SubTasks``. ``key`` opens the sealed job; it is written
     nowhere. ``epoch`` is that of the driver's lease: what it submitted is not committed once a later driver has the run
     (0: nobody holds a lease). ``round`` is that of ``pt.iterate``, -1 for a sub-task that runs once. ``devices`` are the
-    worker's GPUs, by number, that the coordinator counts as taken by it.
+    worker's GPUs, by number, that the coordinator counts as taken by it. ``avoid``: workers that hand it back where the
+    engine brings it to them although another was asked for.
     """
 
     task_key: str
@@ -84,6 +85,7 @@ class Attempt:
     epoch: int = 0
     timeout_seconds: float = inf
     care: Care = NO_CARE
+    avoid: tuple[str, ...] = ()
 
     @property
     def whole(self) -> int:

@@ -87,10 +87,15 @@ def story(seed: int, tasks: int) -> Story:
     plan = Lpt().place(table, workers, "makespan", 0, None)
     plan = replace(plan, tasks=table.with_columns(edges=edges))
     faults = _faults(draw, plan, rows)
+    rerouted = draw.random() < 0.2  # an engine that takes a placement as a hint
+    faults = replace(faults, misplaced=draw.choice([0.1, 0.5])) if rerouted else faults
     if faults.wrong > 1:  # no limit of time could tell what hangs from what was predicted wrongly
-        return Story(seed, plan, replace(faults, hangs=(), lost=0.0), Policy(quarantine=True, divisible=True))
+        policy = Policy(quarantine=True, divisible=True, rerouted=rerouted)
+        return Story(seed, plan, replace(faults, hangs=(), lost=0.0), policy)
     longest = 1_000.0 * float(table.seconds.max())  # more than noise and slowness make of it
-    return Story(seed, plan, faults, Policy(quarantine=True, divisible=True, timeout_seconds=longest))
+    return Story(
+        seed, plan, faults, Policy(quarantine=True, divisible=True, timeout_seconds=longest, rerouted=rerouted)
+    )
 
 
 def _faults(draw: random.Random, plan: Plan, rows: Sequence[int]) -> Faults:
@@ -158,6 +163,8 @@ class Laws:
         return self._committed() or self._capacity(state) or self._order(actions) or self._ended(state)
 
     def _capacity(self, state: State) -> str:
+        if self.faults.misplaced:
+            return ""  # the engine decides then what runs together
         for name, holder in state.workers.items():
             held = sum(live.attempt.memory_bytes for live in holder.live.values())
             if len(holder.live) > 1 and held > holder.worker.memory_bytes * (1 + 1e-6):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from partitioner.coordinator.policy import Policy
 from partitioner.coordinator.state import State, initial
 from partitioner.engines.serial import SerialEngine
@@ -25,7 +27,7 @@ def started(attempt_id: str, worker_id: str = "") -> Event:
     return Event(EventKind.STARTED, attempt_id, worker_id)
 
 
-def failed(attempt_id: str, **error: bool) -> Event:
+def failed(attempt_id: str, **error: Any) -> Event:
     return Event(EventKind.FAILED, attempt_id, error=Failure("no", "ValueError", **error))
 
 

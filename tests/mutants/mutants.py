@@ -1,39 +1,72 @@
-"""Small wrong changes, each of which a test must notice: (file, right text, wrong text, the law that it breaks).
+"""Small wrong changes, each of which a test must notice.
 
 ``python -m tests.mutants`` makes them one at a time in a copy of the sources and runs the tests of ``TESTS`` for that file.
 """
 
 from __future__ import annotations
 
-Mutant = tuple[str, str, str, str]
+from typing import NamedTuple
 
-LADDER = [f"tests/coordinator/test_ladder_{part}.py" for part in ("errors", "deaths", "time", "ends")]
 
-TESTS: dict[str, list[str]] = {
-    "partitioner/coordinator": [
-        *LADDER,
-        "tests/coordinator/test_machine.py",
-        "tests/coordinator/test_transitions.py",
-        "tests/coordinator/test_constraints.py",
-        "tests/coordinator/test_seeds.py",
-    ],
-    "partitioner/attempt": [
+class Mutant(NamedTuple):
+    """``right`` text of ``file`` becomes ``wrong``, which breaks ``law``; ``at``: at this character, else the first."""
+
+    file: str
+    right: str
+    wrong: str
+    law: str
+    at: int = -1
+    line: int = 0
+
+
+LADDER = tuple(f"tests/coordinator/test_ladder_{part}.py" for part in ("errors", "deaths", "time", "ends"))
+_MACHINE = (
+    *LADDER,
+    "tests/coordinator/test_rungs.py",
+    "tests/coordinator/test_machine.py",
+    "tests/coordinator/test_transitions.py",
+    "tests/coordinator/test_constraints.py",
+    "tests/coordinator/test_seeds.py",
+    "tests/coordinator/test_laws.py",
+)
+_FORECAST = tuple(
+    f"tests/coordinator/test_{part}.py" for part in ("bundling", "stealing", "forecast", "eta", "keeps_plan")
+)
+_SLOW = "--deselect=tests/coordinator/test_eta.py::test_the_interval_holds_the_truth_about_nine_times_in_ten"
+_ATTEMPT = (
+    "tests/attempt",
+    "tests/test_results.py",
+    "--deselect=tests/attempt/test_guest.py",
+)
+_RESUME = (
+    "tests/test_resume.py",
+    "--deselect=tests/test_resume.py::test_a_run_of_a_script_with_data_in_memory_resumes_from_its_directory_alone",
+    "--deselect=tests/test_resume.py::test_a_resume_from_another_working_directory_writes_to_the_same_output",
+)
+
+TESTS: dict[str, tuple[str, ...]] = {
+    **{f"partitioner/coordinator/{name}": (*_FORECAST, _SLOW) for name in ("bundling", "eta", "forecast", "stealing")},
+    "partitioner/coordinator/rebalancing": (*_FORECAST, _SLOW),
+    "partitioner/coordinator": _MACHINE,
+    "partitioner/attempt": _ATTEMPT,
+    "partitioner/model": (
         "tests/attempt/test_calling.py",
-        "tests/attempt/test_run.py",
-        "tests/attempt/test_parts.py",
-        "tests/attempt/test_batching.py",
-    ],
-    "partitioner/runs/results.py": ["tests/test_results.py"],
-    "partitioner/model": ["tests/attempt/test_calling.py", *LADDER],
-    "connectors/parquet_sink.py": ["tests/test_storage.py", "tests/test_integrity.py"],
-    "partitioner/runs/integrity.py": ["tests/test_integrity.py"],
-    "partitioner/runs/resume.py": ["tests/test_resume.py"],
-    "partitioner/storage.py": ["tests/test_storage.py"],
+        "tests/attempt/test_isolate_errors.py",
+        *LADDER,
+    ),
+    "partitioner/runs/results.py": ("tests/test_results.py",),
+    "partitioner/runs/integrity.py": ("tests/test_integrity.py",),
+    "partitioner/runs/resume.py": _RESUME,
+    "partitioner/store/lease.py": ("tests/test_lease.py",),
+    "partitioner/store": ("tests/test_commit_log.py", "tests/test_integrity.py", *_RESUME),
+    "partitioner/storage.py": ("tests/test_storage.py",),
+    "connectors/parquet_sink.py": ("tests/test_storage.py", "tests/test_integrity.py"),
 }
+"""Where a file is -> the tests that have to notice; together they take about two minutes."""
 
 C, A = "partitioner/coordinator", "partitioner/attempt"
 
-MUTANTS: list[Mutant] = [
+_CHOSEN: list[tuple[str, str, str, str]] = [
     # the machine
     (f"{C}/machine.py", "if live is None or live.started is not None:", "if live is None:", "a repeated start"),
     (
@@ -240,3 +273,5 @@ MUTANTS: list[Mutant] = [
         "another's output",
     ),
 ]
+
+MUTANTS = [Mutant(*chosen) for chosen in _CHOSEN]
