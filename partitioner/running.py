@@ -127,7 +127,8 @@ def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | No
         engine, started, costed = _costed(parts, described, directory, held, phases)
         with phases("plan"):
             work, planned = _planned(parts, costed, started, {**notes, **stages.unmet(config, engine)}, phases)
-            job = _begin(config, engine, planned, directory, described, work, on_plan, target, prints)
+            shared = started.slots_in_process > 1
+            job = _begin(config, engine, planned, directory, described, work, on_plan, target, prints, shared)
         known = work.costs.unit == "seconds"
         finished = _execute(config, engine, planned, directory, job, {}, known, lease, phases, target)
         return _report(config, finished, costed.model, work.dataset, phases)
@@ -242,6 +243,7 @@ def _begin(
     on_plan: Callable[[Plan, RunDirectory], None] | None,
     target: modes.Target,
     prints: Mapping[str, Any],
+    shared: bool,
 ) -> Job:
     """The run is on record: what workers read now is what was planned."""
     job = work.job
@@ -249,7 +251,7 @@ def _begin(
     if described.job is not None and job.source is not described.job.source:
         stages.write_source(directory, job)
     stages.write_job(directory, job)
-    try_out(engine, directory, planned.tasks)
+    try_out(engine, directory, planned, shared)
     agreed = Agreement(directory.files).newest()
     if agreed is not None:
         exporting.check_columns(config, agreed.schema.names)

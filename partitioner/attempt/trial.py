@@ -20,23 +20,19 @@ from partitioner.model import Attempt, Care, Fragments
 from partitioner.reducers import partials
 from partitioner.store.run_directory import RunDirectory
 
-ROWS = 10
-"""Rows of the trial: enough to tell one output row per input row from anything else, few enough for a slow model."""
-
-SECONDS = 5.0
-"""The run waits so long for the trial: a slower program, or one that hangs, is left to the run, which can time it out."""
-
 CLAIM = "trial.claim"
 
 _running: list[threading.Thread] = []
 
 
-def trial(run_url: str, key: bytes, fragments: Fragments, task_key: str) -> str:
+def trial(
+    run_url: str, key: bytes, fragments: Fragments, task_key: str, rows: int, wait: float, alone: bool = True
+) -> str:
     """On every worker; the first to create the claim calls the program. Why no run can succeed, else nothing.
 
-    The rows are the first of ``fragments``, those of sub-task ``task_key``. They settle the output's schema. Errors that a
-    row, a machine or the moment may be to blame for say nothing here, nor does a program that takes longer than
-    ``SECONDS``: the run has its own answer to them.
+    The ``rows`` are the first of ``fragments``, those of sub-task ``task_key``. They settle the output's schema. Errors that
+    a row, a machine or the moment may be to blame for say nothing here, nor does a program that takes longer than ``wait``
+    seconds: the run has its own answer to them. ``alone``: the program is then not called by a second thread meanwhile.
     """
     run = RunDirectory(run_url, key)
     if not run.files.put_new(CLAIM, b""):
@@ -45,14 +41,14 @@ def trial(run_url: str, key: bytes, fragments: Fragments, task_key: str) -> str:
 
     def tell() -> None:
         try:
-            told.append(_told(run, key, fragments, task_key))
+            told.append(_told(run, key, fragments, task_key, rows))
         except BaseException as error:  # handed to the caller, whose thread it would have ended
             told.append(error)
 
     thread = threading.Thread(target=tell, daemon=True)
     thread.start()
-    thread.join(SECONDS)
-    _running[:] = [thread]
+    thread.join(wait)
+    _running[:] = [thread] if alone else []
     answer = told[0] if told else ""
     if isinstance(answer, BaseException):
         if isinstance(answer, SystemExit):
@@ -68,11 +64,11 @@ def wait_for_trial() -> None:
         _running.clear()
 
 
-def _told(run: RunDirectory, key: bytes, fragments: Fragments, task_key: str) -> str:
+def _told(run: RunDirectory, key: bytes, fragments: Fragments, task_key: str, rows: int) -> str:
     try:
         with kept_prints(), guest(Attempt("trial", -1, 0, "", run.url), 0):
             job, call = load_for_trial(run.url, key)
-            _try(job, call, partial(agreed, agreement=Agreement(run.files), who=task_key), fragments)
+            _try(job, call, partial(agreed, agreement=Agreement(run.files), who=task_key), fragments, rows)
     except (ConfigError, DataError, ProgramError) as error:
         return f"{type(error).__name__}: {error}"
     except Exception:
@@ -81,15 +77,19 @@ def _told(run: RunDirectory, key: bytes, fragments: Fragments, task_key: str) ->
 
 
 def _try(
-    job: Job, call: Callable[[Any], Any], agree: Callable[..., Iterator[pa.RecordBatch]], fragments: Fragments
+    job: Job,
+    call: Callable[[Any], Any],
+    agree: Callable[..., Iterator[pa.RecordBatch]],
+    fragments: Fragments,
+    rows: int,
 ) -> None:
-    batches = list(_first_rows(job, fragments))
+    batches = list(_first_rows(job, fragments, rows))
     if not batches or job.reducer.whole_task:  # a model cannot be fitted to a few rows
         return
     batch = table_to_batch(pa.Table.from_batches(batches))
     outputs = call_program(job, call, batch, None, Tally(), Care(isolate=job.on_error == "quarantine"))
     if job.reducer.rows:
-        for _ in agree(rows for rows, _ in outputs):
+        for _ in agree(output for output, _ in outputs):
             pass
         return
     accumulator = job.reducer.create_accumulator()
@@ -97,8 +97,7 @@ def _try(
         accumulator = partials.add(job.reducer, accumulator, value)
 
 
-def _first_rows(job: Job, fragments: Fragments) -> Iterator[pa.RecordBatch]:
-    wanted = ROWS
+def _first_rows(job: Job, fragments: Fragments, wanted: int) -> Iterator[pa.RecordBatch]:
     for i in range(len(fragments)):
         for batch in job.source.read(fragments[i], job.columns):
             yield batch.slice(0, wanted)

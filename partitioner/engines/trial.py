@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
-from partitioner.attempt.trial import ROWS, trial
+from partitioner.attempt.trial import trial
 from partitioner.engines.base import Engine
 from partitioner.errors import PreflightFailed
-from partitioner.model import SubTasks
+from partitioner.model import Plan
 from partitioner.store.run_directory import RunDirectory
 
+ROWS = 10
+"""Rows of the trial: enough to tell one output row per input row from anything else, few enough for a slow model."""
 
-def try_out(engine: Engine, run: RunDirectory, tasks: SubTasks) -> None:
+FEWEST = 2
+"""Rows that tell it at all. Where these take too long there is no trial: the first sub-task tells as soon."""
+
+SECONDS = 5.0
+"""The run waits so long for the trial: a slower program, or one that hangs, is left to the run, which can time it out."""
+
+SHARE = 0.01
+"""Of a predicted makespan: so long the run waits, and ``LEAST`` seconds."""
+
+LEAST = 0.5
+
+
+def try_out(engine: Engine, run: RunDirectory, planned: Plan, shared: bool = False) -> None:
     """Raise PreflightFailed where no sub-task could succeed: a wrong argument, column, return type or number of rows.
 
-    A worker that dies in the trial, or cannot be asked, says nothing: the run finds out and has its ways.
+    A worker that dies in the trial, or cannot be asked, says nothing: the run finds out and has its ways. ``shared``: slots
+    share a process, so that a program is called by several threads anyway.
     """
+    tasks = planned.tasks
     if not engine.capabilities.real or tasks.fragments is None or not len(tasks):
         return
+    rows, wait = extent(planned)
+    if not rows:
+        return
     first = tasks.fragments.take(tasks.fragments_of(0)[:ROWS])
-    answers = engine.call(trial, run.url, run.key, first, tasks.task_id[0].as_py())
+    answers = engine.call(trial, run.url, run.key, first, tasks.task_id[0].as_py(), rows, wait, not shared)
     for worker, answer in sorted(answers.items()):
         if isinstance(answer, str) and answer:
             raise PreflightFailed(
                 "the trial on the first rows, before the first sub-task, failed 1 time (no retry can mend it), on "
                 f"{worker}: {answer}"
             )
+
+
+def extent(planned: Plan) -> tuple[int, float]:
+    """How many rows are tried, 0 for no trial, and how many seconds the run waits for them."""
+    tasks, cost = planned.tasks, planned.about.cost
+    known = int(tasks.fragments.rows.clip(min=0).sum()) if tasks.fragments is not None else 0
+    if cost is None or cost.unit != "seconds" or not known:
+        return ROWS, SECONDS
+    wait = min(SECONDS, max(LEAST, SHARE * planned.makespan))
+    each = float(tasks.seconds.sum()) / known
+    fits = ROWS if each * ROWS <= wait else int(wait / each)
+    return (fits if fits >= FEWEST else 0), wait

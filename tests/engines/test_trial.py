@@ -13,6 +13,7 @@ import pytest
 
 import partitioner as pt
 from partitioner.engines.dask import DaskEngine
+from partitioner.engines.trial import extent
 from partitioner.errors import PartitionerError, PreflightFailed, RunFailed
 
 TABLE = pa.table({"x": range(40)})
@@ -120,7 +121,7 @@ def slow(rows: pd.DataFrame, folder: str) -> pd.DataFrame:
 def test_no_second_call_begins_beside_a_slow_trial(
     tmp_path: Path, checkpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("partitioner.attempt.trial.SECONDS", 0.01)
+    monkeypatch.setattr("partitioner.engines.trial.SECONDS", 0.01)
     done = run(slow, checkpoint, arguments={"folder": str(tmp_path)}, max_retries=0)
     assert done.counts["rows_out"] == 40
 
@@ -132,3 +133,22 @@ def leaves(rows: pd.DataFrame) -> pd.DataFrame:
 def test_a_trial_that_leaves_is_no_end_of_the_run(checkpoint: str) -> None:
     with pytest.raises(RunFailed, match="SystemExit"):
         run(leaves, checkpoint, max_retries=0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rows", "expected"),
+    [
+        (0.001, 1000, (10, 0.5)),  # a second of work: ten rows take 0.01 s
+        (0.1, 1000, (10, 1.0)),  # 100 s: 1 % of them
+        (0.4, 1000, (10, 4.0)),
+        (0.2, 100, (2, 0.5)),  # 20 s: two rows fit
+        (3.0, 100, (0, 3.0)),  # a row of 3 s: the first sub-task tells as soon
+        (None, 100, (10, 5.0)),  # nobody knows how long a row takes
+    ],
+)
+def test_a_trial_costs_at_most_one_percent_of_what_is_predicted(
+    seconds: float | None, rows: int, expected: tuple[int, float]
+) -> None:
+    cost: Any = "rows" if seconds is None else {"model": "rows", "seconds_per_row": seconds}
+    plan = pt.plan(pa.table({"x": range(rows)}), cost=cost, workers=1)
+    assert extent(plan) == pytest.approx(expected, rel=0.01)
