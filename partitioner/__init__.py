@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from partitioner.attempt.surroundings import TaskContext, task_context
     from partitioner.config import RunConfig, load_config, load_settings
     from partitioner.errors import PartitionerError
+    from partitioner.graphs.pipeline import pipeline
+    from partitioner.graphs.step import Step
     from partitioner.iteration.iterate import iterate
     from partitioner.model import Plan, SubTasks, Worker, Workers
     from partitioner.output.output import Output
@@ -28,6 +30,7 @@ __all__ = [
     "Plan",
     "Run",
     "RunConfig",
+    "Step",
     "SubTasks",
     "TaskContext",
     "Worker",
@@ -37,6 +40,7 @@ __all__ = [
     "load_config",
     "load_result",
     "load_settings",
+    "pipeline",
     "place",
     "plan",
     "plan_config",
@@ -54,6 +58,8 @@ _HOMES = {
     "attempt.surroundings": ("TaskContext", "task_context"),
     "config": ("RunConfig", "load_config", "load_settings"),
     "errors": ("PartitionerError",),
+    "graphs.pipeline": ("pipeline",),
+    "graphs.step": ("Step",),
     "iteration.iterate": ("iterate",),
     "model": ("Plan", "SubTasks", "Worker", "Workers"),
     "output.output": ("Output",),

@@ -26,7 +26,7 @@ LAYERS = [
     ("output",),
     ("stages",),
     ("runs", "reading", "running", "simulation", "rebalancing"),
-    ("iteration",),
+    ("iteration", "graphs"),
     ("training",),
     ("commands",),
     ("cli",),

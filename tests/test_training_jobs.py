@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs import train_federated, train_kmeans, train_linear, train_logistic
+from jobs import pipeline, train_federated, train_kmeans, train_linear, train_logistic
 from partitioner.errors import ConfigError
 from partitioner.training.keeping import flattened, keep
 
@@ -77,3 +77,29 @@ def test_names_of_a_tree_are_paths():
 def test_what_is_no_number_is_not_kept(tmp_path):
     with pytest.raises(ConfigError, match="note is a str"):
         keep({"note": "text"}, str(tmp_path), {})
+
+
+def test_a_pipeline_trains_votes_and_keeps_models(tmp_path, capsys):
+    settings = [
+        "--set",
+        f"checkpoint={tmp_path / 'runs'}",
+        "--set",
+        f"output={tmp_path / 'models'}",
+        "--set",
+        "parts=2",
+    ]
+    assert pipeline.main(["conf/pipeline.yaml", *HERE, *settings]) == 0
+    card = json.loads((tmp_path / "models" / "forest" / "model_card.json").read_text())
+    result = card["result"]
+    assert result["rows"] == 501
+    assert result["together"] / result["rows"] > 0.95
+    assert set(result) == {"logistic", "forest", "neighbours", "together", "rows"}
+    assert (tmp_path / "models" / "logistic" / "model.skops").exists()
+    assert "lower bound" in capsys.readouterr().out
+
+
+def test_a_step_of_a_stranger_names_no_code_from_elsewhere(tmp_path):
+    conf = tmp_path / "conf.yaml"
+    conf.write_text("job: jobs.pipeline\nsteps: {a: {program: 'os:system'}}\n")
+    with pytest.raises(ConfigError, match="steps names 'os:system'"):
+        pipeline.main([str(conf)])

@@ -78,6 +78,10 @@ def _named(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "program", program
     if isinstance(job := values.get("job"), str):
         yield "job", job
+    steps = values.get("steps")
+    for step in steps.values() if isinstance(steps, Mapping) else steps if isinstance(steps, list) else ():
+        named = [step.get("program"), *_strings(step.get("reducer"))] if isinstance(step, Mapping) else [step]
+        yield from (("steps", text) for text in named if isinstance(text, str) and _CODE.fullmatch(text))
     for kind in _KINDS:
         yield from ((kind, text) for text in _strings(values.get(kind)) if _CODE.fullmatch(text))
     for setting in ("dataset", "output"):
