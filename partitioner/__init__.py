@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from partitioner.graphs.step import Step
     from partitioner.iteration.iterate import iterate
     from partitioner.model import Plan, SubTasks, Worker, Workers
+    from partitioner.outlook.whatif import whatif
     from partitioner.output.output import Output
     from partitioner.placement.api import compare, place
     from partitioner.reading import load_result, read_bytes, read_table
@@ -52,6 +53,7 @@ __all__ = [
     "run_config",
     "simulate",
     "task_context",
+    "whatif",
 ]
 
 _HOMES = {
@@ -62,6 +64,7 @@ _HOMES = {
     "graphs.step": ("Step",),
     "iteration.iterate": ("iterate",),
     "model": ("Plan", "SubTasks", "Worker", "Workers"),
+    "outlook.whatif": ("whatif",),
     "output.output": ("Output",),
     "running": ("plan", "plan_config", "run", "run_config"),
     "placement.api": ("compare", "place"),

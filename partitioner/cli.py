@@ -18,6 +18,7 @@ import typer
 from partitioner import config as configuration
 from partitioner import registry
 from partitioner.commands.calibrate import calibrate, profile_app
+from partitioner.commands.diff import diff
 from partitioner.commands.doctor import doctor
 from partitioner.commands.explain import explain
 from partitioner.commands.init import init
@@ -25,6 +26,7 @@ from partitioner.commands.jobs import run_job
 from partitioner.commands.place import compare, place
 from partitioner.commands.report import report
 from partitioner.commands.runs import runs
+from partitioner.commands.whatif import whatif
 from partitioner.errors import PartitionerError
 from partitioner.model import Plan
 from partitioner.reading import sign_file
@@ -50,6 +52,8 @@ app.command()(doctor)
 app.command()(init)
 app.command()(runs)
 app.command()(explain)
+app.command()(diff)
+app.command()(whatif)
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(profile_app, name="profile")
 

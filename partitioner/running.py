@@ -50,6 +50,15 @@ def plan(dataset: Any, program: Any = None, *, workers: Any = None, **options: A
 
 def plan_config(config: RunConfig, workers: Any = None) -> Plan:
     """``plan`` for a configuration that is made already."""
+    plan_on, table, load_seconds = planner(config, workers)
+    return starting.delayed(plan_on(table), load_seconds)
+
+
+def planner(config: RunConfig, workers: Any = None) -> tuple[Callable[[Workers], Plan], Workers, float]:
+    """What plans a configuration on a fleet, the fleet that ``workers`` mean, and the seconds until its slots are ready.
+
+    Costs are settled here, once, on that fleet.
+    """
     parts = resolve(config)
     modes.check(config, parts.reducer)
     described, notes = stages.only_changes(parts, stages.describe(parts))
@@ -57,10 +66,13 @@ def plan_config(config: RunConfig, workers: Any = None) -> Plan:
     table = stages.workers_of(parts, workers)
     with starting.tried_here(parts, described.job, table) as started:
         costed = stages.cost(parts, described, started) if costed is None else costed
-    work = stages.split(parts, costed, table)
     load_seconds, facts = starting.told_here(started)
-    planned = stages.explained(parts, stages.place(parts, work.tasks, table), work, {**facts, **notes})
-    return starting.delayed(planned, load_seconds)
+
+    def plan_on(fleet: Workers) -> Plan:
+        work = stages.split(parts, costed, fleet)
+        return stages.explained(parts, stages.place(parts, work.tasks, fleet), work, {**facts, **notes})
+
+    return plan_on, table, load_seconds
 
 
 def run(dataset: Any = None, program: Any = None, *, resume: str | None = None, **options: Any) -> Run:

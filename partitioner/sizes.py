@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from partitioner.errors import ConfigError
@@ -29,3 +30,19 @@ def parse_bytes(value: Any) -> float:
         return float(digits) * _UNITS[text[len(digits) :] or "b"]
     except (ValueError, KeyError):
         raise ConfigError(f"{value!r} is no size in bytes; write a number or for example '4GB' or '512MiB'.") from None
+
+
+_SECONDS = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_seconds(value: Any) -> float:
+    """Seconds above 0 from a number or from text such as ``"90s"``, ``"15min"``, ``"2h"``. Raises ConfigError."""
+    text = str(value).strip().lower().replace(" ", "")
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    try:
+        seconds = float(digits) * _SECONDS[text[len(digits) :]]
+    except (ValueError, KeyError):
+        seconds = 0.0
+    if isinstance(value, bool) or not 0 < seconds < inf:
+        raise ConfigError(f"{value!r} is no time; write seconds above 0, or for example '15min' or '2h'.")
+    return seconds

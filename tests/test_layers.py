@@ -26,7 +26,7 @@ LAYERS = [
     ("output",),
     ("stages",),
     ("runs", "reading", "running", "simulation", "rebalancing"),
-    ("iteration", "graphs"),
+    ("iteration", "graphs", "outlook"),
     ("training",),
     ("commands",),
     ("cli",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from math import inf
 from typing import Any
 
@@ -175,10 +176,8 @@ def write_plan(run: RunDirectory, planned: Plan) -> None:
         for name in ("makespan", "lower_bound", "gap", "utilization", "objective", "algorithm", "planning_seconds")
     }
     figures["reasons"] = {**_cost_reasons(run), **planned.reasons}
-    figures["workers"] = [
-        {"worker_id": w.worker_id, "cpus": w.cpus, "memory_bytes": w.memory_bytes, "speed": w.speed, "host": w.host}
-        for w in (planned.workers[j] for j in range(len(planned.workers)))
-    ]
+    every = (planned.workers[j] for j in range(len(planned.workers)))
+    figures["workers"] = [{**asdict(w), "labels": sorted(w.labels)} for w in every]
     run.files.put("plan.json", json.dumps(figures, default=str).encode())
     ids = pa.DictionaryArray.from_arrays(pa.array(planned.worker), pa.array(planned.workers.worker_id, pa.string()))
     columns = {"task_id": planned.tasks.task_id, "worker_id": ids, "start": planned.start, "finish": planned.finish}

@@ -1,0 +1,5 @@
+"""Run directories made by hand, as for the report."""
+
+from tests.report.conftest import hands
+
+__all__ = ["hands"]
