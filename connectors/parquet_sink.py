@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from partitioner.errors import DamagedOutput
@@ -17,6 +20,7 @@ from partitioner.model import CommitRecord
 from partitioner.model.source import Sink
 from partitioner.output.versions import home
 from partitioner.storage import Directory, Entry
+from partitioner.store.commits import Records
 
 _FACTS = b"batch-partitioner"
 _TAIL_BYTES = 64 * 1024  # holds the footer of nearly every file, so that one request is enough
@@ -149,17 +153,31 @@ class ParquetSink(Sink):
             ) from error
         return None if facts is None else {**facts, "path": name, "size": entry.size, "tag": entry.tag}
 
-    def check(self, records: Iterable[CommitRecord], full: bool = False) -> dict[str, str]:
+    def check(self, records: Sequence[CommitRecord], full: bool = False) -> dict[str, str]:
         """Sub-task to what is wrong with its file, from one listing.
 
         A file whose size and tag are those of its commit is taken as it was written; of any other the footer is read.
         With ``full`` every page of every file is read and its checksum verified.
         """
-        there = {entry.name: entry for entry in self._files.entries(self._prefix.rstrip("/") or None)}
+        if isinstance(records, Records) and not full:
+            records = self._touched(records)
+        there = (
+            {entry.name: entry for entry in self._files.entries(self._prefix.rstrip("/") or None)} if records else {}
+        )
         wanted = [r for r in records if full or not _untouched(r, there.get(r.path))]
         with ThreadPoolExecutor(CHECKS_AT_ONCE) as pool:
             found = pool.map(lambda r: self._problem(r, there.get(r.path), full), wanted)
         return {r.task_key: problem for r, problem in zip(wanted, found, strict=True) if problem}
+
+    def _touched(self, records: Records) -> list[CommitRecord]:
+        """The records whose file is not there with the size and tag of its commit, from one listing as columns."""
+        there = self._files.listing(self._prefix.rstrip("/") or None)
+        said = records.columns(["path", "size", "tag"])
+        where = pc.index_in(said["path"], value_set=there["name"])
+        now = there.select(["size", "tag"]).take(where)
+        same = pc.and_(pc.equal(now["size"], said["size"]), pc.equal(now["tag"], said["tag"]))
+        untouched = np.asarray(pc.and_(pc.fill_null(same, False), pc.not_equal(said["tag"], "")), bool)
+        return [records[i] for i in np.flatnonzero(~untouched).tolist()]
 
     def _problem(self, record: CommitRecord, entry: Entry | None, full: bool) -> str:
         if entry is None:
@@ -201,8 +219,23 @@ class ParquetSink(Sink):
         if self.version:
             return
         kept = {name: value for name, value in manifest.items() if name != "run_id"}  # equal runs, equal bytes
-        self._files.put("_manifest.json", json.dumps(kept, indent=1, sort_keys=True).encode())
+        self._files.put("_manifest.json", _listed(kept))
         self._files.put("_SUCCESS", b"")
+
+
+def _listed(manifest: Mapping[str, Any]) -> bytes:
+    """A manifest as JSON, one file at a time: there may be a million of them."""
+    whole = json.dumps({**manifest, "files": []}, indent=1, sort_keys=True).encode()
+    before, after = whole.split(b'"files": []')
+    out = io.BytesIO()
+    out.write(before + b'"files": [')
+    empty = True
+    for file in manifest["files"]:
+        text = ",\n   ".join(f"{json.dumps(key)}: {json.dumps(file[key])}" for key in sorted(file))
+        out.write(f"{'' if empty else ','}\n  {{\n   {text}\n  }}".encode())
+        empty = False
+    out.write((b"]" if empty else b"\n ]") + after)
+    return out.getvalue()
 
 
 def _untouched(record: CommitRecord, entry: Entry | None) -> bool:

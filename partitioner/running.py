@@ -34,6 +34,7 @@ from partitioner.stages import steps as stages
 from partitioner.stages.phases import Phases
 from partitioner.stages.resolved import Resolved, resolve
 from partitioner.storage import Directory
+from partitioner.store.commits import Records
 from partitioner.store.lease import Lease
 from partitioner.store.run_directory import RunDirectory, new_run_id
 
@@ -321,5 +322,9 @@ def _report(config: RunConfig, finished: Run, model: CostModel, dataset: Dataset
         stages.learn(model, dataset, finished.plan, finished.records, finished.directory)
     forget(finished.url)
     finished.directory.write_phases(phases.seconds, phases.total())
-    finished.report.write(html=config.report)
+    if isinstance(finished.records, Records):  # its report holds an object for each sub-task, a kilobyte or more
+        command = f"partitioner report {finished.url}"
+        print(f"{len(finished.records)} sub-tasks: no report is written; make one with: {command}", file=sys.stderr)
+    else:
+        finished.report.write(html=config.report)
     return finished

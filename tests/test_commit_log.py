@@ -10,6 +10,7 @@ import partitioner as pt
 from partitioner.model import CommitRecord
 from partitioner.store import commit_log
 from partitioner.store.commit_log import decoded, encoded
+from partitioner.store.commits import Commits, Records
 from partitioner.store.run_directory import RunDirectory
 from tests import programs
 
@@ -78,6 +79,45 @@ def test_a_run_with_segments_resumes_from_them_or_from_footers(
     assert again.attempted == 1
     assert [r.digest for r in again.records] == [r.digest for r in first.records]
     assert RunDirectory(first.url).commits().keys() == {f"t{i:06d}" for i in range(8)}
+
+
+@pytest.mark.parametrize("damage", ["none", "torn", "gone"])
+def test_very_many_records_stay_columns_and_give_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr("partitioner.coordinator.execute.SEGMENT", 3)
+    table = pa.table({"x": range(80)})
+    first = pt.run(table, programs.double, report=False, **options(tmp_path))
+    manifest = (tmp_path / "out" / "_manifest.json").read_bytes()
+    segments = sorted((Path(first.url) / "records").iterdir())
+    if damage == "torn":
+        segments[0].write_bytes(segments[0].read_bytes()[:50])
+    if damage == "gone":
+        segments[0].unlink()
+    (tmp_path / "out" / "part-t000004.parquet").unlink()
+    monkeypatch.setattr("partitioner.store.run_directory.MANY", 1)
+    again = pt.run(table, programs.double, report=False, resume=first.url, **options(tmp_path))
+    assert isinstance(again.records, Records)
+    assert [r.digest for r in again.records] == [r.digest for r in first.records]
+    assert again.records[4].rows_in == 10
+    assert (again.counts, again.result.to_table()) == (first.counts, first.result.to_table())
+    assert (tmp_path / "out" / "_manifest.json").read_bytes() == manifest
+
+
+def test_sub_tasks_that_were_split_are_found_among_many_records(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    parts = [
+        record(1, task_key=f"t000001.{n}", part=(a, b), segments=((1, 1),)) for n, (a, b) in enumerate([(5, 9), (0, 5)])
+    ]
+    run.gather([record(0), record(1, split=True, part=None), *parts, record(2)])
+    run.commit(record(2, attempt_id="t000002-a3"))
+    commits = Commits(run.files, run.files.names("records"), {"t000002": run.committed("t000002")})
+    ids = pa.array(["t000000", "t000001", "t000002"])
+    assert commits.done(ids).tolist() == [True, False, True]
+    found = [(r.task_key, r.attempt_id) for r in commits.in_order(ids, {})]
+    assert [key for key, _ in found] == ["t000000", "t000001", "t000001.1", "t000001.0", "t000002"]
+    assert found[-1][1] == "t000002-a3"
+    assert dict(commits) == run.commits()
 
 
 def test_twenty_thousand_records_are_read_from_three_files(tmp_path: Path) -> None:

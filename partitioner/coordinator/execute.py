@@ -8,6 +8,8 @@ from dataclasses import asdict
 from math import inf
 from typing import Any
 
+import numpy as np
+
 from partitioner import choices
 from partitioner.config import RunConfig, timeout_of
 from partitioner.coordinator import ledger as ledgers
@@ -19,6 +21,7 @@ from partitioner.engines.base import Engine
 from partitioner.errors import ConfigError, PartitionerError
 from partitioner.model import CommitRecord, Event, EventKind, Plan, SubTasks
 from partitioner.store.commit_log import SEGMENT
+from partitioner.store.commits import Commits
 from partitioner.store.lease import Lease
 from partitioner.store.run_directory import RunDirectory
 
@@ -27,7 +30,7 @@ class Collector:
     """Keeps the record of every sub-task and counts submissions."""
 
     def __init__(self, committed: Mapping[str, CommitRecord], run: RunDirectory | None = None) -> None:
-        self.records = dict(committed)
+        self.records = {} if isinstance(committed, Commits) else dict(committed)
         self._run = run
         self._loose: list[CommitRecord] = []  # not in a segment yet
         self.attempted = 0
@@ -86,7 +89,7 @@ def resume_parts(state: State, index: Mapping[str, int], committed: Mapping[str,
     """Sub-tasks that an earlier session had split go on with the rows that no part holds yet."""
     done: dict[str, list[tuple[int, int]]] = {}
     split: dict[str, list[str]] = {}
-    for record in committed.values():
+    for record in committed.apart() if isinstance(committed, Commits) else committed.values():
         if record.split:
             split.setdefault(record.whole, []).append(record.task_key)
         elif record.part is not None:
@@ -135,21 +138,26 @@ def execute(
     seconds_known: bool,
     lease: Lease,
     watching: Sequence[Observer] = (),
-) -> tuple[tuple[CommitRecord, ...], int]:
+) -> tuple[Sequence[CommitRecord], int]:
     """Run what is not committed; the records of all sub-tasks in order, and how many attempts this session made."""
-    keys = planned.tasks.task_id.to_pylist()
+    ids = planned.tasks.task_id
+    many = committed if isinstance(committed, Commits) else None
+    keys = ids.to_pylist()
     numbers = ledgers.next_numbers(run) if committed or run.files.names("ledger") else {}
     state = initial(
         planned,
         run.url,
         policy_for(config, engine, planned.tasks),
-        committed=[i for i, key in enumerate(keys) if key in committed and not committed[key].split],
+        committed=[i for i, key in enumerate(keys) if key in committed and not committed[key].split]
+        if many is None
+        else np.flatnonzero(many.done(ids)).tolist(),
         seconds_known=seconds_known,
         key=run.key,
         epoch=lease.epoch,
         first_numbers={i: numbers[key] for i, key in enumerate(keys) if key in numbers},
     )
-    resume_parts(state, {key: i for i, key in enumerate(keys)}, committed)
+    if many is None or many.apart():
+        resume_parts(state, {key: i for i, key in enumerate(keys)}, committed)
     ledger, collector = ledgers.Ledger(run), Collector(committed, run)
     watching = [ledger, collector, Fence(lease), *watching]
     # A resume with nothing left to do leaves the plan that was followed.
@@ -164,7 +172,8 @@ def execute(
         raise
     finally:
         ledger.flush()
-    return in_order(keys, collector.records), collector.attempted
+    ordered = in_order(keys, collector.records) if many is None else many.in_order(ids, collector.records)
+    return ordered, collector.attempted
 
 
 def write_plan(run: RunDirectory, planned: Plan) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -138,7 +138,7 @@ class Sink(ABC):
         """The sub-tasks whose output is committed."""
 
     @abstractmethod
-    def check(self, records: Iterable[CommitRecord], full: bool = False) -> dict[str, str]:
+    def check(self, records: Sequence[CommitRecord], full: bool = False) -> dict[str, str]:
         """Sub-task to what is wrong with its output: missing, torn, or another's. Reads whole files only where ``full``."""
 
     @abstractmethod
@@ -150,6 +150,6 @@ class Sink(ABC):
         """Publish, after the last commit and the last check: the manifest, then ``_SUCCESS``.
 
         A table commits its transaction here.
-        ``manifest`` holds ``files`` in sub-task order (path, rows, sha256), ``counts``, and ``run_id``: what makes the call
-        repeatable, since a driver may die within it and a resume calls it again.
+        ``manifest`` holds ``files`` in sub-task order (path, rows, sha256; to be iterated once), ``counts``, and ``run_id``:
+        what makes the call repeatable, since a driver may die within it and a resume calls it again.
         """

@@ -11,6 +11,7 @@ import pyarrow as pa
 from partitioner.errors import ConfigError, MissingDependency
 from partitioner.model import CommitRecord
 from partitioner.storage import Directory, read_parquet
+from partitioner.store.commits import Records, total
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +34,8 @@ class Output:
     ) -> None:
         self.preserve_order = preserve_order
         self.url = url
-        self.records = tuple(records)
-        self.rows = sum(r.rows_written for r in records)
+        self.records = records if isinstance(records, Records) else tuple(records)
+        self.rows = total(records, "rows_written")
         self.schema = schema
         self._home = url
         self._paths: list[str] | None = None

@@ -14,21 +14,24 @@ from partitioner.errors import DamagedOutput
 from partitioner.measure import Measurement
 from partitioner.model import Attempt, CommitRecord
 from partitioner.storage import read_parquet
+from partitioner.store.commits import Records
 from partitioner.store.run_directory import RunDirectory
 
 ROUNDS = 3
 """Times that damage found at the end is mended before the run stops: what comes back has a cause to look for."""
 
-Records = Sequence[CommitRecord]
-Execution = Callable[[Mapping[str, CommitRecord]], tuple[tuple[CommitRecord, ...], int]]
+Execution = Callable[[Mapping[str, CommitRecord]], tuple[Sequence[CommitRecord], int]]
 
 
-def reconcile(directory: RunDirectory, job: Job, full: bool = False) -> dict[str, CommitRecord]:
+def reconcile(directory: RunDirectory, job: Job, full: bool = False) -> Mapping[str, CommitRecord]:
     """Records of all sub-tasks whose output is there and sound, for a resume.
 
     A torn record is dropped and rebuilt from the footer of its output, as is one that was never written; output that is
-    missing, torn or another's is discarded, with its record, and what was discarded is said.
+    missing, torn or another's is discarded, with its record, and what was discarded is said. Of very many records all this
+    happens at the end (``verified``), or where a sub-task without a record runs and finds its output.
     """
+    if not full and (many := directory.many_commits()) is not None:
+        return many  # they are checked at the end, before the manifest: what is left need not wait for that
     records, torn = directory.read_commits()
     said = {key or name: f"{name} is torn" for name, key in torn.items()}
     for name in torn:
@@ -64,8 +67,12 @@ def _rebuilt(directory: RunDirectory, job: Job, key: str) -> CommitRecord:
 
 def problems(directory: RunDirectory, job: Job, records: Iterable[CommitRecord], full: bool = False) -> dict[str, str]:
     """Sub-task to what is wrong with its output or its quarantined rows."""
-    held = list(records)
-    found = {r.task_key: problem for r in held if (problem := _lost_rows(directory, r))}
+    held = records if isinstance(records, Records) else list(records)
+    aside = held
+    if isinstance(held, Records):
+        digests = held.columns(["quarantine_digest"])["quarantine_digest"].to_pylist()
+        aside = [held[i] for i, digest in enumerate(digests) if digest]
+    found = {r.task_key: problem for r in aside if (problem := _lost_rows(directory, r))}
     return found | job.sink.check(held, full)
 
 
@@ -100,12 +107,12 @@ def _say(directory: RunDirectory, facts: Mapping[str, str]) -> None:
 
 def verified(
     directory: RunDirectory, job: Job, committed: Mapping[str, CommitRecord], execution: Execution, full: bool
-) -> tuple[tuple[CommitRecord, ...], int]:
+) -> tuple[Sequence[CommitRecord], int]:
     """Run what is not committed, check all that is, and run again what is damaged, until everything is sound.
 
     Returns the records in sub-task order and the number of attempts. Raises DamagedOutput where damage comes back each time.
     """
-    known, attempts = dict(committed), 0
+    known, attempts = committed, 0
     for _ in range(ROUNDS):
         records, more = execution(known)
         attempts += more
@@ -113,7 +120,7 @@ def verified(
         if not damaged:
             return records, attempts
         discard(directory, job, damaged)
-        known = {r.task_key: r for r in records if r.task_key not in damaged}
+        known = directory.many_commits() or {r.task_key: r for r in records if r.task_key not in damaged}
     key, problem = next(iter(damaged.items()))
     raise DamagedOutput(
         f"output of {len(damaged)} sub-tasks was damaged {ROUNDS} times after it was committed, such as {key}: {problem}. "

@@ -9,6 +9,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job
@@ -16,6 +17,7 @@ from partitioner.attempt.run import ACCUMULATOR
 from partitioner.config import RunConfig
 from partitioner.errors import RunFailed
 from partitioner.model import CommitRecord, SubTasks
+from partitioner.model.data import Ints
 from partitioner.output import finishing, modes
 from partitioner.output.exporting import digest_of, export, form_of, home_of, to_table
 from partitioner.output.output import Output
@@ -23,38 +25,49 @@ from partitioner.reducers import partials
 from partitioner.reducers.tree import merge_fold, merge_tree
 from partitioner.security.sealing import SIGNATURE, sign
 from partitioner.storage import Directory, read_parquet
+from partitioner.store.commits import Records, total
 from partitioner.store.run_directory import RunDirectory
 
 
 def check_rows(tasks: SubTasks, records: Sequence[CommitRecord]) -> dict[str, int]:
     """Rows in = rows out + quarantined, over all and against the input's own count. RunFailed names what does not add up."""
-    counts = {
-        name: sum(getattr(r, name) for r in records) for name in ("rows_in", "rows_out", "rows_written", "quarantined")
-    }
+    counts = {name: total(records, name) for name in ("rows_in", "rows_out", "rows_written", "quarantined")}
     if counts["rows_in"] != counts["rows_out"] + counts["quarantined"]:
         bad = next(r for r in records if r.rows_in != r.rows_out + r.quarantined)
         raise RunFailed(
             f"rows do not add up: sub-task {bad.task_key} read {bad.rows_in} rows, but {bad.rows_out} are in the output and "
             f"{bad.quarantined} in quarantine. Nothing is marked as done; please report this."
         )
-    read: dict[str, int] = {}
-    for record in records:  # the parts of one that was split count together
-        read[record.whole] = read.get(record.whole, 0) + record.rows_in
-    for key, expected in zip(tasks.task_id.to_pylist(), _expected_rows(tasks), strict=True):
-        if expected not in (-1, read[key]):
-            raise RunFailed(
-                f"sub-task {key} read {read[key]} rows of {expected} that the input described; "
-                "the input changed while the run went on. Start a new run."
-            )
+    read = _rows_read(tasks, records)
+    expected = _expected_rows(tasks)
+    for i in np.flatnonzero((expected >= 0) & (expected != read)).tolist():
+        raise RunFailed(
+            f"sub-task {tasks.task_id[i].as_py()} read {read[i]} rows of {expected[i]} that the input described; "
+            "the input changed while the run went on. Start a new run."
+        )
     return counts
 
 
-def _expected_rows(tasks: SubTasks) -> list[int]:
+def _rows_read(tasks: SubTasks, records: Sequence[CommitRecord]) -> Ints:
+    """Rows that each sub-task read; the parts of one that was split count together."""
+    if isinstance(records, Records):
+        held = records.columns(["task_key", "rows_in"])
+        wholes = pc.list_element(pc.split_pattern(held["task_key"], ".", max_splits=1), 0)
+        rows = held["rows_in"].to_numpy()
+    else:
+        wholes = pa.array([record.whole for record in records], pa.string())
+        rows = np.array([record.rows_in for record in records], np.int64)
+    where = np.asarray(pc.index_in(wholes, value_set=tasks.task_id), np.int64)
+    return np.bincount(where, rows, len(tasks)).astype(np.int64)
+
+
+def _expected_rows(tasks: SubTasks) -> Ints:
     """Rows of each sub-task, -1 where only reading tells."""
     assert tasks.fragments is not None
     rows = tasks.fragments.rows[tasks.fragment_index]
-    parts = [rows[tasks.offsets[i] : tasks.offsets[i + 1]] for i in range(len(tasks))]
-    return [int(p.sum()) if (p >= 0).all() else -1 for p in parts]
+    sums = [np.concatenate([[0], np.cumsum(values)])[tasks.offsets] for values in (np.maximum(rows, 0), rows < 0)]
+    known, unknown = (np.diff(values) for values in sums)
+    return np.where(unknown > 0, -1, known)
 
 
 def reduce(
@@ -202,5 +215,8 @@ def _accumulator(job: Job, place: Directory, record: CommitRecord) -> Any:
 
 def manifest(records: Sequence[CommitRecord], counts: Mapping[str, int]) -> dict[str, Any]:
     """Files in sub-task order with rows and digests; the same for equal runs on any engine."""
+    if isinstance(records, Records):
+        held = records.columns(["path", "rows_written", "digest"]).rename_columns(["path", "rows", "sha256"])
+        return {"files": (row for batch in held.to_batches() for row in batch.to_pylist()), "counts": dict(counts)}
     files = [{"path": r.path, "rows": r.rows_written, "sha256": r.digest} for r in records]
     return {"files": files, "counts": dict(counts)}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from partitioner import config as configuration
 from partitioner import program as programs
@@ -19,6 +20,7 @@ from partitioner.errors import ConfigError, ResumeRefused
 from partitioner.model import CommitRecord, SubTasks
 from partitioner.stages.steps import fingerprints
 from partitioner.storage import Directory
+from partitioner.store.commits import Commits
 from partitioner.store.run_directory import RunDirectory
 
 
@@ -97,13 +99,22 @@ def _differences(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -
 
 def without_done(tasks: SubTasks, committed: Mapping[str, CommitRecord]) -> SubTasks:
     """The same sub-tasks, those committed costing nothing, so that only the rest is placed."""
-    done = np.array([key in committed and not committed[key].split for key in tasks.task_id.to_pylist()], bool)
+    done = done_of(tasks, committed)
     by_class = {k: np.where(done & ~np.isnan(v), 0.0, v) for k, v in tasks.seconds_by_class.items()}
     return tasks.with_columns(seconds=np.where(done, 0.0, tasks.seconds), seconds_by_class=by_class)
 
 
+def done_of(tasks: SubTasks, committed: Mapping[str, CommitRecord]) -> npt.NDArray[np.bool_]:
+    """Which sub-tasks are committed as a whole."""
+    if isinstance(committed, Commits):
+        return committed.done(tasks.task_id)
+    return np.array([key in committed and not committed[key].split for key in tasks.task_id.to_pylist()], bool)
+
+
 def rest(tasks: SubTasks, committed: Mapping[str, CommitRecord]) -> bool:
     """Whether a sub-task, or a part of one that was split, may still have to run."""
+    if isinstance(committed, Commits):
+        return bool(committed.apart()) or not committed.done(tasks.task_id).all()
     split = any(record.split or record.part is not None for record in committed.values())
     return split or not all(key in committed for key in tasks.task_id.to_pylist())
 

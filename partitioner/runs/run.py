@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ class Run:
     directory: RunDirectory
     plan: Plan
     result: Any
-    records: tuple[CommitRecord, ...]
+    records: Sequence[CommitRecord]
     attempted: int
     counts: Mapping[str, int]
 

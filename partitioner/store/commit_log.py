@@ -39,7 +39,11 @@ def encoded(records: Sequence[CommitRecord]) -> bytes:
 
 def decoded(data: bytes) -> Iterable[CommitRecord]:
     """The records of a segment. Raises ArrowException, OSError, ValueError or KeyError where it is torn."""
-    table = read_parquet(data)
+    return records_of(read_parquet(data))
+
+
+def records_of(table: pa.Table) -> Iterable[CommitRecord]:
+    """The records in the columns of segments."""
     columns = [_values(name, table[name]) for name in _NAMES]
     return (CommitRecord(*row) for row in zip(*columns, strict=True))
 

@@ -44,7 +44,8 @@ from partitioner.model import CommitRecord, Edges, Fragments, SubTasks
 from partitioner.security.masking import masked_bytes
 from partitioner.security.sealing import key_of_run, seal, unseal
 from partitioner.storage import Directory, read_parquet
-from partitioner.store.commit_log import decoded, encoded
+from partitioner.store.commit_log import SEGMENT, decoded, encoded
+from partitioner.store.commits import MANY, Commits
 
 READS_AT_ONCE = 16
 
@@ -254,6 +255,13 @@ class RunDirectory:
             else:
                 records[record.task_key] = record
         return records, torn
+
+    def many_commits(self) -> Commits | None:
+        """The records as columns, where segments hold very many; None where ``read_commits`` is as good."""
+        names = self.files.names("records")
+        if len(names) * SEGMENT < MANY:
+            return None
+        return Commits(self.files, names, dict(self._small_commits()))
 
     def _small_commits(self) -> Iterator[tuple[str, CommitRecord | None]]:
         """Records that lie one by one, many read at a time: an object store takes milliseconds for each."""

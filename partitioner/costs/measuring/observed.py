@@ -13,6 +13,9 @@ from partitioner.model import CommitRecord, Dataset, SubTasks
 
 READ_AT_MOST = 600
 
+LEARNED_AT_MOST = 50_000
+"""Sub-tasks, evenly spread, that a run teaches a cost model by: far more than it has coefficients."""
+
 
 def observed(
     dataset: Dataset,
@@ -29,6 +32,8 @@ def observed(
     if tasks.fragments is None:
         raise ValueError("observed() needs sub-tasks that hold fragments")
     index = {key: i for i, key in enumerate(tasks.task_id.to_pylist())}
+    if len(records) > LEARNED_AT_MOST:
+        records = records[:: -(-len(records) // LEARNED_AT_MOST)]
     whole = [r for r in records if r.task_key in index and not r.quarantined and r.seconds > 0]
     base = {"rows", "bytes", *tasks.fragments.features}
     known = [t for t in terms if t.per_row or t.feature in base]

@@ -1,0 +1,179 @@
+"""Commit records as columns, for runs of so many sub-tasks that a Python object for each is too slow and too large."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from partitioner.model import CommitRecord
+from partitioner.storage import Directory, read_parquet
+from partitioner.store.commit_log import SEGMENT, records_of
+
+MANY = 100_000
+"""Records in segments from which on they stay columns: as objects they take about 1 kB and 50 microseconds each."""
+
+_FIRST = ["task_key", "split", "part"]
+
+
+class Commits(Mapping[str, CommitRecord]):
+    """Sub-task to record. Of those in segments only the keys are read at once; a loose one counts before its segment.
+
+    ``loose`` are the records that lie one by one; a key there with None is taken back.
+    """
+
+    def __init__(self, files: Directory, names: Sequence[str], loose: Mapping[str, CommitRecord | None]) -> None:
+        self._files = files
+        self._names: list[str] = []
+        tables: list[pa.Table] = []
+        for name in names:
+            try:
+                tables.append(read_parquet(files.get(name), _FIRST))
+                self._names.append(name)
+            except (pa.ArrowException, OSError, ValueError, KeyError):
+                print(f"{name} is torn; its sub-tasks are looked up in their outputs", file=sys.stderr)
+        keys = pa.concat_tables(tables) if tables else pa.table({n: pa.array([], pa.string()) for n in _FIRST})
+        self._keys: pa.ChunkedArray = keys["task_key"]
+        counts = ~_among(self._keys, list(loose))
+        if pc.count_distinct(self._keys).as_py() != len(self._keys):  # gathered twice: the later one counts
+            last = {key: i for i, key in enumerate(self._keys.to_pylist())}
+            counts &= np.isin(np.arange(len(self._keys)), list(last.values()))
+        self._rows = np.flatnonzero(counts)
+        odd = [bool(split) or part != "null" for split, part in zip(*_odd(keys), strict=True)] if len(keys) else []
+        self._odd = self._rows[np.array(odd, bool)[self._rows]] if any(odd) else self._rows[:0]
+        self.loose = {key: record for key, record in loose.items() if record is not None}
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """All columns of all segments, in memory."""
+        return pa.concat_tables([read_parquet(self._files.get(name)) for name in self._names])
+
+    def apart(self) -> list[CommitRecord]:
+        """Records of sub-tasks that were split, and of their parts."""
+        held = [r for r in self.loose.values() if r.split or r.part is not None]
+        return [*records_of(self.table.take(pa.array(self._odd))), *held] if len(self._odd) else held
+
+    def done(self, task_ids: pa.Array) -> npt.NDArray[np.bool_]:
+        """Which of the sub-tasks are committed and were not split."""
+        whole = [key for key, record in self.loose.items() if not record.split]
+        split = [r.task_key for r in self.apart() if r.split]
+        found: npt.NDArray[np.bool_] = _among(task_ids, self._keys.take(pa.array(self._rows))) | _among(task_ids, whole)
+        return found & ~_among(task_ids, split)
+
+    def in_order(self, task_ids: pa.Array, more: Mapping[str, CommitRecord]) -> Records:
+        """All records in sub-task order, with ``more`` of this session; parts in the place of their sub-task.
+
+        Every sub-task must have one.
+        """
+        loose = [*{**more, **self.loose}.values()]
+        where = pc.index_in(task_ids, self._keys.take(pa.array(self._rows)))
+        place = np.full(len(task_ids), -1, np.int64)
+        known = where.is_valid().to_numpy(zero_copy_only=False)
+        place[known] = self._rows[where.drop_null().to_numpy()]
+        own = {r.task_key: -2 - i for i, r in enumerate(loose)}
+        apart = {r.whole for r in [*self.apart(), *loose] if r.task_key != r.whole}
+        index = pc.index_in(pa.array([*own.keys(), *apart], pa.string()), task_ids).to_pylist()
+        for at, code in zip(index, own.values(), strict=False):
+            if at is not None:
+                place[at] = code
+        return self._with_parts(task_ids, place, loose, sorted(apart))
+
+    def _with_parts(
+        self, task_ids: pa.Array, place: npt.NDArray[np.int64], loose: list[CommitRecord], apart: Sequence[str]
+    ) -> Records:
+        held = [*loose, *records_of(self.table.take(pa.array(self._odd)))] if len(self._odd) else loose
+        ends, codes = [], []
+        for key in apart:
+            at = pc.index(task_ids, key).as_py() + 1
+            mine = [
+                (r.part or (0, 0), -2 - i) for i, r in enumerate(held) if r.whole == key != r.task_key and not r.split
+            ]
+            ends += [at] * len(mine)
+            codes += [code for _, code in sorted(mine)]
+        whole = np.insert(place, np.array(ends, np.int64), codes) if codes else place
+        return Records(self, whole[whole != -1], held)
+
+    def __len__(self) -> int:
+        return len(self._rows) + len(self.loose)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._keys.take(pa.array(self._rows)).to_pylist()
+        yield from self.loose
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.loose or self._at(str(key)) >= 0
+
+    def __getitem__(self, key: str) -> CommitRecord:
+        if key in self.loose:
+            return self.loose[key]
+        at = self._at(key)
+        if at < 0:
+            raise KeyError(key)
+        return next(iter(records_of(self.table.slice(at, 1))))
+
+    def _at(self, key: str) -> int:
+        found = int(pc.index(self._keys, key).as_py())
+        return found if found >= 0 and found in self._rows else -1
+
+
+def _odd(keys: pa.Table) -> tuple[list[Any], list[Any]]:
+    return keys["split"].to_pylist(), keys["part"].to_pylist()
+
+
+def _among(keys: Any, wanted: Any) -> npt.NDArray[np.bool_]:
+    values = wanted if isinstance(wanted, pa.ChunkedArray | pa.Array) else pa.array(wanted, pa.string())
+    if not len(values) or not len(keys):
+        return np.zeros(len(keys), bool)
+    return np.asarray(pc.is_in(keys, value_set=values), bool)
+
+
+class Records(Sequence[CommitRecord]):
+    """Records in sub-task order, as objects only while one looks at them."""
+
+    def __init__(self, commits: Commits, place: npt.NDArray[np.int64], loose: Sequence[CommitRecord]) -> None:
+        self._commits, self._place, self._loose = (
+            commits,
+            place,
+            loose,
+        )  # place: row of a segment, or -2 - index in loose
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+    @overload
+    def __getitem__(self, index: int) -> CommitRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> Records: ...
+    def __getitem__(self, index: int | slice) -> CommitRecord | Records:
+        if isinstance(index, slice):
+            return Records(self._commits, self._place[index], self._loose)
+        at = int(self._place[index])
+        return self._loose[-2 - at] if at < 0 else next(iter(records_of(self._commits.table.slice(at, 1))))
+
+    def __iter__(self) -> Iterator[CommitRecord]:
+        for start in range(0, len(self._place), SEGMENT):
+            places = self._place[start : start + SEGMENT]
+            rows = iter(records_of(self._commits.table.take(pa.array(places[places >= 0]))))
+            for at in places.tolist():
+                yield self._loose[-2 - at] if at < 0 else next(rows)
+
+    def columns(self, names: Sequence[str]) -> pa.Table:
+        """Some fields (none that are nested) of all records, in order."""
+        kept = self._commits.table.select(list(names))
+        own = {name: [getattr(record, name) for record in self._loose] for name in names}
+        both = pa.concat_tables([kept, pa.table(own, schema=kept.schema)])
+        where = np.where(self._place < 0, kept.num_rows - 2 - self._place, self._place)
+        return both.take(pa.array(where))
+
+
+def total(records: Sequence[CommitRecord], name: str) -> int:
+    """The sum of a field."""
+    if isinstance(records, Records):
+        return int(pc.sum(records.columns([name])[name]).as_py() or 0)
+    return sum(getattr(record, name) for record in records)
