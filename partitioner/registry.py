@@ -127,6 +127,16 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         spark="SparkEngine@spark",
     ),
     "reducers": _files(
+        "partitioner.reducers.models",
+        encoder="Encoder@ml",
+        imputer="Imputer@ml",
+        linear="Linear@ml",
+        naive_bayes="NaiveBayes@ml",
+        neighbors="Neighbors@ml",
+        pca="Pca@ml",
+        scaler="Scaler@ml",
+    )
+    | _files(
         "partitioner.reducers.statistics",
         auc="Auc",
         calibration="Calibration",

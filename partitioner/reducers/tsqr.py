@@ -35,7 +35,7 @@ class Tsqr(Reducer):
             raise ProgramError(
                 f"The program returned an array of shape {rows.shape}; tsqr needs rows of a matrix, (n, d)."
             )
-        return self.merge_accumulators(accumulator, (_triangle(rows), len(rows)))
+        return self.merge_accumulators(accumulator, (triangle(rows), len(rows)))
 
     def merge_accumulators(self, left: Factor | None, right: Factor | None) -> Factor | None:
         """The factor of both. Raises ProgramError where their widths differ."""
@@ -45,14 +45,15 @@ class Tsqr(Reducer):
             raise ProgramError(
                 f"Matrices of {left[0].shape[1]} and of {right[0].shape[1]} columns; return equal widths."
             )
-        return _triangle(np.vstack([left[0], right[0]])), left[1] + right[1]
+        return triangle(np.vstack([left[0], right[0]])), left[1] + right[1]
 
     def extract_output(self, accumulator: Factor | None) -> Any:
         """``{"r": R, "rows": n}``; None of no rows."""
         return None if accumulator is None else {"r": accumulator[0], "rows": accumulator[1]}
 
 
-def _triangle(rows: Floats) -> Floats:
+def triangle(rows: Floats) -> Floats:
+    """The triangular factor of a matrix, its diagonal not negative."""
     factor = np.linalg.qr(rows, mode="r")
     signs = np.where(np.diagonal(factor) < 0, -1.0, 1.0)
     return np.asarray(factor * signs[:, None])

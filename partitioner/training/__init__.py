@@ -6,11 +6,14 @@ from partitioner.training.federated import federate
 from partitioner.training.keeping import keep
 from partitioner.training.linear import fit_linear, fit_pca
 from partitioner.training.logistic import fit_logistic
-from partitioner.training.moments import fit_naive_bayes, fit_scaler
+from partitioner.training.moments import find_neighbors, fit_encoder, fit_imputer, fit_naive_bayes, fit_scaler
 
 __all__ = [
     "Design",
     "federate",
+    "find_neighbors",
+    "fit_encoder",
+    "fit_imputer",
     "fit_kmeans",
     "fit_linear",
     "fit_logistic",

@@ -1,7 +1,13 @@
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from partitioner import registry
 from partitioner.errors import ConfigError
@@ -37,6 +43,13 @@ RANKED = [
 COUNTED = [{"value": v, "count": n, "low": n, "high": n} for v, n in (("a", 4), ("b", 2), ("c", 2))]
 WORDS = [list("abca"), ["a", None], ["c"], ["b", "a"]]
 
+LABELLED = [
+    (np.array(x), np.array(y))
+    for x, y in (([[1.0], [2.0]], [2.0, 3.0]), ([[4.0]], [5.0]), ([[0.0]], [3.0]), ([[3.0]], [2.0]))
+]
+LINE = [np.array(x) for x in ([[1.0], [3.0]], [[0.5]], [[2.0]], [[4.0]])]
+COLORS = [{"c": list(c)} for c in ("rg", "b", "gg", "a")]
+
 # For every registered reducer: outputs of a program, and what it makes of them.
 EXAMPLES = {
     "auc": (
@@ -44,6 +57,13 @@ EXAMPLES = {
         {"positives": 3, "negatives": 3, "auc": 8 / 9, "average_precision": (1 + 1 + 3 / 4) / 3, "ks": 2 / 3},
     ),
     "calibration": (SCORED, {"brier": 0.82 / 6, "ece": 1.8 / 6, "mce": 0.6}),
+    "encoder": (COLORS, OneHotEncoder().fit(pd.DataFrame({"c": list("rgbgga")}))),
+    "imputer": (ROWS, SimpleImputer().fit(np.vstack(ROWS))),
+    "linear": (LABELLED, LinearRegression().fit([[1], [2], [4], [0], [3]], [2, 3, 5, 3, 2])),
+    "naive_bayes": (LABELLED, GaussianNB().fit([[1], [2], [4], [0], [3]], [2, 3, 5, 3, 2])),
+    "neighbors": (LINE, {"distances": [[0.5, 1.0, 2.0, 3.0, 4.0]], "indices": [[2, 0, 3, 1, 4]]}),
+    "pca": (ROWS, PCA().fit(np.vstack(ROWS))),
+    "scaler": (ROWS, StandardScaler().fit(np.vstack(ROWS))),
     "correlation": (ROWS, np.corrcoef(np.vstack(ROWS).T)),
     "covariance": (ROWS, np.cov(np.vstack(ROWS).T)),
     "frequent_items": (WORDS, {"error": 0, "rows": 8, "items": COUNTED}),
@@ -77,11 +97,20 @@ EXAMPLES = {
 }
 
 
+FITTED = (SimpleImputer, LinearRegression, GaussianNB, OneHotEncoder, PCA, StandardScaler)
 FIGURES = {"auc", "brier", "mae", "error"}
 
 
 def flat(result):
     """Numbers of a result, in a fixed order, and whatever else tells results apart."""
+    if isinstance(result, dict) and "indices" in result:
+        return [*np.ravel(result["distances"]), *np.ravel(result["indices"])], []
+    if isinstance(result, FITTED):
+        held = {name: value for name, value in vars(result).items() if name.endswith("_") and name != "solver_"}
+        arrays = [np.ravel(np.concatenate(v) if isinstance(v, list) else v) for _, v in sorted(held.items())]
+        return [x for a in arrays if a.dtype.kind in "fiu" for x in a.tolist()], [
+            a.tolist() for a in arrays if a.dtype.kind in "OU"
+        ]
     if isinstance(result, dict) and "accuracy" in result:
         return [result["accuracy"]], []
     if isinstance(result, dict) and "counts" in result:

@@ -4,10 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
-from sklearn.preprocessing import StandardScaler
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import MinMaxScaler, StandardScaler, TargetEncoder
 
 from partitioner.errors import ConfigError, RunFailed
-from partitioner.training import fit_naive_bayes, fit_scaler
+from partitioner.training import find_neighbors, fit_encoder, fit_imputer, fit_naive_bayes, fit_scaler
 
 RNG = np.random.default_rng(9)
 COUNTS = RNG.poisson(1.5, size=(300, 5)).astype(float)
@@ -56,3 +57,35 @@ def test_counts_below_nothing_are_refused(settings):
 def test_settings_that_cannot_be_are_refused(settings, wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         fit_naive_bayes(pa.table({"x": [1.0], "y": [0]}), "y", **settings, **wrong)
+
+
+def test_other_scalers_and_their_parameters(settings):
+    x = RNG.normal(size=(200, 2))
+    model = fit_scaler(
+        pa.table({"x": list(x)}), "x", kind="min_max", parameters={"feature_range": [0, 2]}, **settings
+    ).model
+    np.testing.assert_allclose(model.transform(x), MinMaxScaler((0, 2)).fit_transform(x), rtol=1e-12)
+
+
+def test_an_imputer_and_an_encoder_read_the_columns_as_they_are(settings):
+    table = pa.table({"a": [1.0, None, 5.0, 3.0], "c": ["red", "blue", "red", None]})
+    imputer = fit_imputer(table, ["a"], strategy="median", **settings).model
+    assert imputer.statistics_.tolist() == [3.0]
+    encoder = fit_encoder(table, ["c"], kind="ordinal", **settings).model
+    assert [str(v) for v in encoder.categories_[0]] == ["blue", "red", "nan"]
+
+
+def test_a_target_encoder_is_that_of_scikit_learn(settings):
+    price = COUNTS[:, 0] + 0.5
+    model = fit_encoder(pa.table({"c": LABEL.tolist(), "y": price}), ["c"], kind="target", label="y", **settings).model
+    theirs = TargetEncoder().fit(LABEL[:, None], price)
+    np.testing.assert_allclose(model.encodings_[0], theirs.encodings_[0], rtol=1e-12)
+    assert model.categories_[0].tolist() == theirs.categories_[0].tolist()
+
+
+def test_indices_of_neighbours_are_places_in_the_dataset(settings):
+    x = RNG.normal(size=(500, 3))
+    found = find_neighbors(pa.table({"x": list(x)}), x[:7], 4, "x", **settings)
+    distances, indices = NearestNeighbors(n_neighbors=4).fit(x).kneighbors(x[:7])
+    assert (found.model["indices"] == indices).all()
+    np.testing.assert_allclose(found.model["distances"], distances, atol=1e-12)

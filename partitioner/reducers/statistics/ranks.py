@@ -56,6 +56,23 @@ class Ranks:
         """float64[g]: the largest."""
         return _numbers((self.keys << np.uint64(self.shift)) | np.uint64((1 << self.shift) - 1))
 
+    def median(self) -> float:
+        """The middle number, or the mean of the two in the middle; NaN of nothing. Counts have one kind."""
+        total = int(self.counts.sum())
+        if not total:
+            return float("nan")
+        middle = np.searchsorted(np.cumsum(self.counts[:, 0]), [(total - 1) // 2, total // 2], "right")
+        return float(self._values()[middle].mean())
+
+    def most_frequent(self) -> float:
+        """The number that is there most often, of equal ones the smallest; NaN of nothing. Counts have one kind."""
+        return float(self._values()[np.argmax(self.counts[:, 0])]) if len(self.keys) else float("nan")
+
+    def _values(self) -> Floats:
+        """float64[g]: each number, or the middle of what its bucket can hold."""
+        low, high = self.lows(), self.highs()
+        return low if self.exact else np.clip(low / 2 + high / 2, low, high)
+
     def quantiles(self, at: Floats) -> tuple[Floats, Floats]:
         """Quantiles at the shares ``at``, linear between neighbours as numpy's, and how wrong each can be at most.
 
@@ -65,8 +82,7 @@ class Ranks:
         if not total:
             return np.full(len(at), np.nan), np.zeros(len(at))
         ends = np.cumsum(self.counts[:, 0])
-        low, high = self.lows(), self.highs()
-        middle = low if self.exact else np.clip((low / 2 + high / 2), low, high)
+        high, middle = self.highs(), self._values()
         place = np.asarray(at, np.float64) * (total - 1)
         before = np.floor(place).astype(np.int64)
         i, j = (np.searchsorted(ends, np.minimum(b, total - 1), "right") for b in (before, before + 1))

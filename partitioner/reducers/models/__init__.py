@@ -1,0 +1,1 @@
+"""Fitted models of scikit-learn from partial results: what they hold is that of a fit on all the data."""

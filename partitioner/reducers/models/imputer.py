@@ -1,0 +1,104 @@
+"""``imputer``: a fitted ``SimpleImputer`` of all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from partitioner.errors import ConfigError
+from partitioner.reducers.models.estimator import EstimatorReducer, check_kind, unfitted
+from partitioner.reducers.models.rows import Layout, Rows, same_columns
+from partitioner.reducers.observations import Observations
+from partitioner.reducers.statistics.ranks import Ranks
+from partitioner.reducers.totals import Totals
+
+STRATEGIES = {"mean": False, "median": True, "most_frequent": True, "constant": False}
+"""By name whether the different numbers are kept."""
+TARGET = "impute:SimpleImputer"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """Of f columns: ``missing`` numbers int64[f], their exact ``totals``, and the ``ranks`` where a strategy needs them."""
+
+    missing: Any
+    totals: Totals
+    ranks: tuple[Ranks, ...]
+    names: tuple[str, ...] | None
+
+    @property
+    def width(self) -> int:
+        """How many columns."""
+        return len(self.missing)
+
+
+class Imputer(EstimatorReducer):
+    """The program returns tables or float64[n, f] with nulls or NaN. ``strategy``: ``"mean"``, ``"median"``,
+    ``"most_frequent"`` or ``"constant"``; other options are those of scikit-learn's class.
+
+    ``features`` as in ``Layout``. Medians and most frequent numbers are exact up to ``max_values`` different ones.
+    """
+
+    name = "imputer"
+    exact = True
+
+    def __init__(
+        self,
+        strategy: str = "mean",
+        features: str | Sequence[str] | None = None,
+        max_values: int = 1_000_000,
+        **options: Any,
+    ) -> None:
+        self.strategy, self.max_values = check_kind(strategy, STRATEGIES, "strategy"), max_values
+        if "missing_values" in options:
+            raise ConfigError("missing_values is always NaN here (and null); write others as null in the program.")
+        self.layout = Layout.of(features, missing=True)
+        self.options = {**options, "strategy": strategy}
+        unfitted(TARGET, self.options)
+
+    def create_accumulator(self) -> Known | None:
+        """No rows."""
+        return None
+
+    def add_input(self, accumulator: Known | None, value: Any) -> Known | None:
+        """With the rows of one output. Raises ProgramError for infinities and for what is no number."""
+        rows = self.layout.read(value, self.name)
+        return self.merge_accumulators(accumulator, self._known(rows)) if len(rows.x) else accumulator
+
+    def merge_accumulators(self, left: Known | None, right: Known | None) -> Known | None:
+        """Both as one. Raises ProgramError where columns differ."""
+        if left is None or right is None:
+            return left if right is None else right
+        same_columns(left, right)
+        ranks = tuple(a.merged(b, self.max_values) for a, b in zip(left.ranks, right.ranks, strict=True))
+        return replace(left, missing=left.missing + right.missing, totals=left.totals.merged(right.totals), ranks=ranks)
+
+    def extract_output(self, accumulator: Known | None) -> Any:
+        """The fitted imputer; None of no rows. It is that of two rows: what fills, and which columns lack something."""
+        if accumulator is None:
+            return None
+        statistics = self._statistics(accumulator)
+        lacking = np.where(accumulator.missing > 0, np.nan, statistics)
+        rows: Any = np.vstack([statistics, lacking])
+        if accumulator.names is not None:
+            import pandas as pd
+
+            rows = pd.DataFrame(rows, columns=list(accumulator.names))
+        return unfitted(TARGET, self.options).fit(rows)
+
+    def _known(self, rows: Rows) -> Known:
+        known = ~np.isnan(rows.x)
+        seen = Observations(np.where(known, rows.x, 0.0), known, (rows.x.shape[1],), rows.names)
+        kept = [x[k] for x, k in zip(rows.x.T, known.T, strict=True)] if STRATEGIES[self.strategy] else []
+        ranks = tuple(Ranks.of(x, np.ones((len(x), 1), np.int64), self.max_values) for x in kept)
+        return Known((~known).sum(axis=0), Totals.of(seen, squares=False), ranks, rows.names)
+
+    def _statistics(self, known: Known) -> Any:
+        if self.strategy == "median":
+            return np.array([ranks.median() for ranks in known.ranks])
+        if self.strategy == "most_frequent":
+            return np.array([ranks.most_frequent() for ranks in known.ranks])
+        return known.totals.mean()

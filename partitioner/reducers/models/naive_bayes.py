@@ -1,0 +1,119 @@
+"""``naive_bayes``: a fitted ``GaussianNB``, ``MultinomialNB``, ``BernoulliNB`` or ``ComplementNB`` of all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from partitioner.errors import ConfigError, ProgramError
+from partitioner.model.data import Floats
+from partitioner.reducers.models.estimator import EstimatorReducer, check_kind, unfitted, with_features
+from partitioner.reducers.models.rows import Layout
+from partitioner.reducers.observations import Observations
+from partitioner.reducers.totals import Totals
+
+Classes = Mapping[Any, Totals]
+"""The exact totals of the rows of each label."""
+
+KINDS = {
+    "gaussian": "naive_bayes:GaussianNB",
+    "multinomial": "naive_bayes:MultinomialNB",
+    "bernoulli": "naive_bayes:BernoulliNB",
+    "complement": "naive_bayes:ComplementNB",
+}
+COUNTS = ("multinomial", "complement")
+
+
+class NaiveBayes(EstimatorReducer):
+    """The program returns tables with the column ``label``, or (X, y). ``kind``: ``"gaussian"``, ``"multinomial"``,
+    ``"bernoulli"`` or ``"complement"``; other options are those of scikit-learn's class. ``features`` as in ``Layout``.
+    """
+
+    name = "naive_bayes"
+    exact = True
+
+    def __init__(
+        self, kind: str = "gaussian", label: str = "label", features: str | Sequence[str] | None = None, **options: Any
+    ) -> None:
+        self.kind, self.options = check_kind(kind, KINDS), options
+        self.layout = Layout.of(features, label)
+        self.model = unfitted(KINDS[kind], options).get_params()
+        if self.model.get("alpha") is not None and not np.all(np.asarray(self.model["alpha"]) > 0):
+            raise ConfigError(f"alpha is {self.model['alpha']}; smoothing is above 0.")
+
+    def create_accumulator(self) -> Classes:
+        """No classes."""
+        return {}
+
+    def add_input(self, accumulator: Classes, value: Any) -> Classes:
+        """With the rows of one output. Raises ProgramError for counts below 0."""
+        rows = self.layout.read(value, self.name)
+        x = self._counted(rows.x)
+        found = {}
+        for label in np.unique(rows.y):
+            mine = x[rows.y == label]
+            seen = Observations(mine, np.ones(mine.shape, bool), (x.shape[1],), rows.names)
+            found[label.item() if isinstance(label, np.generic) else label] = Totals.of(seen, self.kind == "gaussian")
+        return self.merge_accumulators(accumulator, found)
+
+    def merge_accumulators(self, left: Classes, right: Classes) -> Classes:
+        """Class by class. Raises ProgramError where columns differ."""
+        shared = {label: left[label].merged(right[label]) for label in left if label in right}
+        return {**left, **right, **shared}
+
+    def extract_output(self, accumulator: Classes) -> Any:
+        """The fitted model; None of no rows."""
+        if not accumulator:
+            return None
+        classes = {label: accumulator[label] for label in sorted(accumulator)}
+        first = next(iter(classes.values()))
+        model = _FITTED[self.kind](unfitted(KINDS[self.kind], self.options), classes)
+        model.classes_ = np.array(list(classes))
+        return with_features(model, first.names, len(first.count))
+
+    def _counted(self, x: Floats) -> Floats:
+        if self.kind in COUNTS and (x < 0).any():
+            raise ProgramError(f"{self.kind} naive Bayes counts, and a feature is below 0; use kind='gaussian'.")
+        if self.kind == "bernoulli" and self.model["binarize"] is not None:
+            return np.asarray(x > self.model["binarize"], np.float64)
+        return x
+
+
+def _gaussian(model: Any, classes: Classes) -> Any:
+    everything = reduce(Totals.merged, classes.values())
+    model.epsilon_ = model.var_smoothing * float(everything.variance(0).max())
+    model.theta_ = np.array([t.mean() for t in classes.values()])
+    model.var_ = np.array([t.variance(0) for t in classes.values()]) + model.epsilon_
+    model.class_count_ = _counts(classes)
+    priors = model.class_count_ / model.class_count_.sum()
+    model.class_prior_ = priors if model.priors is None else np.asarray(model.priors)
+    return model
+
+
+def _discrete(model: Any, classes: Classes) -> Any:
+    """A model of counts: what it makes of them is scikit-learn's own."""
+    from sklearn import naive_bayes
+
+    model.class_count_ = _counts(classes)
+    model.feature_count_ = np.array([t.total() for t in classes.values()])
+    if isinstance(model, naive_bayes.ComplementNB):
+        model.feature_all_ = model.feature_count_.sum(axis=0)
+    model.classes_ = np.array(list(classes))
+    model._update_feature_log_prob(model.alpha)
+    model._update_class_log_prior(class_prior=model.class_prior)
+    return model
+
+
+def _counts(classes: Classes) -> Floats:
+    return np.array([float(t.count[0]) for t in classes.values()])
+
+
+_FITTED: dict[str, Callable[[Any, Classes], Any]] = {
+    "gaussian": _gaussian,
+    "multinomial": _discrete,
+    "bernoulli": _discrete,
+    "complement": _discrete,
+}

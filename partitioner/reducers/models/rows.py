@@ -1,0 +1,158 @@
+"""What a program returned as a matrix of features with labels: tables, arrays, sparse matrices, or (X, y)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from partitioner.errors import ConfigError, ProgramError
+from partitioner.frames import is_frame, to_numpy
+from partitioner.model.data import Floats
+from partitioner.reducers.columns import column_of, table_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """``x`` float64[n, f], ``y`` n labels or None, and the ``names`` of the f columns of a table."""
+
+    x: Floats
+    y: Any
+    names: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where features and labels are in an output.
+
+    ``features``: a column of vectors, a list of columns, or None for all but the ``label``; ``label`` None for none.
+    ``missing``: whether features may be null or NaN.
+    """
+
+    features: str | tuple[str, ...] | None = None
+    label: str | None = None
+    missing: bool = False
+
+    @classmethod
+    def of(cls, features: str | Sequence[str] | None, label: str | None = None, missing: bool = False) -> Layout:
+        """From what a user writes. Raises ConfigError where the label is among the features."""
+        if not isinstance(features, str) and features is not None:
+            features = tuple(features)
+            if label in features:
+                raise ConfigError(f"features name the label {label!r} too; leave it out of them.")
+        return cls(features, label, missing)
+
+    def read(self, value: Any, reducer: str) -> Rows:
+        """The rows of one output. Raises ProgramError for what is no matrix of numbers, or lacks a label."""
+        if isinstance(value, tuple) and len(value) == 2 and self.label is not None:
+            inner = Layout(self.features, None, self.missing).read(value[0], reducer)
+            return Rows(inner.x, _labels(np.asarray(value[1]), len(inner.x)), inner.names)
+        if isinstance(value, pa.Table | pa.RecordBatch | dict) or is_frame(value):
+            return self._of_table(table_of(value, reducer), reducer)
+        if self.label is not None:
+            raise ProgramError(
+                f"The program returned {type(value).__name__}; {reducer} needs a table with the column {self.label!r}, or "
+                "a tuple (X, y)."
+            )
+        return Rows(self._checked(_matrix(value, reducer), None), None, None)
+
+    def columns(self, table: pa.Table) -> list[str]:
+        """The names of the features. Raises ProgramError for one that is not there."""
+        if self.features is None:
+            return [name for name in table.column_names if name != self.label]
+        names = [self.features] if isinstance(self.features, str) else list(self.features)
+        for name in names:
+            column_of(table, name)
+        return names
+
+    def _of_table(self, table: pa.Table, reducer: str) -> Rows:
+        y = None if self.label is None else _label_column(column_of(table, self.label), self.label)
+        names = self.columns(table)
+        if len(names) == 1 and _is_vectors(table[names[0]].type):
+            return Rows(self._checked(_vectors(table[names[0]], names[0]), None), y, None)
+        columns = [_numbers(table[name], name, reducer) for name in names]
+        x = np.column_stack(columns) if columns else np.empty((table.num_rows, 0))
+        return Rows(self._checked(x, names), y, tuple(names))
+
+    def _checked(self, x: Floats, names: list[str] | None) -> Floats:
+        bad = np.isinf(x) if self.missing else ~np.isfinite(x)
+        if bad.any():
+            row, column = np.argwhere(bad)[0].tolist()
+            word = f"column {names[column]!r}" if names else f"feature {column}"
+            raise ProgramError(
+                f"The program returned {x[row, column]} in {word} of row {row} of its output ({int(bad.sum())} in all); "
+                "fill or drop it in the program."
+            )
+        return x
+
+
+def _matrix(value: Any, reducer: str) -> Floats:
+    if "scipy.sparse" in sys.modules and sys.modules["scipy.sparse"].issparse(value):
+        value = value.toarray()
+    try:
+        x = np.asarray(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ProgramError(f"The program returned {type(value).__name__}; {reducer} needs numbers.") from error
+    if x.ndim != 2:
+        raise ProgramError(
+            f"The program returned an array of shape {x.shape}; {reducer} needs rows of a matrix, (n, f)."
+        )
+    return x
+
+
+def _labels(y: Any, rows: int) -> Any:
+    if y.shape != (rows,):
+        raise ProgramError(
+            f"The program returned {rows} rows of features and labels of shape {y.shape}; return one each."
+        )
+    return y
+
+
+def _label_column(column: pa.ChunkedArray, name: str) -> Any:
+    if column.null_count:
+        raise ProgramError(f"Column {name!r} has {column.null_count} rows without a label; drop them in the program.")
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return np.asarray(to_numpy(column))
+
+
+def _is_vectors(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind) or pa.types.is_large_list(kind))
+
+
+def _vectors(column: pa.ChunkedArray, name: str) -> Floats:
+    parts = [np.asarray(to_numpy(chunk.flatten().cast(pa.float64()).fill_null(np.nan))) for chunk in column.chunks]
+    flat = np.concatenate(parts) if parts else np.empty(0)
+    if not len(column):
+        return np.empty((0, 0))
+    if flat.size % len(column) or len(set(_widths(column))) > 1:
+        raise ProgramError(f"Column {name!r} holds vectors of different lengths; a matrix needs equal ones.")
+    return np.asarray(flat.reshape(len(column), -1))
+
+
+def _widths(column: pa.ChunkedArray) -> list[int]:
+    import pyarrow.compute as pc
+
+    return [int(w) for w in pc.unique(pc.list_value_length(column)).to_pylist() if w is not None]
+
+
+def _numbers(column: pa.ChunkedArray, name: str, reducer: str) -> Floats:
+    try:
+        return np.asarray(to_numpy(column.cast(pa.float64()).fill_null(np.nan)), np.float64)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ProgramError(
+            f"Column {name!r} of the program's output is {column.type}; {reducer} needs numbers. Name others with features=."
+        ) from error
+
+
+def same_columns(left: Any, right: Any) -> None:
+    """Raise ProgramError where two partial results have other columns; both have ``names`` and ``width``."""
+    if (left.names, left.width) != (right.names, right.width):
+        raise ProgramError(
+            f"The program returned columns {left.names or left.width} first and {right.names or right.width} later; return "
+            "the same columns."
+        )

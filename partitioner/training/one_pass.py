@@ -1,0 +1,53 @@
+"""One run whose reducer gives the fitted model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from partitioner.errors import DataError
+from partitioner.reducers.base import Reducer
+from partitioner.running import run
+from partitioner.runs.run import Run
+from partitioner.training.design import Design
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A fitted scikit-learn ``model`` and the ``run`` that made it."""
+
+    model: Any
+    run: Run
+
+
+class Features:
+    """A batch as (X, y), float64[n, f] and n labels; as X where the ``design`` has no label."""
+
+    def __init__(self, design: Design) -> None:
+        self.design = design
+
+    def __call__(self, batch: Any) -> Any:
+        """What the reducers of models take."""
+        x = self.design.matrix(batch)
+        x = x if isinstance(x, np.ndarray) else x.toarray()
+        return x if self.design.label is None else (x, self.design.labels(batch))
+
+
+def as_it_is(batch: Any) -> Any:
+    """A program for reducers that read columns by themselves."""
+    return batch
+
+
+def one_pass(
+    dataset: Any, design: Design | None, reducer: Reducer, options: dict[str, Any], program: Any = Features
+) -> Trained:
+    """The model that ``reducer`` makes of the features of a dataset. Raises DataError for an empty one."""
+    settings: dict[str, Any] = {"batch_format": "arrow", "reducer": reducer}
+    if design is not None:
+        settings["arguments"] = {"design": design}
+    finished = run(dataset, program, **{**settings, **options})
+    if finished.result is None:
+        raise DataError("the dataset is empty; there is nothing to fit.")
+    return Trained(finished.result, finished)
