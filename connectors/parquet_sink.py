@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from connectors.plain_value import Hashing, file_bytes, values_of
 from partitioner.errors import DamagedOutput
 from partitioner.model import CommitRecord
 from partitioner.model.source import Sink
@@ -34,34 +35,6 @@ class Staged:
     name: str
     data: pa.Buffer
     facts: dict[str, Any]
-
-
-class _Hashing:
-    """A write-only file that keeps a digest instead of the bytes."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self.digest = hashlib.sha256()
-
-    def write(self, data: Any) -> int:
-        self.digest.update(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
 
 
 class ParquetSink(Sink):
@@ -98,24 +71,24 @@ class ParquetSink(Sink):
     def write(self, key: str, batches: Iterator[pa.RecordBatch], facts: Callable[[], Mapping[str, Any]]) -> Staged:
         """Encode the rows in memory, compressed; columns take the types of the first batch."""
         out = pa.BufferOutputStream()
-        hashing = _Hashing()
+        digest = hashlib.sha256()
         first = next(batches, None)
         schema = first.schema if first is not None else pa.schema([])
         settings = {"compression": self.compression, "use_dictionary": not self.plain, "write_page_checksum": True}
         with pq.ParquetWriter(out, schema, **settings) as writer:
-            with pa.ipc.new_stream(hashing, schema) as digest:
+            with pa.ipc.new_stream(Hashing(digest.update), schema) as stream:
                 while first is not None:
                     batch = first if first.schema.equals(schema) else first.cast(schema)
                     writer.write_batch(batch)
-                    digest.write_batch(batch)
+                    stream.write_batch(batch)
                     first = next(batches, None)
-            known = {**facts(), "key": key, "digest": hashing.digest.hexdigest()}
+            known = {**facts(), "key": key, "digest": digest.hexdigest()}
             writer.add_key_value_metadata({_FACTS.decode(): json.dumps(known, sort_keys=True)})
         return Staged(self.path(key), out.getvalue(), known)
 
     def commit(self, staged: Staged) -> dict[str, Any]:
         """Create the file if no attempt has; otherwise the facts of the one that is there."""
-        tag = self._files.create(staged.name, staged.data.to_pybytes())
+        tag = self._files.create(staged.name, memoryview(staged.data).cast("B"))
         if tag is not None:
             return {**staged.facts, "path": staged.name, "size": staged.data.size, "tag": tag}
         winner = self._facts(staged.name)
@@ -132,6 +105,28 @@ class ParquetSink(Sink):
             return self._facts(self.path(key))
         except FileNotFoundError:
             return None
+
+    def beside(self, url: str) -> ParquetSink:
+        """The same for another directory, without a version."""
+        return ParquetSink(url, self.compression, self.fsync, plain=self.plain)
+
+    def partials(self, name: str, rows: Sequence[int]) -> tuple[list[pa.Buffer], dict[str, Any]]:
+        """Values, where they lie in a plain file with one of them; the digest is that of the rows that were read now."""
+        data = file_bytes(self._files, name)
+        try:
+            batch, values = values_of(data, rows)
+            metadata = pq.read_metadata(pa.BufferReader(data)).metadata or {}
+            if _FACTS not in metadata:  # a part of an older file, whose digest is that of its bytes
+                return values, {"digest": hashlib.sha256(data).hexdigest()}
+            facts = json.loads(metadata[_FACTS])
+        except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as error:
+            raise DamagedOutput(f"{self.url}/{name} is torn: {_line(error)}") from error
+        digest = hashlib.sha256()
+        with pa.ipc.new_stream(Hashing(digest.update), batch.schema) as stream:
+            stream.write_batch(batch)
+        if digest.hexdigest() != facts.get("digest"):
+            raise DamagedOutput(f"{self.url}/{name} does not hold the rows that were written: their digest is another")
+        return values, facts
 
     def keys(self) -> set[str]:
         """The sub-tasks whose files are there."""

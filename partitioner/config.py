@@ -97,6 +97,11 @@ class RunConfig(BaseModel):
     reducer: Any = _shaping(
         "concat", description="How partial results merge: a name or {reducer: mean, columns: [...]}."
     )
+    merge_above: Any = Field(
+        16 * 2**20,
+        validate_default=True,
+        description="Bytes of all partial results, as a number or '16MB', above which sub-tasks on the workers merge them.",
+    )
     output: str | None = _shaping(
         None,
         description="Directory of the output rows, one file (.csv, .jsonl, .arrow), or a table (iceberg://, postgresql://...#t).",
@@ -185,6 +190,11 @@ class RunConfig(BaseModel):
         if value is None or value >= 1 or value == 0:
             return None if value is None else int(value)
         return float(value)
+
+    @field_validator("merge_above")
+    @classmethod
+    def _size(cls, value: Any) -> float:
+        return 0.0 if value in (0, "0") else parse_bytes(value)
 
     @field_validator("allowed_mem")
     @classmethod

@@ -15,7 +15,7 @@ from partitioner import config as configuration
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
-from partitioner.coordinator.execute import execute
+from partitioner.coordinator.execute import execute, in_order
 from partitioner.costs.base import CostModel
 from partitioner.engines import preload
 from partitioner.engines.base import Engine
@@ -26,7 +26,7 @@ from partitioner.model import CommitRecord, Dataset, Plan, Workers
 from partitioner.output import exporting, modes
 from partitioner.report.progress import Progress
 from partitioner.report.report import reported_if_stopped
-from partitioner.runs import integrity, results
+from partitioner.runs import integrity, merging, results
 from partitioner.runs import resume as resuming
 from partitioner.runs.run import Run
 from partitioner.stages import start as starting
@@ -221,7 +221,8 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
         committed = integrity.reconcile(directory, job, config.verify == "full" or unsure)
         stages.write_job(directory, job)
         tasks = resuming.without_done(directory.read_tasks(), committed)
-        if not resuming.rest(tasks, committed):
+        ended = in_order(tasks.task_id.to_pylist(), committed)
+        if not (resuming.rest(tasks, committed) or merging.waits(config, directory, job, ended, target.number)):
             print(f"run {directory.run_id} has nothing left to run", file=sys.stderr)
             parts = replace(parts, engine=resolve_engine("serial"))  # no cluster is started for it
         with phases("engine start"):
@@ -302,12 +303,13 @@ def _execute(
                 Directory(job.sink.url).settle()  # what the manifest will name is there for good
             with phases("reduce"):
                 counts = results.check_rows(planned.tasks, records)
+                merger = merging.Merger(config, engine, directory, lease)
                 if target.number:
                     result, counts = results.reduce_version(
-                        config, directory, job, target, planned.tasks, records, counts
+                        config, directory, job, target, planned.tasks, records, counts, merger
                     )
                 else:
-                    result = results.reduce(config, directory, job, records, counts)
+                    result = results.reduce(config, directory, job, records, counts, merger)
         except (Interrupted, KeyboardInterrupt) as error:
             raise Interrupted(
                 f"{str(error) or 'stopped by Ctrl-C'}; resume with: {resuming.resume_command(directory)}"

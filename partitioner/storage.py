@@ -151,7 +151,7 @@ class Directory:
         """
         return self.create(name, data) is not None
 
-    def create(self, name: str, data: bytes) -> str | None:
+    def create(self, name: str, data: bytes | memoryview) -> str | None:
         """As ``put_new``; the tag of the new object, or None where it was there already."""
         import obstore
         from obstore.exceptions import AlreadyExistsError
@@ -206,6 +206,12 @@ class Directory:
         import obstore
 
         return bytes(obstore.get(self._to_read(name), name).bytes())
+
+    def view(self, name: str) -> memoryview:
+        """As ``get``, without a copy of what the store handed over."""
+        import obstore
+
+        return memoryview(obstore.get(self._to_read(), name).bytes())
 
     def get_range(self, name: str, start: int, end: int) -> bytes:
         """Bytes ``[start, end)`` of an object. Raises FileNotFoundError."""

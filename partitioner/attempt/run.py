@@ -18,6 +18,7 @@ from partitioner.attempt.batching import restored
 from partitioner.attempt.calling import RowsFailed, call_program, verdict
 from partitioner.attempt.isolate import store_quarantined
 from partitioner.attempt.job import Loaded, load
+from partitioner.attempt.merging import check_epoch, run_merge
 from partitioner.attempt.record import record_of
 from partitioner.attempt.returned import is_stream
 from partitioner.attempt.rounds import run_round
@@ -25,15 +26,12 @@ from partitioner.attempt.surroundings import TimedOut, guest, kept_prints, limit
 from partitioner.attempt.tally import Tally
 from partitioner.attempt.trial import wait_for_trial
 from partitioner.attempt.work import calls_of, runs_of
-from partitioner.errors import LeaseLost, PartitionerError, StorageFailed
+from partitioner.errors import PartitionerError, StorageFailed
 from partitioner.measure import Measurement, measured, peak_memory_bytes
 from partitioner.model import Attempt, Event, EventKind, Failure
 from partitioner.reducers import partials
 from partitioner.storage import Directory
-from partitioner.store.lease import superseded
 from partitioner.store.run_directory import RunDirectory
-
-ACCUMULATOR = "accumulator"  # the column of partial results in the files of reducers other than concat
 
 
 def run_attempt(attempt: Attempt) -> Event:
@@ -45,7 +43,7 @@ def run_attempt(attempt: Attempt) -> Event:
         try:
             wait_for_trial()
             loaded = load(attempt.run_url, attempt.key)
-            event = _finished(attempt, loaded) if attempt.round < 0 else run_round(attempt, loaded)
+            event = _KINDS[attempt.kind](attempt, loaded)
         except (Exception, SystemExit, GeneratorExit, CancelledError) as error:
             traceback.print_exc()
             why = replace(describe_error(error), peak_memory_bytes=peak_memory_bytes())
@@ -111,11 +109,7 @@ def _committed(attempt: Attempt, loaded: Loaded, tally: Tally, staged: Any) -> d
         if tally.quarantine is not None:
             files = Directory(loaded.run.url, loaded.job.fsync)
             tally.quarantine_path = store_quarantined(files, attempt, tally.quarantine, tally.quarantine_digest)
-        if superseded(loaded.run.files, attempt.epoch):
-            raise LeaseLost(
-                f"{attempt.attempt_id} was submitted by a driver (epoch {attempt.epoch}) that another one has replaced; "
-                "its output is not committed."
-            )
+        check_epoch(loaded.run.files, attempt)
         return sink.commit(staged)
     except BaseException:  # also SystemExit and an interrupt: whatever ends the attempt, its staged output goes
         sink.abort(staged)
@@ -130,7 +124,7 @@ def _output(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.Recor
     kept = list(_accumulators(attempt, loaded, tally))
     verdict(attempt.care, tally)
     tally.rows_written = len(kept)
-    yield pa.RecordBatch.from_arrays([pa.array(kept, pa.large_binary())], [ACCUMULATOR])
+    yield partials.as_rows(kept)
 
 
 def _accumulators(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[bytes]:
@@ -167,3 +161,6 @@ def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordB
         if loaded.job.by_file:
             tally.inputs.append((run[0].index, tally.rows_in - base, tally.quarantined - aside))
     verdict(attempt.care, tally)
+
+
+_KINDS = {"task": _finished, "round": run_round, "merge": run_merge}

@@ -18,6 +18,7 @@ class Capabilities:
     ``placement``: attempts run where asked (exact), usually (hint), or anywhere (ignored). ``cancel``: a running attempt
     can be stopped. ``memory_limit``: workers are held to their memory. ``gpu``: devices are assigned; a plan says so where a
     run asks for what is only planned with. ``bundle``: attempts per ``submit`` that the engine likes best.
+    ``in_driver``: attempts run in the driver's own process, whose memory they take.
     ``real``: user code truly runs (not simulated), so preflight and commits apply.
     """
 
@@ -26,6 +27,7 @@ class Capabilities:
     memory_limit: bool = False
     gpu: bool = False
     bundle: int = 1
+    in_driver: bool = False
     real: bool = True
 
 

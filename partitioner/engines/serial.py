@@ -18,7 +18,7 @@ class SerialEngine(Engine):
     """Runs attempts in the driver's own process, in the order submitted; ``poll`` runs one."""
 
     name = "serial"
-    capabilities = Capabilities(placement="exact")
+    capabilities = Capabilities(placement="exact", in_driver=True)
 
     def __init__(self) -> None:
         self._waiting: deque[Attempt] = deque()

@@ -20,6 +20,7 @@ from partitioner.model.execution import (
 )
 from partitioner.model.explanation import CostFacts, Explanation, Portfolio, Turn
 from partitioner.model.fragments import Fragment, Fragments
+from partitioner.model.merging import Merge, Piece
 from partitioner.model.plan import Plan
 from partitioner.model.source import Dataset, Sink, Source
 from partitioner.model.tasks import Edges, Limits, SubTask, SubTasks
@@ -41,7 +42,9 @@ __all__ = [
     "Fragment",
     "Fragments",
     "Limits",
+    "Merge",
     "Partial",
+    "Piece",
     "Plan",
     "Portfolio",
     "Sink",

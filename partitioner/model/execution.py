@@ -10,6 +10,7 @@ from enum import StrEnum
 from math import inf
 from typing import Any
 
+from partitioner.model.merging import Merge
 from partitioner.model.workers import Worker
 from partitioner.security.masking import masked
 
@@ -65,7 +66,8 @@ class Attempt:
     nowhere. ``epoch`` is that of the driver's lease: what it submitted is not committed once a later driver has the run
     (0: nobody holds a lease). ``round`` is that of ``pt.iterate``, -1 for a sub-task that runs once. ``devices`` are the
     worker's GPUs, by number, that the coordinator counts as taken by it. ``avoid``: workers that hand it back where the
-    engine brings it to them although another was asked for.
+    engine brings it to them although another was asked for. ``merge``: partial results to merge, where it is no attempt at
+    a sub-task of the input.
     """
 
     task_key: str
@@ -86,11 +88,17 @@ class Attempt:
     timeout_seconds: float = inf
     care: Care = NO_CARE
     avoid: tuple[str, ...] = ()
+    merge: Merge | None = None
 
     @property
     def whole(self) -> int:
         """The index of the planned sub-task whose input this attempt reads."""
         return self.task if self.care.whole < 0 else self.care.whole
+
+    @property
+    def kind(self) -> str:
+        """What a worker does with it: a ``task`` of the input, one of a ``round``, or a ``merge``."""
+        return "merge" if self.merge is not None else "task" if self.round < 0 else "round"
 
     @property
     def attempt_id(self) -> str:

@@ -134,6 +134,17 @@ class Sink(ABC):
         """The facts of the committed output of ``key``, or None. Raises DamagedOutput where it cannot be read."""
 
     @abstractmethod
+    def beside(self, url: str) -> Sink:
+        """A sink of the same kind for another directory: merged partial results are kept apart from those of sub-tasks."""
+
+    @abstractmethod
+    def partials(self, name: str, rows: Sequence[int]) -> tuple[list[Any], Mapping[str, Any]]:
+        """The bytes of partial results in a committed file, and the facts of the file; its digest is checked.
+
+        Raises FileNotFoundError, and DamagedOutput where it is torn or not what was written.
+        """
+
+    @abstractmethod
     def keys(self) -> set[str]:
         """The sub-tasks whose output is committed."""
 

@@ -27,7 +27,7 @@ def finish(
     tasks: SubTasks,
     records: Sequence[CommitRecord],
     counts: Mapping[str, int],
-    value: Callable[[Sequence[str]], bytes] | None = None,
+    value: Callable[[Sequence[Mapping[str, Any]]], bytes] | None = None,
 ) -> Mapping[str, Any]:
     """Put the version together, commit it, and publish it: its manifest.
 
@@ -46,7 +46,7 @@ def finish(
     files, parts = assembled(output, target.number, parts, known)
     manifest = manifest_of(output, directory, target, files, parts)
     if value is not None:
-        data = value([f["stored"] for f in files])
+        data = value(manifest["files"])
         manifest["result"] = f"{versions.home(target.number)}/{RESULT}"
         output.put(f"{manifest['result']}{SIGNATURE}", sign(data))
         output.put(manifest["result"], data)

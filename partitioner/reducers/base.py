@@ -18,6 +18,8 @@ class Reducer(ABC):
     ``whole_task``: the program is called once with all the rows of a sub-task (training), whatever the batch size.
     ``rows``: the result is the program's rows; they go straight to the output and no accumulator is kept.
     ``allows_nan``: an accumulator may hold NaN; by default the sub-task whose accumulator does fails, and is named.
+    ``gathers``: an accumulator keeps all that went in side by side (models, clients), so merging makes nothing smaller and
+    is left to where the result is wanted. ``in_place``: ``merge_into`` changes its left side and takes no memory of its own.
     ``serializer``: ``"safe"`` writes accumulators as data, ``"pickle"`` pickles them, which lets whoever can write to the
     run directory run code where they are read.
     ``per_key``: whether ``by_key`` can apply it to the rows of each key and put its results into a table.
@@ -31,6 +33,8 @@ class Reducer(ABC):
     mergeable: bool = False
     whole_task: bool = False
     rows: bool = False
+    gathers: bool = False
+    in_place: bool = False
     allows_nan: bool = False
     serializer: str = "safe"
     per_key: bool = True
@@ -52,6 +56,10 @@ class Reducer(ABC):
     @abstractmethod
     def merge_accumulators(self, left: Any, right: Any) -> Any:
         """Both as one; ``left`` holds what comes earlier in input order. Neither is changed."""
+
+    def merge_into(self, left: Any, right: Any) -> Any:
+        """As ``merge_accumulators``, the same bits; nobody else holds ``left``, which may be changed and returned."""
+        return self.merge_accumulators(left, right)
 
     @abstractmethod
     def extract_output(self, accumulator: Any) -> Any:

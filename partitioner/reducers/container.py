@@ -11,6 +11,9 @@ filled without calling it; where it is not there, a plain record of the same nam
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,19 @@ from partitioner.reducers.encoding import Decoder, Encoder
 
 MAGIC = b"PTVAL1\n\0"
 ALIGNMENT = 64  # bytes: Arrow's own, so that its buffers are read where they lie
+
+
+_views: ContextVar[bool] = ContextVar("partitioner_views", default=False)
+
+
+@contextmanager
+def views(wanted: bool = True) -> Iterator[None]:
+    """Within, the arrays that ``unpack`` gives lie in the bytes that it was given, and cannot be written."""
+    token = _views.set(wanted)
+    try:
+        yield
+    finally:
+        _views.reset(token)
 
 
 def pack(value: Any) -> bytes:
@@ -37,7 +53,10 @@ def pack(value: Any) -> bytes:
 
 
 def unpack(data: bytes | memoryview) -> Any:
-    """What ``pack`` wrote, its arrays writable. Raises DataError for bytes that are not whole, or no such value."""
+    """What ``pack`` wrote, its arrays writable unless within ``views``.
+
+    Raises DataError for bytes that are not whole, or no such value.
+    """
     view = memoryview(data)
     try:
         return _unpack(view)
@@ -65,7 +84,7 @@ def _unpack(view: memoryview) -> Any:
         at += size
     if at != view.nbytes:
         raise ValueError(f"{view.nbytes - at} bytes are left over")
-    return Decoder(buffers).value(header["value"])
+    return Decoder(buffers, _views.get()).value(header["value"])
 
 
 def poison_in(value: Any) -> str | None:
@@ -76,6 +95,6 @@ def poison_in(value: Any) -> str | None:
     except ConfigError:
         return None  # what cannot be described cannot be searched
     for path, leaf in encoder.floats:
-        if np.isnan(leaf).any():
+        if np.size(leaf) and np.isnan(np.min(leaf)):  # the least of numbers with NaN is NaN; needs no memory
             return path
     return None

@@ -62,10 +62,11 @@ class Encoder:
 
 
 class Decoder:
-    """The way back."""
+    """The way back; with ``views`` arrays lie in the buffers and cannot be written."""
 
-    def __init__(self, buffers: list[memoryview]) -> None:
+    def __init__(self, buffers: list[memoryview], views: bool = False) -> None:
         self.buffers = buffers
+        self.views = views
 
     def value(self, node: Node) -> Any:
         """The value of a node."""
@@ -126,7 +127,7 @@ def _write_array(encoder: Encoder, value: np.ndarray[Any, Any], path: str) -> No
 def _read_array(decoder: Decoder, kind: Any, shape: list[int], order: Any, index: int) -> np.ndarray[Any, Any]:
     dtype = np.dtype(kind if isinstance(kind, str) else [tuple(field) for field in kind])
     flat = np.frombuffer(decoder.buffers[index], dtype)
-    return flat.copy().reshape(shape, order=order)
+    return (flat if decoder.views else flat.copy()).reshape(shape, order=order)
 
 
 def _read_objects(decoder: Decoder, shape: list[int], items: list[Node]) -> np.ndarray[Any, Any]:

@@ -68,6 +68,7 @@ class Vote(Reducer):
     exact = True
     mergeable = False
     whole_task = True
+    gathers = True
     allows_nan = True  # within a model: missing values of a tree, scores that were not asked for
     needs: tuple[str, ...] = ()
 

@@ -29,6 +29,7 @@ class Median(Reducer):
     exact = True
     mergeable = True
     whole_task = True
+    gathers = True
 
     def create_accumulator(self) -> Accumulator:
         """Nobody."""

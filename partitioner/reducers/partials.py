@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import cloudpickle
+import numpy as np
+import pyarrow as pa
 
-from partitioner.errors import ConfigError, DataError, ProgramError, RunFailed, nearest
+from partitioner.errors import ConfigError, DamagedOutput, DataError, ProgramError, RunFailed, nearest
+from partitioner.model import Piece, Sink
 from partitioner.reducers.base import Reducer
-from partitioner.reducers.container import poison_in
+from partitioner.reducers.container import poison_in, views
+from partitioner.reducers.tree import MergeTree
 
 SERIALIZERS = ("safe", "pickle")
+ACCUMULATOR = "accumulator"
+"""The column of partial results in the files of reducers whose result are no rows."""
 
 
 def check_serializer(reducer: Reducer) -> None:
@@ -47,12 +55,17 @@ def dumps(reducer: Reducer, accumulator: Any) -> bytes:
     return reducer.serialize(accumulator)
 
 
-def loads(reducer: Reducer, data: Any, task_key: str) -> Any:
-    """The accumulator of sub-task ``task_key``. RunFailed names the sub-task whose bytes are torn, foreign or NaN."""
+def loads(reducer: Reducer, data: Any, task_key: str, view: bool = False) -> Any:
+    """The accumulator of sub-task ``task_key``. RunFailed names the sub-task whose bytes are torn, foreign or NaN.
+
+    ``view``: its arrays may lie in ``data`` and cannot be written.
+    """
+    own = type(reducer).deserialize is not Reducer.deserialize  # one of the reducer's own is promised bytes
     try:
         if reducer.serializer == "pickle":
             return pickle.loads(data)
-        accumulator = reducer.deserialize(data)
+        with views(view):
+            accumulator = reducer.deserialize(bytes(data) if own else data)
     except (DataError, pickle.UnpicklingError, EOFError) as error:
         raise RunFailed(f"the partial result of sub-task {task_key} cannot be read: {error}") from error
     if not reducer.allows_nan and (place := poison_in(accumulator)) is not None:
@@ -61,3 +74,56 @@ def loads(reducer: Reducer, data: Any, task_key: str) -> Any:
             "changed. Remove it with its commit record, and resume."
         )
     return accumulator
+
+
+def as_rows(values: Sequence[bytes]) -> pa.RecordBatch:
+    """Accumulators as the rows of a file; a single one is not copied."""
+    if len(values) == 1:
+        ends = pa.py_buffer(np.array([0, len(values[0])], np.int64))
+        column = pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(values[0])])
+    else:
+        column = pa.array(values, pa.large_binary())
+    return pa.RecordBatch.from_arrays([column], [ACCUMULATOR])
+
+
+def read(sink: Sink, pieces: Sequence[Piece]) -> list[Any]:
+    """The bytes of partial results of one file. RunFailed names the sub-task whose file is gone, torn or another."""
+    piece = pieces[0]
+    again = f"Remove {piece.url} with the commit record of {piece.key}, and resume."
+    try:
+        there = sink if sink.url == piece.place else sink.beside(piece.place)
+        found, facts = there.partials(piece.name, [p.row for p in pieces])
+    except FileNotFoundError as error:
+        raise RunFailed(
+            f"the partial result of sub-task {piece.key} is gone: there is no {piece.url}. {again}"
+        ) from error
+    except DamagedOutput as error:
+        raise RunFailed(f"the partial result of sub-task {piece.key} cannot be read: {error}. {again}") from error
+    for what, wanted in (("digest", piece.digest), ("of", piece.of)):
+        if wanted and facts.get(what) != wanted:
+            raise RunFailed(
+                f"the partial result of sub-task {piece.key} is not the one that was committed: {piece.url} says "
+                f"{what} {str(facts.get(what))[:12]}, the commit {wanted[:12]}. {again}"
+            )
+    return found
+
+
+def stored(reducer: Reducer, sink: Sink, piece: Piece) -> Any:
+    """The accumulator in a committed file. RunFailed as ``read``, and for NaN."""
+    return loads(reducer, read(sink, [piece])[0], piece.key)
+
+
+def merged(reducer: Reducer, sink: Sink, pieces: Sequence[Piece]) -> Any:
+    """Pieces read file by file, and merged in the tree that their number fixes.
+
+    Where a reducer merges in place the right one of two is left where it lies, mapped: two of them in memory for each
+    level of the tree, not three.
+    """
+    tree, index = MergeTree(reducer, len(pieces), owned=True), 0
+    for _, together in groupby(pieces, key=lambda piece: (piece.place, piece.name)):
+        held = list(together)
+        found = read(sink, held)[::-1]
+        for piece in held:
+            tree.put(index, loads(reducer, found.pop(), piece.key, reducer.in_place and index % 2 == 1))
+            index += 1
+    return tree.result()

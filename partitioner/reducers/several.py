@@ -33,6 +33,8 @@ class Several(Reducer):
         self.commutative = all(r.commutative for r in every)
         self.exact = all(r.exact for r in every)
         self.mergeable = all(r.mergeable for r in every)
+        self.gathers = any(r.gathers for r in every)
+        self.in_place = all(r.in_place for r in every)
         self.whole_task = any(r.whole_task for r in every)
         self.allows_nan = all(r.allows_nan for r in every)
         self.per_key = all(r.per_key for r in every)
@@ -51,6 +53,10 @@ class Several(Reducer):
     def merge_accumulators(self, left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
         """One by one."""
         return {name: reducer.merge_accumulators(left[name], right[name]) for name, reducer in self.of.items()}
+
+    def merge_into(self, left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+        """One by one, each in its own way."""
+        return {name: reducer.merge_into(left[name], right[name]) for name, reducer in self.of.items()}
 
     def extract_output(self, accumulator: dict[str, Any]) -> dict[str, Any]:
         """The result of each by name."""

@@ -16,13 +16,15 @@ from partitioner.reducers.base import Reducer
 class MergeTree:
     """Takes the accumulators of ``count`` sub-tasks in any order; merges two as soon as both are there.
 
-    Holds at most one accumulator per gap: O(log n) of them when they arrive in order.
+    Holds at most one accumulator per gap: O(log n) of them when they arrive in order. ``owned``: nobody else holds what is
+    put, so that it may be merged in place.
     """
 
-    __slots__ = ("_count", "_missing", "_reducer", "_waiting")
+    __slots__ = ("_count", "_merge", "_missing", "_reducer", "_waiting")
 
-    def __init__(self, reducer: Reducer, count: int) -> None:
+    def __init__(self, reducer: Reducer, count: int, owned: bool = False) -> None:
         self._reducer = reducer
+        self._merge = reducer.merge_into if owned else reducer.merge_accumulators
         self._count = count
         self._missing = set(range(count))
         self._waiting: dict[tuple[int, int], Any] = {}
@@ -42,8 +44,8 @@ class MergeTree:
             sibling = self._waiting.pop((level, place ^ 1), self)
             if sibling is self:
                 break
-            pair = (sibling, accumulator) if place % 2 else (accumulator, sibling)
-            accumulator = self._reducer.merge_accumulators(*pair)
+            accumulator = self._merge(*((sibling, accumulator) if place % 2 else (accumulator, sibling)))
+            del sibling
             level, place, width = level + 1, place // 2, (width + 1) // 2
         self._waiting[level, place] = accumulator
 
@@ -54,25 +56,13 @@ class MergeTree:
         return next(iter(self._waiting.values())) if self._waiting else self._reducer.create_accumulator()
 
 
-def merge_tree(reducer: Reducer, accumulators: Iterable[Any], count: int | None = None) -> Any:
+def merge_tree(reducer: Reducer, accumulators: Iterable[Any], count: int | None = None, owned: bool = False) -> Any:
     """All accumulators, given in task order, as one; with their ``count`` they are taken from an iterator one by one."""
     if count is None:
         accumulators = list(accumulators)
         count = len(accumulators)
-    tree = MergeTree(reducer, count)
+    tree = MergeTree(reducer, count, owned)
     for index, part in enumerate(accumulators):
         tree.put(index, part)
         del part
     return tree.result()
-
-
-def merge_fold(reducer: Reducer, accumulators: Iterable[Any]) -> Any:
-    """All accumulators as one, merged in task order one after the other: never more than one besides the merged ones.
-
-    The rounding error of sums grows with n, not with log n as in the tree; exact reducers give the same bits either way.
-    """
-    merged = reducer.create_accumulator()
-    for part in accumulators:
-        merged = reducer.merge_accumulators(merged, part)
-        del part
-    return merged

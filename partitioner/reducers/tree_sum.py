@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from partitioner.reducers.base import Reducer
-from partitioner.reducers.trees import added
+from partitioner.reducers.trees import added, added_into
 
 
 class TreeSum(Reducer):
@@ -14,6 +14,7 @@ class TreeSum(Reducer):
     name = "tree_sum"
     commutative = True
     mergeable = True
+    in_place = True
 
     def create_accumulator(self) -> Any:
         """Nothing yet."""
@@ -28,6 +29,10 @@ class TreeSum(Reducer):
         if left is None or right is None:
             return left if right is None else right
         return added(left, right)
+
+    def merge_into(self, left: Any, right: Any) -> Any:
+        """The sum, in the memory of ``left``."""
+        return self.merge_accumulators(left, right) if left is None or right is None else added_into(left, right)
 
     def extract_output(self, accumulator: Any) -> Any:
         """The sum; None of no outputs."""

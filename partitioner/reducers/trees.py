@@ -61,6 +61,18 @@ def add_leaves(left: Any, right: Any) -> Any:
     return left + right
 
 
+def added_into(left: Any, right: Any) -> Any:
+    """``added``, to the bit, into the arrays of ``left`` where they can be written and keep their type."""
+    return walk(_add_into, left, right)
+
+
+def _add_into(left: Any, right: Any) -> Any:
+    alike = type(left) is np.ndarray and type(right) is np.ndarray and left.dtype == right.dtype
+    if alike and left.shape == right.shape and left.dtype.kind in "fciu" and left.flags.writeable:
+        return np.add(left, right, out=left)
+    return add_leaves(left, right)
+
+
 def largest_change(old: Any, new: Any) -> float:
     """The largest absolute difference between matching numbers of two trees."""
     found = [0.0]

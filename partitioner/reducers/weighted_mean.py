@@ -10,7 +10,7 @@ import numpy as np
 from partitioner.errors import ProgramError
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.parameters import restored, rewrapped, to_float, unwrapped
-from partitioner.reducers.trees import added, walk
+from partitioner.reducers.trees import added, added_into, walk
 
 Accumulator = tuple[Any, Any, float]
 """The weighted sum in float64, the first parameters seen (for their types), the total weight."""
@@ -39,6 +39,7 @@ class WeightedMean(Reducer):
     exact = False
     mergeable = True
     whole_task = True
+    in_place = True
 
     def create_accumulator(self) -> Accumulator:
         """Nothing, of weight 0."""
@@ -55,6 +56,12 @@ class WeightedMean(Reducer):
         if left[2] == 0.0 or right[2] == 0.0:
             return right if left[2] == 0.0 else left
         return added(left[0], right[0]), left[1], left[2] + right[2]
+
+    def merge_into(self, left: Accumulator, right: Accumulator) -> Accumulator:
+        """The same, the sum in the memory of ``left``."""
+        if left[2] == 0.0 or right[2] == 0.0:
+            return self.merge_accumulators(left, right)
+        return added_into(left[0], right[0]), left[1], left[2] + right[2]
 
     def extract_output(self, accumulator: Accumulator) -> Any:
         """Parameters of the same structure; None where there were none."""

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cloudpickle
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job
-from partitioner.attempt.run import ACCUMULATOR
 from partitioner.config import RunConfig
 from partitioner.errors import RunFailed
-from partitioner.model import CommitRecord, SubTasks
+from partitioner.model import CommitRecord, Piece, SubTasks
 from partitioner.model.data import Ints
 from partitioner.output import finishing, modes
 from partitioner.output.exporting import digest_of, export, form_of, home_of, to_table
 from partitioner.output.output import Output
 from partitioner.reducers import partials
-from partitioner.reducers.tree import merge_fold, merge_tree
+from partitioner.runs.merging import Merger, pieces_of
 from partitioner.security.sealing import SIGNATURE, sign
-from partitioner.storage import Directory, read_parquet
+from partitioner.storage import Directory
 from partitioner.store.commits import Records, total
 from partitioner.store.run_directory import RunDirectory
 
@@ -71,7 +69,12 @@ def _expected_rows(tasks: SubTasks) -> Ints:
 
 
 def reduce(
-    config: RunConfig, directory: RunDirectory, job: Job, records: Sequence[CommitRecord], counts: Mapping[str, int]
+    config: RunConfig,
+    directory: RunDirectory,
+    job: Job,
+    records: Sequence[CommitRecord],
+    counts: Mapping[str, int],
+    merger: Merger,
 ) -> Any:
     """Stage 6. The result, with the manifest and ``_SUCCESS`` written last."""
     if job.reducer.rows:
@@ -89,7 +92,7 @@ def reduce(
         if form.single:
             directory.mark_exported(place, digest_of(place))
         return output.exported(place, paths)
-    result = job.reducer.extract_output(_merged(job, records))
+    result = job.reducer.extract_output(merger.merged(job, pieces_of(job.sink, records)))
     job.sink.finish({**manifest(records, counts), "run_id": directory.run_id})
     if config.output is not None:
         pickled = cloudpickle.dumps(result)
@@ -107,16 +110,21 @@ def reduce_version(
     tasks: SubTasks,
     records: Sequence[CommitRecord],
     counts: Mapping[str, int],
+    merger: Merger,
 ) -> tuple[Any, dict[str, int]]:
     """Stage 6 for a version of an output: the result over all that it holds, and the counts of that."""
 
-    def value(files: Sequence[str]) -> bytes:
-        return bytes(cloudpickle.dumps(_value_of(job, files)))
+    results: list[Any] = []
+
+    def value(files: Sequence[Mapping[str, Any]]) -> bytes:
+        results.append(job.reducer.extract_output(merger.merged(job, _pieces_in(job, files))))
+        return bytes(cloudpickle.dumps(results[0]))
 
     made = finishing.finish(config, directory, target, tasks, records, counts, None if job.reducer.rows else value)
     if job.reducer.rows:
         _say_what_was_filled(directory)
-    return of_version(config, directory, job, made), dict(made["counts"])
+        return of_version(config, directory, job, made), dict(made["counts"])
+    return results[0], dict(made["counts"])
 
 
 def of_version(config: RunConfig, directory: RunDirectory, job: Job, made: Mapping[str, Any]) -> Any:
@@ -129,15 +137,16 @@ def of_version(config: RunConfig, directory: RunDirectory, job: Job, made: Mappi
         place = str(config.output)
         folder = place.rpartition("/")[0] if form.single else place
         return output.exported(place, [place] if form.table else [f"{folder}/{f['path']}" for f in made["shown"]])
-    return _value_of(job, [f["stored"] for f in made["files"]])
+    return job.reducer.extract_output(partials.merged(job.reducer, job.sink, _pieces_in(job, made["files"])))
 
 
-def _value_of(job: Job, files: Sequence[str]) -> Any:
-    """Partial results, one a row, merged in the order of the input."""
-    place = Directory(job.sink.url)
-    columns = ((name, read_parquet(place.get(name))[ACCUMULATOR]) for name in files)
-    kept = [partials.loads(job.reducer, item.as_buffer(), name) for name, column in columns for item in column]
-    return job.reducer.extract_output(merge_tree(job.reducer, kept, len(kept)))
+def _pieces_in(job: Job, files: Sequence[Mapping[str, Any]]) -> list[Piece]:
+    """Partial results in the files of a version, one a row, in the order of the input."""
+    return [
+        Piece(f["stored"], job.sink.url, f["stored"], row, int(f["size"]) // f["rows"], f["sha256"])
+        for f in files
+        for row in range(f["rows"])
+    ]
 
 
 def _agreed_schema(directory: RunDirectory) -> pa.Schema | None:
@@ -154,63 +163,6 @@ def _say_what_was_filled(directory: RunDirectory) -> None:
             "return it everywhere, with None where there is no value, to say that this is meant.",
             stacklevel=2,
         )
-
-
-def _merged(job: Job, records: Sequence[CommitRecord]) -> Any:
-    """All partial results as one accumulator, read one at a time: in a tree, or one after the other where they are large.
-
-    Which of the two depends on the bytes of the files alone, so every engine gives the same bits.
-    """
-    place = Directory(job.sink.url)
-    whole = [record for record in records if not record.split]
-    accumulators = (_accumulator(job, place, record) for record in whole)
-    if sum(record.size for record in whole) > FOLDED_BYTES:
-        return merge_fold(job.reducer, _returning_memory(accumulators))
-    return merge_tree(job.reducer, accumulators, len(whole))
-
-
-def _returning_memory(accumulators: Iterable[Any]) -> Iterator[Any]:
-    """The same; what Arrow keeps for later is given back, for each of them is large."""
-    for accumulator in accumulators:
-        pa.default_memory_pool().release_unused()
-        yield accumulator
-        del accumulator
-
-
-FOLDED_BYTES = 256 * 2**20
-"""Of partial files together, above which they are merged one after the other: a tree holds up to log2(n) of them at once."""
-
-
-def _mapped(place: Directory, name: str) -> Any:
-    """The bytes of a file, on a local disk where they lie."""
-    if place.local_path is None:
-        return place.get(name)
-    with pa.memory_map(str(place.local_path / name)) as file:
-        return file.read_buffer()
-
-
-def _bytes_of(column: pa.Array) -> pa.Buffer:
-    """The only value of a column of large binaries, where it lies."""
-    _, offsets, data = column.buffers()
-    start, end = np.frombuffer(offsets, np.int64)[column.offset : column.offset + 2].tolist()
-    return data.slice(start, end - start)
-
-
-def _accumulator(job: Job, place: Directory, record: CommitRecord) -> Any:
-    """The partial result of one sub-task. RunFailed names the sub-task whose file is gone or torn."""
-    try:
-        data = _bytes_of(read_parquet(_mapped(place, record.path))[ACCUMULATOR].chunk(0))
-    except FileNotFoundError as error:
-        raise RunFailed(
-            f"the partial result of sub-task {record.task_key} is gone: there is no {place.url}/{record.path}. Remove its "
-            f"commit record commits/{record.task_key}.json, and resume."
-        ) from error
-    except (pa.ArrowInvalid, OSError, KeyError) as error:
-        raise RunFailed(
-            f"the partial result of sub-task {record.task_key} cannot be read ({error}). Remove {place.url}/{record.path} "
-            "and its commit record, and resume."
-        ) from error
-    return partials.loads(job.reducer, data, record.task_key)
 
 
 def manifest(records: Sequence[CommitRecord], counts: Mapping[str, int]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partitioner.errors import ConfigError
 from partitioner.reducers.concat import Concat
-from partitioner.reducers.tree import MergeTree, merge_fold, merge_tree
+from partitioner.reducers.tree import MergeTree, merge_tree
+from partitioner.reducers.tree_sum import TreeSum
 
 
 class Brackets(Concat):
@@ -51,24 +53,15 @@ def test_a_sub_task_that_is_unknown_or_was_merged_before_is_refused(index):
         tree.put(index, "x")
 
 
-def test_large_partials_are_folded_in_task_order_and_none_is_kept():
-    alive, most = [], []
+def test_what_is_owned_is_merged_in_place_with_the_same_bits():
+    parts = [np.random.default_rng(i).normal(size=50) for i in range(7)]
+    expected = merge_tree(TreeSum(), parts)
+    copies = [part.copy() for part in parts]
+    assert merge_tree(TreeSum(), copies, owned=True).tobytes() == expected.tobytes()
+    assert copies[0].tobytes() == expected.tobytes()
 
-    class Part:
-        def __init__(self, text):
-            self.text = text
-            alive.append(text)
-            most.append(len(alive))
 
-        def __del__(self):
-            alive.remove(self.text)
-
-    class Joining(Concat):
-        def create_accumulator(self):
-            return ""
-
-        def merge_accumulators(self, left, right):
-            return left + right.text
-
-    assert merge_fold(Joining(), (Part(letter) for letter in "abcdef")) == "abcdef"
-    assert max(most) == 1
+def test_what_is_not_owned_is_left_alone():
+    parts = [np.ones(3) for _ in range(4)]
+    assert merge_tree(TreeSum(), parts).tolist() == [4.0] * 3
+    assert [part.tolist() for part in parts] == [[1.0] * 3] * 4

@@ -1,0 +1,214 @@
+"""Stage 6 where partial results are large: they are merged where the workers are, and the driver reads one.
+
+<run>/merge/
+  plan.json, plan.parquet, ledger/, commits/   of the merges, as a run has them of its sub-tasks
+  partials/part-merge-04-000012.parquet        node 12 on level 4 of the tree over all partial results
+
+A node says in its footer which partial results it was made of. So a resume keeps what fits, whatever the fan-in was
+then, and merges again what was made of others. Small results are merged by the driver: the same tree, the same bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from partitioner.attempt.job import Job
+from partitioner.config import RunConfig
+from partitioner.coordinator.merges import execute_merges
+from partitioner.engines.base import Engine
+from partitioner.errors import DamagedOutput
+from partitioner.model import CommitRecord, Edges, Merge, Piece, Plan, Sink, SubTasks, Workers
+from partitioner.placement.algorithms.heft import Heft
+from partitioner.reducers import partials
+from partitioner.reducers.base import Reducer
+from partitioner.reducers.fan_in import LINK, MERGING, FanIn, fan_in, span, width
+from partitioner.report.progress import Progress
+from partitioner.stages.resolved import USABLE_MEMORY
+from partitioner.store.lease import Lease
+from partitioner.store.run_directory import RunDirectory
+
+FEWEST = 3
+"""Partial results from which on a merge elsewhere can be worth it: two are the input of the last merge in any case."""
+
+DRIVER_HOLDS = 3
+"""Partial results that a driver may hold at once, where the engine works in its own process."""
+
+
+def pieces_of(sink: Sink, records: Sequence[CommitRecord]) -> list[Piece]:
+    """The partial results of committed sub-tasks, in order; those that were split are in their parts."""
+    return [Piece(r.task_key, sink.url, r.path, 0, r.size, r.digest) for r in records if not r.split]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Merger:
+    """Merges the partial results of one run, here or on the workers."""
+
+    config: RunConfig
+    engine: Engine
+    run: RunDirectory
+    lease: Lease
+
+    def merged(self, job: Job, pieces: Sequence[Piece]) -> Any:
+        """All pieces as one accumulator. RunFailed names the sub-task whose piece is gone, torn, another or NaN."""
+        if not elsewhere(self.config, job.reducer, pieces):
+            return partials.merged(job.reducer, job.sink, pieces)
+        tree = _Tree.over(f"{self.run.url}/merge", pieces)
+        sink = job.sink.beside(f"{tree.home}/partials")
+        if not _sound(sink, tree.root):
+            self._merge(job, tree, sink)
+        found = partials.stored(job.reducer, sink, tree.root)
+        for key in sink.keys() - {tree.root.key}:
+            sink.discard(key)  # what was merged on the way
+        return found
+
+    def _merge(self, job: Job, tree: _Tree, sink: Sink) -> None:
+        workers = self.engine.workers()
+        chosen, slots = self._fan_in(job.reducer, tree, workers)
+        merges, below = tree.merges(chosen.stages)
+        done = {key for key, merge in merges.items() if _sound(sink, _piece(merge))}
+        left = {key: merge for key, merge in merges.items() if key not in done}
+        planned = self._placed(left, below, chosen, tree, workers)
+        said = (
+            f"{len(tree.leaves)} partial results of up to {tree.size / 1e6:.3g} MB are merged by {len(left)} sub-tasks on "
+            f"{len(workers)} workers, up to {chosen.inputs} at a time, in {len(chosen.stages)} stages"
+        )
+        why = (
+            f"fan-in {chosen.inputs}: about {chosen.seconds:.3g} s on {slots} slots with a link of {LINK / 1e9:g} GB/s and "
+            f"{MERGING / 1e9:g} GB/s in memory; {chosen.held} partial results held at once"
+        )
+        kept = {"kept": f"{len(done)} merges of an earlier session"} if done else {}
+        notes = {**planned.about.notes, "merge": said, "fan-in": why, **kept}
+        planned = replace(planned, about=replace(planned.about, notes=notes))
+        print(f"{said} ({why})", file=sys.stderr)
+        home = RunDirectory(tree.home)
+        with Progress(planned, enabled=self.config.progress) as progress:
+            execute_merges(self.config, self.engine, planned, self.run, home, left, self.lease, [progress])
+
+    def _fan_in(self, reducer: Reducer, tree: _Tree, workers: Workers) -> tuple[FanIn, int]:
+        """The fan-in, and the slots of all workers."""
+        at_once = np.maximum(1.0, np.floor(workers.cpus / self.config.task_cpus))
+        memory = float((workers.memory_bytes / at_once).min()) * USABLE_MEMORY
+        if self.engine.capabilities.in_driver:
+            memory = min(memory, DRIVER_HOLDS * tree.size)
+        slots = int(at_once.sum())
+        return fan_in(len(tree.leaves), tree.size, slots, memory, reducer.in_place), slots
+
+    def _placed(
+        self,
+        merges: Mapping[str, Merge],
+        below: Mapping[str, Sequence[str]],
+        chosen: FanIn,
+        tree: _Tree,
+        workers: Workers,
+    ) -> Plan:
+        """Merges on workers, each after those whose results it takes."""
+        index = {key: i for i, key in enumerate(merges)}
+        pairs = [(index[child], i) for key, i in index.items() for child in below[key] if child in index]
+        source, target = np.array(pairs, np.int64).reshape(-1, 2).T
+        n = len(merges)
+        taken = np.array([len(merge.pieces) for merge in merges.values()], np.float64)
+        room = float(workers.memory_bytes.max()) * USABLE_MEMORY
+        tasks = SubTasks.build(
+            (taken + 1) * tree.size / LINK + (taken - 1) * tree.size / MERGING,
+            list(merges),
+            cpus=np.full(n, self.config.task_cpus),
+            memory_bytes=np.full(n, min(chosen.held * tree.size, room)),
+            edges=Edges(source, target, np.zeros(len(source)), np.full(len(source), tree.size)),
+        )
+        return Heft().place(tasks, workers, "makespan", self.config.seed)
+
+
+def elsewhere(config: RunConfig, reducer: Reducer, pieces: Sequence[Piece]) -> bool:
+    """Whether partial results are merged by sub-tasks: not few or small ones, nor what merging makes no smaller."""
+    large = sum(piece.size for piece in pieces) > config.merge_above
+    return large and len(pieces) >= FEWEST and not reducer.gathers and not reducer.rows
+
+
+def waits(config: RunConfig, run: RunDirectory, job: Job, records: Sequence[CommitRecord], version: int) -> bool:
+    """Whether merges on workers may be left to run after these sub-tasks, all there are, in order."""
+    pieces = pieces_of(job.sink, records)
+    if version or not elsewhere(config, job.reducer, pieces):
+        return elsewhere(config, job.reducer, pieces)
+    tree = _Tree.over(f"{run.url}/merge", pieces)
+    return not _sound(job.sink.beside(f"{tree.home}/partials"), tree.root)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tree:
+    """The fixed tree over ``leaves``, with ``home`` for what is merged."""
+
+    home: str
+    leaves: Sequence[Piece]
+    digests: tuple[str, ...]
+
+    @classmethod
+    def over(cls, home: str, leaves: Sequence[Piece]) -> _Tree:
+        """Of partial results in order."""
+        return cls(home, leaves, tuple(f"{leaf.key} {leaf.row} {leaf.digest}" for leaf in leaves))
+
+    @property
+    def size(self) -> float:
+        """Bytes of the largest leaf."""
+        return float(max(leaf.size for leaf in self.leaves))
+
+    @property
+    def root(self) -> Piece:
+        """Where all of them are one."""
+        return self.node((len(self.leaves) - 1).bit_length(), 0)
+
+    def node(self, level: int, place: int) -> Piece:
+        """A leaf, or what a merge makes; a node with one child is that child."""
+        below = span(len(self.leaves), level, place)
+        if len(below) == 1:
+            return self.leaves[below[0]]
+        while level > 1 and len(below) <= 1 << (level - 1):
+            level, place = level - 1, place * 2
+        of = hashlib.sha256("\n".join(self.digests[i] for i in below).encode()).hexdigest()
+        key = f"merge-{level:02d}-{place:06d}"
+        return Piece(key, f"{self.home}/partials", f"part-{key}.parquet", of=of)
+
+    def merges(self, stages: Sequence[int]) -> tuple[dict[str, Merge], dict[str, list[str]]]:
+        """The merges of all stages by key, and the keys of the pieces that each takes."""
+        count, before = len(self.leaves), 0
+        found: dict[str, Merge] = {}
+        below: dict[str, list[str]] = {}
+        for stage in stages:
+            for place in range(width(count, stage)):
+                made = self.node(stage, place)
+                step = stage - before
+                last = min(width(count, before), (place + 1) << step)
+                pieces = tuple(self.node(before, i) for i in range(place << step, last))
+                if len(pieces) > 1:
+                    inside = span(count, stage, place)
+                    said = f"sub-tasks {self.leaves[inside[0]].key} to {self.leaves[inside[-1]].key}"
+                    found[made.key] = Merge(made.key, self.home, said, pieces, made.of)
+                    below[made.key] = [piece.key for piece in pieces]
+            before = stage
+        return found, below
+
+
+def _piece(merge: Merge) -> Piece:
+    return Piece(merge.key, merge.place, f"part-{merge.key}.parquet", of=merge.of)
+
+
+def _sound(sink: Sink, piece: Piece) -> bool:
+    """Whether a merge is committed, whole, and of these partial results; what is not so is removed, and that is said."""
+    try:
+        facts = sink.committed(piece.key)
+        if facts is None:
+            return False
+        if facts.get("of") == piece.of:
+            sink.partials(piece.name, [0])  # reads it, and checks its digest
+            return True
+        problem = "made of other partial results"
+    except DamagedOutput as error:
+        problem = str(error)
+    sink.discard(piece.key)
+    print(f"{piece.key}: {problem}; it is merged again", file=sys.stderr)
+    return False
