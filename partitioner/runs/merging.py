@@ -85,7 +85,6 @@ class Merger:
         kept = {"kept": f"{len(done)} merges of an earlier session"} if done else {}
         notes = {**planned.about.notes, "merge": said, "fan-in": why, **kept}
         planned = replace(planned, about=replace(planned.about, notes=notes))
-        print(f"{said} ({why})", file=sys.stderr)
         home = RunDirectory(tree.home)
         with Progress(planned, enabled=self.config.progress) as progress:
             execute_merges(self.config, self.engine, planned, self.run, home, left, self.lease, [progress])
