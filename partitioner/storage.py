@@ -211,7 +211,7 @@ class Directory:
         """As ``get``, without a copy of what the store handed over."""
         import obstore
 
-        return memoryview(obstore.get(self._to_read(), name).bytes())
+        return memoryview(obstore.get(self._to_read(name), name).bytes())
 
     def get_range(self, name: str, start: int, end: int) -> bytes:
         """Bytes ``[start, end)`` of an object. Raises FileNotFoundError."""

@@ -23,6 +23,8 @@ class Reducer(ABC):
     ``serializer``: ``"safe"`` writes accumulators as data, ``"pickle"`` pickles them, which lets whoever can write to the
     run directory run code where they are read.
     ``per_key``: whether ``by_key`` can apply it to the rows of each key and put its results into a table.
+    ``takes``: ``"data"`` (numbers, rows, tables) or ``"models"`` (fitted models or parameters), which no output is both of;
+    empty where it does not say. ``looks_at``: which columns ``seen`` gives and how; reducers that look at the same share it.
     ``group_parts``: the columns of ``reducers.groups`` from which ``extract_groups`` reads the results of many keys at once;
     None where ``by_key`` has to keep an accumulator for each key.
     """
@@ -38,6 +40,8 @@ class Reducer(ABC):
     allows_nan: bool = False
     serializer: str = "safe"
     per_key: bool = True
+    takes: str = ""
+    looks_at: tuple[Any, ...] = ()
     group_parts: tuple[str, ...] | None = None
 
     @property

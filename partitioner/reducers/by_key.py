@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from partitioner import registry
 from partitioner.choices import choose
 from partitioner.errors import ConfigError, ProgramError, nearest
 from partitioner.frames import to_numpy
@@ -31,23 +32,27 @@ class ByKey(Reducer):
     """
 
     name = "by_key"
+    takes = "data"
+    per_key = False  # a table is no row of one
 
     def __init__(self, key: str = "key", inner: Any = "mean") -> None:
+        if not isinstance(key, str) or not key:
+            raise ConfigError(
+                f"key of by_key is {key!r}; it is the name of one column. Make one column of several keys."
+            )
         self.key = key
         self.inner = choose("reducers", inner)
+        if not self.inner.per_key or self.inner.rows:
+            raise ConfigError(
+                f"by_key cannot hold {self.inner.name or type(self.inner).__name__!r}, which does not reduce the rows of a "
+                f"table to one row; what fits: {', '.join(_fitting())}. Use it on all rows, or run once per key."
+            )
         self.parts: tuple[str, ...] | None = self.inner.group_parts
         self.commutative: bool = self.inner.commutative
         self.exact: bool = self.inner.exact and (self.parts is None or set(self.parts) <= _EXACT)
         self.mergeable: bool = self.inner.mergeable
         self.whole_task: bool = self.inner.whole_task
         self.allows_nan = True  # a key of nulls alone; NaN of the program's is met by the inner reducer
-        if self.inner.rows or isinstance(self.inner, ByKey):
-            raise ConfigError(f"by_key cannot hold {self.inner.name!r}: give a reducer of numbers, such as 'mean'.")
-        if not self.inner.per_key:
-            raise ConfigError(
-                f"by_key cannot hold {self.inner.name!r}: its result is no row of a table. Use it on all rows, "
-                "or run once per key."
-            )
 
     def create_accumulator(self) -> Any:
         """No keys."""
@@ -116,6 +121,12 @@ class ByKey(Reducer):
         for i, key in enumerate(coded.dictionary.to_pylist()):
             missing = isinstance(key, float) and isnan(key)
             yield None if missing else key, rows.slice(bounds[i], bounds[i + 1] - bounds[i])
+
+
+def _fitting() -> list[str]:
+    """Names of the reducers that can be applied to each key."""
+    made = {name: registry.load("reducers", name) for name in registry.built_in("reducers")}
+    return [name for name, factory in made.items() if factory.per_key and not factory.rows]
 
 
 _EXACT = {"count", "low", "high"}

@@ -37,6 +37,7 @@ class Classification(Reducer):
     """
 
     name = "classification"
+    takes = "data"
     commutative = exact = mergeable = True
 
     def __init__(

@@ -19,6 +19,7 @@ class Distinct(Reducer):
     """
 
     name = "distinct"
+    takes = "data"
     commutative = True
     mergeable = True
 

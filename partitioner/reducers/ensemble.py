@@ -69,6 +69,8 @@ class Vote(Reducer):
     mergeable = False
     whole_task = True
     gathers = True
+    per_key = False
+    takes = "models"
     allows_nan = True  # within a model: missing values of a tree, scores that were not asked for
     needs: tuple[str, ...] = ()
 

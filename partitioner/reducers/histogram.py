@@ -23,6 +23,7 @@ class Histogram(Reducer):
     """
 
     name = "histogram"
+    takes = "data"
     commutative = exact = mergeable = True
 
     def __init__(

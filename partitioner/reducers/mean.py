@@ -20,6 +20,7 @@ class Mean(Reducer):
     """
 
     name = "mean"
+    takes = "data"
     commutative = True
     exact = True
     mergeable = True
@@ -31,6 +32,7 @@ class Mean(Reducer):
         self.columns = None if columns is None else tuple(columns)
         self.nan = check_nan_policy(nan)
         self.allows_nan = nan == "propagate"
+        self.looks_at = (self.columns, nan)
 
     def create_accumulator(self) -> Totals | None:
         """Nothing seen."""

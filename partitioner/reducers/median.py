@@ -30,6 +30,8 @@ class Median(Reducer):
     mergeable = True
     whole_task = True
     gathers = True
+    per_key = False
+    takes = "models"
 
     def create_accumulator(self) -> Accumulator:
         """Nobody."""

@@ -20,6 +20,7 @@ class Min(Reducer):
     """Numbers, arrays (by their first axis) or tables (by column); nulls are left out, NaN as in ``mean``."""
 
     name = "min"
+    takes = "data"
     commutative = exact = mergeable = True
     nothing = np.inf
     group_parts: tuple[str, ...] | None = ("low",)
@@ -28,6 +29,7 @@ class Min(Reducer):
         self.columns = None if columns is None else tuple(columns)
         self.nan = check_nan_policy(nan)
         self.allows_nan = nan == "propagate"
+        self.looks_at = (self.columns, nan)
 
     def create_accumulator(self) -> Extreme | None:
         """Nothing seen."""

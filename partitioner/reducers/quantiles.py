@@ -24,6 +24,7 @@ class Quantiles(Reducer):
     """
 
     name = "quantiles"
+    takes = "data"
     commutative = True
     mergeable = True
 

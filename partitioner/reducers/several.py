@@ -22,14 +22,15 @@ class Several(Reducer):
 
     def __init__(self, of: Mapping[str, Any] | None = None) -> None:
         chosen = {"count": "count", "mean": "mean"} if of is None else of
-        if not chosen:
+        if not isinstance(chosen, Mapping) or not chosen:
             raise ConfigError(
-                "several needs at least one reducer: write {'reducer': 'several', 'of': {'rows': 'count'}}."
+                f"several needs a name for each of its reducers, at least one, and of is {chosen!r}: write {{'reducer': "
+                "'several', 'of': {'rows': 'count'}}."
             )
         self.of: dict[str, Reducer] = {name: choose("reducers", spec) for name, spec in chosen.items()}
         every = list(self.of.values())
-        if any(r.rows for r in every):
-            raise ConfigError("several cannot hold concat, whose result are the rows; give reducers that merge.")
+        self._check(every)
+        self.takes = next((r.takes for r in every if r.takes), "")
         self.commutative = all(r.commutative for r in every)
         self.exact = all(r.exact for r in every)
         self.mergeable = all(r.mergeable for r in every)
@@ -39,8 +40,21 @@ class Several(Reducer):
         self.allows_nan = all(r.allows_nan for r in every)
         self.per_key = all(r.per_key for r in every)
         needed = [r.group_parts for r in every]
-        if all(parts is not None for parts in needed):
+        self.looks_at = next((r.looks_at for r in every if r.group_parts), ())
+        alike = len({r.looks_at for r in every if r.group_parts}) < 2  # else each looks at columns of its own
+        if alike and all(parts is not None for parts in needed):
             self.group_parts = tuple(sorted({name for parts in needed for name in parts or ()}))
+
+    def _check(self, every: list[Reducer]) -> None:
+        if any(r.rows for r in every):
+            raise ConfigError("several cannot hold concat, whose result are the rows; give reducers that merge.")
+        kinds = {r.takes: name for name, r in self.of.items() if r.takes}
+        if len(kinds) > 1:
+            data, models = (f"{kinds[kind]!r} ({self.of[kinds[kind]].name})" for kind in ("data", "models"))
+            raise ConfigError(
+                f"several holds {data}, which takes numbers, rows or tables, and {models}, which takes fitted models or "
+                "parameters; no output of a program is both. Put those that take the same together, and run twice."
+            )
 
     def create_accumulator(self) -> dict[str, Any]:
         """The empty accumulator of each."""

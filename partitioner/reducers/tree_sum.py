@@ -15,6 +15,7 @@ class TreeSum(Reducer):
     commutative = True
     mergeable = True
     in_place = True
+    per_key = False
 
     def create_accumulator(self) -> Any:
         """Nothing yet."""

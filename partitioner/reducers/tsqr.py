@@ -21,6 +21,7 @@ class Tsqr(Reducer):
     """The program returns float64[n, d]; the result is R with R.T @ R = A.T @ A over all rows, its diagonal not negative."""
 
     name = "tsqr"
+    takes = "data"
     commutative = True
     mergeable = True
 

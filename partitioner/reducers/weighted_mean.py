@@ -40,6 +40,8 @@ class WeightedMean(Reducer):
     mergeable = True
     whole_task = True
     in_place = True
+    per_key = False
+    takes = "models"
 
     def create_accumulator(self) -> Accumulator:
         """Nothing, of weight 0."""

@@ -23,6 +23,7 @@ class Auc(Reducer):
     """
 
     name = "auc"
+    takes = "data"
     commutative = mergeable = True
 
     def __init__(

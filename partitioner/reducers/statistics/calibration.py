@@ -28,6 +28,7 @@ class Calibration(Reducer):
     """
 
     name = "calibration"
+    takes = "data"
     commutative = exact = mergeable = True
 
     def __init__(

@@ -24,6 +24,7 @@ class Covariance(Reducer):
     """
 
     name = "covariance"
+    takes = "data"
     commutative = mergeable = True
 
     def __init__(

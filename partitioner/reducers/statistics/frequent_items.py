@@ -27,6 +27,7 @@ class FrequentItems(Reducer):
     """
 
     name = "frequent_items"
+    takes = "data"
     commutative = True
     mergeable = True
 

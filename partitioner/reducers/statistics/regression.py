@@ -26,6 +26,7 @@ class Regression(Reducer):
     """
 
     name = "regression"
+    takes = "data"
     commutative = exact = mergeable = True
 
     def __init__(

@@ -22,6 +22,7 @@ class TopK(Reducer):
     """
 
     name = "top_k"
+    takes = "data"
     exact = mergeable = True
 
     def __init__(
