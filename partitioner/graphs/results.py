@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from partitioner.attempt.run import ACCUMULATOR
 from partitioner.errors import ConfigError, DataError, ProgramError, RunFailed, nearest
 from partitioner.model.source import Sink
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.container import pack, unpack
+from partitioner.reducers.partials import ACCUMULATOR
 from partitioner.storage import Directory
 
 
@@ -52,6 +52,7 @@ class Kept(Reducer):
     exact = True
     mergeable = True
     whole_task = True
+    gathers = True
     allows_nan = True  # a step's own reducer says whether its partial results may hold NaN
 
     def create_accumulator(self) -> Any:

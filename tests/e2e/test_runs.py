@@ -112,6 +112,6 @@ def test_ctrl_c_while_results_merge_says_how_to_resume(tmp_path: Path, monkeypat
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("partitioner.runs.results.merge_tree", interrupted)
+    monkeypatch.setattr("partitioner.reducers.partials.merged", interrupted)
     with pytest.raises(Interrupted, match=r"stopped by Ctrl-C; resume with: partitioner resume \S+$"):
         run(TABLE, moments, str(tmp_path), reducer="count")
