@@ -15,7 +15,7 @@ from partitioner import config as configuration
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
-from partitioner.coordinator.execute import execute, in_order
+from partitioner.coordinator.execute import execute
 from partitioner.costs.base import CostModel
 from partitioner.engines import preload
 from partitioner.engines.base import Engine
@@ -221,8 +221,9 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
         committed = integrity.reconcile(directory, job, config.verify == "full" or unsure)
         stages.write_job(directory, job)
         tasks = resuming.without_done(directory.read_tasks(), committed)
-        ended = in_order(tasks.task_id.to_pylist(), committed)
-        if not (resuming.rest(tasks, committed) or merging.waits(config, directory, job, ended, target.number)):
+        if not (
+            resuming.rest(tasks, committed) or merging.waits(config, directory, job, tasks, committed, target.number)
+        ):
             print(f"run {directory.run_id} has nothing left to run", file=sys.stderr)
             parts = replace(parts, engine=resolve_engine("serial"))  # no cluster is started for it
         with phases("engine start"):

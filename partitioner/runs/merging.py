@@ -20,6 +20,7 @@ import numpy as np
 
 from partitioner.attempt.job import Job
 from partitioner.config import RunConfig
+from partitioner.coordinator.execute import in_order
 from partitioner.coordinator.merges import execute_merges
 from partitioner.engines.base import Engine
 from partitioner.errors import DamagedOutput
@@ -129,9 +130,13 @@ def elsewhere(config: RunConfig, reducer: Reducer, pieces: Sequence[Piece]) -> b
     return large and len(pieces) >= FEWEST and not reducer.gathers and not reducer.rows
 
 
-def waits(config: RunConfig, run: RunDirectory, job: Job, records: Sequence[CommitRecord], version: int) -> bool:
-    """Whether merges on workers may be left to run after these sub-tasks, all there are, in order."""
-    pieces = pieces_of(job.sink, records)
+def waits(
+    config: RunConfig, run: RunDirectory, job: Job, tasks: SubTasks, committed: Mapping[str, CommitRecord], version: int
+) -> bool:
+    """Whether merges on workers may be left to run, where all sub-tasks are committed."""
+    if job.reducer.rows or job.reducer.gathers:
+        return False
+    pieces = pieces_of(job.sink, in_order(tasks.task_id.to_pylist(), committed))
     if version or not elsewhere(config, job.reducer, pieces):
         return elsewhere(config, job.reducer, pieces)
     tree = _Tree.over(f"{run.url}/merge", pieces)
