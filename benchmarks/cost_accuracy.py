@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ def job(name: str, dataset: Dataset, program: tuple[str, Any], tasks: int, clock
 
 NUMBERS = ["num_inference_steps", "num_images_per_prompt", "num_lora", "prompt_length", "negative_prompt_length"]
 KINDS = ["predict_type", "checkpoint_model_version_id"]
-MULTIPLY = [("num_inference_steps", "num_images_per_prompt")]
+MULTIPLY = list(combinations(NUMBERS, 2))  # as costs/history.py considers them
 RUN = 1000
 """Requests of one run, where the trace is predicted run by run in time."""
 
