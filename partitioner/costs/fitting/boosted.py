@@ -81,8 +81,8 @@ def boost(
     first = len(names) + len(pairs)
     regressor = HistGradientBoostingRegressor(
         loss="absolute_error",
-        learning_rate=0.05,
-        max_iter=300,
+        learning_rate=0.03,
+        max_iter=500,
         max_leaf_nodes=15,
         min_samples_leaf=20,
         categorical_features=list(range(first, first + len(codes))) or None,
