@@ -83,9 +83,9 @@ class ParquetSink(Sink):
                     writer.write_batch(batch)
                     stream.write_batch(batch)
                     first = next(batches, None)
-            known = {**facts(), "key": key, "digest": digest.hexdigest()}
+            known = {"key": key, **facts(), "digest": digest.hexdigest()}
             writer.add_key_value_metadata({_FACTS.decode(): json.dumps(known, sort_keys=True)})
-        return Staged(self.path(key), out.getvalue(), known)
+        return Staged(self.path(str(known["key"])), out.getvalue(), known)
 
     def commit(self, staged: Staged) -> dict[str, Any]:
         """Create the file if no attempt has; otherwise the facts of the one that is there."""

@@ -129,6 +129,11 @@ class RunConfig(BaseModel):
     timeout: float | str | None = Field(
         None, description="Seconds an attempt may take, or '3x': times the upper end of what is predicted for it."
     )
+    hand_over: bool = Field(
+        True,
+        description="Rows that a running sub-task has not begun go to idle workers where that saves seconds; the output has "
+        "more files then.",
+    )
     max_quarantined: int | float | None = Field(
         None, ge=0, description="Rows set aside at most: a number, or a share below 1 of all rows. Then the run stops."
     )

@@ -30,14 +30,14 @@ def give_up(key: str, attempt: Attempt, loaded: Loaded, rows: int | None = None)
     return None if known.split else known
 
 
-def given_up(key: str, attempt: Attempt, loaded: Loaded, rows: int | None = None) -> CommitRecord:
-    """The record of ``key``: that it is split, unless it was committed as a whole before."""
+def given_up(key: str, attempt: Attempt, loaded: Loaded, rows: int | None = None, cut: int = 0) -> CommitRecord:
+    """The record of ``key``: that it is split, from row ``cut`` on, unless it was committed as a whole before."""
     known = loaded.run.committed(key)
     if known is None:
         sink = loaded.job.sink
         facts = sink.committed(key)
         if facts is None:
-            tally = Tally(part=None if rows is None else (0, rows))
+            tally = Tally(part=None if rows is None else (cut, rows))
             nothing: Iterator[pa.RecordBatch] = iter(())
             if loaded.job.reducer.rows:  # an empty table in the columns of the others
                 nothing = agreed(nothing, loaded.agreement, key)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from partitioner.attempt import parts
+from partitioner.attempt import handover, parts
 from partitioner.attempt.agreement import Widened, agreed
 from partitioner.attempt.batching import restored
 from partitioner.attempt.calling import RowsFailed, call_program, verdict
@@ -28,7 +28,7 @@ from partitioner.attempt.trial import wait_for_trial
 from partitioner.attempt.work import calls_of, runs_of
 from partitioner.errors import PartitionerError, StorageFailed
 from partitioner.measure import Measurement, measured, peak_memory_bytes
-from partitioner.model import Attempt, Event, EventKind, Failure
+from partitioner.model import Attempt, CommitRecord, Event, EventKind, Failure
 from partitioner.reducers import partials
 from partitioner.storage import Directory
 from partitioner.store.run_directory import RunDirectory
@@ -82,11 +82,14 @@ def _finished(attempt: Attempt, loaded: Loaded) -> Event:
     if facts is None:
         with guest(attempt, loaded.job.seed), limited(attempt.timeout_seconds), measured() as measurement:
             tally, staged = _staged(attempt, loaded)
+            if tally.key and (known := _overtaken(attempt, loaded, tally, staged)) is not None:
+                return Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=known)
             facts = _committed(attempt, loaded, tally, staged)
     else:
         tally, measurement = Tally(), Measurement()
     load_seconds, loaded.load_seconds = loaded.load_seconds, 0.0
-    record = record_of(attempt, facts, tally, measurement, load_seconds, started)
+    record = record_of(handover.as_part(attempt, tally), facts, tally, measurement, load_seconds, started)
+    record = replace(record, attempt_id=attempt.attempt_id)
     record = loaded.run.with_quarantine(record)
     loaded.run.commit(record)
     return Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=record)
@@ -100,6 +103,19 @@ def _staged(attempt: Attempt, loaded: Loaded) -> tuple[Tally, Any]:
             return tally, loaded.job.sink.write(attempt.task_key, _output(attempt, loaded, tally), tally.facts)
         except Widened:
             continue
+
+
+def _overtaken(attempt: Attempt, loaded: Loaded, tally: Tally, staged: Any) -> CommitRecord | None:
+    """The record of another that had committed the sub-task, or cut it elsewhere, before its rest could be handed over."""
+    try:
+        check_epoch(loaded.run.files, attempt)
+        known = handover.overtaken(attempt, loaded, tally)
+    except BaseException:
+        loaded.job.sink.abort(staged)
+        raise
+    if known is not None:
+        loaded.job.sink.abort(staged)
+    return known
 
 
 def _committed(attempt: Attempt, loaded: Loaded, tally: Tally, staged: Any) -> dict[str, Any]:
@@ -132,7 +148,7 @@ def _accumulators(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[by
     reducer, by_file = loaded.job.reducer, loaded.job.by_file
     for run in runs_of(loaded.tasks, attempt.whole, together=not by_file, by_file=by_file) or [[]]:
         accumulator, base, aside = reducer.create_accumulator(), tally.rows_in, tally.quarantined
-        for batch, places in calls_of(loaded, run, tally):
+        for batch, places in handover.until_asked(calls_of(loaded, run, tally), attempt, loaded, tally):
             for value, _ in call_program(loaded.job, loaded.call, batch, places, tally, attempt.care, base):
                 for item in value if is_stream(value) else (value,):
                     accumulator = partials.add(reducer, accumulator, item)
@@ -149,7 +165,7 @@ def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordB
         before, base, aside = tally.rows_written, tally.rows_in, tally.quarantined
         outputs = (
             pair
-            for batch, places in calls_of(loaded, run, tally)
+            for batch, places in handover.until_asked(calls_of(loaded, run, tally), attempt, loaded, tally)
             for pair in call_program(
                 loaded.job, loaded.call, batch, places if ordered else None, tally, attempt.care, base
             )

@@ -16,7 +16,8 @@ class Tally:
     """Counts of one attempt while it runs.
 
     ``position``: rows of the sub-task passed by, read or skipped; ``suspects``: rows that failed alone, with the reason, and
-    that no other worker has said so of; ``surroundings``: rows that failed alone by disk, network or a service.
+    that no other worker has said so of; ``surroundings``: rows that failed alone by disk, network or a service; ``key``: of
+    the part that is left of the sub-task where its rows from some row on, of ``all_rows``, were handed over.
     """
 
     rows_in: int = 0
@@ -30,6 +31,8 @@ class Tally:
     suspects: list[tuple[int, str]] = field(default_factory=list)
     surroundings: int = 0
     part: tuple[int, int] | None = None
+    key: str = ""
+    all_rows: int = 0
     inputs: list[tuple[int, int, int]] = field(default_factory=list)
     poison: list[tuple[pa.RecordBatch, list[str]]] = field(default_factory=list)
     quarantine: pa.Table | None = None
@@ -49,7 +52,8 @@ class Tally:
         if self.poison:
             self.quarantine = poison_table(self.poison)
             self.quarantine_digest = rows_digest(self.quarantine)
-        part = {} if self.part is None else {"part": self.part}
+        part: dict[str, Any] = {} if self.part is None else {"part": self.part}
+        part |= {"key": self.key} if self.key else {}
         return part | {
             "rows_in": self.rows_in,
             "rows_out": self.rows_out,

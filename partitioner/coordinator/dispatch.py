@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from partitioner.coordinator import bundling, forecast, ladder, stealing, timers
+from partitioner.coordinator import bundling, forecast, ladder, splitting, stealing, timers
 from partitioner.coordinator.capacity import EPSILON, can_hold, devices_for, give_back, has_room, take
 from partitioner.coordinator.readiness import TOLERANCE
 from partitioner.coordinator.state import Action, Cancel, Live, State, Submit, WorkerState
@@ -28,6 +28,9 @@ def free(state: State, now: float) -> None:
     """Sub-tasks that wait for nothing any more become ready; the next that only waits for time sets an alarm."""
     for task in state.readiness.free(state.second(now)):
         state.change(task, Change.FREED)
+        if task in state.held_back:
+            splitting.go_on(state, task, *state.held_back.pop(task), second=state.second(now))
+            continue
         if state.home[task] in state.workers:
             state.hungry[state.home[task]] = None
         else:

@@ -15,8 +15,8 @@ from partitioner.config import RunConfig, timeout_of
 from partitioner.coordinator import ledger as ledgers
 from partitioner.coordinator import splitting
 from partitioner.coordinator.driver import Observer, drive
-from partitioner.coordinator.policy import BACKUP_FACTOR, Policy
-from partitioner.coordinator.state import Action, State, Submit, initial
+from partitioner.coordinator.policy import BACKUP_FACTOR, HAND_OVER_SECONDS, Policy
+from partitioner.coordinator.state import Action, HandOver, State, Submit, initial
 from partitioner.engines.base import Engine
 from partitioner.errors import ConfigError, PartitionerError
 from partitioner.model import CommitRecord, Event, EventKind, Plan, SubTasks
@@ -47,6 +47,19 @@ class Collector:
             self._loose = []
 
 
+class Requests:
+    """Brings attempts what the machine asks of them while they run, through the run directory, where they look."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+
+    def observe(self, state: State, events: Sequence[Event], actions: Sequence[Action]) -> None:
+        """Requests for the rest of their rows."""
+        for action in actions:
+            if isinstance(action, HandOver):
+                self._run.ask_for_rest(action.attempt_id)
+
+
 class Fence:
     """Stops a driver whose run another one took over."""
 
@@ -74,6 +87,7 @@ def policy_for(config: RunConfig, engine: Engine, tasks: SubTasks | None = None)
         max_quarantined=inf if tasks is None else most_quarantined(config, tasks),
         divisible=tasks is not None and _divisible(config),
         backup_factor=inf if tasks is None else BACKUP_FACTOR,
+        hand_over_seconds=HAND_OVER_SECONDS if config.hand_over else inf,
         timeout_seconds=seconds,
         timeout_factor=factor,
     )
@@ -88,16 +102,19 @@ def _divisible(config: RunConfig) -> bool:
 def resume_parts(state: State, index: Mapping[str, int], committed: Mapping[str, CommitRecord]) -> None:
     """Sub-tasks that an earlier session had split go on with the rows that no part holds yet."""
     done: dict[str, list[tuple[int, int]]] = {}
+    cuts: dict[str, list[int]] = {}
     split: dict[str, list[str]] = {}
     for record in committed.apart() if isinstance(committed, Commits) else committed.values():
         if record.split:
             split.setdefault(record.whole, []).append(record.task_key)
+            if record.cut:
+                cuts.setdefault(record.whole, []).append(record.cut)
         elif record.part is not None:
             done.setdefault(record.whole, []).append(record.part)
     for key in sorted(done.keys() | split.keys()):
         whole, counted = index[key], committed.get(key)
         rows = counted.part[1] if counted is not None and counted.part is not None else state.rows_of(whole)
-        splitting.proceed(state, whole, rows, done.get(key, []), split.get(key, []))
+        splitting.go_on(state, whole, rows, done.get(key, []), split.get(key, []), cuts.get(key, []))
 
 
 def most_quarantined(config: RunConfig, tasks: SubTasks) -> float:
@@ -156,10 +173,11 @@ def execute(
         epoch=lease.epoch,
         first_numbers={i: numbers[key] for i, key in enumerate(keys) if key in numbers},
     )
+    state.part_numbers |= {key: number for key, number in numbers.items() if "." in key}
     if many is None or many.apart():
         resume_parts(state, {key: i for i, key in enumerate(keys)}, committed)
     ledger, collector = ledgers.Ledger(run), Collector(committed, run)
-    watching = [ledger, collector, Fence(lease), *watching]
+    watching = [ledger, collector, Fence(lease), Requests(run), *watching]
     # A resume with nothing left to do leaves the plan that was followed.
     if not state.finished or not run.files.exists("plan.json"):
         write_plan(run, planned)

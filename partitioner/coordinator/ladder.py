@@ -100,9 +100,10 @@ def died(state: State, live: Live, why: Failure) -> RunFailed | None:
         return None
     if trouble.condemned:
         return RunFailed(f"{state.row_name(task)} cannot even be read: {what} while it was set aside. Remove it.")
-    if rows == 1 and (task in state.parts or deaths >= DEATHS_TOGETHER) and state.policy.divisible:
+    searched = task in state.parts and (task not in state.rests or deaths >= DEATHS_TOGETHER)
+    if rows == 1 and (searched or deaths >= DEATHS_TOGETHER) and state.policy.divisible:
         return _one_row_died(state, live, what)
-    if task in state.parts:
+    if searched:
         state.note("split", live, f"{what}; its {rows} rows are divided")
         splitting.died(state, task)
         return None
@@ -307,7 +308,7 @@ def _doubt(holder: WorkerState, trouble: Trouble | None) -> int:
     name = holder.worker.worker_id
     times = 0 if trouble is None else trouble.times_on(name)
     if trouble is None or not times:
-        return int(holder.health.suspended)
+        return int(holder.health.suspended or (trouble is not None and trouble.slow_on == name))
     return 1 + 2 * times + (name in trouble.suspects)  # one that had its say about the rows is not asked again
 
 

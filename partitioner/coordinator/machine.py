@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from partitioner.coordinator import backups, dispatch, forecast, ladder, rebalancing, splitting, timers
+from partitioner.coordinator import backups, dispatch, forecast, handover, ladder, rebalancing, splitting, timers
 from partitioner.coordinator.state import Action, Cancel, Live, State, Stop, WorkerState
 from partitioner.coordinator.transitions import LIVE, Change
 from partitioner.coordinator.troubles import Health
@@ -35,6 +35,7 @@ def step(state: State, events: Sequence[Event], now: float) -> tuple[State, list
             dispatch.free(state, now)
             actions += dispatch.fill(state, now)
             actions += backups.back_up(state, now)
+            actions += handover.ask(state, now)
             _notice_stuck(state, actions)
         timers.set_alarm(state, now)
     rungs, state.rungs = state.rungs, []
@@ -68,6 +69,10 @@ def _finished(state: State, event: Event, now: float, actions: list[Action]) -> 
         _counted(state, live, record, now)
         return
     part = state.parts.get(task)
+    if part is None and record is not None and record.part is not None:
+        if handover.handed_over(state, live, record):
+            _done(state, task, live, now)
+        return
     if part is not None and record is not None and record.task_key == state.key_of(part.whole):
         splitting.drop(state, part.whole)  # a late attempt had committed the whole before it was split
         _done(state, part.whole, live, now)
@@ -118,6 +123,10 @@ def _counted(state: State, live: Live, record: CommitRecord, now: float) -> None
     task = live.attempt.task
     if task in state.parts:  # a driver before this one had divided the part too
         splitting.died(state, task)
+        return
+    if record.cut:
+        if handover.handed_over(state, live, record):
+            _done(state, task, live, now)
         return
     state.trouble(task).counting = False
     rows = record.part[1] if record.part is not None else max(0, state.rows_of(task))

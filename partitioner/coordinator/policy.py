@@ -8,6 +8,10 @@ from math import inf
 BACKUP_FACTOR = 1.5
 """Times the upper end of its prediction that an attempt may run before an idle worker starts another."""
 
+HAND_OVER_SECONDS = 5.0
+"""What handing over the rest of a running sub-task has to save: some seconds go by until the attempt looks, commits, and
+others have begun."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -30,6 +34,8 @@ class Policy:
     for it (``timeout_least`` seconds in any case); ``backup_factor`` times that, one more attempt is started elsewhere
     where a worker is idle; ``backup_seconds`` at least; ``grace_seconds`` an engine has to end what was to be stopped;
     ``silent_seconds``: an attempt that has not begun after so long on a worker where nothing runs is lost.
+    ``hand_over_seconds``: where that much sooner would be done what an attempt has left to do if idle workers took it, it
+    is asked to hand it over.
     ``trusted_seconds``: the clock is believed to move by so much at most between two steps, so that a jump ends no wait.
     """
 
@@ -58,4 +64,5 @@ class Policy:
     backup_seconds: float = 5.0
     grace_seconds: float = 20.0
     silent_seconds: float = 120.0
+    hand_over_seconds: float = inf
     trusted_seconds: float = 30.0

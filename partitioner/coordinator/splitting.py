@@ -9,10 +9,12 @@ then it is a row and not the number of rows that kills, and the second half is d
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from partitioner.coordinator.state import State
-from partitioner.coordinator.transitions import LIVE, READY, Change
-from partitioner.coordinator.troubles import Part, Range, Search, part_key, range_of
+from partitioner.coordinator.transitions import BLOCKED, LIVE, READY, Change
+from partitioner.coordinator.troubles import Part, Range, Search, range_of
+from partitioner.model import part_key
 
 
 def begin(state: State, whole: int, rows: int) -> None:
@@ -22,17 +24,57 @@ def begin(state: State, whole: int, rows: int) -> None:
     _divide(state, whole, (0, rows))
 
 
-def proceed(state: State, whole: int, rows: int, done: list[Range], split: Iterable[str]) -> bool:
-    """Go on where an earlier session stopped: what no part has committed is tried range by range. True if nothing is."""
+def proceed(
+    state: State, whole: int, rows: int, done: list[Range], split: Iterable[str], cuts: Iterable[int] = ()
+) -> bool:
+    """Go on where an earlier session stopped: what no part has committed is tried range by range. True if nothing is.
+
+    ``cuts``: rows at which an attempt had handed its rest over; no range goes across one. A sub-task that waits for others
+    goes on when these are committed, see ``dispatch.free``.
+    """
+    if state.status[whole] == BLOCKED:
+        state.held_back[whole] = (rows, done, [*split], [*cuts])
+        return False
     search = state.searches[whole] = Search(rows, good=max((b - a for a, b in done), default=0))
     search.split |= {key: range_of(key, rows) for key in split}
     _mark(state, whole, whole)
     at = 0
-    for start, stop in [*sorted(done), (rows, rows)]:
+    for start, stop in sorted([*done, *((cut, cut) for cut in cuts), (rows, rows)]):
         if at < start:
             search.put_by.append((at, start))
         at = max(at, stop)
     return _try_what_was_put_by(state, whole)
+
+
+def go_on(
+    state: State,
+    whole: int,
+    rows: int,
+    done: list[Range],
+    split: Iterable[str],
+    cuts: Iterable[int],
+    second: float = 0.0,
+) -> None:
+    """``proceed``; where nothing is left to do, what waits for the sub-task waits no more."""
+    if proceed(state, whole, rows, done, split, cuts):
+        state.readiness.committed(whole, second, "", state.home)
+
+
+def hand_over(state: State, whole: int, rows: int, at: int, pieces: int, committed: bool) -> bool:
+    """Rows from ``at`` on, which an attempt handed over, become so many parts; those before it one, if not ``committed``.
+
+    True where nothing is left to do. A part of this kind is as good as a whole: nothing speaks against its rows.
+    """
+    search = state.searches[whole] = Search(rows, good=at if committed else 0)
+    _mark(state, whole, whole)
+    cuts = [at + (rows - at) * i // pieces for i in range(pieces + 1)]
+    ranges = [*pairwise(cuts)] if committed else [(0, at), *pairwise(cuts)]
+    for piece in ranges:
+        if piece[0] < piece[1]:
+            task = _add(state, whole, piece)
+            del state.deaths[task]
+            state.rests.add(task)
+    return not search.parts and _try_what_was_put_by(state, whole)
 
 
 def died(state: State, task: int) -> None:

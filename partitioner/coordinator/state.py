@@ -14,7 +14,7 @@ from partitioner.coordinator.policy import Policy
 from partitioner.coordinator.pool import Pool, Rank
 from partitioner.coordinator.readiness import Readiness
 from partitioner.coordinator.transitions import BLOCKED, DONE, READY, Change, after
-from partitioner.coordinator.troubles import Health, Part, Search, Trouble
+from partitioner.coordinator.troubles import Health, Part, Range, Search, Trouble
 from partitioner.errors import PartitionerError
 from partitioner.model import Attempt, Failure, Plan, SubTasks, Worker
 from partitioner.model.data import Floats
@@ -52,7 +52,14 @@ class Rung:
     reason: str
 
 
-Action = Submit | Cancel | Stop | Rung
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Action: ask this attempt to commit what it has done so far and to leave its other rows to others."""
+
+    attempt_id: str
+
+
+Action = Submit | Cancel | Stop | Rung | HandOver
 
 
 @dataclass(slots=True)
@@ -69,6 +76,7 @@ class Live:
     started: float | None = None
     why: Failure | None = None  # it is being stopped for this reason
     unwanted: bool = False  # another attempt won, or the run no longer needs it
+    asked: bool = False  # for its rest, see handover
 
 
 @dataclass(slots=True)
@@ -123,6 +131,9 @@ class State:
     moved: dict[int, set[str]] = field(default_factory=dict)  # the workers that a sub-task was moved away from
     attempts: dict[str, Live] = field(default_factory=dict)
     numbers: dict[int, int] = field(default_factory=dict)  # next attempt number
+    part_numbers: dict[str, int] = field(
+        default_factory=dict
+    )  # next attempt number of parts of an earlier session, by name
     failures: dict[int, int] = field(default_factory=dict)
     deaths: dict[int, int] = field(default_factory=dict)
     remaining: int = 0
@@ -151,6 +162,11 @@ class State:
     due: list[tuple[float, str, str]] = field(
         default_factory=list
     )  # heap of (clock, what, attempt): timeouts, back-ups
+    held_back: dict[int, tuple[int, list[Range], list[str], list[int]]] = field(
+        default_factory=dict
+    )  # sub-tasks that an earlier session split, which wait for others: what to go on with
+    look_at_rests: float = 0.0  # when idle workers look next at what others have left to do
+    rests: set[int] = field(default_factory=set)  # parts that hold rows which an attempt handed over
     copies: dict[int, list[str]] = field(default_factory=dict)  # attempts of sub-tasks that have a back-up
     quarantined: int = 0
     wasted_seconds: float = 0.0  # of attempts that another one of the same sub-task overtook
@@ -247,9 +263,11 @@ class State:
         self.demands.kind.append(self.demands.kind[whole])
         self.demands.memory.append(self.demands.memory[whole])
         self.parts[task] = part
+        self.numbers[task] = self.part_numbers.get(part.key, 0)
         self.deaths[task] = 0
         if whole in self.troubles:
             self.trouble(task).smaller = self.troubles[whole].smaller
+            self.trouble(task).slow_on = self.troubles[whole].slow_on
         self.remaining += 1
         self.pool.append(task)
         self.wake()

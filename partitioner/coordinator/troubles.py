@@ -17,7 +17,7 @@ class Trouble:
     ``failed_on`` and ``died_on``: the workers in order, with how often; ``suspects``: worker to the rows that failed
     alone there; ``rounds``: attempts that ended with such rows; ``losses``: attempts that were lost and are not charged;
     ``smaller``: into how many a batch is divided, for the memory of a GPU; ``condemned``: why its only row is to be set
-    aside; ``counting``: its rows are to be counted, so that it can be split.
+    aside; ``counting``: its rows are to be counted, so that it can be split; ``slow_on``: a worker that was slow with it.
     """
 
     failed_on: dict[str, int] = field(default_factory=dict)
@@ -28,6 +28,7 @@ class Trouble:
     smaller: int = 1
     condemned: str = ""
     counting: bool = False
+    slow_on: str = ""
 
     def times_on(self, worker_id: str) -> int:
         """How many attempts went wrong on that worker."""
@@ -63,12 +64,6 @@ class Part:
     def rows(self) -> int:
         """How many."""
         return self.stop - self.start
-
-
-def part_key(whole: str, start: int, stop: int, rows: int) -> str:
-    """The name of a part: ``t000012.0250-0500``, so that names sort by rows; ``rows`` are those of the whole."""
-    width = len(str(rows))
-    return f"{whole}.{start:0{width}d}-{stop:0{width}d}"
 
 
 def range_of(key: str, rows: int) -> Range:

@@ -39,6 +39,7 @@ class SimulatedEngine(Engine):
         self._tie = 0
         self._alive = set(self._workers)
         self._running: dict[str, Attempt] = {}
+        self._spans: dict[str, tuple[float, float]] = {}  # start and end of each attempt that does not hang
         self._load: dict[str, float] = dict.fromkeys(self._workers, 0.0)
         self._waiting: dict[str, deque[Attempt]] = {name: deque() for name in self._workers}
         self.world = World(self._faults, seed, rows or {})
@@ -96,7 +97,9 @@ class SimulatedEngine(Engine):
             outcome = self.world.outcome(attempt)
             seconds = attempt.seconds / self._workers[name].speed * noise * outcome.share
             if outcome.what != "hang":
-                self._at(self._faults.finish(name, self._now, seconds), "end", (attempt, self._now, outcome))
+                finish = self._faults.finish(name, self._now, seconds)
+                self._spans[attempt.attempt_id] = self._now, finish
+                self._at(finish, "end", (attempt, self._now, outcome))
 
     def _room(self, name: str, attempt: Attempt) -> bool:
         return self._load[name] + attempt.cpus <= self._workers[name].cpus + 1e-9 or self._load[name] == 0
@@ -185,6 +188,30 @@ class SimulatedEngine(Engine):
                     waiting.remove(attempt)
                     self._at(self._now, "cancelled", attempt)
 
+    def hand_over(self, attempt_ids: Sequence[str]) -> None:
+        """Attempts that work on many rows stop between two of them, at about the share of their time that has passed."""
+        for attempt_id in attempt_ids:
+            attempt = self._running.get(attempt_id)
+            if attempt is not None and attempt_id in self._spans:
+                self._at(self._now + 0.2 * self._random.random(), "hand over", attempt)
+
+    def _happens_hand_over(self, attempt: Attempt) -> list[Event]:
+        if self._running.get(attempt.attempt_id) is not attempt:
+            return []
+        started, finish = self._spans[attempt.attempt_id]
+        _, rows = self.world.rows_of(attempt)
+        at = int(len(rows) * (self._now - started) / (finish - started)) if finish > started else 0
+        if not self.world.may_stop(attempt, at):
+            return []
+        del self._running[attempt.attempt_id]
+        self._load[attempt.worker_id] -= attempt.cpus
+        self._start(attempt.worker_id)
+        record = self.world.hand_over(attempt, at, started, self._now)
+        if record is not None:
+            return [Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=record, at=self._now)]
+        why = Failure("no space left on device", "OSError")
+        return [Event(EventKind.FAILED, attempt.attempt_id, attempt.worker_id, error=why, at=self._now)]
+
     def _happens_cancelled(self, attempt: Attempt) -> list[Event]:
         self._start(attempt.worker_id)
         return [Event(EventKind.CANCELLED, attempt.attempt_id, attempt.worker_id, at=self._now)]
@@ -204,6 +231,7 @@ _HAPPENINGS: dict[str, Callable[[SimulatedEngine, Any], list[Event]]] = {
     "retire": SimulatedEngine._happens_retire,
     "restart": SimulatedEngine._happens_restart,
     "cancelled": SimulatedEngine._happens_cancelled,
+    "hand over": SimulatedEngine._happens_hand_over,
     "lost": SimulatedEngine._happens_lost,
     "message": SimulatedEngine._happens_message,
 }

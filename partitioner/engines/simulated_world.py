@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from partitioner.model import Attempt, CommitRecord, Failure, spans_of
+from partitioner.model import Attempt, CommitRecord, Failure, part_key, spans_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,10 @@ class Outcome:
 
 @dataclass(slots=True)
 class World:
-    """``rows`` of each sub-task (1 where not given), and what is committed under which name by an atomic create."""
+    """``rows`` of each sub-task (1 where not given), and what is committed under which name by an atomic create.
+
+    ``epoch``: of the driver that has the run; what an earlier one submitted is not committed any more.
+    """
 
     faults: Faults
     seed: int
@@ -86,6 +89,7 @@ class World:
     store: dict[str, CommitRecord] = field(default_factory=dict)
     set_aside: dict[str, tuple[int, ...]] = field(default_factory=dict)
     commits: int = 0
+    epoch: int = 0
 
     def rows_of(self, attempt: Attempt) -> tuple[str, range]:
         """The planned sub-task of an attempt, and its rows that the attempt works on."""
@@ -130,8 +134,41 @@ class World:
             return Outcome("fail", 1.0, Failure("rows fail alone", "RowsFailed", suspects=spans_of(bad)))
         return Outcome("finish", quarantined=tuple(rows.start + p for p in bad))
 
+    def may_stop(self, attempt: Attempt, at: int) -> bool:
+        """Whether the attempt has worked on its first ``at`` rows, nothing was wrong with these, and others are left."""
+        whole, rows = self.rows_of(attempt)
+        faults = self.faults
+        bad = {row for key, row in (*faults.poison, *faults.killers, *faults.hangs) if key == whole}
+        plain = attempt.care.rows is None and not (attempt.care.count or attempt.care.condemned)
+        plain = plain and len(rows) <= dict(faults.too_many).get(whole, len(rows))
+        plain = plain and dict(faults.bad_workers).get(attempt.worker_id, 0.0) == 0.0
+        return plain and 0 < at < len(rows) and bad.isdisjoint(range(at)) and attempt.worker_id not in attempt.avoid
+
+    def hand_over(self, attempt: Attempt, at: int, started: float, finished: float) -> CommitRecord | None:
+        """Give the whole up at a row, and commit what lies before it; None where the disk refused either."""
+        if attempt.epoch < self.epoch:
+            return None
+        whole, rows = self.rows_of(attempt)
+        empty = record_of(attempt, started, finished)
+        self.commits += 1
+        if self.commits in self.faults.disk_errors:
+            return None
+        given_up = self.store.setdefault(whole, replace(empty, split=True, part=(at, len(rows))))
+        if not given_up.split or given_up.cut != at:
+            return given_up
+        self.commits += 1
+        if self.commits in self.faults.disk_errors:
+            return None
+        key = part_key(whole, 0, at, len(rows))
+        done = record_of(attempt, started, finished, range(at))
+        known = self.store.setdefault(key, replace(done, task_key=key, part=(0, at)))
+        self.set_aside.setdefault(key, ())
+        return known
+
     def commit(self, attempt: Attempt, outcome: Outcome, started: float, finished: float) -> CommitRecord | None:
-        """What the attempt finds committed in the end, by itself or another; None where the disk refused it."""
+        """What the attempt finds committed in the end, by itself or another; None where disk or lease refused it."""
+        if attempt.epoch < self.epoch:
+            return None
         self.commits += 1
         if self.commits in self.faults.disk_errors:
             return None

@@ -16,6 +16,7 @@ from partitioner.model.execution import (
     Failure,
     Partial,
     Spans,
+    part_key,
     spans_of,
 )
 from partitioner.model.explanation import CostFacts, Explanation, Portfolio, Turn
@@ -55,5 +56,6 @@ __all__ = [
     "Turn",
     "Worker",
     "Workers",
+    "part_key",
     "spans_of",
 ]

@@ -29,6 +29,12 @@ def spans_of(positions: Iterable[int]) -> Spans:
     return tuple((start, stop) for start, stop in spans)
 
 
+def part_key(whole: str, start: int, stop: int, rows: int) -> str:
+    """The name of a part: ``t000012.0250-0500``, so that names sort by rows; ``rows`` are those of the whole."""
+    width = len(str(rows))
+    return f"{whole}.{start:0{width}d}-{stop:0{width}d}"
+
+
 @dataclass(frozen=True, slots=True)
 class Care:
     """How an attempt goes about its rows, given what happened to the attempts before it.
@@ -229,7 +235,8 @@ class CommitRecord:
     store for it (0 and empty where unknown); ``quarantine`` the file of the quarantined rows in the run directory, and
     ``quarantine_digest`` sha256 of those rows (both empty where there are none). ``part``: the [start, stop)
     rows of the sub-task that it holds, None for all; ``split``: it holds nothing, for the sub-task was split into parts that
-    commit on their own. ``inputs``, where files of the input are kept apart, (first fragment, rows read, rows quarantined)
+    commit on their own, and ``part`` says how many rows there are and, where an attempt handed its rest over, from which
+    row. ``inputs``, where files of the input are kept apart, (first fragment, rows read, rows quarantined)
     of each segment.
     """
 
@@ -264,6 +271,11 @@ class CommitRecord:
     def whole(self) -> str:
         """The planned sub-task that it is of, which is itself unless that was split."""
         return self.task_key.partition(".")[0]
+
+    @property
+    def cut(self) -> int:
+        """The row from which on an attempt handed its sub-task over; 0 where it was not split in that way."""
+        return self.part[0] if self.split and self.part is not None else 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -118,7 +118,8 @@ class Sink(ABC):
         """Stage the rows of one attempt at sub-task ``key``; invisible to readers until committed.
 
         ``facts`` is called once, after the last batch: what the file shall say of itself (rows in, segments), the same
-        for every attempt at the same sub-task, so that equal runs give equal bytes.
+        for every attempt at the same sub-task, so that equal runs give equal bytes. Where they hold a ``key``, that is what
+        the output is of: the attempt handed its other rows over meanwhile.
         """
 
     @abstractmethod

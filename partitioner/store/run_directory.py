@@ -17,6 +17,7 @@
   quarantine/              rows the program failed on, with the error: <attempt>-<digest>.parquet;
                            those files count that a commit record lists
   attempts/<attempt>.log   what each attempt printed
+  requests/<attempt>       the attempt is asked to hand over the rows that it has not begun
   ledger/<n>.jsonl         every event and action, in batches
   finished.json            when the output was complete, and its counts
   exported.json            the digest of an output that is one file
@@ -274,6 +275,16 @@ class RunDirectory:
     def _read(self, name: str) -> bytes:
         root = self.files.local_path
         return self.files.get(name) if root is None else (root / name).read_bytes()
+
+    def ask_for_rest(self, attempt_id: str) -> None:
+        """Ask a running attempt to hand over the rows that it has not begun."""
+        self.files.put(f"requests/{attempt_id}", b"")
+
+    def rest_is_asked_for(self, attempt_id: str) -> bool:
+        """Whether it was asked for; on a disk without the store, for attempts look often."""
+        root = self.files.local_path
+        name = f"requests/{attempt_id}"
+        return self.files.exists(name) if root is None else (root / name).exists()
 
     def gather(self, records: Sequence[CommitRecord]) -> None:
         """Put records into one segment, and remove the small files that it stands for."""

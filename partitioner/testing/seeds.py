@@ -15,7 +15,7 @@ import numpy as np
 from partitioner.coordinator.execute import resume_parts
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.policy import Policy
-from partitioner.coordinator.state import Action, Cancel, State, Stop, Submit, initial
+from partitioner.coordinator.state import Action, Cancel, HandOver, State, Stop, Submit, initial
 from partitioner.engines.simulated import SimulatedEngine
 from partitioner.engines.simulated_world import Faults
 from partitioner.model import (
@@ -88,13 +88,17 @@ def story(seed: int, tasks: int) -> Story:
     plan = replace(plan, tasks=table.with_columns(edges=edges))
     faults = _faults(draw, plan, rows)
     rerouted = draw.random() < 0.2  # an engine that takes a placement as a hint
+    rests = draw.choice([float("inf"), 0.2, 2.0])
     faults = replace(faults, misplaced=draw.choice([0.1, 0.5])) if rerouted else faults
     if faults.wrong > 1:  # no limit of time could tell what hangs from what was predicted wrongly
-        policy = Policy(quarantine=True, divisible=True, rerouted=rerouted)
+        policy = Policy(quarantine=True, divisible=True, rerouted=rerouted, hand_over_seconds=rests)
         return Story(seed, plan, replace(faults, hangs=(), lost=0.0), policy)
     longest = 1_000.0 * float(table.seconds.max())  # more than noise and slowness make of it
     return Story(
-        seed, plan, faults, Policy(quarantine=True, divisible=True, timeout_seconds=longest, rerouted=rerouted)
+        seed,
+        plan,
+        faults,
+        Policy(quarantine=True, divisible=True, timeout_seconds=longest, rerouted=rerouted, hand_over_seconds=rests),
     )
 
 
@@ -228,7 +232,8 @@ def run_seed(seed: int, tasks: int = 200, told: Story | None = None, keep: bool 
     while played.steps < MOST_STEPS:
         now = engine.clock()
         if played.steps in told.faults.driver_deaths:
-            state = _state(told, engine, state.numbers)
+            numbers = {state.key_of(task): number for task, number in state.numbers.items()}
+            state = _state(told, engine, state.part_numbers | numbers)
             alive = set(engine.workers().worker_id)
             events = [Event(EventKind.WORKER_LOST, worker_id=name) for name in state.workers if name not in alive]
         state, actions = step(state, events, now)
@@ -245,19 +250,22 @@ def run_seed(seed: int, tasks: int = 200, told: Story | None = None, keep: bool 
             return played
         engine.submit([a.attempt for a in actions if isinstance(a, Submit)])
         engine.cancel([a.attempt_id for a in actions if isinstance(a, Cancel)])
+        engine.hand_over([a.attempt_id for a in actions if isinstance(a, HandOver)])
         events = engine.poll(min(told.policy.trusted_seconds, state.quiet_seconds(engine.clock())))
     played.broken = f"no end after {played.steps} steps"
     return played
 
 
-def _state(told: Story, engine: SimulatedEngine, numbers: dict[int, int]) -> State:
+def _state(told: Story, engine: SimulatedEngine, numbers: dict[str, int]) -> State:
     """The state of a driver that begins: what is committed is in the store, whoever put it there."""
     keys = told.plan.tasks.task_id.to_pylist()
     store: dict[str, CommitRecord] = dict(engine.world.store)
     done = [i for i, key in enumerate(keys) if key in store and not store[key].split]
-    fresh = {i: numbers.get(i, -1) + 1 for i in range(len(keys))}
-    state = initial(told.plan, "simulated://", told.policy, committed=done, first_numbers=fresh)
-    state.numbers |= dict.fromkeys(range(len(keys), len(keys)), 1000 * (1 + engine.world.commits))
+    fresh = {i: numbers[key] for i, key in enumerate(keys) if key in numbers}
+    engine.world.epoch += 1
+    epoch = engine.world.epoch
+    state = initial(told.plan, "simulated://", told.policy, committed=done, first_numbers=fresh, epoch=epoch)
+    state.part_numbers |= numbers
     resume_parts(state, {key: i for i, key in enumerate(keys)}, store)
     return state
 
