@@ -27,7 +27,7 @@ LAYERS = [
     ("stages",),
     ("runs", "reading", "running", "simulation", "rebalancing"),
     ("iteration", "graphs", "outlook"),
-    ("training",),
+    ("training", "search"),
     ("commands",),
     ("cli",),
 ]

@@ -1,0 +1,111 @@
+"""Independent calls as the sub-tasks of one run: what they share travels once, and each commits on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from partitioner import config as configuration
+from partitioner import registry
+from partitioner.attempt.surroundings import task_context
+from partitioner.costs.declared import Declared
+from partitioner.errors import ConfigError
+from partitioner.graphs.results import Kept, Made, encoded, read_made
+from partitioner.model import Costs, Dataset, Fragment, Fragments, Limits, Plan, SubTasks
+from partitioner.model.source import Source
+from partitioner.running import run_config
+from partitioner.runs.run import Run
+from partitioner.splits.base import Splitter
+
+Call = tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
+"""A function, its arguments and its keywords."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallsSource(Source):
+    """One row for each call."""
+
+    count: int
+
+    name: ClassVar[str] = "calls"
+
+    def describe(self) -> Dataset:
+        """A fragment for each."""
+        return Dataset(self, Fragments.of([Fragment(i, f"call-{i:06d}", -1, 0, 1, 1, 0) for i in range(self.count)]))
+
+    def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Its number."""
+        yield pa.RecordBatch.from_pydict({"call": [fragment.index]})
+
+    def fingerprints(self) -> dict[str, str]:
+        """Nothing is read."""
+        return {}
+
+
+class OneEach(Splitter):
+    """A sub-task for each fragment."""
+
+    name = "one each"
+    keeps_groups = True
+
+    def split(self, dataset: Dataset, costs: Costs, limits: Limits) -> SubTasks:
+        """As many sub-tasks as fragments."""
+        n = len(dataset.fragments)
+        return SubTasks.build(
+            costs.seconds,
+            [f"call-{i:06d}" for i in range(n)],
+            memory_bytes=costs.memory_bytes + costs.fixed_memory_bytes,
+            fragments=dataset.fragments,
+            offsets=np.arange(n + 1, dtype=np.int64),
+            fragment_index=np.arange(n, dtype=np.int64),
+        )
+
+
+class CallProgram:
+    """Runs the call whose number it is given."""
+
+    def __init__(self, calls: Sequence[Call], serializer: str) -> None:
+        self.calls, self.serializer = calls, serializer
+
+    def __call__(self, batch: pa.RecordBatch) -> Made:
+        """What the call returned."""
+        function, arguments, keywords = self.calls[batch["call"][0].as_py()]
+        return encoded(task_context().task_key, function(*arguments, **keywords), self.serializer)
+
+
+def run_calls(
+    calls: Sequence[Call],
+    seconds: Sequence[float],
+    *,
+    serializer: str = "safe",
+    on_plan: Callable[[Plan], None] | None = None,
+    **options: Any,
+) -> tuple[list[Any], Run]:
+    """What each call returned, in their order, and the run that it came from.
+
+    ``seconds``: what each is expected to take; only their proportions shape the plan. Objects that several calls are given
+    travel once. ``serializer``: ``"pickle"`` where results are no data. ``options``: settings of ``RunConfig`` such as
+    engine and checkpoint. Raises ConfigError; RunFailed where a call raises in every try.
+    """
+    if len(calls) != len(seconds):
+        raise ConfigError(f"there are {len(calls)} calls and {len(seconds)} costs; give one for each.")
+    if not calls:
+        raise ConfigError("there are no calls; give at least one.")
+    costs = Declared(seconds=[float(s) for s in seconds], memory_bytes=0.0)
+    values = {
+        "dataset": CallsSource(len(calls)),
+        "program": CallProgram,
+        "arguments": {"calls": list(calls), "serializer": serializer},
+        "batch_format": "arrow",
+        "cost": costs,
+        "split": OneEach(),
+        "reducer": Kept(),
+    }
+    config = configuration.make({**values, **options})
+    run = run_config(config, on_plan=None if on_plan is None else lambda planned, _: on_plan(planned))
+    sink = registry.import_ours("connectors.parquet_sink").ParquetSink(f"{run.url}/partials", plain=True)
+    return [read_made(sink, record.task_key).value() for record in run.records], run

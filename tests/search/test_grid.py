@@ -1,0 +1,149 @@
+"""The searches are scikit-learn's, planned: equal results, the longest fits first, on every engine."""
+
+from __future__ import annotations
+
+import time
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from partitioner.errors import ConfigError, CostError
+from partitioner.search import GridSearch, PlannedCalls, RandomizedSearch
+from partitioner.search.pilot import drawn_out
+
+X, Y = make_classification(300, 6, random_state=0)
+GRID = {"C": [0.1, 1.0, 10.0], "kernel": ["rbf", "linear"]}
+
+
+def settings(tmp_path):
+    return {"checkpoint": str(tmp_path / "runs")}
+
+
+def same(found, expected):
+    names = set(expected.cv_results_)
+    assert set(found.cv_results_) == names
+    for name in names - {n for n in names if "time" in n}:
+        a, b = found.cv_results_[name], expected.cv_results_[name]
+        assert list(a) == list(b) if name == "params" else np.array_equal(np.ma.filled(a, 0), np.ma.filled(b, 0))
+    assert found.best_params_ == expected.best_params_
+    assert found.best_score_ == expected.best_score_
+    assert np.array_equal(found.predict(X), expected.predict(X))
+
+
+def test_a_grid_gives_what_scikit_learn_gives(tmp_path):
+    found = GridSearch(SVC(), GRID, cv=3, return_train_score=True, settings=settings(tmp_path)).fit(X, Y)
+    same(found, GridSearchCV(SVC(), GRID, cv=3, return_train_score=True).fit(X, Y))
+
+
+def test_a_grid_on_dask(tmp_path, dask_engine):
+    found = GridSearch(SVC(), GRID, cv=3, engine=dask_engine, settings=settings(tmp_path)).fit(X, Y)
+    same(found, GridSearchCV(SVC(), GRID, cv=3).fit(X, Y))
+    assert {record.worker_id for record in found.run_.records} == set(found.plan_.workers.worker_id)
+
+
+def test_a_grid_on_spark(tmp_path, spark):
+    grid = {"C": [0.1, 10.0]}
+    found = GridSearch(SVC(), grid, cv=2, engine=spark, cost=None, settings=settings(tmp_path)).fit(X, Y)
+    same(found, GridSearchCV(SVC(), grid, cv=2).fit(X, Y))
+
+
+def test_several_metrics_and_a_pipeline(tmp_path):
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    about = {"scoring": ["accuracy", "roc_auc"], "refit": "roc_auc", "cv": 3}
+    grid = {"logisticregression__C": [0.1, 1.0]}
+    same(
+        GridSearch(model, grid, settings=settings(tmp_path), **about).fit(X, Y),
+        GridSearchCV(model, grid, **about).fit(X, Y),
+    )
+
+
+def test_a_randomized_search(tmp_path):
+    about = {"n_iter": 3, "random_state": 4, "cv": 3}
+    found = RandomizedSearch(SVC(), {"C": np.logspace(-2, 2, 20)}, settings=settings(tmp_path), **about).fit(X, Y)
+    same(found, RandomizedSearchCV(SVC(), {"C": np.logspace(-2, 2, 20)}, **about).fit(X, Y))
+
+
+def test_the_longest_fits_begin_first(tmp_path):
+    found = GridSearch(SVC(), {"C": [1.0, 2.0, 8.0]}, cv=2, cost=lambda p: p["C"], settings=settings(tmp_path)).fit(
+        X, Y
+    )
+    assert found.plan_.tasks.seconds.tolist() == [1.0, 1.0, 2.0, 2.0, 8.0, 8.0]
+    records = sorted(found.run_.records, key=lambda r: r.started)
+    assert {r.task_key for r in records[:2]} == {"call-000004", "call-000005"}
+
+
+class Slow(ClassifierMixin, BaseEstimator):
+    """Takes ``seconds`` for each hundred rows."""
+
+    def __init__(self, seconds=0.0):
+        self.seconds = seconds
+
+    def fit(self, x, y):
+        self.classes_ = np.unique(y)
+        time.sleep(self.seconds * len(x) / 100)
+        return self
+
+    def predict(self, x):
+        return np.full(len(x), self.classes_[0])
+
+
+def test_a_pilot_ranks_fits_by_what_they_cost(tmp_path):
+    search = GridSearch(
+        Slow(), {"seconds": [0.0, 1.0]}, cv=2, pilot_fraction=0.9, refit=False, settings=settings(tmp_path)
+    )
+    seconds = search.fit(X[:100], Y[:100]).plan_.tasks.seconds
+    assert min(seconds[2:]) > max(seconds[:2])
+
+
+def test_seconds_are_drawn_out_by_the_median_exponent():
+    measured = np.array([[1.0, 2.0, 4.0], [4.0, 8.0, 32.0]])  # exponents 2, 2, 3
+    assert drawn_out(measured, (50, 100), 200) == [16.0, 32.0, 128.0]
+
+
+def test_a_pilot_that_failed_costs_as_much_as_the_longest():
+    with pytest.warns(UserWarning, match="1 sets of parameters failed on 100 rows"):
+        assert drawn_out(np.array([[1.0, np.nan], [2.0, np.nan]]), (50, 100), 200) == [4.0, 4.0]
+
+
+def test_a_search_is_cloned_with_its_parameters():
+    search = GridSearch(SVC(), GRID, engine={"engine": "dask", "workers": 2}, cost=None, pilot_fraction=0.3)
+    assert {k: v for k, v in clone(search).get_params(deep=False).items() if k != "estimator"} == {
+        k: v for k, v in search.get_params(deep=False).items() if k != "estimator"
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"cost": "pilots"}, ConfigError, "give 'pilot', a function"),
+        ({"pilot_fraction": 1.5}, ConfigError, "pilot_fraction is 1.5"),
+        ({"cost": lambda p: -p["C"]}, CostError, r"cost gave -1.0 seconds for \{'C': 1.0\}"),
+    ],
+)
+def test_a_cost_that_cannot_be_is_refused(tmp_path, given, error, message):
+    with pytest.raises(error, match=message):
+        GridSearch(SVC(), {"C": [1.0]}, cv=2, settings=settings(tmp_path), **given).fit(X, Y)
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores")
+def test_a_fit_that_fails_has_the_error_score_as_with_scikit_learn(tmp_path):
+    grid = {"C": [1.0, -1.0]}
+    with pytest.warns(Warning, match="fits failed"):
+        found = GridSearch(SVC(), grid, cv=2, cost=None, settings=settings(tmp_path)).fit(X, Y)
+    assert np.isnan(found.cv_results_["mean_test_score"]).tolist() == [False, True]
+
+
+def test_any_parallel_loop_of_scikit_learn_runs_as_a_plan(tmp_path, dask_engine):
+    with joblib.parallel_config(
+        PlannedCalls(dask_engine, progress=False, report=False, **settings(tmp_path)), n_jobs=-1
+    ):
+        found = cross_val_score(SVC(), X, Y, cv=4, pre_dispatch="all")
+    assert np.array_equal(found, cross_val_score(SVC(), X, Y, cv=4))
