@@ -214,7 +214,12 @@ def _write_estimator(encoder: Encoder, value: Any, path: str) -> Node | None:
 
 
 def _read_estimator(decoder: Decoder, index: int) -> Any:
-    io, data = _skops(), bytes(decoder.buffers[index])
+    return estimator_of(bytes(decoder.buffers[index]))
+
+
+def estimator_of(data: bytes) -> Any:
+    """The model that skops wrote. Raises ConfigError for one that holds types not known to be safe."""
+    io = _skops()
     found = io.get_untrusted_types(data=data)
     ours = [name for name in found if name.startswith(_COMPILED)]
     unknown = sorted(set(found) - set(ours))

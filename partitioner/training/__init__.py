@@ -3,7 +3,7 @@
 from partitioner.training.clusters import fit_kmeans
 from partitioner.training.design import Design
 from partitioner.training.federated import federate
-from partitioner.training.keeping import keep
+from partitioner.training.keeping import keep, keep_metrics, kept_model
 from partitioner.training.linear import fit_linear, fit_pca
 from partitioner.training.logistic import fit_logistic
 from partitioner.training.moments import find_neighbors, fit_encoder, fit_imputer, fit_naive_bayes, fit_scaler
@@ -21,4 +21,6 @@ __all__ = [
     "fit_pca",
     "fit_scaler",
     "keep",
+    "keep_metrics",
+    "kept_model",
 ]

@@ -7,14 +7,18 @@ import io
 import json
 import time
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from partitioner.errors import ConfigError, MissingDependency
+from partitioner.reducers.encoding import estimator_of
 from partitioner.storage import Directory
 
 CARD = "model_card.json"
+METRICS = "metrics.json"
 
 
 def keep(model: Any, place: str, facts: Mapping[str, Any]) -> str:
@@ -25,17 +29,46 @@ def keep(model: Any, place: str, facts: Mapping[str, Any]) -> str:
     wrote it. Raises ConfigError for a model that is neither.
     """
     name, data = _written(model)
-    directory = Directory(place)
-    directory.put(name, data)
-    card = {
-        "model": f"{type(model).__module__}.{type(model).__qualname__}",
-        "file": name,
-        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "versions": _versions(),
-        **facts,
-    }
-    directory.put(CARD, json.dumps(card, indent=2, default=_plain).encode())
+    Directory(place).put(name, data)
+    _write(place, CARD, {"model": _named(model), "file": name, **_made(), **facts})
     return name
+
+
+def keep_metrics(metrics: Mapping[str, Any], place: str, facts: Mapping[str, Any], model: Any = None) -> str:
+    """Write figures as ``metrics.json`` below ``place``, with a card that says of what; the name of the file.
+
+    ``metrics``: dicts, lists, arrays and tables of numbers and text; NaN becomes null. ``model``, where it is known, gives
+    the card its name and parameters.
+    """
+    _write(place, METRICS, metrics)
+    of = {} if model is None else {"model": _named(model), "parameters": _parameters(model)}
+    _write(place, CARD, {**of, "file": METRICS, **_made(), **facts})
+    return METRICS
+
+
+def kept_model(url: str) -> Any:
+    """A model that ``keep`` wrote as ``model.skops``. Raises ConfigError where it holds types not known to be safe."""
+    folder, _, name = url.rpartition("/")
+    return estimator_of(Directory(folder or ".").get(name))
+
+
+def _write(place: str, name: str, value: Any) -> None:
+    Directory(place).put(name, json.dumps(plain(value), indent=2, allow_nan=False).encode())
+
+
+def _named(model: Any) -> str:
+    return f"{type(model).__module__}.{type(model).__qualname__}"
+
+
+def _made() -> dict[str, Any]:
+    return {"written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "versions": _versions()}
+
+
+def _parameters(model: Any) -> dict[str, Any]:
+    """Of an estimator of scikit-learn, as text where they are no plain values."""
+    from sklearn.base import BaseEstimator
+
+    return dict(model.get_params(deep=False)) if isinstance(model, BaseEstimator) else {}
 
 
 def _written(model: Any) -> tuple[str, bytes]:
@@ -76,5 +109,16 @@ def _versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in names}
 
 
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
+def plain(value: Any) -> Any:
+    """A value as JSON has it: arrays and tables as lists, NaN and infinities as null, all else as text."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, pa.Table):
+        value = value.to_pylist()
+    if isinstance(value, Mapping):
+        return {str(key): plain(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(held) for held in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if isinstance(value, bool | int | str | None) else str(value)
