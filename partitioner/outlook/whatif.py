@@ -13,7 +13,7 @@ from partitioner.model import Plan
 from partitioner.outlook.answer import Outlook, WhatIf
 from partitioner.outlook.basis import Basis, of_config, of_plan, of_run
 from partitioner.outlook.fleets import MOST, Fleet, fleets_of, priced, repeated
-from partitioner.outlook.interval import interval
+from partitioner.placement.explain.interval import interval
 from partitioner.placement.objectives import SECONDS_PER_HOUR
 from partitioner.report.words import seconds
 from partitioner.runs.run import Run

@@ -6,7 +6,7 @@ import pytest
 
 import partitioner as pt
 from partitioner.errors import ConfigError, InfeasiblePlan
-from partitioner.outlook.interval import interval
+from partitioner.placement.explain.interval import interval
 
 EIGHT = [{"task_id": f"t{i}", "seconds": 10.0} for i in range(8)]
 

@@ -22,6 +22,9 @@ def explain(plan: Plan, limit: int = 20) -> str:
         f"makespan {plan.makespan:.4g} {unit}, lower bound {plan.lower_bound:.4g} {unit}, gap {plan.gap:.2%}{proof}, "
         f"utilization {used:.1%} of cores",
     ]
+    if _predicts(plan):
+        low, high = plan.interval
+        lines.append(f"nine times in ten it ends after {low:.4g} to {high:.4g} s")
     if plan.objective != "makespan":
         lines.append(f"objective {plan.objective}: {plan.value:.6g}")
     for key, value in flat(plan).items():
@@ -31,6 +34,10 @@ def explain(plan: Plan, limit: int = 20) -> str:
     if 0 < limit < len(plan):
         lines.append(f"... and {len(plan) - limit} more sub-tasks")
     return "\n".join(lines)
+
+
+def _predicts(plan: Plan) -> bool:
+    return plan.about.cost is not None and plan.about.cost.unit == "seconds" and len(plan) > 0
 
 
 def _reason(key: str, value: Any) -> list[str]:
@@ -59,6 +66,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "algorithm": plan.algorithm,
         "objective": plan.objective,
         "makespan": plan.makespan,
+        **({"interval": list(plan.interval)} if _predicts(plan) else {}),
         "lower_bound": plan.lower_bound,
         "gap": plan.gap,
         "utilization": plan.utilization,

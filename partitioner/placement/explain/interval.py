@@ -22,7 +22,7 @@ SINGLE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Seconds from the first sub-task to the last: ``low`` and ``high`` hold the truth nine times in ten."""
+    """Seconds until the last sub-task ends: ``low`` and ``high`` hold the truth nine times in ten."""
 
     low: float
     middle: float
@@ -36,16 +36,16 @@ def interval(plan: Plan, seen: int = 0, spread: float = eta.PRIOR, seed: int = 0
     """
     if not len(plan):
         return Interval(0.0, 0.0, 0.0)
-    slots = _slots(plan)
+    slots, begin = _slots(plan), float(plan.start.min())
     exact = _ends(plan, slots, np.ones((1, 1)), 0.0, 1.0, np.random.default_rng(seed))
-    stretch = plan.makespan / float(exact[0]) if exact[0] > 0 else 1.0
+    stretch = (plan.makespan - begin) / float(exact[0]) if exact[0] > 0 else 1.0
     known = np.sqrt((PRIOR_WEIGHT * eta.PRIOR**2 + seen * spread**2) / (PRIOR_WEIGHT + seen))
     rng = np.random.default_rng(seed)
     draws = max(eta.FEWEST, min(eta.DRAWS, eta.CELLS // len(slots)))
     doubt = np.hypot(known / np.sqrt(2 * PRIOR_WEIGHT + seen), eta.MODEL)
     common = np.exp(doubt * rng.standard_normal((draws, 1)))
     ends = _ends(plan, slots, common, float(known), stretch, rng)
-    low, middle, high = np.quantile(ends, [(1 - eta.SHARE) / 2, 0.5, (1 + eta.SHARE) / 2]).tolist()
+    low, middle, high = (begin + np.quantile(ends, [(1 - eta.SHARE) / 2, 0.5, (1 + eta.SHARE) / 2])).tolist()
     return Interval(low, middle, high)
 
 
