@@ -1,40 +1,30 @@
-"""Peak memory of the driver while it merges many large partial results, in sizes of one of them.
+"""Large partial results merged by a whole run: the driver's peak memory in sizes of one of them, and bytes a second.
 
-python -m benchmarks.reduce_memory [--parts 200] [--megabytes 10]
+python -m benchmarks.reduce_memory [--parts 1000] [--megabytes 10] [--engine serial|dask] [--workers 2]
+
+The peak is that of the driver's process from the last sub-task to the result, above what it held before. Beside the
+throughput of merging stands what the machine's memory does in one thread: adding one array to another, and copying.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+import partitioner as pt
 from benchmarks.versions import versions
-from connectors.parquet_sink import ParquetSink
-from partitioner.attempt.run import ACCUMULATOR
-from partitioner.reducers import partials
+from partitioner.reducers.tree import merge_tree
 from partitioner.reducers.tree_sum import TreeSum
-from partitioner.runs import results
+from partitioner.runs import merging
 
-
-@dataclass(frozen=True)
-class Record:
-    task_key: str
-    path: str
-    size: int
-    split: bool = False
-
-
-@dataclass(frozen=True)
-class Job:
-    reducer: Any
-    sink: Any
+figures: dict[str, float] = {}
 
 
 def resident(field: str) -> int:
@@ -43,31 +33,78 @@ def resident(field: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", type=int, default=200)
-    parser.add_argument("--megabytes", type=int, default=10)
-    given = parser.parse_args()
-    print(versions())
-    size = given.megabytes * 10**6
-    with tempfile.TemporaryDirectory() as folder:
-        job, records = Job(TreeSum(), ParquetSink(folder, plain=True)), []
-        data = partials.dumps(job.reducer, {"w": np.random.default_rng(0).normal(size=size // 8)})
-        batch = pa.RecordBatch.from_arrays([pa.array([data], pa.large_binary())], [ACCUMULATOR])
-        for i in range(given.parts):  # one file, under many names: what is read is as large as it would be
-            key = f"t{i:06d}"
-            job.sink.commit(job.sink.write(key, iter([batch]), dict))
-            records.append(Record(key, f"part-{key}.parquet", size))
-        del data, batch
+def numbers(batch: Any, size: int) -> Any:
+    """One partial result of ``size`` bytes."""
+    return np.random.default_rng(int(batch["x"].iloc[0])).normal(size=size // 8)
+
+
+class Watched(merging.Merger):
+    """Notes what the driver holds before, and at most meanwhile."""
+
+    def merged(self, job: Any, pieces: Any) -> Any:
+        """As ever."""
         pa.default_memory_pool().release_unused()
         Path("/proc/self/clear_refs").write_text("5")
         before, begin = resident("VmRSS"), time.perf_counter()
-        results._merged(job, records)  # type: ignore[arg-type]
-        seconds, after = time.perf_counter() - begin, resident("VmHWM")
+        found = super().merged(job, pieces)
+        figures["seconds"] = time.perf_counter() - begin
+        figures["peak"] = resident("VmHWM") - before
+        return found
+
+
+def in_memory(size: int) -> tuple[float, float]:
+    """Bytes a second of adding arrays of ``size`` bytes and more in place, read and written, and of copying them."""
+    size = max(size, 256 * 10**6)  # no cache holds it
+    left, right = np.ones(size // 8), np.ones(size // 8)
+    rates = []
+    for work, moved in ((lambda: np.add(left, right, out=left), 3), (lambda: np.copyto(left, right), 2)):
+        times = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - begin)
+        rates.append(moved * size / min(times))
+    return rates[0], rates[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", type=int, default=1000)
+    parser.add_argument("--megabytes", type=int, default=10)
+    parser.add_argument("--engine", default="dask")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--check", action="store_true", help="compare the bits with the tree in memory")
+    given = parser.parse_args()
+    print(versions())
+    size, n = given.megabytes * 10**6, given.parts
+    engine = given.engine if given.engine == "serial" else {"engine": given.engine, "workers": given.workers}
+    merging.Merger = Watched  # type: ignore[misc]
+    with tempfile.TemporaryDirectory() as folder:
+        run = pt.run(
+            pa.table({"x": np.arange(n)}),
+            numbers,
+            arguments={"size": size},
+            reducer="tree_sum",
+            engine=engine,
+            cost="rows",
+            max_tasks=n,
+            min_tasks_per_slot=n,
+            checkpoint=folder,
+            report=False,
+            progress=False,
+        )
+        reasons = json.loads(Path(run.url, "merge", "plan.json").read_text())["reasons"]
+        print(f"{reasons['merge']}; {reasons['fan-in']}")
+        if given.check:
+            parts = (np.random.default_rng(i).normal(size=size // 8) for i in range(n))
+            same = merge_tree(TreeSum(), parts, n, owned=True).tobytes() == run.result.tobytes()
+            print(f"the bits of the tree in memory: {same}")
+    adding, copying = in_memory(size)
+    merging_rate = n * size / figures["seconds"]
     print(
-        f"{given.parts} partials of {given.megabytes} MB: peak {(after - before) / size:.1f} partials above the "
-        f"memory before, "
-        f"{given.parts * size / seconds / 1e9:.2f} GB/s"
+        f"{n} partials of {given.megabytes} MB on {given.engine}: driver's peak {figures['peak'] / size:.2f} partials above "
+        f"the memory before; merged at {merging_rate / 1e9:.2f} GB/s, while one thread of this machine adds "
+        f"at {adding / 1e9:.1f} GB/s and copies at {copying / 1e9:.1f} GB/s of memory traffic"
     )
 
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from connectors.plain_value import Hashing, file_bytes, values_of
+from connectors.value_sink import ValueSink
 from partitioner.errors import DamagedOutput
 from partitioner.model import CommitRecord
 from partitioner.model.source import Sink
@@ -107,9 +108,9 @@ class ParquetSink(Sink):
         except FileNotFoundError:
             return None
 
-    def beside(self, url: str) -> ParquetSink:
-        """The same for another directory, without a version."""
-        return ParquetSink(url, self.compression, self.fsync, plain=self.plain)
+    def beside(self, url: str) -> ValueSink:
+        """For merged partial results, in files that no Parquet writer has to hold."""
+        return ValueSink(url, self.fsync)
 
     def partials(self, name: str, rows: Sequence[int]) -> tuple[list[pa.Buffer], dict[str, Any]]:
         """Values, where they lie in a plain file with one of them; the digest is that of the rows that were read now."""

@@ -40,7 +40,7 @@ def values_of(data: pa.Buffer, rows: Sequence[int]) -> tuple[pa.RecordBatch, lis
         column = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, found])
         return pa.RecordBatch.from_arrays([column], schema=schema), [found]
     batch = read_parquet(data).replace_schema_metadata(None).combine_chunks().to_batches()[0]
-    return batch, [_buffer(batch.column(0), row) for row in rows]
+    return batch, [value_at(batch.column(0), row) for row in rows]
 
 
 def _in_place(data: pa.Buffer, metadata: Any) -> pa.Buffer | None:
@@ -58,7 +58,7 @@ def _in_place(data: pa.Buffer, metadata: Any) -> pa.Buffer | None:
     return None
 
 
-def _buffer(column: pa.Array, row: int) -> pa.Buffer:
+def value_at(column: pa.Array, row: int) -> pa.Buffer:
     """One value of a column of large binaries, where it lies."""
     if not 0 <= row < len(column):
         raise IndexError(f"there is no row {row} among {len(column)}")

@@ -151,7 +151,7 @@ class Directory:
         """
         return self.create(name, data) is not None
 
-    def create(self, name: str, data: bytes | memoryview) -> str | None:
+    def create(self, name: str, data: bytes | memoryview | Sequence[memoryview]) -> str | None:
         """As ``put_new``; the tag of the new object, or None where it was there already."""
         import obstore
         from obstore.exceptions import AlreadyExistsError

@@ -136,7 +136,7 @@ class Sink(ABC):
 
     @abstractmethod
     def beside(self, url: str) -> Sink:
-        """A sink of the same kind for another directory: merged partial results are kept apart from those of sub-tasks."""
+        """A sink for merged partial results, in another directory: they are kept apart from those of sub-tasks."""
 
     @abstractmethod
     def partials(self, name: str, rows: Sequence[int]) -> tuple[list[Any], Mapping[str, Any]]:

@@ -42,7 +42,7 @@ class FanIn:
 
 def held_by(levels: int, in_place: bool) -> int:
     """Partial results in memory at once: one waits on each level, beside the two that are merged into one, or a third."""
-    return max(3, levels + (1 if in_place else 2))
+    return levels + (1 if in_place else 2)
 
 
 def fan_in(count: int, size: float, slots: int, memory: float, in_place: bool) -> FanIn:

@@ -2,9 +2,9 @@
 
 <run>/merge/
   plan.json, plan.parquet, ledger/, commits/   of the merges, as a run has them of its sub-tasks
-  partials/part-merge-04-000012.parquet        node 12 on level 4 of the tree over all partial results
+  partials/merge-04-000012.value                node 12 on level 4 of the tree over all partial results
 
-A node says in its footer which partial results it was made of. So a resume keeps what fits, whatever the fan-in was
+A node says at its end which partial results it was made of. So a resume keeps what fits, whatever the fan-in was
 then, and merges again what was made of others. Small results are merged by the driver: the same tree, the same bits.
 """
 
@@ -37,8 +37,8 @@ from partitioner.store.run_directory import RunDirectory
 FEWEST = 3
 """Partial results from which on a merge elsewhere can be worth it: two are the input of the last merge in any case."""
 
-DRIVER_HOLDS = 3
-"""Partial results that a driver may hold at once, where the engine works in its own process."""
+DRIVER_HOLDS = 2
+"""Partial results that a merge may hold where the engine works in the driver's process, which so stays below three."""
 
 
 def pieces_of(sink: Sink, records: Sequence[CommitRecord]) -> list[Piece]:
@@ -175,7 +175,7 @@ class _Tree:
             level, place = level - 1, place * 2
         of = hashlib.sha256("\n".join(self.digests[i] for i in below).encode()).hexdigest()
         key = f"merge-{level:02d}-{place:06d}"
-        return Piece(key, f"{self.home}/partials", f"part-{key}.parquet", of=of)
+        return Piece(key, f"{self.home}/partials", f"{key}.value", of=of)
 
     def merges(self, stages: Sequence[int]) -> tuple[dict[str, Merge], dict[str, list[str]]]:
         """The merges of all stages by key, and the keys of the pieces that each takes."""
@@ -198,7 +198,7 @@ class _Tree:
 
 
 def _piece(merge: Merge) -> Piece:
-    return Piece(merge.key, merge.place, f"part-{merge.key}.parquet", of=merge.of)
+    return Piece(merge.key, merge.place, f"{merge.key}.value", of=merge.of)
 
 
 def _sound(sink: Sink, piece: Piece) -> bool:

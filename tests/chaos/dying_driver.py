@@ -2,7 +2,7 @@
 
 The serial engine runs attempts in the driver, so that every moment of an attempt is a moment of this process too. Moments:
 ``before_commit``, ``after_commit`` (the file is there, the record is not), ``after_record`` of the N-th sub-task, and
-``before_manifest``, ``before_success`` of the run.
+``before_manifest``, ``before_success`` of the run. With ``:merge`` behind the first two, of the N-th merge.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from typing import Any
 
 import partitioner as pt
 from connectors.parquet_sink import ParquetSink
+from connectors.value_sink import ValueSink
 from partitioner.storage import Directory
 from partitioner.store.run_directory import RunDirectory
 
+SINKS = {"": ParquetSink, "merge": ValueSink}
 MOMENTS = ("before_commit", "after_commit", "after_record", "before_manifest", "before_success")
 
 
@@ -43,8 +45,8 @@ def at_call(owner: type, name: str, count: int, before: bool, when: Callable[...
 
 
 def arm(moment: str, count: int) -> None:
-    if moment in ("before_commit", "after_commit"):
-        at_call(ParquetSink, "commit", count, before=moment == "before_commit")
+    if moment.startswith(("before_commit", "after_commit")):
+        at_call(SINKS[moment.partition(":")[2]], "commit", count, before=moment.startswith("before_commit"))
     elif moment == "after_record":
         at_call(RunDirectory, "commit", count, before=False)
     elif moment in ("before_manifest", "before_success"):
