@@ -307,10 +307,13 @@ def _read(path: Path) -> dict[str, Any]:
         values = safe_yaml.read(path.read_text(), str(path))
     except FileNotFoundError:
         raise ConfigError(f"no configuration at {path.absolute()}; give the path of a YAML file.") from None
-    except (UnicodeDecodeError, IsADirectoryError) as error:
+    except IsADirectoryError:
+        raise ConfigError(f"{path} is a directory; give the path of a YAML file.") from None
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is no YAML text: {error}.") from None
     if not isinstance(values, dict):
-        raise ConfigError(f"{path} holds {type(values).__name__}; a configuration is a mapping of settings.")
+        held = "is empty" if values is None else f"holds {str(values)[:40]!r}"
+        raise ConfigError(f"{path} {held}; a configuration is a mapping of settings, such as 'dataset: data.csv'.")
     return values
 
 

@@ -138,10 +138,14 @@ class Directory:
         return "://" not in self.url and not os.path.isfile(f"{self.url}/{name}")
 
     def make_private(self) -> None:
-        """Create it, readable by its owner alone, where it is on a local disk; on a store, the store's policy decides."""
+        """Create it, readable by its owner alone, where it is on a local disk; on a store, the store's policy decides.
+
+        Raises StorageFailed where the disk does not take it.
+        """
         if self.local_path is not None:
-            self.local_path.parent.mkdir(parents=True, exist_ok=True)
-            self.local_path.mkdir(mode=0o700, exist_ok=True)
+            with _writing(str(self.local_path.parent), self.local_path.name):
+                self.local_path.parent.mkdir(parents=True, exist_ok=True)
+                self.local_path.mkdir(mode=0o700, exist_ok=True)
 
     def put_new(self, name: str, data: bytes) -> bool:
         """Create an object that must not exist yet, whole or not at all; False where it was there already.

@@ -61,7 +61,7 @@ def test_every_wrong_value_is_named_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("- a\n", "holds list; a configuration is a mapping"), ("a: [1\n", "is not valid YAML")],
+    [("- a\n", r"holds ..'a'..; a configuration is a mapping"), ("a: [1\n", "is not valid YAML")],
 )
 def test_a_file_that_is_no_configuration(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -41,6 +41,47 @@ def test_what_init_writes_runs(
     assert Path("out", "_SUCCESS").exists()
 
 
+def test_init_in_the_working_directory_asks_for_no_change_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, "init").endswith("now:\n  partitioner run conf.yaml\n")
+
+
+def test_what_is_no_configuration_is_told_by_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.yaml").write_text("")
+    (tmp_path / "text.yaml").write_text("id,text")
+    for name, message in (
+        ("", "is a directory; give the path of a YAML file"),
+        ("empty.yaml", "is empty; a configuration is a mapping"),
+        ("text.yaml", "holds 'id,text'; a configuration is a mapping"),
+    ):
+        told = json.loads(said(capsys, "plan", str(tmp_path / name), "--json", code=2))
+        assert message in told["error"]["message"]
+
+
+def test_a_checkpoint_that_cannot_be_made_is_told_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said(capsys, "init", str(tmp_path / "mine"))
+    monkeypatch.chdir(tmp_path / "mine")
+    (tmp_path / "file").write_text("")
+    place = str(tmp_path / "file" / "runs")
+    told = json.loads(
+        said(capsys, "run", "conf.yaml", "--engine", "serial", "--json", "--set", f"checkpoint={place}", code=4)
+    )
+    assert f"below {place}: [Errno 20] Not a directory" in told["error"]["message"]
+
+
+def test_run_ids_are_listed_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "runs" / "20261120-101500-3f2a-a-schedule-with-a-long-name"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(json.dumps({"config": {"output": "o" * 200}}))
+    out = said(capsys, "runs", str(tmp_path / "runs"))
+    assert run.name in out
+    assert "o" * 200 in out
+
+
 def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "my_program.py").write_text("mine")
     said(capsys, "init", str(tmp_path), code=2)

@@ -13,7 +13,7 @@ CONF = """\
 # partitioner run conf.yaml        partitioner plan conf.yaml --explain        partitioner schema: every setting
 dataset: reviews.csv
 program: my_program:measure
-cost: "1e-6 * len(text)"           # a guess in seconds; calibrate measures it on a sample first
+cost: auto                         # from earlier runs, a pilot, or bytes; or in seconds: "1e-6 * len(text)"
 max_tasks: 8
 engine: {engine: dask, workers: 2} # or serial, spark, the address of a cluster
 on_error: quarantine               # rows that keep failing are set aside with their errors
@@ -44,7 +44,8 @@ def init(
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (folder / name).write_text(text)
-    typer.echo(f"wrote {', '.join(files)} in {folder.absolute()}; now:\n  cd {folder}\n  partitioner run conf.yaml")
+    go = "" if folder.resolve() == Path.cwd() else f"  cd {folder}\n"
+    typer.echo(f"wrote {', '.join(files)} in {folder.absolute()}; now:\n{go}  partitioner run conf.yaml")
 
 
 def reviews(count: int) -> str:

@@ -32,11 +32,19 @@ def runs(
         for facts in found:
             typer.echo(json.dumps(facts, default=str))
         return
-    table = Table("run", "name", "state", "committed", "rows", "in quarantine", "output")
+    if not found:
+        typer.echo(f"no run below {checkpoint}")
+        return
+    table = Table("run", "name", "state", "committed", "rows", "in quarantine", "output", box=None, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap, column.overflow = True, "ignore"  # an id that is cut off cannot be typed
     for facts in found:
         table.add_row(*(str("" if facts[key] is None else facts[key]) for key in _COLUMNS))
-    Console().print(table if found else f"no run below {checkpoint}")
+    Console(width=UNCUT, soft_wrap=True).print(table)
 
+
+UNCUT = 400
+"""Columns of a line that is never cut: a terminal wraps it, a pipe keeps it."""
 
 _COLUMNS = ("run_id", "name", "state", "committed", "rows", "quarantined", "output")
 

@@ -47,6 +47,10 @@ def _subject(text: str, settings: list[str] | None, allowed: list[str] | None) -
     """The configuration of a file; a run else."""
     if Path(text).is_file():
         return configuration.load_config(Path(text), settings or [], allow_modules=allowed or [])
+    if not Path(text).exists() and Path(text).suffix in (".yaml", ".yml"):
+        raise ConfigError(
+            f"no configuration at {Path(text).absolute()}; give the path of a YAML file, or a run directory."
+        )
     if settings or allowed:
         raise ConfigError(f"--set and --allow-module are for a configuration, and there is no file {text!r}.")
     return RunDirectory(text)

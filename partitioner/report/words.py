@@ -8,6 +8,9 @@ from math import isfinite
 NONE = "–"
 NO_PREDICTION = "no prediction"
 
+TIMES = 10.0
+"""Ratio from which percent are hard to read."""
+
 
 def seconds(value: float | None) -> str:
     """``0.42 s``, ``12.3 s``, ``4 min 05 s``, ``3 h 12 min``; a dash where unknown."""
@@ -63,10 +66,11 @@ def compared(actual: float | None, predicted: float | None, predicts: bool) -> s
 
 
 def change(actual: float | None, predicted: float | None) -> str:
-    """How far actual lies from predicted: ``+6.5 %``."""
+    """How far actual lies from predicted: ``+6.5 %``, ``23 times`` from ten times on."""
     if actual is None or predicted is None or not predicted or not isfinite(actual / predicted):
         return NONE
-    return f"{(actual / predicted - 1) * 100:+.1f} %"
+    ratio = actual / predicted
+    return f"{ratio:,.0f} times" if ratio >= TIMES else f"{(ratio - 1) * 100:+.1f} %"
 
 
 def markup(text: object) -> str:

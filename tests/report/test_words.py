@@ -35,4 +35,5 @@ def test_short(value, text):
 
 def test_change_needs_both_sides():
     assert words.change(11.0, 10.0) == "+10.0 %"
+    assert (words.change(99.9, 10.0), words.change(12_345.0, 10.0)) == ("+899.0 %", "1,234 times")
     assert words.change(11.0, 0.0) == words.change(None, 1.0) == "–"
