@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from partitioner.model import CommitRecord
@@ -65,11 +65,27 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """A rung of the failure ladder that was taken at a Unix time, after what happened to a sub-task on a worker, and why."""
+
+    time: float
+    what: str
+    task_key: str
+    worker_id: str
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class History:
-    """Sessions in order and attempts in order of submission."""
+    """Sessions in order, attempts in order of submission and rungs in order of time."""
 
     sessions: tuple[Session, ...]
     tries: tuple[Try, ...]
+    rungs: tuple[Rung, ...] = ()
 
     @property
     def last(self) -> Session | None:
@@ -98,7 +114,7 @@ def history(lines: Iterable[Mapping[str, Any]], commits: Mapping[str, CommitReco
         book.take(line)
     _settle(book, commits)
     _place_in_time(book.sessions)
-    return History(tuple(book.sessions), tuple(book.tries.values()))
+    return History(tuple(book.sessions), tuple(book.tries.values()), tuple(book.rungs))
 
 
 class _Book:
@@ -109,6 +125,7 @@ class _Book:
         self.tries: dict[str, Try] = {}
         self.live: dict[str, Try] = {}
         self.last_end: dict[str, float] = {}
+        self.rungs: list[Rung] = []
 
     def take(self, line: Mapping[str, Any]) -> None:
         """One line; kinds that say nothing about attempts only move the session's end."""
@@ -128,6 +145,9 @@ class _Book:
         elif what == "worker_lost":
             for attempt in [t for t in self.live.values() if (t.worker or t.requested) == line["worker"]]:
                 self._end(attempt, LOST, at, line)
+        elif what == "rung":
+            said = (str(line.get(name, "")) for name in ("rung", "task", "worker", "reason"))
+            self.rungs.append(Rung(at, *said))
         elif what == "stopped":
             session.stopped = dict(line.get("error", {}))
         elif what == "end":

@@ -50,6 +50,8 @@ def _parts(facts: Facts, summary: Summary) -> list[str]:
         _section("Slowest against their prediction", "", tables.stragglers(summary)),
         "</div>",
         _section("Retried, failed and lost attempts", tables.trouble_note(facts), tables.trouble(facts)),
+        _section("Failures by worker, kind and row", tables.faults_note(summary), tables.faults(summary)),
+        _section("Rungs of the failure ladder", tables.rungs_note(summary), tables.rungs(facts, summary)),
         _section("Quarantined rows", tables.quarantine_note(facts, summary), tables.quarantine(facts)),
         _section("The plan and its reasons", "", tables.plan(facts)),
         _section("Settings", "", tables.settings(facts)),

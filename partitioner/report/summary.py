@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.report.facts import Facts, Floats
+from partitioner.report.faults import NONE, Faults, faults
 from partitioner.report.history import CANCELLED, COMMITTED, FAILED, LOST, UNFINISHED, Try
 
 STRAGGLERS = 8
@@ -52,7 +53,8 @@ class Summary:
     ``start_seconds`` those before the plan was made; ``predicted_call_seconds`` these and the makespan of the plan.
     ``hindsight_bound``: no schedule of the measured durations over all slots could be shorter.
     ``busy`` and ``wasted`` are shares of slot time; ``error`` is the absolute relative error of predictions per sub-task;
-    ``obeyed`` the share of attempts that ran where asked, ``moved`` of sub-tasks re-placed since the plan.
+    ``obeyed`` the share of attempts that ran where asked, ``moved`` of sub-tasks re-placed since the plan; ``faults``: what
+    went wrong.
     """
 
     run_id: str
@@ -99,13 +101,14 @@ class Summary:
     call_seconds: float | None = None
     predicted_call_seconds: float | None = None
     start_seconds: float = 0.0
+    faults: Faults = NONE
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; loads and stragglers as lists of mappings."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in ("loads", "stragglers"):
             plain[name] = [{f.name: getattr(row, f.name) for f in fields(row)} for row in plain[name]]
-        return plain
+        return plain | {"faults": self.faults.to_json()}
 
 
 def summarise(facts: Facts) -> Summary:
@@ -126,7 +129,7 @@ def summarise(facts: Facts) -> Summary:
         algorithm=str(plan.get("algorithm", "")),
         sessions=len(told.sessions),
         sub_tasks=len(facts.keys),
-        committed=len(facts.commits),
+        committed=_committed(facts),
         workers=len(last.workers) if last else 0,
         slots=sum(_slots(facts).get(w, 1.0) for w in last.workers) if last else 0.0,
         unit=facts.unit,
@@ -155,6 +158,7 @@ def summarise(facts: Facts) -> Summary:
         call_seconds=facts.total_seconds,
         start_seconds=float(sum(plan.get("reasons", {}).get("start", {}).values())),
         predicted_call_seconds=_predicted_call(plan) if predicts else None,
+        faults=faults(facts),
     )
 
 
@@ -186,6 +190,14 @@ def _counts(facts: Facts) -> dict[str, int]:
     }
 
 
+def _committed(facts: Facts) -> int:
+    """Sub-tasks whose rows are committed; one that was divided is where its parts hold all of them or the run says so."""
+    last = facts.history.sessions[-1] if facts.history.sessions else None
+    over = last is not None and last.ended
+    split = {record.whole for record in facts.commits.values() if record.split or record.task_key != record.whole}
+    return sum(over if key in split else key in facts.commits for key in facts.keys)
+
+
 def _status(facts: Facts) -> tuple[str, str]:
     last = facts.history.sessions[-1] if facts.history.sessions else None
     bad = next((r for r in facts.commits.values() if r.rows_in != r.rows_out + r.quarantined), None)
@@ -194,7 +206,7 @@ def _status(facts: Facts) -> tuple[str, str]:
             "failed",
             f"Rows do not add up: {bad.task_key} read {bad.rows_in}, wrote {bad.rows_out}, set aside {bad.quarantined}.",
         )
-    if len(facts.commits) == len(facts.keys) and (last is None or not last.stopped):
+    if _committed(facts) == len(facts.keys) and (last is None or not last.stopped):
         return "complete", ""
     if last is None:
         return "unfinished", "No sub-task was started: the run stopped before, or is about to begin."

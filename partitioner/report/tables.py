@@ -102,6 +102,37 @@ def _error(facts: Facts, attempt: Try) -> Markup:
     return Markup(f"{shown}<details><summary>what it printed</summary><pre>{escape(log)}</pre></details>")
 
 
+def faults_note(summary: Summary) -> str:
+    """How often each kind came."""
+    return ", ".join(f"{kind} {words.count(n)}" for kind, n in summary.faults.by_kind)
+
+
+def faults(summary: Summary) -> str:
+    """Failures by worker and kind, and by row."""
+    told = summary.faults
+    by_worker = table(("worker", "kind", "times"), [(w, k, words.count(n)) for w, k, n in told.by_worker[:ROWS]], (2,))
+    rows = [(key, words.count(n), why[:300] or "see the quarantined rows") for key, n, why in told.by_row[:ROWS]]
+    by_row = table(("sub-task or row", "rows set aside", "why"), rows, (1,))
+    return (by_worker if told.by_worker else "") + (by_row if rows else "")
+
+
+def rungs_note(summary: Summary) -> str:
+    """What of the list is shown, and what back-ups cost."""
+    taken, wasted = len(summary.faults.rungs), summary.faults.speculation_seconds
+    cost = f"Back-ups cost {words.seconds(wasted)} of attempts that another overtook." if wasted else ""
+    shown = f"The first {ROWS} of {words.count(taken)}; report.json holds all. " if taken > ROWS else ""
+    return shown + cost
+
+
+def rungs(facts: Facts, summary: Summary) -> str:
+    """Every rung of the failure ladder that was taken, with its reason."""
+    rows = [
+        (words.seconds(facts.history.at(r.time)), r.what, r.task_key, r.worker_id, r.reason[:300])
+        for r in summary.faults.rungs[:ROWS]
+    ]
+    return table(("at", "what was done", "sub-task", "worker", "why"), rows, (0,)) if rows else ""
+
+
 def quarantine_note(facts: Facts, summary: Summary) -> str:
     """How many rows, and where they are."""
     read, there = facts.error_files

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from partitioner.report.summary import Summary
 from partitioner.report.words import NO_PREDICTION, change, compared, count, seconds, share, size
 
 Row = tuple[str, str, str, str]
 SHOWN_STRAGGLERS = 3
+SHOWN_KINDS = 4
 
 
 def table(summary: Summary) -> str:
@@ -84,7 +87,23 @@ def _work(s: Summary) -> list[Row]:
 def _trouble(s: Summary) -> list[Row]:
     detail = f"{count(s.failed)} failed, {count(s.lost)} lost with their worker, {count(s.cancelled)} cancelled"
     detail += f", {count(s.unfinished)} cut off" if s.unfinished else ""
-    return [("retries", "0", count(s.retries), detail)]
+    kinds = [f"{kind} {count(n)}" for kind, n in s.faults.by_kind[:SHOWN_KINDS]]
+    workers = Counter[str]()
+    for worker, _, n in s.faults.by_worker:
+        workers[worker] += n
+    where = [f"{worker} {count(n)}" for worker, n in workers.most_common(SHOWN_KINDS)]
+    taken = Counter(rung.what for rung in s.faults.rungs)
+    rows: list[Row] = [("retries", "0", count(s.retries), detail)]
+    if kinds:
+        total = sum(n for _, n in s.faults.by_kind)
+        rows.append(("failures", "0", count(total), f"{', '.join(kinds)}; on workers {', '.join(where)}"))
+    if taken:
+        rows.append(
+            ("rungs taken", "0", count(sum(taken.values())), ", ".join(f"{w} {n}" for w, n in taken.most_common()))
+        )
+    if s.faults.speculation_seconds:
+        rows.append(("wasted on back-ups", "", seconds(s.faults.speculation_seconds), "attempts that another overtook"))
+    return rows
 
 
 def _stragglers(s: Summary) -> list[Row]:

@@ -45,6 +45,13 @@ def kills_its_python_worker(batch: pd.DataFrame, folder: str) -> pd.DataFrame:
     return double(batch)
 
 
+def bad_node(batch: pd.DataFrame, name: str) -> pd.DataFrame:
+    if pt.task_context().worker_id == name:
+        raise OSError(28, "No space left on device")
+    time.sleep(0.1)
+    return double(batch)
+
+
 def kills_its_executor(batch: pd.DataFrame, folder: str) -> pd.DataFrame:
     if 0 in set(batch["x"]) and in_a_subtask() and first_time(folder, "killed"):
         executor = next(p for p in psutil.Process().parents() if "--executor-id" in p.cmdline())

@@ -160,6 +160,22 @@ def test_a_killed_executor_is_replaced_and_nothing_committed_runs_again(spark, c
     assert (tmp_path / "executor").exists()
 
 
+def test_a_bad_node_costs_no_row_though_spark_brings_work_to_it(engine, checkpoint) -> None:
+    run = pt.run(
+        programs.ROWS,
+        programs.bad_node,
+        arguments={"name": engine.workers().worker_id[1]},
+        engine=engine,
+        checkpoint=checkpoint,
+        on_error="quarantine",
+        max_tasks=30,
+        min_tasks_per_slot=30,
+    )
+    assert run.result.to_pandas()["y"].tolist() == [2 * x for x in range(60)]
+    assert (run.quarantined, run.exit_code) == (0, 0)
+    assert run.attempted <= 2 * 30 + 10  # each may fail there once, and is brought there seldom after that
+
+
 def test_a_failing_program_ends_the_run_with_its_message(spark, checkpoint) -> None:
     with pytest.raises(RunFailed, match="no such package here"):
         pt.run(programs.ROWS, programs.raises_import_error, engine=spark, checkpoint=checkpoint, max_tasks=3)

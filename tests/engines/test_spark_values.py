@@ -159,3 +159,22 @@ def test_a_retry_by_spark_reports_the_death_and_runs_nothing(monkeypatch) -> Non
 
 def test_a_speculative_copy_runs_for_the_commit_decides(monkeypatch) -> None:
     assert kinds(events_of_second_try(monkeypatch, speculation=True)) == [("t000000-a0", "finished")]
+
+
+def test_an_attempt_hands_itself_back_on_a_worker_that_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(spark_task.time, "sleep", slept.append)
+    monkeypatch.setattr(spark_task, "executor_id", lambda: "1")
+    told: list[Event] = []
+
+    class Told:
+        def add(self, events: list[Event]) -> None:
+            told.extend(events)
+
+    list(spark_task.run_partition(Told(), False, [attempt(0, avoid=("1",)), attempt(0, number=9, avoid=("1",))]))  # type: ignore[arg-type]
+    assert [(e.kind, e.attempt_id, e.worker_id) for e in told] == [
+        (EventKind.CANCELLED, "t000000-a0", "1"),
+        (EventKind.CANCELLED, "t000000-a9", "1"),
+    ]
+    assert [e.error.charged for e in told if e.error is not None] == [False, False]
+    assert slept == [0.5, 16.0]
