@@ -30,6 +30,9 @@ from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Worker
 _SETTINGS = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.low-level-log-length": 0}
 _UNREACHABLE = (OSError, TimeoutError, ClosedClientError)
 LOOK_SECONDS = 1.0  # between looks at which workers there are
+LIVENESS_SECONDS = 120.0
+"""A worker that was not heard of for so long, while others were, is gone; by the scheduler's clock. Code that holds the
+interpreter's lock keeps a worker silent too; what it does then runs twice, and is committed once."""
 
 """Where scheduler, workers, nannies and their pages of a cluster of ours listen."""
 
@@ -147,7 +150,10 @@ class DaskEngine(Engine):
         scheduler = self._client.scheduler_info(n_workers=-1)
         if "workers" not in scheduler:  # what a client says that has lost its scheduler
             raise ConnectionError("the connection is lost")
+        heard = max((info["last_seen"] for info in scheduler["workers"].values()), default=0.0)
         for address, info in scheduler["workers"].items():
+            if heard - info["last_seen"] > LIVENESS_SECONDS:
+                continue  # stopped, hung or cut off: it counts as gone until it is heard of again
             name, resources = str(info["name"]), dict(info.get("resources") or {})
             self._memory[name] = max(self._memory.get(name, 0), int((info.get("metrics") or {}).get("memory", 0)))
             worker = Worker(

@@ -8,7 +8,6 @@ from typing import Any
 
 from partitioner.report.facts import read
 from partitioner.report.page import page
-from partitioner.report.report import Report
 from partitioner.report.summary import summarise
 from partitioner.report.text import table
 
@@ -67,7 +66,7 @@ def test_page_text_and_json_tell_every_rung_with_its_reason(hands: Any, tmp_path
     assert "Back-ups cost 9 s of attempts that another overtook." in shown
     assert "backed up 1" in text
     assert "wasted on back-ups" in text
-    told = json.loads(json.dumps(Report(run).summary.to_json()))["faults"]
+    told = json.loads(json.dumps(summary.to_json()))["faults"]
     assert [(r["what"], r["reason"]) for r in told["rungs"]] == [("backed up", "longer than expected")]
 
 
