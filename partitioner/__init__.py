@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from partitioner.attempt.surroundings import TaskContext, task_context
     from partitioner.config import RunConfig, load_config, load_settings
     from partitioner.errors import PartitionerError
+    from partitioner.graphs.cascade import cascade
     from partitioner.graphs.pipeline import pipeline
     from partitioner.graphs.step import Step
     from partitioner.iteration.iterate import iterate
@@ -36,6 +37,7 @@ __all__ = [
     "TaskContext",
     "Worker",
     "Workers",
+    "cascade",
     "compare",
     "iterate",
     "load_config",
@@ -60,6 +62,7 @@ _HOMES = {
     "attempt.surroundings": ("TaskContext", "task_context"),
     "config": ("RunConfig", "load_config", "load_settings"),
     "errors": ("PartitionerError",),
+    "graphs.cascade": ("cascade",),
     "graphs.pipeline": ("pipeline",),
     "graphs.step": ("Step",),
     "iteration.iterate": ("iterate",),

@@ -35,7 +35,7 @@ def test_planning_loads_no_engine() -> None:
 
 PUBLIC = """
 Output PartitionerError Plan Run RunConfig Step SubTasks TaskContext Worker Workers
-compare iterate load_config load_result load_settings pipeline place plan plan_config read_bytes read_table rebalance
+cascade compare iterate load_config load_result load_settings pipeline place plan plan_config read_bytes read_table rebalance
 register run run_config simulate task_context whatif
 """
 
