@@ -86,11 +86,11 @@ class Cascaded:
     """What ``pt.cascade`` returns.
 
     ``table``: ``prediction``, ``confidence`` of the small model, and ``stage`` (``small`` or ``large``), a row for each
-    record in input order. ``rows`` of all, ``uncertain`` of them went to the large model, ``audited`` besides, to see what is
-    lost. ``small_seconds`` and ``large_seconds`` were spent by all workers together; ``all_large_seconds`` the large model
-    would take for every record, drawn out by rows. ``disagreement``: share of the audited records on which the large model
-    says otherwise. ``accuracy`` of the small model and the cascade over all records, and of the large one as the audit
-    estimates it; empty without labels. ``small`` and ``large`` are the runs (None: no record went to the large model).
+    record in input order. ``rows`` of all, ``uncertain`` of them went to the large model, ``audited`` besides, to see what
+    is lost. ``small_seconds`` and ``large_seconds`` were spent by all workers together; ``all_large_seconds`` the large
+    model would take for every record, drawn out by rows. ``disagreement``: share of the audited records on which the large
+    model says otherwise. ``accuracy`` of the small model and the cascade over all records, and of the large one as the
+    audit estimates it; empty without labels. ``small`` and ``large`` are the runs (None: no record went to the large one).
     """
 
     table: pa.Table
