@@ -28,7 +28,11 @@ section { padding: 16px 18px; margin-bottom: 16px; min-width: 0; }
 .two section { margin-bottom: 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-size: 12px; font-weight: 600; color: var(--muted); }
-th, td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+th, td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th { white-space: nowrap; }
+td { overflow-wrap: anywhere; min-width: 92px; }
+td:last-child:not(.n) { min-width: 240px; }
+.wide { overflow-x: auto; }
 tr:last-child td { border-bottom: 0; }
 td.n, th.n { text-align: right; white-space: nowrap; padding-right: 22px; }
 .failed-text { color: var(--red); } .lost-text { color: var(--amber); }
@@ -36,6 +40,8 @@ details { margin-top: 4px; } summary { cursor: pointer; color: var(--blue); }
 pre { background: #f6f8fa; border: 1px solid var(--line); border-radius: 6px; padding: 10px; margin: 6px 0 0;
   font-size: 12px;
   max-height: 320px; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
-@media (max-width: 1000px) { .cards { grid-template-columns: repeat(3, 1fr); } .two { grid-template-columns: 1fr; } }
+@media (max-width: 1000px) { .cards { grid-template-columns: repeat(3, 1fr); }
+  .two { grid-template-columns: minmax(0, 1fr); } }
+@media (max-width: 560px) { main { padding: 16px 12px 32px; } .cards { grid-template-columns: repeat(2, 1fr); } }
 @media print { body { background: #fff; } section, .card { break-inside: avoid; } }
 """

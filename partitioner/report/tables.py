@@ -22,7 +22,10 @@ class Markup(str):
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], numeric: Sequence[int] = ()) -> str:
-    """An HTML table; every cell is escaped unless it is ``Markup``. ``numeric`` columns are aligned right."""
+    """An HTML table, which scrolls where the page is narrower; ``numeric`` columns are aligned right.
+
+    Every cell is escaped unless it is ``Markup``.
+    """
 
     def cell(tag: str, i: int, value: Any) -> str:
         text = value if isinstance(value, Markup) else escape(str(value))
@@ -31,7 +34,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], numeric: Sequen
 
     head = "".join(cell("th", i, h) for i, h in enumerate(headers))
     body = "".join("<tr>" + "".join(cell("td", i, v) for i, v in enumerate(row)) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def stragglers(summary: Summary) -> str:

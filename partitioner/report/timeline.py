@@ -47,9 +47,10 @@ def timeline(facts: Facts, summary: Summary) -> go.Figure | None:
     figure = _bars(told, merged(told, ran, lanes), bands) if few else _busy_map(told, ran, list(bands))
     _marks(figure, told, summary)
     height = min(900, 108 + max(14, min(30, 600 // max(total, 1))) * total) if few else 460
-    figure.update_xaxes(title={"text": "seconds since the start" + _paused(told)}, range=[0, told.seconds * 1.005])
+    figure.update_xaxes(title={"text": _axis(told, summary)}, range=[0, told.seconds * 1.005])
     figure = styled(figure, height, barmode="overlay", showlegend=few)
-    figure.update_layout(margin={"t": 30}, legend={"y": 1.02, "yanchor": "bottom"})
+    below = {"yref": "container", "y": 0.0, "yanchor": "bottom"}  # above, it would lie on the names of the marks
+    figure.update_layout(margin={"t": 30, "b": 72 if few else 44}, height=height + 28 * few, legend=below)
     return figure
 
 
@@ -192,8 +193,6 @@ def _marks(figure: go.Figure, told: History, summary: Summary) -> None:
     for session in told.sessions[1:]:
         _mark(figure, told, session.offset, "resumed", INK)
     base = told.last.offset if told.last else 0.0
-    if summary.start_seconds >= 0.01 * told.seconds > 0:
-        _mark(figure, told, base, f"start took {words.seconds(summary.start_seconds)}", MUTED)
     predicted = summary.predicted_makespan
     if predicted and base + predicted <= told.seconds:
         _mark(figure, told, base + predicted, "planned end", MUTED)
@@ -206,5 +205,10 @@ def _mark(figure: go.Figure, told: History, x: float, text: str, color: str) -> 
     figure.add_vline(x=x, line={"color": color, "width": 1.5, "dash": "dash"}, annotation=note)
 
 
-def _paused(told: History) -> str:
-    return " (pauses between sessions left out)" if len(told.sessions) > 1 else ""
+def _axis(told: History, summary: Summary) -> str:
+    """What the axis counts, and what passed before it begins."""
+    if len(told.sessions) > 1:
+        return "seconds since the start (pauses between sessions left out)"
+    if summary.start_seconds < 0.01 * told.seconds:
+        return "seconds since the start"
+    return f"seconds, after {words.seconds(summary.start_seconds)} until all was ready"
