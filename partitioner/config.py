@@ -116,6 +116,9 @@ class RunConfig(BaseModel):
     rows_per_file: int | None = _shaping(
         None, ge=1, description="Rows of an output file at most; small outputs are joined."
     )
+    bytes_per_file: Any = _shaping(
+        None, description="Bytes of an output file, about, as a number or '128MB'; small outputs are joined."
+    )
     checkpoint: str = Field("runs", description="Directory that holds the run directories; workers must see it.")
     preserve_order: bool = _shaping(
         True, description="Rows are read in input order; else as they lie in the sub-tasks."
@@ -201,10 +204,13 @@ class RunConfig(BaseModel):
     def _size(cls, value: Any) -> float:
         return 0.0 if value in (0, "0") else parse_bytes(value)
 
-    @field_validator("allowed_mem")
+    @field_validator("allowed_mem", "bytes_per_file")
     @classmethod
     def _bytes(cls, value: Any) -> float | None:
-        return None if value is None else parse_bytes(value)
+        size = None if value is None else parse_bytes(value)
+        if size is not None and not size > 0:
+            raise ValueError("write bytes above 0, such as '4GB'")
+        return size
 
 
 SHAPING = frozenset(

@@ -56,6 +56,11 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path, checkpoint: str
         ({"output": "x.xlsx"}, r"x\.xlsx ends in \.xlsx, which no format writes; there are \.csv"),
         ({"output": "x.csv", "format": "jsonl"}, "is named as csv, and format is jsonl"),
         ({"output": "x.csv", "partition_by": "c"}, "partition_by makes folders, and output .* is one file"),
+        (
+            {"output": "x.csv", "bytes_per_file": "1MB"},
+            "bytes_per_file makes files in a folder, and output .* is one csv",
+        ),
+        ({"output": "out", "bytes_per_file": 0}, "setting 'bytes_per_file' is 0: value error, write bytes above 0"),
         ({"output": "x.csv", "reducer": "count"}, "is for rows, and the reducer gives one result"),
         (
             {"output": "out", "partition_by": ["d"]},
@@ -83,6 +88,39 @@ def test_rows_per_file_join_small_outputs(tmp_path: Path, checkpoint: str) -> No
     finished = run(checkpoint, output=tmp_path / "out", rows_per_file=8, max_tasks=10)
     rows = [pyarrow.dataset.dataset(path).count_rows() for path in finished.result.paths]
     assert rows == [8, 2]
+
+
+WIDE = pa.table({"x": range(40_000), "c": [f"row {i % 977} of many" for i in range(40_000)]})
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "arrow", "parquet"])
+def test_bytes_per_file_are_met_by_what_rows_are_measured_to_take(tmp_path: Path, checkpoint: str, form: str) -> None:
+    finished = run(checkpoint, table=WIDE, output=tmp_path / "out", format=form, bytes_per_file="60KB", max_tasks=9)
+    sizes = [Path(path).stat().st_size for path in finished.result.paths]
+    assert len(sizes) > 2
+    assert all(0.8 * 60_000 < size < 1.2 * 60_000 for size in sizes[:-1])
+    assert sizes[-1] < 1.2 * 60_000
+    assert finished.result.to_table().equals(WIDE.cast(finished.result.schema))
+
+
+def test_files_by_bytes_hold_the_rows_in_order_whatever_the_sub_tasks(tmp_path: Path, checkpoint: str) -> None:
+    for name, tasks in (("one", 3), ("two", 7)):
+        run(checkpoint, table=WIDE, output=tmp_path / name, format="jsonl", bytes_per_file=100_000, max_tasks=tasks)
+    texts = ["".join(p.read_text() for p in sorted((tmp_path / n).glob("part-*"))) for n in ("one", "two")]
+    assert texts[0] == texts[1]
+    assert [json.loads(line)["x"] for line in texts[0].splitlines()] == list(range(40_000))
+    one, two = ([p.stat().st_size for p in sorted((tmp_path / n).glob("part-*"))] for n in ("one", "two"))
+    assert one == two
+
+
+def test_rows_and_bytes_per_file_both_bound_a_file(tmp_path: Path, checkpoint: str) -> None:
+    both = {"output": tmp_path / "out", "format": "csv", "bytes_per_file": "1MB", "rows_per_file": 4}
+    assert [len(pd.read_csv(path)) for path in run(checkpoint, **both).result.paths] == [4, 4, 2]
+
+
+def test_a_row_above_the_bytes_of_a_file_is_a_file(tmp_path: Path, checkpoint: str) -> None:
+    finished = run(checkpoint, output=tmp_path / "out", format="csv", bytes_per_file=1)
+    assert [len(pd.read_csv(path)) for path in finished.result.paths] == [1] * 10
 
 
 def test_a_format_of_a_folder(tmp_path: Path, checkpoint: str) -> None:

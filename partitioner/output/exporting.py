@@ -1,7 +1,7 @@
 """The output in the form that was asked for, where that is not one Parquet file per sub-task; written at the end.
 
 Sub-tasks then commit into the run directory as ever, and this writes their rows in input order: as CSV, JSON lines, Arrow
-or Parquet, in files of so many rows, in ``key=value`` folders, or as one file under the name given. Names and bytes depend
+or Parquet, in files of so many rows or bytes, in ``key=value`` folders, or as one file under the name given. Names and bytes depend
 on the rows and settings only, so that writing again after a death gives the same.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -32,6 +33,15 @@ ROWS_PER_FILE = 1_000_000
 HELD_BYTES = 256 << 20
 """Rows of partitions that are held in memory before they are written, all together."""
 
+SAMPLE_ROWS = 1000
+"""Rows that are encoded to learn what one takes, before the first file of ``bytes_per_file``."""
+
+AIMS = 3
+"""Times that one file is encoded at most to come near ``bytes_per_file``; the last one counts."""
+
+NEAR = 0.1
+"""Share of ``bytes_per_file`` by which a file may miss it without being encoded again."""
+
 BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".arrow": "arrow", ".feather": "arrow"}
 """Ending of an output's name -> the format of that one file. A name in ``.parquet`` is a folder, as for Spark and Dask."""
 
@@ -47,12 +57,14 @@ _NULL = "__HIVE_DEFAULT_PARTITION__"
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """``format`` of the files, ``single`` file or folder, partition columns in order, and rows of a file at most."""
+    """``format`` of the files, ``single`` file or folder, partition columns in order, rows of a file at most, and the bytes
+    that one should have (None: as its rows give)."""
 
     format: str
     single: bool
     partition_by: tuple[str, ...]
     rows_per_file: int
+    bytes_per_file: float | None = None
 
     @property
     def table(self) -> bool:
@@ -76,13 +88,20 @@ def form_of(config: RunConfig, rows: bool = True) -> Form | None:
         )
     if by_name and config.partition_by:
         raise ConfigError(f"partition_by makes folders, and output {config.output} is one file; name a folder.")
-    asked = by_name or config.format or ("parquet" if config.partition_by or config.rows_per_file else None)
-    if asked is None or (asked == "parquet" and not config.partition_by and not config.rows_per_file):
+    several = config.partition_by or config.rows_per_file or config.bytes_per_file
+    asked = by_name or config.format or ("parquet" if several else None)
+    if asked is None or (asked == "parquet" and not several):
         return None
+    if config.bytes_per_file and (by_name or asked in TABLES):
+        raise ConfigError(
+            f"bytes_per_file makes files in a folder, and output {config.output} is one {by_name or asked} "
+            f"{'table' if asked in TABLES else 'file'}; name a folder, or leave bytes_per_file out."
+        )
     if not rows:
         raise ConfigError(
             f"output {config.output} as {asked} is for rows, and the reducer gives one result, which is pickled; name a "
-            "folder, without format, partition_by and rows_per_file, or leave output out and use run.result."
+            "folder, without format, partition_by, rows_per_file and bytes_per_file, or leave output out and use "
+            "run.result."
         )
     if asked in TABLES and config.output is None:
         raise ConfigError(f"format {asked} needs output=, the place of the table.")
@@ -90,7 +109,8 @@ def form_of(config: RunConfig, rows: bool = True) -> Form | None:
         raise ConfigError(
             f"output {config.output} is no Iceberg table; write iceberg://namespace.table, and give catalog."
         )
-    return Form(asked, by_name is not None, tuple(config.partition_by), config.rows_per_file or ROWS_PER_FILE)
+    rows_at_most = config.rows_per_file or (sys.maxsize if config.bytes_per_file else ROWS_PER_FILE)
+    return Form(asked, by_name is not None, tuple(config.partition_by), rows_at_most, config.bytes_per_file)
 
 
 def folder_of(config: RunConfig) -> str | None:
@@ -195,34 +215,75 @@ def digest_of(url: str) -> dict[str, Any]:
 def encoded(
     form: Form, tables: Iterator[pa.Table], schema: pa.Schema | None, stem: str = "part"
 ) -> Iterator[tuple[str, int, bytes]]:
-    """Name, rows and content of every file: of each partition, its rows in order, ``rows_per_file`` at a time."""
-    encode, ending = ENCODERS[form.format], "parquet" if form.format == "parquet" else form.format
-    held: dict[str, list[pa.Table]] = {}
-    count: dict[str, int] = {}
+    """Name, rows and content of every file: of each partition, its rows in order, as many at a time as a file takes."""
+    ending = "parquet" if form.format == "parquet" else form.format
+    cutter, held, count = _Cutter(form), dict[str, list[pa.Table]](), dict[str, int]()
+    most = max(HELD_BYTES, 4 * (form.bytes_per_file or 0))
 
-    def flushed(folder: str, rows: int) -> Iterator[tuple[str, int, bytes]]:
-        whole = joined(held.pop(folder), schema)
-        for start in range(0, whole.num_rows, rows):
+    def written(folder: str, last: bool) -> Iterator[tuple[str, int, bytes]]:
+        rest = joined(held.pop(folder), schema)
+        while rest.num_rows and (cut := cutter.cut(rest, last)) is not None:
+            rows, data = cut
+            rest = rest.slice(rows)
             number = count[folder] = count.get(folder, -1) + 1
-            part = whole.slice(start, rows)
-            yield f"{folder}{stem}-{number:05d}.{ending}", part.num_rows, encode(part)
+            yield f"{folder}{stem}-{number:05d}.{ending}", rows, data
+        if rest.num_rows:
+            held[folder] = [rest]
 
     for table in tables:
         for folder, rows in _partitions(table, form.partition_by):
             held.setdefault(folder, []).append(rows)
-            while sum(t.num_rows for t in held.get(folder, ())) >= form.rows_per_file:
-                whole = joined(held[folder], schema)
-                held[folder] = [whole.slice(0, form.rows_per_file)]
-                yield from flushed(folder, form.rows_per_file)
-                if whole.num_rows > form.rows_per_file:
-                    held[folder] = [whole.slice(form.rows_per_file)]
-        if sum(t.nbytes for parts in held.values() for t in parts) > HELD_BYTES:
+            if sum(t.num_rows for t in held[folder]) >= cutter.enough:
+                yield from written(folder, last=False)
+        if sum(t.nbytes for parts in held.values() for t in parts) > most:
             for folder in list(held):
-                yield from flushed(folder, form.rows_per_file)
+                yield from written(folder, last=True)
     for folder in list(held):
-        yield from flushed(folder, form.rows_per_file)
+        yield from written(folder, last=True)
     if not count and not form.partition_by:
-        yield f"{stem}-00000.{ending}", 0, encode(joined([], schema))
+        yield f"{stem}-00000.{ending}", 0, ENCODERS[form.format](joined([], schema))
+
+
+class _Cutter:
+    """Cuts rows into files: so many rows, or as many as take about ``bytes_per_file``, by what those before them took."""
+
+    def __init__(self, form: Form) -> None:
+        self._encode, self._form = ENCODERS[form.format], form
+        self._row_bytes = 0.0
+
+    @property
+    def enough(self) -> int:
+        """Rows of the next file, as far as is known."""
+        target = self._form.bytes_per_file
+        if target is None:
+            return self._form.rows_per_file
+        wanted = max(1, int(target / self._row_bytes)) if self._row_bytes else SAMPLE_ROWS
+        return min(wanted, self._form.rows_per_file)
+
+    def cut(self, rows: pa.Table, last: bool) -> tuple[int, bytes] | None:
+        """How many of the rows the next file holds, and its bytes; None to wait for more, which the ``last`` do not."""
+        if self._form.bytes_per_file is None:
+            return self._whole(rows, last)
+        if not self._row_bytes and (last or rows.num_rows >= SAMPLE_ROWS):
+            sample = rows.slice(0, SAMPLE_ROWS)
+            self._row_bytes = max(len(self._encode(sample)) / sample.num_rows, 1e-9)
+        for aim in range(AIMS):
+            found = self._whole(rows, last)
+            if found is None:
+                return None
+            count, data = found
+            self._row_bytes = len(data) / count
+            off = len(data) / self._form.bytes_per_file - 1
+            all_there_is = off < 0 and last and count == rows.num_rows
+            if abs(off) <= NEAR or self.enough == count or all_there_is or aim == AIMS - 1:
+                return found
+        raise AssertionError("the last aim counts")
+
+    def _whole(self, rows: pa.Table, last: bool) -> tuple[int, bytes] | None:
+        if rows.num_rows < self.enough and not last:
+            return None
+        count = min(self.enough, rows.num_rows)
+        return count, self._encode(rows.slice(0, count))
 
 
 def joined(tables: Sequence[pa.Table], schema: pa.Schema | None) -> pa.Table:
