@@ -14,7 +14,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, field_validator
 
 from partitioner.errors import ConfigError, nearest
 from partitioner.security import masking, safe_yaml, trust
@@ -56,7 +56,9 @@ class RunConfig(BaseModel):
     batch_size: int | Literal["auto"] | None = _shaping(
         None, description="Rows per call; by default all rows of a sub-task at once."
     )
-    max_batch_weight: float | None = _shaping(None, gt=0, description="Bound on the summed weight of a batch.")
+    max_batch_weight: PositiveFloat | Literal["auto"] | None = _shaping(
+        None, description="Bound on the summed weight of a batch; auto: the largest whose memory is safe, by a pilot."
+    )
     weight: Any = _shaping(
         None, description="Weight of a row: a column, an expression such as len(text), or a function."
     )
@@ -79,7 +81,7 @@ class RunConfig(BaseModel):
         "auto", description="auto, rows, bytes, calibrate, learned, an expression, numbers, or {model: ..., ...}."
     )
     measure_speeds: bool = Field(True, description="Time the pilot's pieces on every worker, where a pilot runs.")
-    split: Any = _shaping("ordered", description="ordered, packed, or {split: grouped, key: ...}.")
+    split: Any = _shaping("ordered", description="ordered, packed, by_weight, or {split: grouped, key: ...}.")
     target_task_seconds: float | None = _shaping(None, gt=0, description="Seconds a sub-task should take.")
     allowed_mem: Any = _shaping(None, description="Predicted peak bytes a sub-task may have, as a number or '4GB'.")
     max_tasks: int | None = _shaping(None, ge=1, description="Sub-tasks at most.")

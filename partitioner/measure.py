@@ -148,6 +148,19 @@ def _reset_peak() -> bool:
     return True
 
 
+def gpu_memory() -> float:
+    """Bytes of the device that torch uses here, 0 where it uses none."""
+    cuda = _torch_cuda()
+    return 0.0 if cuda is None else float(cuda.mem_get_info()[1])
+
+
+def release_gpu_memory() -> None:
+    """Give back what torch keeps of a device for later, where it uses one."""
+    cuda = _torch_cuda()
+    if cuda is not None:
+        cuda.empty_cache()
+
+
 def _torch_cuda() -> Any:
     """torch.cuda where the program has loaded torch and uses a GPU; nothing is imported for it."""
     torch = sys.modules.get("torch")

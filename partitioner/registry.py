@@ -118,6 +118,7 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         packed="Packed",
         grouped="Grouped",
         stratified="Stratified",
+        by_weight="ByWeight",
     ),
     "engines": _files(
         "partitioner.engines",
@@ -125,6 +126,7 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         dask="DaskEngine@dask",
         simulated="SimulatedEngine",
         spark="SparkEngine@spark",
+        spark_connect="SparkConnectEngine@connect",
     ),
     "reducers": _files(
         "partitioner.reducers.models",

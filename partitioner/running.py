@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from partitioner.report.report import reported_if_stopped
 from partitioner.runs import integrity, merging, results
 from partitioner.runs import resume as resuming
 from partitioner.runs.run import Run
+from partitioner.stages import batch_weight
 from partitioner.stages import start as starting
 from partitioner.stages import steps as stages
 from partitioner.stages.phases import Phases
@@ -68,6 +69,8 @@ def planner(config: RunConfig, workers: Any = None) -> tuple[Callable[[Workers],
     with starting.tried_here(parts, described.job, table) as started:
         costed = stages.cost(parts, described, started) if costed is None else costed
     load_seconds, facts = starting.told_here(started)
+    if batch_weight.wanted(parts):
+        notes = {**notes, "max_batch_weight": "auto: found on the workers when the run begins, by growing batches"}
 
     def plan_on(fleet: Workers) -> Plan:
         work = stages.split(parts, costed, fleet)
@@ -138,6 +141,9 @@ def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | No
         if notes and not len(described.dataset.fragments):
             parts = replace(parts, engine=resolve_engine("serial"))  # nothing is to run: nothing is started for it
         engine, started, costed = _costed(parts, described, directory, held, phases)
+        with phases("batch weight") if batch_weight.wanted(parts) else nullcontext():
+            costed, found = batch_weight.settled(parts, costed, engine, started, directory)
+        notes = {**notes, **found}
         with phases("plan"):
             work, planned = _planned(parts, costed, started, {**notes, **stages.unmet(config, engine)}, phases)
             shared = started.slots_in_process > 1
@@ -207,6 +213,7 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
     config = parts.config
     target = modes.held_by(directory.description().get("target", {}), config)
     dataset, _ = parts.splitter.prepare(stages.describe(parts, directory).dataset)
+    parts = replace(parts, batching={**parts.batching, **batch_weight.known(directory.description())})
     job = stages.make_job(parts, dataset, directory, target.number)
     resuming.check_unchanged(config, directory, job, force)
     phases = Phases()
@@ -263,8 +270,9 @@ def _begin(
     """The run is on record: what workers read now is what was planned."""
     job = work.job
     assert job is not None, "a run has a program"
-    if described.job is not None and job.source is not described.job.source:
-        stages.write_source(directory, job)
+    before = described.job
+    if before is not None and (job.source is not before.source or job.batching is not before.batching):
+        stages.write_planned(directory, job)
     stages.write_job(directory, job)
     try_out(engine, directory, planned, shared)
     agreed = Agreement(directory.files).newest()

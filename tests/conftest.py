@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +64,47 @@ def spark() -> Iterator[SparkSession]:
     wait_for_spark(session)
     yield session.spark
     session.close()
+
+
+@pytest.fixture(scope="session")
+def connect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Spark Connect server in a process of its own, with two executors of one core."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    import pyspark
+
+    home, folder = Path(pyspark.__file__).parent, tmp_path_factory.mktemp("connect")
+    conf = {
+        "spark.connect.grpc.binding.port": port,
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.executorEnv.PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+    }
+    command = [str(home / "bin" / "spark-submit"), "--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
+    command += ["--master", "local-cluster[2,1,1024]"]
+    command += [part for name, value in conf.items() for part in ("--conf", f"{name}={value}")]
+    local = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_WORKER_DIR": str(folder), "PYSPARK_PYTHON": sys.executable}
+    environment = {k: v for k, v in os.environ.items() if k != "SPARK_REMOTE"} | local
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            [*command, "spark-internal"], env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    wait_for_port(port, server, folder / "log")
+    yield f"sc://127.0.0.1:{port}"
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+
+
+def wait_for_port(port: int, server: subprocess.Popen[bytes], log: Path, seconds: float = 240.0) -> None:
+    """Until a server listens; fails with its log where it ends, or is silent for a generous time."""
+    end = time.monotonic() + seconds
+    while server.poll() is None and time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    raise AssertionError(f"no server on port {port}: {log.read_text()[-2000:]}")
 
 
 def wait_for_spark(session: Session) -> None:

@@ -15,7 +15,7 @@ LAYERS = [
     ("storage", "registry", "choices", "config", "own_code", "program"),
     ("security.sealing",),
     ("stages.filters", "stages.narrowing"),
-    ("store", "output.output", "output.versions"),
+    ("store", "output.arranged", "output.output", "output.versions"),
     ("connectors", "reducers", "costs"),
     ("splits",),
     ("attempt",),

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.attempt.auto_size import AutoSize
-from partitioner.attempt.row_weight import RowWeight
+from partitioner.costs.formulas.row_weight import RowWeight
 from partitioner.errors import ConfigError
 from partitioner.model.data import Floats, Ints
 
@@ -62,7 +62,7 @@ class Batcher:
     def __init__(
         self,
         batch_size: int | Literal["auto"] | None = None,
-        max_batch_weight: float | None = None,
+        max_batch_weight: float | Literal["auto"] | None = None,
         weight: str | Callable[[pa.RecordBatch], Any] | None = None,
         sort_by_weight: bool = False,
         padded: bool = False,
@@ -71,11 +71,13 @@ class Batcher:
     ) -> None:
         if batch_size is not None and batch_size != "auto" and not (isinstance(batch_size, int) and batch_size > 0):
             raise ConfigError(f"batch_size = {batch_size!r}; it is a number of rows of at least 1, or 'auto'.")
-        if max_batch_weight is not None and not max_batch_weight > 0:
+        if isinstance(max_batch_weight, int | float) and not max_batch_weight > 0:
             raise ConfigError(f"max_batch_weight = {max_batch_weight}; it is a number above 0.")
         for name, wanted in (("max_batch_weight", max_batch_weight), ("sort_by_weight", sort_by_weight)):
             if wanted and weight is None:
                 raise ConfigError(f"{name} = {wanted} needs a weight: a column, an expression or a function.")
+        if max_batch_weight == "auto":
+            raise ConfigError("max_batch_weight = 'auto' is settled by the pilot of a run; give a number here.")
         self._rows = batch_size if isinstance(batch_size, int) else inf
         self._auto = AutoSize(target_batch_seconds) if batch_size == "auto" else None
         self._most = inf if max_batch_weight is None else max_batch_weight

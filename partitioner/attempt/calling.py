@@ -68,6 +68,7 @@ def _call(
     tally.rows_in += batch.num_rows
     values, bad = _values_and_bad(job, call, care, batch, places, positions)
     _judge(care, positions, bad, tally)
+    tally.left_out += [int(positions[i]) for i in sorted(bad)]
     places = None if places is None else np.delete(places, sorted(bad))
     tally.count(batch, {i: bad[i].reason for i in sorted(bad)})
     rows = 0

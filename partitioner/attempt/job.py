@@ -122,14 +122,14 @@ def program_of(run_url: str, key: bytes = b"") -> tuple[Built, bool]:
 def _for_program(run: RunDirectory) -> tuple[Job, Callable[[Any], Any]]:
     """The job with the program of this process.
 
-    The plan may have changed what is read since the program was built. The rest is not unpickled again, which would set
-    the state of classes that travelled by value back.
+    The plan may have changed what is read, and in which batches, since the program was built. The rest is not unpickled
+    again, which would set the state of classes that travelled by value back.
     """
     if run.url not in _programs:
         built = _build_now(run)
         return built.job, built.call
-    built, source = _programs[run.url], run.read_source()
-    return built.job if source is None else replace(built.job, source=pickle.loads(source)), built.call
+    built, planned = _programs[run.url], run.read_planned()
+    return built.job if planned is None else replace(built.job, **pickle.loads(planned)), built.call
 
 
 def build_before_fork(run_url: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from partitioner.attempt.isolate import poison_table, rows_digest
+from partitioner.model.execution import spans_of
 
 
 @dataclass(slots=True)
@@ -17,7 +18,8 @@ class Tally:
 
     ``position``: rows of the sub-task passed by, read or skipped; ``suspects``: rows that failed alone, with the reason, and
     that no other worker has said so of; ``surroundings``: rows that failed alone by disk, network or a service; ``key``: of
-    the part that is left of the sub-task where its rows from some row on, of ``all_rows``, were handed over.
+    the part that is left of the sub-task where its rows from some row on, of ``all_rows``, were handed over; ``left_out``:
+    positions of rows set aside.
     """
 
     rows_in: int = 0
@@ -34,6 +36,7 @@ class Tally:
     key: str = ""
     all_rows: int = 0
     inputs: list[tuple[int, int, int]] = field(default_factory=list)
+    left_out: list[int] = field(default_factory=list)
     poison: list[tuple[pa.RecordBatch, list[str]]] = field(default_factory=list)
     quarantine: pa.Table | None = None
     quarantine_digest: str = ""
@@ -63,4 +66,5 @@ class Tally:
             "bytes_read": self.bytes_read,
             "segments": self.segments,
             **({"inputs": self.inputs} if self.inputs else {}),
+            **({"left_out": spans_of(sorted(self.left_out))} if self.left_out else {}),
         }

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from partitioner.attempt.agreement import Agreement, agreed
+from partitioner.attempt.batching import Batcher
 from partitioner.attempt.calling import call_program
 from partitioner.attempt.formats import table_to_batch
 from partitioner.attempt.job import Job, load_for_trial
@@ -87,6 +88,8 @@ def _try(
     if not batches or job.reducer.whole_task:  # a model cannot be fitted to a few rows
         return
     batch = table_to_batch(pa.Table.from_batches(batches))
+    if job.batching:  # the first rows may be the heaviest: no more of them at once than the run would take
+        batch = next(Batcher(**job.batching).batches([batch]))[0]
     outputs = call_program(job, call, batch, None, Tally(), Care(isolate=job.on_error == "quarantine"))
     if job.reducer.rows:
         for _ in agree(output for output, _ in outputs):

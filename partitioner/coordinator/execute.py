@@ -82,7 +82,7 @@ def policy_for(config: RunConfig, engine: Engine, tasks: SubTasks | None = None)
         max_retries=config.max_retries,
         bundle=able.bundle,
         recall=able.cancel and able.bundle == 1,
-        rerouted=able.placement == "hint",
+        rerouted=able.placement != "exact",
         quarantine=config.on_error == "quarantine",
         max_quarantined=inf if tasks is None else most_quarantined(config, tasks),
         divisible=tasks is not None and _divisible(config),

@@ -12,8 +12,12 @@ from partitioner.engines.base import Engine
 from partitioner.errors import ConfigError
 from partitioner.model import Workers
 
-# Module of a live object, or beginning of an address -> engine and the option that takes it.
-_OBJECTS = {"distributed": ("dask", "client"), "pyspark": ("spark", "session")}
+# Package of a live object (the innermost counts), or beginning of an address -> engine and the option that takes it.
+_OBJECTS = {
+    "distributed": ("dask", "client"),
+    "pyspark": ("spark", "session"),
+    "pyspark.sql.connect": ("spark_connect", "session"),
+}
 _ADDRESSES = {
     "tcp://": ("dask", "address"),
     "tls://": ("dask", "address"),
@@ -23,7 +27,7 @@ _ADDRESSES = {
     "k8s://": ("spark", "master"),
     "yarn": ("spark", "master"),
     "local[": ("spark", "master"),
-    "sc://": ("spark", "master"),  # refused there in one sentence
+    "sc://": ("spark_connect", "remote"),
 }
 
 
@@ -79,10 +83,17 @@ def resolve(spec: Any) -> EngineChoice:
         for beginning, (name, option) in _ADDRESSES.items():
             if spec.startswith(beginning):
                 return _chosen({"engine": name, option: spec})
-    elif not isinstance(spec, type) and (module := type(spec).__module__.partition(".")[0]) in _OBJECTS:
-        name, option = _OBJECTS[module]
+    elif not isinstance(spec, type) and (package := _package(type(spec).__module__)) is not None:
+        name, option = _OBJECTS[package]
         return _chosen({"engine": name, option: spec})
     return _chosen(spec)
+
+
+def _package(module: str) -> str | None:
+    """The innermost package of a module whose objects mean an engine."""
+    parts = module.split(".")
+    packages = (".".join(parts[:k]) for k in range(len(parts), 0, -1))
+    return next((p for p in packages if p in _OBJECTS), None)
 
 
 def _chosen(spec: Any) -> EngineChoice:

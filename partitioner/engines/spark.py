@@ -13,8 +13,8 @@ from typing import Any
 from partitioner.engines.base import Capabilities, Engine
 from partitioner.engines.spark_bundle import Bundle, Demand, Jobs, demand_of, ends_of_failed
 from partitioner.engines.spark_executors import Executor, StatusStore, look_around, workers_of
-from partitioner.engines.spark_failures import FAILURES, first_cause, message_of
-from partitioner.engines.spark_imports import Accumulator, Py4JNetworkError, accumulators
+from partitioner.engines.spark_failures import first_cause, message_of
+from partitioner.engines.spark_imports import FAILURES, Accumulator, Py4JNetworkError, accumulators
 from partitioner.engines.spark_session import Session, wait_for_executors
 from partitioner.engines.spark_task import EventsParam, call_partition, call_slot, run_partition
 from partitioner.errors import ConfigError, EngineLost
@@ -32,7 +32,8 @@ class SparkEngine(Engine):
     Parameters
     ----------
     session
-        A ``SparkSession``, ``SparkContext`` (left open) or ``SparkConf`` of the caller's. Spark Connect is refused.
+        A ``SparkSession``, ``SparkContext`` (left open) or ``SparkConf`` of the caller's; one of Spark Connect goes to
+        ``engine="spark_connect"``.
     master, conf
         Of the session to start where none is given or active: a master URL and Spark settings. Under ``spark-submit`` both
         come from there; without anything it is ``local[*]``.

@@ -10,8 +10,9 @@ from math import ceil
 from typing import Any
 
 from partitioner.engines.spark_executors import Executor
-from partitioner.engines.spark_failures import FAILURES, first_cause, message_of
+from partitioner.engines.spark_failures import first_cause, is_death, message_of
 from partitioner.engines.spark_imports import (
+    FAILURES,
     RDD,
     CPickleSerializer,
     ResourceProfile,
@@ -22,7 +23,6 @@ from partitioner.engines.spark_session import Session
 from partitioner.model import Attempt, Event, EventKind, Failure
 
 _CULPRIT = re.compile(r"Task (\d+) in stage")
-_DEATHS = ("Python worker exited unexpectedly", "ExecutorLostFailure", "Python worker failed to connect back")
 Demand = tuple[int, float, tuple[tuple[str, float], ...]]
 
 
@@ -162,7 +162,7 @@ def ends_of_failed(bundle: Bundle) -> list[Event]:
         attempt = bundle.attempts[i]
         if culprit is not None and i != culprit:
             events.append(Event(EventKind.CANCELLED, attempt.attempt_id, attempt.worker_id))
-        elif any(sign in text for sign in _DEATHS):
+        elif is_death(text):
             events.append(Event(EventKind.STARTED, attempt.attempt_id, attempt.worker_id))
             events.append(Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id, error=Failure(text)))
         else:

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from partitioner.engines.spark_session import Session
 from partitioner.model import Worker
 from partitioner.sizes import parse_bytes
+
+if TYPE_CHECKING:
+    from partitioner.engines.spark_session import Session
 
 SPEED_ROUNDS = 5
 

@@ -22,13 +22,19 @@ def expected(options: Mapping[str, Any]) -> Workers | None:
     master = options.get("master") or conf.get("spark.master") or DEFAULT_MASTER
     if not will_start(options.get("session")):
         return None
+    speeds = options.get("speeds")
+    return on_this_machine(master, conf, speeds if isinstance(speeds, Mapping) else {})
+
+
+def on_this_machine(
+    master: str, conf: Mapping[str, str], declared: Mapping[str, float] | None = None
+) -> Workers | None:
+    """The workers of a session with this master and settings; None where the master is a cluster's."""
     executors = _executors(master, conf)
     if not executors:
         return None
     looks = {name: look_around(False) for name in executors}
-    speeds = options.get("speeds")
-    declared = speeds if isinstance(speeds, Mapping) else {}
-    return Workers.of(workers_of(executors, looks, {"spark.master": master, **conf}.get, declared))
+    return Workers.of(workers_of(executors, looks, {"spark.master": master, **conf}.get, declared or {}))
 
 
 def _executors(master: str, conf: Mapping[str, str]) -> dict[str, Executor]:

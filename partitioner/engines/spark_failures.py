@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-from partitioner.engines.spark_imports import Py4JError, PySparkException
+_DEATHS = ("Python worker exited unexpectedly", "ExecutorLostFailure", "Python worker failed to connect back")
 
-FAILURES = (Py4JError, PySparkException, OSError)
-"""What calls to Spark raise: translated exceptions, those of the bridge, and a bridge to a JVM that is gone."""
+
+def is_death(text: str) -> bool:
+    """Whether Spark says that the process of a task died."""
+    return any(sign in text for sign in _DEATHS)
 
 
 def message_of(error: BaseException) -> str:

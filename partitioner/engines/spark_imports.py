@@ -14,7 +14,11 @@ with warnings.catch_warnings():
     from pyspark.serializers import CPickleSerializer
     from pyspark.sql import SparkSession
 
+FAILURES = (Py4JError, PySparkException, OSError)
+"""What calls to Spark raise: translated exceptions, those of the bridge, and a bridge to a JVM that is gone."""
+
 __all__ = [
+    "FAILURES",
     "RDD",
     "Accumulator",
     "AccumulatorParam",

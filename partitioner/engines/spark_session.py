@@ -21,7 +21,7 @@ LOCALITY_WAIT = "spark.locality.wait"
 DEFAULT_MASTER = "local[*,4]"
 CONNECT = (
     "a Spark Connect session cannot run engine='spark': it has no SparkContext to place tasks on executors with; "
-    "give a classic SparkSession (for example SparkSession.builder.master(...)) or run the job through spark-submit."
+    "give engine='spark_connect' (or the session itself as engine=), a classic SparkSession, or run through spark-submit."
 )
 
 

@@ -7,22 +7,16 @@ a second try may be a copy beside a healthy first one; then both run and the con
 
 from __future__ import annotations
 
-import contextlib
 import pickle
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from partitioner.attempt.run import run_attempt
 from partitioner.attempt.surroundings import assigned_devices
 from partitioner.engines.spark_imports import Accumulator, AccumulatorParam, TaskContext
+from partitioner.engines.spark_place import devices_of, executor_id, handed_back
 from partitioner.model import Attempt, Event, EventKind, Failure
-
-HELD_SECONDS = 0.5
-"""An attempt that reached a worker it is to avoid keeps that one's core busy for so long, so that the next one, which waits
-for a better worker, is not brought there at once; twice as long at each try, up to 32 times."""
 
 
 class EventsParam(AccumulatorParam[list[Event]]):
@@ -58,41 +52,11 @@ def run_partition(events: Accumulator[list[Event]], speculation: bool, attempts:
             continue
         here = executor_id() or attempt.worker_id
         if here in attempt.avoid:
-            events.add([_handed_back(attempt, here)])
+            events.add([handed_back(attempt, here)])
             continue
-        with assigned_devices(_devices(context)):
+        with assigned_devices(devices_of(context)):
             events.add([run_attempt(replace(attempt, worker_id=here))])
     return iter(())
-
-
-def _handed_back(attempt: Attempt, here: str) -> Event:
-    """Spark brought an attempt to a worker that is left out, or that had failed on it: nobody is charged for that."""
-    time.sleep(HELD_SECONDS * 2 ** min(attempt.number, 5))
-    why = Failure(f"it was brought to {here}, which is to leave it alone", "Misplaced", charged=False)
-    return Event(EventKind.CANCELLED, attempt.attempt_id, here, error=why)
-
-
-def _devices(context: TaskContext | None) -> Mapping[str, tuple[str, ...]]:
-    """Addresses of the devices that Spark gave this task, by resource name."""
-    if context is None:
-        return {}
-    return {name: tuple(info.addresses) for name, info in context.resources().items()}
-
-
-@lru_cache(maxsize=1)
-def executor_id() -> str | None:
-    """The id of the executor that this Python worker belongs to, None in local mode.
-
-    Spark does not tell Python workers; every executor carries the id on its command line.
-    """
-    import psutil
-
-    with contextlib.suppress(psutil.Error):
-        for process in psutil.Process().parents():
-            words: list[str] = process.cmdline()
-            if "--executor-id" in words[:-1]:
-                return words[words.index("--executor-id") + 1]
-    return None
 
 
 def call_partition(function: Callable[..., Any], args: Sequence[Any], asked: Iterable[str]) -> Iterator[bytes]:
@@ -119,7 +83,7 @@ def call_slot(
             answer = RuntimeError("the process that ran it died")
         else:
             try:
-                with assigned_devices(_devices(context)):
+                with assigned_devices(devices_of(context)):
                     answer = function(index, count, *args)
             except Exception as error:
                 answer = error

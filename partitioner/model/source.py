@@ -63,6 +63,13 @@ class Source(ABC):
         """
         return np.arange(len(fragments))
 
+    def places(self, fragment: Fragment) -> Ints | None:
+        """Where each row of a fragment stands in the input, in the order in which ``read`` gives them.
+
+        None, the default: fragments in order are the input in order.
+        """
+        return None
+
     def own_engine(self) -> Any:
         """The engine that the data lives on (a SparkSession, a Client), which a run follows unless it names one; or None."""
         return None

@@ -1,8 +1,8 @@
 """The output in the form that was asked for, where that is not one Parquet file per sub-task; written at the end.
 
 Sub-tasks then commit into the run directory as ever, and this writes their rows in input order: as CSV, JSON lines, Arrow
-or Parquet, in files of so many rows or bytes, in ``key=value`` folders, or as one file under the name given. Names and bytes depend
-on the rows and settings only, so that writing again after a death gives the same.
+or Parquet, in files of so many rows or bytes, in ``key=value`` folders, or as one file under the name given. Names and bytes
+depend on the rows and settings only, so that writing again after a death gives the same.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from partitioner import registry
+from partitioner import choices, registry
 from partitioner.config import RunConfig
 from partitioner.errors import ConfigError, OutputExists, nearest
 from partitioner.storage import Directory
@@ -88,7 +88,7 @@ def form_of(config: RunConfig, rows: bool = True) -> Form | None:
         )
     if by_name and config.partition_by:
         raise ConfigError(f"partition_by makes folders, and output {config.output} is one file; name a folder.")
-    several = config.partition_by or config.rows_per_file or config.bytes_per_file
+    several = config.partition_by or config.rows_per_file or config.bytes_per_file or (rows and restores_rows(config))
     asked = by_name or config.format or ("parquet" if several else None)
     if asked is None or (asked == "parquet" and not several):
         return None
@@ -111,6 +111,11 @@ def form_of(config: RunConfig, rows: bool = True) -> Form | None:
         )
     rows_at_most = config.rows_per_file or (sys.maxsize if config.bytes_per_file else ROWS_PER_FILE)
     return Form(asked, by_name is not None, tuple(config.partition_by), rows_at_most, config.bytes_per_file)
+
+
+def restores_rows(config: RunConfig) -> bool:
+    """Whether neighbouring rows are in different sub-tasks and the output is to hold them in order all the same."""
+    return config.preserve_order and bool(choices.choose("splits", config.split).reorders)
 
 
 def folder_of(config: RunConfig) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from partitioner import choices
 from partitioner.config import RunConfig, plain
 from partitioner.errors import ConfigError, OutputExists, ResumeRefused
 from partitioner.model import Dataset
@@ -59,6 +60,15 @@ def check(config: RunConfig, reducer: Reducer) -> None:
         )
     if config.mode == "incremental" and (config.limit is not None or config.sample is not None):
         raise ConfigError("mode='incremental' holds all that the input has; leave out limit and sample.")
+    if (
+        config.mode in VERSIONED
+        and choices.choose("splits", config.split).reorders
+        and not (reducer.rows and not config.preserve_order and config.mode != "incremental")
+    ):
+        raise ConfigError(
+            f"mode={config.mode!r} keeps the files of sub-tasks, and split {config.split!r} mixes rows of many places in "
+            "them. Use split='ordered', mode='resume', or a new output; or, but for incremental, preserve_order=False."
+        )
     form_of(config, reducer.rows)
 
 

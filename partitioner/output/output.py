@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from partitioner.errors import ConfigError, MissingDependency
 from partitioner.model import CommitRecord
+from partitioner.output.arranged import Arrangement
 from partitioner.storage import Directory, read_parquet
 from partitioner.store.commits import Records, total
 
@@ -21,8 +22,8 @@ class Output:
     """The committed output files of one run.
 
     ``url`` the place of the output; ``records`` one per sub-task in sub-task order; ``rows`` their number; ``schema`` what
-    all sub-tasks agreed on, None where nothing was returned. Rows come in input order, or, without ``preserve_order``, file
-    by file as they lie there. Iterating gives record batches.
+    all sub-tasks agreed on, None where nothing was returned; ``arrangement`` where rows were put together by weight. Rows
+    come in input order, or, without ``preserve_order``, file by file as they lie there. Iterating gives record batches.
     """
 
     def __init__(
@@ -31,8 +32,10 @@ class Output:
         records: Sequence[CommitRecord],
         preserve_order: bool = True,
         schema: pa.Schema | None = None,
+        arrangement: Arrangement | None = None,
     ) -> None:
         self.preserve_order = preserve_order
+        self._arrangement = arrangement if preserve_order else None
         self.url = url
         self.records = records if isinstance(records, Records) else tuple(records)
         self.rows = total(records, "rows_written")
@@ -79,6 +82,9 @@ class Output:
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows in input order, a table per contiguous run of the input, all with the agreed schema."""
+        if self._arrangement is not None:
+            yield from (self._arranged(group) for group in range(len(self._arrangement.groups)))
+            return
         directory = Directory(self._home)
         held: tuple[int, pa.Table] | None = None
         for _, file, offset, rows in self._pieces():
@@ -87,6 +93,14 @@ class Output:
             if held is None or held[0] != file:
                 held = (file, self._fitted(read_parquet(directory.get(self.records[file].path))))
             yield held[1].slice(offset, rows)
+
+    def _arranged(self, group: int) -> pa.Table:
+        """The rows of one group of files that lie between each other in the input."""
+        assert self._arrangement is not None
+        return self._arrangement.table(group, self._file)
+
+    def _file(self, file: int) -> pa.Table:
+        return self._fitted(read_parquet(Directory(self._home).get(self.records[file].path)))
 
     def _fitted(self, table: pa.Table) -> pa.Table:
         """A file that was committed before the schema widened, in the schema it widened to."""
@@ -137,7 +151,9 @@ class Output:
         """A lazy Dask DataFrame of one partition per run of the input, in input order; each reads its own file."""
         import dask.dataframe as dd
 
-        pieces = [piece for piece in self._pieces() if piece[3]]
+        pieces: list[Any] = [piece for piece in self._pieces() if piece[3]]
+        if self._arrangement is not None:
+            pieces = list(range(len(self._arrangement.groups)))
         meta = (pa.table({}) if self.schema is None else self.schema.empty_table()).to_pandas()
         if not pieces:
             return dd.from_pandas(meta, npartitions=1)
@@ -160,7 +176,9 @@ class Output:
         return spark.read.option("mergeSchema", "true").parquet(*urls)
 
 
-def _read_piece(given: tuple[Output, tuple[int, int, int, int]]) -> Any:
-    output, (_, file, offset, rows) = given
-    table = output._fitted(read_parquet(Directory(output._home).get(output.records[file].path)))
-    return table.slice(offset, rows).to_pandas()
+def _read_piece(given: tuple[Output, Any]) -> Any:
+    output, piece = given
+    if isinstance(piece, int):
+        return output._arranged(piece).to_pandas()
+    _, file, offset, rows = piece
+    return output._file(file).slice(offset, rows).to_pandas()

@@ -18,7 +18,8 @@ from partitioner.errors import RunFailed
 from partitioner.model import CommitRecord, Piece, SubTasks
 from partitioner.model.data import Ints
 from partitioner.output import finishing, modes
-from partitioner.output.exporting import digest_of, export, form_of, home_of, to_table
+from partitioner.output.arranged import Arrangement
+from partitioner.output.exporting import digest_of, export, form_of, home_of, restores_rows, to_table
 from partitioner.output.output import Output
 from partitioner.reducers import partials
 from partitioner.runs.merging import Merger, pieces_of
@@ -79,7 +80,8 @@ def reduce(
 ) -> Any:
     """Stage 6. The result, with the manifest and ``_SUCCESS`` written last."""
     if job.reducer.rows:
-        output = Output(job.sink.url, records, config.preserve_order, _agreed_schema(directory))
+        arrangement = Arrangement.of(job.source, directory.read_tasks(), records) if restores_rows(config) else None
+        output = Output(job.sink.url, records, config.preserve_order, _agreed_schema(directory), arrangement)
         job.sink.finish({**manifest(records, counts), "run_id": directory.run_id})
         _say_what_was_filled(directory)
         form = form_of(config)

@@ -1,4 +1,4 @@
-"""The contract of a splitter: ``split``, and two hooks that do nothing unless a splitter needs them."""
+"""The contract of a splitter: ``split``, and hooks that do nothing unless a splitter needs them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ class Splitter(ABC):
 
     ``keeps_groups``: a sub-task holds whole groups that the program relies on, so that its rows must not be parted.
     ``own_demands``: its sub-tasks say how many cores and GPUs they use; by default ``task_cpus`` and ``task_gpus`` do.
+    ``reorders``: neighbouring rows go to different sub-tasks, and its source says of each where it stood
+    (``Source.places``), so that the output can be put back in order row by row.
     """
 
     name: str = ""
     keeps_groups: bool = False
     own_demands: bool = False
+    reorders: bool = False
+
+    def bind(self, weight: Any) -> Splitter:
+        """The splitter for one run, whose rows have this ``weight`` (a column, expression or function; None: not said)."""
+        return self
 
     @abstractmethod
     def split(self, dataset: Dataset, costs: Costs, limits: Limits) -> SubTasks:

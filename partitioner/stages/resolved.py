@@ -81,7 +81,7 @@ def resolve(config: RunConfig, given: tuple[str, ...] = programs.ONE_BATCH) -> R
         config=config,
         source=source,
         model=resolve_cost(config.cost),
-        splitter=choices.choose("splits", config.split),
+        splitter=choices.choose("splits", config.split).bind(config.weight),
         algorithm=choices.choose("placements", config.placement),
         reducer=choices.choose("reducers", config.reducer),
         engine=resolve_engine(engine_of(config, source)),
@@ -106,11 +106,19 @@ def batching_of(config: RunConfig) -> Mapping[str, Any]:
     """The settings of batches within a sub-task. Raises ConfigError for settings that do not go together."""
     names = ("batch_size", "max_batch_weight", "weight", "sort_by_weight", "padded")
     settings = {n: value for n, value in ((n, vars(config)[n]) for n in names) if value}
-    unread = [c for c in Batcher(**settings).columns if config.columns is not None and c not in config.columns]
+    bounds = {"max_batch_weight": 1.0} if config.max_batch_weight == "auto" and config.weight else {}
+    unread = [
+        c for c in Batcher(**{**settings, **bounds}).columns if config.columns is not None and c not in config.columns
+    ]
     if unread:
         raise ConfigError(f"weight reads column {unread[0]!r}, which is not among columns; add it there.")
     if config.sort_by_weight and config.allow_row_change:
         raise ConfigError(
             "sort_by_weight restores the order of one output row per input row; leave out allow_row_change."
+        )
+    if config.allow_row_change and config.preserve_order and choices.choose("splits", config.split).reorders:
+        raise ConfigError(
+            f"split {config.split!r} puts the output back in order by one output row per input row; leave out "
+            "allow_row_change, or set preserve_order=False."
         )
     return settings

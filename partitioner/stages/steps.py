@@ -244,6 +244,7 @@ def claim(
             "fingerprints": prints or fingerprints(config, job),
             "versions": versions(),
             "target": target.to_json(),
+            **({"batching": {"max_batch_weight": bound}} if (bound := _found(config, job)) else {}),
         }
     )
     if (folder := folder_of(config)) is not None and not target.number:
@@ -252,6 +253,11 @@ def claim(
         except OutputExists:
             directory.files.remove()
             raise
+
+
+def _found(config: RunConfig, job: Job) -> float:
+    """The bound on a batch that a pilot found, 0 where none did."""
+    return float(job.batching["max_batch_weight"]) if config.max_batch_weight == "auto" else 0.0
 
 
 def write_job(directory: RunDirectory, job: Job) -> None:
@@ -266,9 +272,9 @@ def check_free(output: Directory, directory: RunDirectory) -> None:
         raise OutputExists(occupied(output, names))
 
 
-def write_source(directory: RunDirectory, job: Job) -> None:
-    """``source.pkl``: processes that hold the program of an earlier ``job.pkl`` take only what they read from anew."""
-    directory.write_source(programs.dumps(job.source, job.program))
+def write_planned(directory: RunDirectory, job: Job) -> None:
+    """``planned.pkl``: processes that hold the program of an earlier ``job.pkl`` take only what the plan changed anew."""
+    directory.write_planned(programs.dumps({"source": job.source, "batching": job.batching}, job.program))
 
 
 def claim_output(output: Directory, directory: RunDirectory) -> None:

@@ -102,17 +102,17 @@ class RunDirectory:
             )
         return unseal((place / "job.pkl").read_bytes(), self.key, f"job.pkl in {self.url}")
 
-    def write_source(self, pickled: bytes) -> None:
-        """Seal and write ``source.pkl``: what is read, where the split changed that after the job was first loaded."""
-        self.files.put("source.pkl", seal(pickled, self.key))
+    def write_planned(self, pickled: bytes) -> None:
+        """Seal and write ``planned.pkl``: the fields of the job that the plan changed after it was first loaded."""
+        self.files.put("planned.pkl", seal(pickled, self.key))
 
-    def read_source(self) -> bytes | None:
-        """The pickled source, None where it is that of the job."""
+    def read_planned(self) -> bytes | None:
+        """These fields, pickled; None where they are those of the job."""
         try:
-            sealed = self.files.get("source.pkl")
+            sealed = self.files.get("planned.pkl")
         except FileNotFoundError:
             return None
-        return unseal(sealed, self.key, f"source.pkl in {self.url}")
+        return unseal(sealed, self.key, f"planned.pkl in {self.url}")
 
     @property
     def url(self) -> str:

@@ -5,7 +5,7 @@ from partitioner.splits.base import Splitter
 from partitioner.testing.splits import SplitterContract
 
 # Options of the splitters that need a column.
-OPTIONS = {"grouped": {"key": "key"}, "stratified": {"label": "label"}}
+OPTIONS = {"grouped": {"key": "key"}, "stratified": {"label": "label"}, "by_weight": {"weight": "1 + key"}}
 
 
 @pytest.mark.parametrize("registered", registry.built_in("splits"))

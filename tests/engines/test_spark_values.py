@@ -38,18 +38,43 @@ def kinds(events: list[Event]) -> list[tuple[str, str]]:
     return [(e.attempt_id, e.kind.value) for e in events]
 
 
-def test_connect_addresses_are_refused_in_one_sentence() -> None:
-    with (
-        pytest.raises(ConfigError, match="Spark Connect session cannot run engine='spark'"),
-        resolve("sc://cluster:15002").opened(),
-    ):
-        pass
-
-
-def test_connect_sessions_are_refused_in_one_sentence() -> None:
+@pytest.mark.parametrize("option", ["master", "session"])
+def test_spark_refuses_what_is_of_connect_and_names_the_engine_that_takes_it(option: str) -> None:
     session = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})()
-    with pytest.raises(ConfigError, match="give a classic SparkSession"), resolve(session).opened():
+    given = {"engine": "spark", option: "sc://cluster:15002" if option == "master" else session}
+    with pytest.raises(ConfigError, match="give engine='spark_connect'"), resolve(given).opened():
         pass
+
+
+def test_connect_addresses_and_sessions_mean_the_connect_engine() -> None:
+    session = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})()
+    assert resolve("sc://cluster:15002").wanted.name == "spark_connect"
+    assert resolve("sc://cluster:15002").wanted.options == {"remote": "sc://cluster:15002"}
+    assert resolve(session).wanted.name == "spark_connect"
+    classic = type("SparkSession", (), {"__module__": "pyspark.sql.session"})()
+    assert resolve(classic).wanted.name == "spark"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"slots": 0}, "slots is 0; write a whole number of cores"),
+        ({"remote": "spark://x:7077"}, r"remote is 'spark://x:7077'; write sc://host:port, or local"),
+        ({"session": object()}, "session is a builtins.object; engine 'spark_connect' takes a SparkSession of Spark"),
+    ],
+)
+def test_wrong_options_of_the_connect_engine_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message), resolve({"engine": "spark_connect", **options}).opened():
+        pass
+
+
+def test_workers_of_a_connect_server_that_would_start_here_are_known_before(monkeypatch) -> None:
+    from partitioner.engines import spark_connect
+
+    monkeypatch.setattr(spark_connect, "remote_of", lambda session, remote: remote)
+    expected = resolve({"engine": "spark_connect", "remote": "local-cluster[3,2,512]"}).expected_workers()
+    assert (list(expected.worker_id), expected.cpus.tolist()) == (["0", "1", "2"], [2.0, 2.0, 2.0])
+    assert resolve({"engine": "spark_connect", "slots": 5}).expected_workers().cpus.tolist() == [5.0]
 
 
 def test_a_remote_environment_is_refused_by_its_value(monkeypatch) -> None:

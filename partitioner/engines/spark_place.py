@@ -1,0 +1,45 @@
+"""Where on a cluster a Spark task runs, asked from within its Python worker."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from partitioner.model import Attempt, Event, EventKind, Failure
+
+HELD_SECONDS = 0.5
+"""An attempt that reached a worker it is to avoid keeps that one's core busy for so long, so that the next one, which waits
+for a better worker, is not brought there at once; twice as long at each try, up to 32 times."""
+
+
+def devices_of(context: Any) -> Mapping[str, tuple[str, ...]]:
+    """Addresses of the devices that Spark gave this task, by resource name."""
+    if context is None:
+        return {}
+    return {name: tuple(info.addresses) for name, info in context.resources().items()}
+
+
+@lru_cache(maxsize=1)
+def executor_id() -> str | None:
+    """The id of the executor that this Python worker belongs to, None in local mode.
+
+    Spark does not tell Python workers; every executor carries the id on its command line.
+    """
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process().parents():
+            words: list[str] = process.cmdline()
+            if "--executor-id" in words[:-1]:
+                return words[words.index("--executor-id") + 1]
+    return None
+
+
+def handed_back(attempt: Attempt, here: str) -> Event:
+    """Spark brought an attempt to a worker that is left out, or that had failed on it: nobody is charged for that."""
+    time.sleep(HELD_SECONDS * 2 ** min(attempt.number, 5))
+    why = Failure(f"it was brought to {here}, which is to leave it alone", "Misplaced", charged=False)
+    return Event(EventKind.CANCELLED, attempt.attempt_id, here, error=why)

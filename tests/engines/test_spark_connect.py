@@ -1,0 +1,118 @@
+"""Spark Connect as an engine, against a server in a process of its own: the published suite, deaths, resume, cancelling."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import partitioner as pt
+from partitioner.engines.resolve import resolve
+from partitioner.engines.spark_connect import SparkConnectEngine
+from partitioner.errors import EngineLost, RunFailed
+from partitioner.model import Attempt, Event, EventKind
+from partitioner.testing.engines import RealEngineContract, until_ended
+from tests.engines import spark_programs as programs
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture(scope="module")
+def engine(connect_server: str) -> Iterator[SparkConnectEngine]:
+    engine = SparkConnectEngine(remote=connect_server)
+    yield engine
+    engine.close()
+
+
+class TestContract(RealEngineContract):
+    """The published suite; placement is ignored, so exactness is not its law."""
+
+    test_attempts_run_where_the_plan_says_if_placement_is_exact = None
+
+
+def test_executors_and_their_cores_are_found_without_a_context(engine: SparkConnectEngine) -> None:
+    workers = engine.workers()
+    assert workers.cpus.tolist() == [1.0, 1.0]
+    assert 0 < workers.memory_bytes[0] < float("inf")
+    assert engine.capabilities.placement == "ignored"
+
+
+def test_a_session_handed_over_runs_and_stays_open(engine: SparkConnectEngine, checkpoint: str) -> None:
+    run = pt.run(programs.ROWS, programs.double, engine=engine._spark, checkpoint=checkpoint, progress=False)
+    assert run.result.to_pandas()["y"].tolist() == [2 * x for x in range(60)]
+    assert engine._spark.range(3).count() == 3
+
+
+def kinds(events: list[Event], kind: EventKind) -> list[str]:
+    return [e.attempt_id for e in events if e.kind is kind]
+
+
+def test_what_waits_goes_out_longest_first(engine: SparkConnectEngine, checkpoint: str) -> None:
+    prepared = programs.prepared(checkpoint, programs.double, engine, 6)
+    seconds = [1.0, 5.0, 3.0, 6.0, 2.0, 4.0]
+    attempts = [pt_with(a, s) for a, s in zip(prepared, seconds, strict=True)]
+    engine.submit(attempts)
+    events = until_ended(engine, attempts)
+    first = sorted(attempts[:], key=lambda a: -a.seconds)
+    assert kinds(events, EventKind.STARTED) == [a.attempt_id for a in first]
+
+
+def pt_with(attempt: Attempt, seconds: float) -> Attempt:
+    from dataclasses import replace
+
+    return replace(attempt, seconds=seconds)
+
+
+def test_running_and_waiting_attempts_are_cancelled(engine: SparkConnectEngine, checkpoint: str) -> None:
+    attempts = programs.prepared(checkpoint, programs.sleeps, engine, 3, seconds=300.0)
+    engine.submit(attempts)
+    begin = time.monotonic()
+    engine.cancel([a.attempt_id for a in attempts])
+    events = until_ended(engine, attempts)
+    assert sorted(kinds(events, EventKind.CANCELLED)) == [a.attempt_id for a in attempts]
+    assert time.monotonic() - begin < 250
+
+
+@pytest.mark.parametrize("death", [programs.kills_its_python_worker, programs.kills_its_executor])
+def test_a_death_is_told_once_and_the_sub_task_runs_again(
+    engine: SparkConnectEngine, checkpoint: str, tmp_path: Path, death: object
+) -> None:
+    run = pt.run(
+        programs.ROWS, death, arguments={"folder": str(tmp_path)}, engine=engine, checkpoint=checkpoint, progress=False
+    )
+    assert (tmp_path / "killed").exists()
+    assert run.result.to_pandas()["y"].tolist() == [2 * x for x in range(60)]
+    assert run.attempted == len(run.records) + 1
+
+
+def fails_in_the_middle(batch: pd.DataFrame, folder: str) -> pd.DataFrame:
+    if 30 in set(batch["x"]) and not Path(folder, "mended").exists():
+        raise ValueError("not yet")
+    Path(folder, f"{pt.task_context().task_key}-{os.getpid()}").touch()
+    return programs.double(batch)
+
+
+@pytest.mark.parametrize(("first", "then"), [("serial", "connect"), ("connect", "serial")])
+def test_a_run_goes_on_with_another_engine(
+    engine: SparkConnectEngine, checkpoint: str, tmp_path: Path, first: str, then: str
+) -> None:
+    engines = {"serial": "serial", "connect": engine}
+    settings = {"arguments": {"folder": str(tmp_path)}, "checkpoint": checkpoint, "progress": False, "cost": "rows"}
+    settings |= {"max_tasks": 6, "max_retries": 0, "name": "both"}
+    with pytest.raises(RunFailed, match="not yet"):
+        pt.run(programs.ROWS, fails_in_the_middle, engine=engines[first], **settings)
+    done = {p.name.partition("-")[0] for p in tmp_path.glob("t0*-*")}
+    assert done
+    (tmp_path / "mended").touch()
+    run = pt.run(programs.ROWS, fails_in_the_middle, engine=engines[then], resume="auto", **settings)
+    assert run.result.to_pandas()["y"].tolist() == [2 * x for x in range(60)]
+    assert run.attempted < len(run.records)
+
+
+def test_no_server_is_said_with_the_address() -> None:
+    with pytest.raises(EngineLost, match=r"no Spark Connect server answers at 'sc://127\.0\.0\.1:1'"):
+        resolve("sc://127.0.0.1:1").opened().__enter__()
