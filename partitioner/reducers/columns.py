@@ -71,6 +71,12 @@ def finite_columns(table: pa.Table, wanted: Mapping[str, str | None], nan: str) 
     Raises ProgramError for text and, with ``nan="raise"``, for a null, NaN or an infinity, naming column and row; with
     ``"omit"`` the rows that have one anywhere are left out.
     """
+    found, good = known_columns(table, wanted, nan)
+    return found if good.all() else {role: values[good] for role, values in found.items()}
+
+
+def known_columns(table: pa.Table, wanted: Mapping[str, str | None], nan: str) -> tuple[dict[str, Floats], Any]:
+    """As ``finite_columns``, with all rows, and bool[n]: those that have every value."""
     found, good = {}, np.ones(table.num_rows, bool)
     for role, name in wanted.items():
         if name is None:
@@ -80,7 +86,7 @@ def finite_columns(table: pa.Table, wanted: Mapping[str, str | None], nan: str) 
         if nan == "raise" and not finite.all():
             raise ProgramError(missing_message(name, int(np.argmin(finite)), int((~finite).sum())))
         found[role], good = values, good & finite
-    return found if good.all() else {role: values[good] for role, values in found.items()}
+    return found, good
 
 
 def missing_message(name: str, row: int, count: int) -> str:

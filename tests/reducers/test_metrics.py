@@ -260,3 +260,33 @@ def test_every_metric_of_every_key_at_once():
         assert row["cal_brier"] == pytest.approx(metrics.brier_score_loss(y, CHANCE[mine]), rel=1e-12)
         assert row["cls_macro"]["f1"] == pytest.approx(metrics.f1_score(y, said, average="macro"), rel=1e-12)
         assert row["cls_confusion"] == metrics.confusion_matrix(y, said).tolist()
+
+
+@pytest.mark.parametrize("nan", ["raise", "omit"])
+def test_regression_of_many_keys_at_once_is_that_of_each_alone(nan):
+    table = {"key": RNG.integers(0, 40, N), "label": NUMBER + 1e6, "prediction": GUESS + 1e6}
+    if nan == "omit":
+        table["prediction"] = np.where(np.arange(N) % 9 == 0, np.nan, table["prediction"])
+    spec = {"reducer": "regression", "nan": nan}
+    found = reduced({"reducer": "by_key", "inner": spec}, table).to_pylist()
+    for row in found:
+        mine = {name: values[table["key"] == row["key"]] for name, values in table.items()}
+        alone = reduced(spec, mine, 1)
+        assert row.keys() - {"key"} == alone.keys()
+        assert {name: row[name] for name in alone} == pytest.approx(alone, rel=1e-9, nan_ok=True)
+
+
+def test_regression_of_a_key_whose_labels_never_change():
+    table = {"key": [1, 1, 2, 2, 3], "label": [1.0, 1.0, 1.0, 1.0, 1.0], "prediction": [1.0, 1.0, 1.0, 2.0, 5.0]}
+    found = reduced({"reducer": "by_key", "inner": "regression"}, table, 2).to_pydict()
+    assert found["r2"][:2] == [1.0, 0.0]
+    assert np.isnan(found["r2"][2])
+
+
+def test_few_and_many_rows_have_the_same_calibration(monkeypatch):
+    from partitioner.reducers.statistics import calibration
+
+    table = {"label": POSITIVE, "probability": CHANCE}
+    few = reduced("calibration", table)
+    monkeypatch.setattr(calibration, "FEW", 0)
+    assert str(reduced("calibration", table)) == str(few)

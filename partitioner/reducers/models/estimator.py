@@ -17,6 +17,7 @@ class EstimatorReducer(Reducer):
 
     commutative = mergeable = True
     per_key = False
+    takes = "data"
 
 
 def check_kind(kind: str, kinds: Mapping[str, Any], word: str = "kind") -> str:

@@ -35,6 +35,7 @@ class Neighbors(Reducer):
     """
 
     name = "neighbors"
+    takes = "data"
     exact = mergeable = True
     per_key = False
 

@@ -92,10 +92,16 @@ class Calibration(Reducer):
         return np.linspace(0.0, 1.0, self.bins + 1)
 
 
+FEW = 1000  # rows up to which all bins are summed at once; of more each bin sums its own rows
 _BY_BIN = ("rows", "weight", "positives", "chances")
 
 
 def _by_bin(place: Any, positive: Any, chance: Floats, weight: Floats, bins: int) -> dict[str, tuple[int, ...]]:
+    if len(chance) <= FEW:  # one column for each bin
+        here = place[:, None] == np.arange(bins)
+        weights, chances = here * weight[:, None], np.broadcast_to(chance[:, None], here.shape)
+        sums = exact_sums(weights), exact_sums(weights * positive[:, None]), exact_products(weights, chances)
+        return dict(zip(_BY_BIN, map(tuple, (here.sum(axis=0).tolist(), *sums)), strict=True))
     found: dict[str, list[int]] = {name: [] for name in _BY_BIN}
     for b in range(bins):
         here = place == b

@@ -11,8 +11,9 @@ import numpy as np
 
 from partitioner.model.data import Floats
 from partitioner.reducers.base import Reducer
-from partitioner.reducers.columns import check_missing, check_weights, finite_columns, table_of
-from partitioner.reducers.exact import UNIT, exact_products, ratio
+from partitioner.reducers.columns import check_missing, check_weights, finite_columns, known_columns, table_of
+from partitioner.reducers.exact import UNIT, exact_products, exact_squares, exact_sums, ratio
+from partitioner.reducers.observations import Observations
 
 Sums = Mapping[str, Any]
 SMALLEST = float(np.finfo(np.float64).eps)  # what scikit-learn divides by where a label is 0
@@ -34,6 +35,8 @@ class Regression(Reducer):
     ) -> None:
         self.wanted = {"label": label, "prediction": prediction, "weight": weight}
         self.nan = check_missing(nan)
+        self.looks_at = (self.name, label, prediction, nan)
+        self.group_parts = _PARTS if weight is None else None
 
     def create_accumulator(self) -> Sums:
         """No rows."""
@@ -43,9 +46,44 @@ class Regression(Reducer):
         """With the rows of one output. Raises ProgramError where a column is not there or holds no numbers."""
         held = finite_columns(table_of(value, self.name), self.wanted, self.nan)
         label, prediction = held["label"], held["prediction"]
-        weight = held.get("weight", np.ones(len(label)))
-        check_weights(weight, self.wanted["weight"])
+        weight = held.get("weight")
+        if weight is not None:
+            check_weights(weight, self.wanted["weight"])
         return self.merge_accumulators(accumulator, _sums(label, prediction, weight))
+
+    def seen(self, value: Any) -> Observations:
+        """What is summed of each row, as columns; rows with a missing value are not known."""
+        held, known = known_columns(table_of(value, self.name), self.wanted, self.nan)
+        columns = np.where(known[:, None], _columns(held["label"], held["prediction"]), 0.0)
+        squared = columns[:, :1] ** 2
+        every = np.hstack([columns, squared])
+        return Observations(
+            every, np.broadcast_to(known[:, None], every.shape), (every.shape[1],), (*_COLUMNS, "squared")
+        )
+
+    def extract_groups(self, rows: Any, names: tuple[str, ...], parts: Mapping[str, Any]) -> dict[str, Any]:
+        """The figures of every key, from sums as exact as two doubles."""
+        count = parts["count"][:, 0]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = dict(zip(names, ((parts["sum"] + parts["rest"]) / parts["count"]).T, strict=True))
+            spread = dict(zip(names, parts["squares"].T, strict=True))
+            left = {"r2": mean["squared"] * count, "explained_variance": spread["error"]}
+            explained = {
+                name: np.where(spread["label"] > 0, 1.0 - over / spread["label"], np.where(over > 0, 0.0, 1.0))
+                for name, over in left.items()
+            }
+        largest = np.where(count > 0, parts["high"][:, names.index("absolute")], not_a_number)
+        return {
+            "rows": count.astype(np.int64),
+            "weight": count,
+            "mae": mean["absolute"],
+            "mse": mean["squared"],
+            "rmse": np.sqrt(mean["squared"]),
+            **{name: np.where(count < 2, not_a_number, values) for name, values in explained.items()},
+            "mape": mean["share"],
+            "bias": mean["error"],
+            "max_error": largest,
+        }
 
     def merge_accumulators(self, left: Sums, right: Sums) -> Sums:
         """The sums added, the largest error kept."""
@@ -79,18 +117,31 @@ class Regression(Reducer):
 _SUMMED = ("weight", "error", "absolute", "squared", "share", "label", "label_squared")
 
 
-def _sums(label: Floats, prediction: Floats, weight: Floats) -> dict[str, Any]:
-    """Sums over one output, in units of 2^-1127 and weighted."""
+_COLUMNS = ("error", "absolute", "share", "label")
+_PARTS = ("count", "high", "mean", "rest", "squares", "sum")
+
+
+def _columns(label: Floats, prediction: Floats) -> Floats:
+    """float64[n, 4]: the error, its size, its share of the label, and the label."""
     error = prediction - label
     size = np.abs(error)
-    plain = np.column_stack([np.ones(len(label)), error, size, size / np.maximum(np.abs(label), SMALLEST), label])
-    weights = np.broadcast_to(weight[:, None], plain.shape)
-    totals = exact_products(weights, plain)
-    squares = np.column_stack([error, label])
-    squared = exact_products(weights[:, :2], squares, squares)
-    found = dict(zip(("weight", "error", "absolute", "share", "label"), totals, strict=True))
-    largest = float(size.max(initial=0.0))
-    return {"rows": len(label), "largest": largest, "squared": squared[0], "label_squared": squared[1], **found}
+    return np.column_stack([error, size, size / np.maximum(np.abs(label), SMALLEST), label])
+
+
+def _sums(label: Floats, prediction: Floats, weight: Floats | None) -> dict[str, Any]:
+    """Sums over one output, in units of 2^-1127 and weighted."""
+    columns = _columns(label, prediction)
+    squares = columns[:, [0, 3]]
+    if weight is None:
+        whole, totals, squared = len(label) << UNIT, exact_sums(columns), exact_squares(squares)
+    else:
+        weights = np.broadcast_to(weight[:, None], columns.shape)
+        (whole,), totals = exact_sums(weight[:, None]), exact_products(weights, columns)
+        squared = exact_products(weights[:, :2], squares, squares)
+    found = dict(zip(_COLUMNS, totals, strict=True))
+    largest = float(columns[:, 1].max(initial=0.0))
+    both = {"squared": squared[0], "label_squared": squared[1]}
+    return {"rows": len(label), "weight": whole, "largest": largest, **both, **found}
 
 
 def _explained(left_over: int, spread: int) -> float:
