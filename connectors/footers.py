@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from connectors.location import Options, open_file, reading
+from connectors.location import Options, open_file, reading, system
 from connectors.systems import FileInfo
 from partitioner.errors import DataError
 
@@ -70,6 +71,26 @@ def metadata_of(info: FileInfo, options: Options) -> pq.FileMetaData:
 def _metadata(info: FileInfo, options: _Unhashed) -> pq.FileMetaData:
     with reading(info.path), corrupt(info.path), open_file(info, options.options) as file:
         return pq.read_metadata(file)
+
+
+def group_digest(info: FileInfo, metadata: pq.FileMetaData, section: int, options: Options) -> str:
+    """sha256 of the stored pages of one row group and of what they are decoded to; empty where the file has it no more."""
+    if section >= metadata.num_row_groups:
+        return ""
+    group = metadata.row_group(section)
+    digest = hashlib.sha256(f"{group.num_rows} {metadata.schema.to_arrow_schema()}".encode())
+    store = system(info.path, options)
+    for leaf in range(group.num_columns):
+        column = group.column(leaf)
+        offsets = (column.dictionary_page_offset, column.data_page_offset)
+        start = min(offset for offset in offsets if offset)
+        stop = start + column.total_compressed_size
+        for at in range(start, stop, _HASHED):
+            digest.update(store.read(info.path, at, min(at + _HASHED, stop)))
+    return digest.hexdigest()
+
+
+_HASHED = 4 << 20  # bytes held at a time
 
 
 def read_footer(info: FileInfo, wanted: Sequence[str] | None, options: Options) -> Footer:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.file_source import FileSource, narrowed, projected
-from connectors.footers import MAX_FEATURES, Footer, corrupt, metadata_of, read_footer, united
+from connectors.footers import MAX_FEATURES, Footer, corrupt, group_digest, metadata_of, read_footer, united
 from connectors.hive import NULL, add_partition, partition_of, partition_schema
 from connectors.listing import in_threads
 from connectors.location import open_file, reading, say
@@ -85,6 +85,17 @@ class ParquetSource(FileSource):
                     batch = fitted(batch, pa.schema([f for f in schema if f.name not in lying]), info.path)
                     stored = batch.schema.names
                 yield add_partition(batch, lying, schema) if lying else batch.select(stored)
+
+    def tells_sections(self) -> bool:
+        """On disks: of an object store every byte would be fetched a second time."""
+        return not self.remote
+
+    def section_content(self, fragment: Fragment) -> str:
+        """The digest of a row group as it is stored, with its columns and their types."""
+        info = self.stat(fragment.path)
+        metadata = metadata_of(info, self.storage_options)
+        with reading(info.path), corrupt(info.path):
+            return group_digest(info, metadata, fragment.section, self.storage_options)
 
     def matching(self, fragments: Fragments, condition: Any) -> Ints:
         """Row groups whose statistics, and files whose partition folders, do not rule the condition out."""

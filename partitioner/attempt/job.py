@@ -38,6 +38,7 @@ class Job:
     ``allow_row_change``; they come back in input order unless ``preserve_order`` is False. ``on_error`` is ``"raise"``
     or ``"quarantine"``. ``fsync`` as in ``Directory``.
     ``by_file``: a call never holds rows of two files, so that what came of one can be replaced (mode incremental).
+    ``by_section``: nor of two sections (row groups) of one.
     ``concurrency`` says how an async program is called.
     ``cache_bytes``: what a process may keep of prepared partitions between rounds of ``pt.iterate``.
     """
@@ -56,6 +57,7 @@ class Job:
     preserve_order: bool = True
     fsync: bool = False
     by_file: bool = False
+    by_section: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     concurrency: Concurrency | None = None
     cache_bytes: float = 0.0

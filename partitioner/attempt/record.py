@@ -52,6 +52,7 @@ def record_of(
         quarantine_digest=facts["quarantine_digest"],
         inputs=tuple((int(a), int(b), int(c)) for a, b, c in facts.get("inputs", ())),
         left_out=tuple((int(a), int(b)) for a, b in facts.get("left_out", ())),
+        contents=tuple(map(str, facts.get("contents", ()))),
         part=part_of(facts),
         split=is_split(facts),
     )

@@ -6,7 +6,7 @@ import sys
 import time
 import traceback
 from asyncio import CancelledError
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from partitioner.attempt.trial import wait_for_trial
 from partitioner.attempt.work import calls_of, runs_of
 from partitioner.errors import PartitionerError, StorageFailed
 from partitioner.measure import Measurement, measured, peak_memory_bytes
-from partitioner.model import Attempt, CommitRecord, Event, EventKind, Failure
+from partitioner.model import Attempt, CommitRecord, Event, EventKind, Failure, Fragment
 from partitioner.reducers import partials
 from partitioner.storage import Directory
 from partitioner.store.run_directory import RunDirectory
@@ -146,8 +146,10 @@ def _output(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.Recor
 def _accumulators(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[bytes]:
     """The accumulator of the sub-task, or one for each file of the input where these are kept apart."""
     reducer, by_file = loaded.job.reducer, loaded.job.by_file
-    for run in runs_of(loaded.tasks, attempt.whole, together=not by_file, by_file=by_file) or [[]]:
+    by_section = loaded.job.by_section
+    for run in runs_of(loaded.tasks, attempt.whole, not by_file, by_file, by_section) or [[]]:
         accumulator, base, aside = reducer.create_accumulator(), tally.rows_in, tally.quarantined
+        content = _content(loaded, run)
         for batch, places in handover.until_asked(calls_of(loaded, run, tally), attempt, loaded, tally):
             for value, _ in call_program(loaded.job, loaded.call, batch, places, tally, attempt.care, base):
                 for item in value if is_stream(value) else (value,):
@@ -155,13 +157,16 @@ def _accumulators(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[by
         if by_file and run:
             tally.segments.append((run[0].index, 1))
             tally.inputs.append((run[0].index, tally.rows_in - base, tally.quarantined - aside))
+            tally.contents += content()
         yield partials.dumps(reducer, accumulator)
 
 
 def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordBatch]:
     """Rows in input order, unless that does not matter; segments say how many came from each run of fragments."""
     ordered, by_file = loaded.job.preserve_order, loaded.job.by_file
-    for run in runs_of(loaded.tasks, attempt.whole, together=not ordered and not by_file, by_file=by_file):
+    by_section = loaded.job.by_section
+    for run in runs_of(loaded.tasks, attempt.whole, not ordered and not by_file, by_file, by_section):
+        content = _content(loaded, run)
         before, base, aside = tally.rows_written, tally.rows_in, tally.quarantined
         outputs = (
             pair
@@ -176,7 +181,22 @@ def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordB
         tally.segments.append((run[0].index, tally.rows_written - before))
         if loaded.job.by_file:
             tally.inputs.append((run[0].index, tally.rows_in - base, tally.quarantined - aside))
+            tally.contents += content()
     verdict(attempt.care, tally)
+
+
+def _content(loaded: Loaded, run: list[Fragment]) -> Callable[[], list[str]]:
+    """To be called after a section was read: what tells its content apart, empty where its file changed meanwhile.
+
+    Of a section that is cut only the run that begins it tells. Nothing where sections are not kept apart.
+    """
+    if not loaded.job.by_section:
+        return list
+    if not run or run[0].start:
+        return lambda: [""]
+    source, first = loaded.job.source, run[0]
+    before, content = source.fingerprint(first), source.section_content(first)
+    return lambda: [content if source.fingerprint(first) == before else ""]
 
 
 _KINDS = {"task": _finished, "round": run_round, "merge": run_merge}

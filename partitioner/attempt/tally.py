@@ -37,6 +37,7 @@ class Tally:
     all_rows: int = 0
     inputs: list[tuple[int, int, int]] = field(default_factory=list)
     left_out: list[int] = field(default_factory=list)
+    contents: list[str] = field(default_factory=list)
     poison: list[tuple[pa.RecordBatch, list[str]]] = field(default_factory=list)
     quarantine: pa.Table | None = None
     quarantine_digest: str = ""
@@ -67,4 +68,5 @@ class Tally:
             "segments": self.segments,
             **({"inputs": self.inputs} if self.inputs else {}),
             **({"left_out": spans_of(sorted(self.left_out))} if self.left_out else {}),
+            **({"contents": self.contents} if self.contents else {}),
         }

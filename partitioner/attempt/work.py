@@ -17,11 +17,13 @@ from partitioner.attempt.tally import Tally
 from partitioner.model import Fragment, SubTasks
 
 
-def runs_of(tasks: SubTasks, task: int, together: bool, by_file: bool = False) -> list[list[Fragment]]:
+def runs_of(
+    tasks: SubTasks, task: int, together: bool, by_file: bool = False, by_section: bool = False
+) -> list[list[Fragment]]:
     """The sub-task's fragments as contiguous runs of the input, or all together where order does not matter.
 
     Output rows of a run stay together, so that input order can be restored when sub-tasks are packed out of order.
-    ``by_file``: a run ends with its file.
+    ``by_file``: a run ends with its file, ``by_section``: with its section of it (row group).
     """
     assert tasks.fragments is not None
     indices = tasks.fragments_of(task)
@@ -31,6 +33,8 @@ def runs_of(tasks: SubTasks, task: int, together: bool, by_file: bool = False) -
     apart = np.diff(indices) != 1
     if by_file:
         apart |= np.diff(table.path_index[indices]) != 0
+    if by_section:
+        apart |= np.diff(table.section[indices]) != 0
     breaks = [] if together else (np.flatnonzero(apart) + 1).tolist()
     return [[table[int(i)] for i in part] for part in np.split(indices, breaks)]
 

@@ -237,7 +237,8 @@ class CommitRecord:
     rows of the sub-task that it holds, None for all; ``split``: it holds nothing, for the sub-task was split into parts that
     commit on their own, and ``part`` says how many rows there are and, where an attempt handed its rest over, from which
     row. ``inputs``, where files of the input are kept apart, (first fragment, rows read, rows quarantined)
-    of each segment. ``left_out``: positions of the rows set aside, among those that it read.
+    of each segment, and ``contents`` what tells the content of its section apart, empty where that is not known.
+    ``left_out``: positions of the rows set aside, among those that it read.
     """
 
     task_key: str
@@ -267,6 +268,7 @@ class CommitRecord:
     split: bool = False
     inputs: tuple[tuple[int, int, int], ...] = ()
     left_out: Spans = ()
+    contents: tuple[str, ...] = ()
 
     @property
     def whole(self) -> str:
@@ -295,4 +297,5 @@ class CommitRecord:
             kept["part"] = (int(kept["part"][0]), int(kept["part"][1]))
         kept["inputs"] = tuple((int(a), int(b), int(c)) for a, b, c in kept.get("inputs", ()))
         kept["left_out"] = tuple((int(a), int(b)) for a, b in kept.get("left_out", ()))
+        kept["contents"] = tuple(map(str, kept.get("contents", ())))
         return cls(**kept)

@@ -56,6 +56,17 @@ class Source(ABC):
         """
         return self.fingerprints()
 
+    def tells_sections(self) -> bool:
+        """Whether ``section_content`` tells the sections of a file (row groups) apart; the default is False."""
+        return False
+
+    def section_content(self, fragment: Fragment) -> str:
+        """What tells the content of the fragment's section of its file apart, wherever in which version of the file it lies.
+
+        The default, for formats whose files are known as a whole only, is empty.
+        """
+        return ""
+
     def matching(self, fragments: Fragments, condition: Any) -> Ints:
         """Indices of the fragments that may hold rows for which ``condition`` (an expression of pyarrow's) is true.
 

@@ -20,10 +20,11 @@ Piece = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one input file, or one run as a whole (``path`` empty), adds to an output.
+    """What one input file, a section of one (row group), or one run as a whole (``path`` empty), adds to an output.
 
-    ``content`` tells the input apart (``Source.contents``); ``counts`` rows by the names of ``COUNTS``; ``quarantine`` URLs
-    of files with its quarantined rows; ``pieces`` (file relative to the output, first row, rows) in order.
+    ``section`` is -1 for a whole file; ``section_content`` tells the section apart (``Source.section_content``, empty: not
+    known). ``content`` tells the file apart (``Source.contents``); ``counts`` rows by the names of ``COUNTS``;
+    ``quarantine`` URLs of files with its quarantined rows; ``pieces`` (file relative to the output, first row, rows) in order.
     """
 
     path: str
@@ -31,11 +32,15 @@ class Part:
     counts: Mapping[str, int]
     quarantine: tuple[str, ...]
     pieces: tuple[Piece, ...]
+    section: int = -1
+    section_content: str = ""
 
     def to_json(self, index: Mapping[str, int]) -> dict[str, Any]:
         """Plain values; files by their number in the manifest."""
         pieces = [[index[name], first, rows] for name, first, rows in self.pieces]
         facts = {"path": self.path, "content": self.content, **self.counts}
+        if self.section >= 0:
+            facts |= {"section": self.section, "section_content": self.section_content}
         return facts | {"quarantine": list(self.quarantine), "pieces": pieces}
 
 
@@ -52,6 +57,8 @@ def parts_of(manifest: Mapping[str, Any]) -> list[Part]:
             {name: int(i[name]) for name in COUNTS},
             tuple(i["quarantine"]),
             tuple((files[n], first, rows) for n, first, rows in i["pieces"]),
+            int(i.get("section", -1)),
+            str(i.get("section_content", "")),
         )
         for i in manifest["inputs"]
     ]
@@ -59,24 +66,32 @@ def parts_of(manifest: Mapping[str, Any]) -> list[Part]:
 
 def parts_by_file(
     records: Sequence[CommitRecord], tasks: SubTasks, contents: Mapping[str, str], run_url: str
-) -> dict[str, Part]:
-    """Path to what a run wrote for it, also where that is nothing; its sub-tasks kept files apart."""
+) -> dict[str, dict[int, Part]]:
+    """Path, and section or -1, to what a run wrote for it; its sub-tasks kept files apart, and sections where they could."""
     assert tasks.fragments is not None
-    found = {path: Part(path, content, dict.fromkeys(COUNTS, 0), (), ()) for path, content in contents.items()}
-    ordered: list[tuple[int, str, Piece, tuple[int, int], str]] = []
+    table = tasks.fragments
+    found: dict[str, dict[int, Part]] = {path: {} for path in contents}
+    ordered: list[tuple[int, Piece, tuple[int, int], str, str | None]] = []
     for record in records:
         first = 0
-        for (fragment, rows), (_, rows_in, quarantined) in zip(record.segments, record.inputs, strict=True):
-            path = tasks.fragments.paths[tasks.fragments.path_index[fragment]]
-            aside = f"{run_url}/{record.quarantine}" if quarantined else ""
-            ordered.append((fragment, path, (record.path, first, rows), (rows_in, quarantined), aside))
+        told: Sequence[str | None] = record.contents or [None] * len(record.inputs)
+        for (fragment, rows), (_, rows_in, aside), content in zip(record.segments, record.inputs, told, strict=True):
+            place = f"{run_url}/{record.quarantine}" if aside else ""
+            ordered.append((fragment, (record.path, first, rows), (rows_in, aside), place, content))
             first += rows
-    for _, path, piece, (rows_in, quarantined), aside in sorted(ordered):
-        part = found[path]
+    for fragment, piece, (rows_in, quarantined), place, content in sorted(ordered, key=lambda o: o[:2]):
+        path = table.paths[table.path_index[fragment]]
+        section = -1 if content is None else int(table.section[fragment])
+        nothing = Part(path, contents[path], dict.fromkeys(COUNTS, 0), (), (), section)
+        part = found[path].get(section, nothing)
         more = (rows_in, rows_in - quarantined, piece[2], quarantined)
-        counts = {name: part.counts[name] + n for name, n in zip(COUNTS, more, strict=True)}
-        places = dict.fromkeys([*part.quarantine, *([aside] if aside else [])])
-        found[path] = replace(part, counts=counts, quarantine=tuple(places), pieces=(*part.pieces, piece))
+        found[path][section] = replace(
+            part,
+            counts={name: part.counts[name] + n for name, n in zip(COUNTS, more, strict=True)},
+            quarantine=tuple(dict.fromkeys([*part.quarantine, *([place] if place else [])])),
+            pieces=(*part.pieces, piece),
+            section_content=part.section_content or content or "",
+        )
     return found
 
 

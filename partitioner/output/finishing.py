@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from partitioner.config import RunConfig
@@ -70,11 +71,26 @@ def _parts(
     contents: Mapping[str, str],
 ) -> list[Part]:
     if config.mode == "incremental":
-        kept = {part.path: part for part in before if part.path in set(target.kept)}
         made = parts_by_file(records, tasks, contents, directory.url)
-        return [kept.get(path) or made[path] for path in contents]
+        old: dict[str, list[Part]] = {}
+        for part in before:
+            old.setdefault(part.path, []).append(part)
+        return [p for path in contents for p in _parts_of_file(path, contents[path], target, old, made[path])]
     own = part_of_run(records, counts, directory.url)
     return [*before, own] if config.mode == "append" else [own]
+
+
+def _parts_of_file(
+    path: str, content: str, target: Target, before: Mapping[str, list[Part]], made: Mapping[int, Part]
+) -> list[Part]:
+    """What one file adds: kept as a whole, or its sections in order, some of them kept."""
+    if path in target.kept:
+        return before[path]
+    old = {part.section: part for part in before.get(path, ())}
+    sections = {now: replace(old[was], content=content, section=now) for now, was in target.sections.get(path, ())}
+    found = sections | dict(made)
+    nothing = Part(path, content, dict.fromkeys(COUNTS, 0), (), ())
+    return [found[section] for section in sorted(found)] or [nothing]
 
 
 def files_of(base: Version | None) -> list[Mapping[str, Any]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from partitioner.config import RunConfig, plain
 from partitioner.errors import ConfigError, OutputExists, ResumeRefused
 from partitioner.model import Dataset
 from partitioner.output import versions
-from partitioner.output.assembly import parts_of
+from partitioner.output.assembly import Part, parts_of
 from partitioner.output.exporting import folder_of, form_of, home_of, parted
 from partitioner.output.showing import show
 from partitioner.output.versions import Version
@@ -34,16 +34,18 @@ class Target:
     """The version of the output that a run writes; number 0 for modes that write straight into an empty folder.
 
     ``base`` is the number of the version that it starts from, -1 for none; ``kept`` the input files whose rows are taken
-    from there.
+    from there; ``sections``, of files that changed in part, the sections (row groups) that did not: number now, and then.
     """
 
     number: int = 0
     base: int = -1
     kept: tuple[str, ...] = ()
+    sections: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """What ``run.json`` says of it."""
-        return {"number": self.number, "base": self.base, "kept": list(self.kept)}
+        sections = {path: [list(pair) for pair in pairs] for path, pairs in self.sections.items()}
+        return {"number": self.number, "base": self.base, "kept": list(self.kept), "sections": sections}
 
 
 NO_VERSION = Target()
@@ -209,7 +211,8 @@ def held_by(target: Mapping[str, Any], config: RunConfig) -> Target:
         raise ResumeRefused(
             f"version {number} of output {config.output} was abandoned by run {found.abandoned}; start a new run."
         )
-    return Target(number, int(target["base"]), tuple(target["kept"]))
+    sections = {path: [(int(a), int(b)) for a, b in pairs] for path, pairs in target.get("sections", {}).items()}
+    return Target(number, int(target["base"]), tuple(target["kept"]), sections)
 
 
 def check_current(config: RunConfig, directory: RunDirectory, target: Target) -> Mapping[str, Any] | None:
@@ -245,25 +248,56 @@ def narrowed(
         return dataset, target
     base = base_of(Directory(home), target.base)
     manifest = None if base is None else base.manifest
-    kept = _kept(Directory(home), manifest, fingerprints)
+    parts = _sound_parts(Directory(home), manifest, fingerprints)
+    contents = fingerprints["input"]
+    kept = {path: None for path, old in parts.items() if all(p.content == contents.get(path) for p in old)}
     fragments = dataset.fragments
     old = np.array([path in kept for path in fragments.paths], bool)
-    wanted = np.flatnonzero(~old[fragments.path_index]) if len(fragments) else np.zeros(0, np.int64)
-    return replace(dataset, fragments=fragments.take(wanted)), replace(target, kept=tuple(kept))
+    done = old[fragments.path_index] if len(fragments) else np.zeros(0, bool)
+    sections = _sections(dataset, {path: parts[path] for path in parts.keys() - kept.keys()})
+    pairs = {(path, now) for path, pairs in sections.items() for now, _ in pairs}
+    places = zip(fragments.path_index.tolist(), fragments.section.tolist(), strict=True) if pairs else ()
+    same = np.array([(fragments.paths[path], section) in pairs for path, section in places], bool)
+    wanted = np.flatnonzero(~(done | same) if pairs else ~done)
+    return replace(dataset, fragments=fragments.take(wanted)), replace(target, kept=tuple(kept), sections=sections)
 
 
-def _kept(output: Directory, manifest: Mapping[str, Any] | None, fingerprints: Mapping[str, Any]) -> dict[str, None]:
-    """Files whose rows the output holds: same content, same code and settings, and the rows still there."""
+def _sound_parts(
+    output: Directory, manifest: Mapping[str, Any] | None, fingerprints: Mapping[str, Any]
+) -> dict[str, list[Part]]:
+    """Path to what the output holds of it, made by the same code and settings, and still there."""
     if manifest is None or manifest.get("job") != job_of(fingerprints):
         return {}
     sizes = {entry.name: entry.size for entry in output.entries(versions.FOLDER)}
     sound = {f["stored"] for f in manifest["files"] if sizes.get(f["stored"]) == f["size"]}
-    contents = fingerprints["input"]
+    found: dict[str, list[Part]] = {}
+    damaged: set[str] = set()
+    for part in parts_of(manifest):
+        if all(name in sound for name, _, _ in part.pieces):
+            found.setdefault(part.path, []).append(part)
+        else:
+            damaged.add(part.path)
+    # Of a file that lost a part only sections can be kept, as of one that changed.
     return {
-        part.path: None
-        for part in parts_of(manifest)
-        if contents.get(part.path) == part.content and all(name in sound for name, _, _ in part.pieces)
+        path: [replace(p, content="") if path in damaged else p for p in parts]
+        for path, parts in found.items()
+        if path in fingerprints["input"]
     }
+
+
+def _sections(dataset: Dataset, changed: Mapping[str, Sequence[Part]]) -> dict[str, list[tuple[int, int]]]:
+    """Of files that changed, the sections whose content the output holds: number now, and then."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    fragments = dataset.fragments
+    for index, path in enumerate(fragments.paths):
+        known: dict[str, list[int]] = {}
+        for part in changed.get(path, ()):
+            if part.section_content:
+                known.setdefault(part.section_content, []).append(part.section)
+        for i in np.flatnonzero(fragments.path_index == index).tolist() if known else ():
+            if before := known.get(dataset.source.section_content(fragments[i])):
+                found.setdefault(path, []).append((int(fragments.section[i]), before.pop(0)))
+    return found
 
 
 def check_split(config: RunConfig, before: Dataset, after: Dataset) -> None:
@@ -279,7 +313,9 @@ def saves(dataset: Dataset, rest: Dataset, target: Target) -> dict[str, Any]:
     """What an incremental run does and leaves out, for the plan."""
     whole, part = int(dataset.fragments.bytes.sum()), int(rest.fragments.bytes.sum())
     files = len(set(rest.fragments.path_index.tolist()))
+    groups = sum(len(pairs) for pairs in target.sections.values())
+    more = f" and of {groups} row groups of files that changed in part" if groups else ""
     return {
         "incremental": f"runs {files} of {len(dataset.fragments.paths)} files ({part / max(whole, 1):.1%} of the bytes), "
-        f"keeps the rows of {len(target.kept)}"
+        f"keeps the rows of {len(target.kept)}{more}"
     }

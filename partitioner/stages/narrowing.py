@@ -55,6 +55,14 @@ class _Narrowed(Source):
         """That of the inner source."""
         return self.inner.fingerprint(fragment)
 
+    def tells_sections(self) -> bool:
+        """As the inner source does."""
+        return self.inner.tells_sections()
+
+    def section_content(self, fragment: Fragment) -> str:
+        """That of the inner source."""
+        return self.inner.section_content(fragment)
+
 
 @dataclass(frozen=True, slots=True)
 class FilteredSource(_Narrowed):

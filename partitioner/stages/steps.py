@@ -186,6 +186,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
     assert parts.program is not None, "a job runs a program"
     config = parts.config
     own = home_of(config) if version or form_of(config, parts.reducer.rows) is None else None
+    by_file = config.mode == "incremental" or (version > 0 and not parts.reducer.rows)
     kept = parts.reducer.rows or version > 0  # of a version the partial results stay with the output, for the next one
     place_of_rows = (own or f"{directory.url}/output") if kept else f"{directory.url}/partials"
     job = Job(
@@ -205,7 +206,8 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
         allow_row_change=config.allow_row_change,
         preserve_order=config.preserve_order,
         fsync=config.fsync == "each",
-        by_file=config.mode == "incremental" or (version > 0 and not parts.reducer.rows),
+        by_file=by_file,
+        by_section=by_file and dataset.source.tells_sections(),
         secrets=masking.known(),
     )
     programs.dumps(job, job.program)

@@ -22,7 +22,7 @@ from partitioner.storage import read_parquet
 SEGMENT = 10_000
 """Records of a segment: some 2 MB of Parquet, and the small files that are left over are read within a second."""
 
-_NESTED = ("segments", "inputs", "left_out", "part", "measured")
+_NESTED = ("segments", "inputs", "left_out", "contents", "part", "measured")
 _NAMES = tuple(f.name for f in fields(CommitRecord))
 
 
