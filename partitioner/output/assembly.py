@@ -24,7 +24,7 @@ class Part:
 
     ``section`` is -1 for a whole file; ``section_content`` tells the section apart (``Source.section_content``, empty: not
     known). ``content`` tells the file apart (``Source.contents``); ``counts`` rows by the names of ``COUNTS``;
-    ``quarantine`` URLs of files with its quarantined rows; ``pieces`` (file relative to the output, first row, rows) in order.
+    ``quarantine`` URLs of files with quarantined rows; ``pieces`` (file relative to the output, first row, rows), in order.
     """
 
     path: str
