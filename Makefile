@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system run ensemble test mutants seeds lint types bench docs sbom audit dist clean
+.PHONY: help setup system run ensemble test mutants seeds kills lint types bench docs sbom audit dist clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ mutants: $(VENV)/ready-for-development  ## small wrong changes of the coordinato
 
 seeds: $(VENV)/ready-for-development  ## nightly: 10,000 seeded histories of 200 sub-tasks with every kind of fault
 	$(BIN)/python -m benchmarks.simulation_seeds --seeds 10000 --tasks 200 --processes $$(nproc)
+
+kills: $(VENV)/ready-for-development  ## nightly: rows into tables once each, with drivers and workers killed at twenty moments per table
+	$(BIN)/python -m benchmarks.table_kills
 
 lint: $(VENV)/ready-for-development  ## ruff: style and formatting
 	$(BIN)/ruff check .

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -216,23 +215,26 @@ class ParquetSink(Sink):
         if self.version:
             return
         kept = {name: value for name, value in manifest.items() if name != "run_id"}  # equal runs, equal bytes
-        self._files.put("_manifest.json", _listed(kept))
+        self._files.put_pieces("_manifest.json", _listed(kept))
         self._files.put("_SUCCESS", b"")
 
 
-def _listed(manifest: Mapping[str, Any]) -> bytes:
-    """A manifest as JSON, one file at a time: there may be a million of them."""
+def _listed(manifest: Mapping[str, Any]) -> Iterator[bytes]:
+    """A manifest as JSON, piece by piece: there may be a million files."""
     whole = json.dumps({**manifest, "files": []}, indent=1, sort_keys=True).encode()
     before, after = whole.split(b'"files": []')
-    out = io.BytesIO()
-    out.write(before + b'"files": [')
-    empty = True
+    held, separator = [before + b'"files": ['], "\n  "
     for file in manifest["files"]:
         text = ",\n   ".join(f"{json.dumps(key)}: {json.dumps(file[key])}" for key in sorted(file))
-        out.write(f"{'' if empty else ','}\n  {{\n   {text}\n  }}".encode())
-        empty = False
-    out.write((b"]" if empty else b"\n ]") + after)
-    return out.getvalue()
+        held.append(f"{separator}{{\n   {text}\n  }}".encode())
+        separator = ",\n  "
+        if len(held) == _JOINED:
+            yield b"".join(held)
+            held = []
+    yield b"".join([*held, b"]" if separator == "\n  " else b"\n ]", after])
+
+
+_JOINED = 10_000  # files of a manifest in one piece, about 2 MB
 
 
 def _untouched(record: CommitRecord, entry: Entry | None) -> bool:

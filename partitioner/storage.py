@@ -176,6 +176,14 @@ class Directory:
             obstore.put(_open(self.url), name, data)
             self._to_medium(name)
 
+    def put_pieces(self, name: str, pieces: Iterator[bytes]) -> None:
+        """As ``put``, for what is too large to hold twice; it appears whole, or not at all."""
+        import obstore
+
+        with _writing(self.url, name):
+            obstore.put(_open(self.url), name, pieces)
+            self._to_medium(name)
+
     def settle(self) -> None:
         """On a local disk, return once all that was written to it so far is on the medium: one call for all files."""
         root = self.local_path

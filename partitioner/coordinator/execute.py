@@ -9,6 +9,8 @@ from math import inf
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from partitioner import choices
 from partitioner.config import RunConfig, timeout_of
@@ -159,23 +161,20 @@ def execute(
     """Run what is not committed; the records of all sub-tasks in order, and how many attempts this session made."""
     ids = planned.tasks.task_id
     many = committed if isinstance(committed, Commits) else None
-    keys = ids.to_pylist()
     numbers = ledgers.next_numbers(run) if committed or run.files.names("ledger") else {}
     state = initial(
         planned,
         run.url,
         policy_for(config, engine, planned.tasks),
-        committed=[i for i, key in enumerate(keys) if key in committed and not committed[key].split]
-        if many is None
-        else np.flatnonzero(many.done(ids)).tolist(),
+        committed=_done(ids, committed),
         seconds_known=seconds_known,
         key=run.key,
         epoch=lease.epoch,
-        first_numbers={i: numbers[key] for i, key in enumerate(keys) if key in numbers},
+        first_numbers=_by_index(ids, numbers),
     )
     state.part_numbers |= {key: number for key, number in numbers.items() if "." in key}
     if many is None or many.apart():
-        resume_parts(state, {key: i for i, key in enumerate(keys)}, committed)
+        resume_parts(state, {key: i for i, key in enumerate(ids.to_pylist())}, committed)
     ledger, collector = ledgers.Ledger(run), Collector(committed, run)
     watching = [ledger, collector, Fence(lease), Requests(run), *watching]
     # A resume with nothing left to do leaves the plan that was followed.
@@ -190,14 +189,25 @@ def execute(
         raise
     finally:
         ledger.flush()
-    ordered = in_order(keys, collector.records) if many is None else many.in_order(ids, collector.records)
+    ordered = in_order(ids.to_pylist(), collector.records) if many is None else many.in_order(ids, collector.records)
     return ordered, collector.attempted
+
+
+def _done(ids: pa.Array, committed: Mapping[str, CommitRecord]) -> list[int]:
+    """Indices of the sub-tasks that are committed as a whole."""
+    if isinstance(committed, Commits):
+        return list(np.flatnonzero(committed.done(ids)).tolist())
+    return [i for i, key in enumerate(ids.to_pylist()) if key in committed and not committed[key].split]
+
+
+def _by_index(ids: pa.Array, numbers: Mapping[str, int]) -> dict[int, int]:
+    """The same by the sub-task's index; parts are passed over."""
+    where = pc.index_in(pa.array(numbers.keys(), pa.string()), value_set=ids).to_pylist()
+    return {i: number for i, number in zip(where, numbers.values(), strict=True) if i is not None}
 
 
 def write_plan(run: RunDirectory, planned: Plan) -> None:
     """``plan.json`` and ``plan.parquet``: what the report compares the run with."""
-    import pyarrow as pa
-
     figures: dict[str, Any] = {
         name: getattr(planned, name)
         for name in ("makespan", "lower_bound", "gap", "utilization", "objective", "algorithm", "planning_seconds")

@@ -25,6 +25,7 @@ from partitioner.reducers import partials
 from partitioner.runs.merging import Merger, pieces_of
 from partitioner.security.sealing import SIGNATURE, sign
 from partitioner.storage import Directory
+from partitioner.store.commit_log import SEGMENT
 from partitioner.store.commits import Records, total
 from partitioner.store.run_directory import RunDirectory
 
@@ -172,6 +173,9 @@ def manifest(records: Sequence[CommitRecord], counts: Mapping[str, int]) -> dict
     """Files in sub-task order with rows and digests; the same for equal runs on any engine."""
     if isinstance(records, Records):
         held = records.columns(["path", "rows_written", "digest"]).rename_columns(["path", "rows", "sha256"])
-        return {"files": (row for batch in held.to_batches() for row in batch.to_pylist()), "counts": dict(counts)}
+        return {
+            "files": (row for batch in held.to_batches(SEGMENT) for row in batch.to_pylist()),
+            "counts": dict(counts),
+        }
     files = [{"path": r.path, "rows": r.rows_written, "sha256": r.digest} for r in records]
     return {"files": files, "counts": dict(counts)}

@@ -23,6 +23,7 @@ SEGMENT = 10_000
 """Records of a segment: some 2 MB of Parquet, and the small files that are left over are read within a second."""
 
 _NESTED = ("segments", "inputs", "left_out", "contents", "part", "measured")
+_LATER = frozenset({"contents", "left_out"})
 _NAMES = tuple(f.name for f in fields(CommitRecord))
 
 
@@ -44,7 +45,8 @@ def decoded(data: bytes) -> Iterable[CommitRecord]:
 
 def records_of(table: pa.Table) -> Iterable[CommitRecord]:
     """The records in the columns of segments."""
-    columns = [_values(name, table[name]) for name in _NAMES]
+    lacking = pa.chunked_array([pa.array(["[]"] * table.num_rows)])  # written before records had contents
+    columns = [_values(name, lacking if name in _LATER - set(table.column_names) else table[name]) for name in _NAMES]
     return (CommitRecord(*row) for row in zip(*columns, strict=True))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from itertools import pairwise
 from typing import Any, overload
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from partitioner.model import CommitRecord
 from partitioner.storage import Directory, read_parquet
-from partitioner.store.commit_log import SEGMENT, records_of
+from partitioner.store.commit_log import records_of
 
 MANY = 100_000
 """Records in segments from which on they stay columns: as objects they take about 1 kB and 50 microseconds each."""
@@ -38,6 +38,9 @@ class Commits(Mapping[str, CommitRecord]):
                 self._names.append(name)
             except (pa.ArrowException, OSError, ValueError, KeyError):
                 print(f"{name} is torn; its sub-tasks are looked up in their outputs", file=sys.stderr)
+        self._ends = np.cumsum([table.num_rows for table in tables])
+        self._held: dict[int, pa.Table] = {}
+        self._asked: tuple[pa.Array, npt.NDArray[np.bool_]] | None = None
         keys = pa.concat_tables(tables) if tables else pa.table({n: pa.array([], pa.string()) for n in _FIRST})
         self._keys: pa.ChunkedArray = keys["task_key"]
         counts = ~_among(self._keys, list(loose))
@@ -49,22 +52,39 @@ class Commits(Mapping[str, CommitRecord]):
         self._odd = self._rows[np.array(odd, bool)[self._rows]] if any(odd) else self._rows[:0]
         self.loose = {key: record for key, record in loose.items() if record is not None}
 
-    @cached_property
-    def table(self) -> pa.Table:
-        """All columns of all segments, in memory."""
-        return pa.concat_tables([read_parquet(self._files.get(name)) for name in self._names])
+    def columns(self, names: Sequence[str]) -> pa.Table:
+        """Some columns of all segments, read anew each time: nothing of it is kept."""
+        return pa.concat_tables([read_parquet(self._files.get(name), list(names)) for name in self._names])
+
+    def rows(self, rows: npt.NDArray[np.int64]) -> Iterator[CommitRecord]:
+        """The records at some rows of the segments, in that order; two segments are held at a time."""
+        segment = np.searchsorted(self._ends, rows, side="right")
+        for start, stop in _stretches(segment):
+            number = int(segment[start])
+            first = int(self._ends[number - 1]) if number else 0
+            yield from records_of(self._segment(number).take(pa.array(rows[start:stop] - first)))
+
+    def _segment(self, number: int) -> pa.Table:
+        if number not in self._held:
+            while len(self._held) > 1:
+                self._held.pop(next(iter(self._held)))
+            self._held[number] = read_parquet(self._files.get(self._names[number]))
+        return self._held[number]
 
     def apart(self) -> list[CommitRecord]:
         """Records of sub-tasks that were split, and of their parts."""
         held = [r for r in self.loose.values() if r.split or r.part is not None]
-        return [*records_of(self.table.take(pa.array(self._odd))), *held] if len(self._odd) else held
+        return [*self.rows(self._odd), *held]
 
     def done(self, task_ids: pa.Array) -> npt.NDArray[np.bool_]:
         """Which of the sub-tasks are committed and were not split."""
+        if self._asked is not None and self._asked[0].equals(task_ids):
+            return self._asked[1]
         whole = [key for key, record in self.loose.items() if not record.split]
         split = [r.task_key for r in self.apart() if r.split]
         found: npt.NDArray[np.bool_] = _among(task_ids, self._keys.take(pa.array(self._rows))) | _among(task_ids, whole)
-        return found & ~_among(task_ids, split)
+        self._asked = (task_ids, found & ~_among(task_ids, split))
+        return self._asked[1]
 
     def in_order(self, task_ids: pa.Array, more: Mapping[str, CommitRecord]) -> Records:
         """All records in sub-task order, with ``more`` of this session; parts in the place of their sub-task.
@@ -87,7 +107,7 @@ class Commits(Mapping[str, CommitRecord]):
     def _with_parts(
         self, task_ids: pa.Array, place: npt.NDArray[np.int64], loose: list[CommitRecord], apart: Sequence[str]
     ) -> Records:
-        held = [*loose, *records_of(self.table.take(pa.array(self._odd)))] if len(self._odd) else loose
+        held = [*loose, *self.rows(self._odd)]
         ends, codes = [], []
         for key in apart:
             at = pc.index(task_ids, key).as_py() + 1
@@ -115,7 +135,7 @@ class Commits(Mapping[str, CommitRecord]):
         at = self._at(key)
         if at < 0:
             raise KeyError(key)
-        return next(iter(records_of(self.table.slice(at, 1))))
+        return next(self.rows(np.array([at])))
 
     def _at(self, key: str) -> int:
         found = int(pc.index(self._keys, key).as_py())
@@ -131,6 +151,12 @@ def _among(keys: Any, wanted: Any) -> npt.NDArray[np.bool_]:
     if not len(values) or not len(keys):
         return np.zeros(len(keys), bool)
     return np.asarray(pc.is_in(keys, value_set=values), bool)
+
+
+def _stretches(values: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """[start, stop) of equal neighbours."""
+    cuts = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
+    return [(a, b) for a, b in pairwise(cuts) if a < b]
 
 
 class Records(Sequence[CommitRecord]):
@@ -154,18 +180,16 @@ class Records(Sequence[CommitRecord]):
         if isinstance(index, slice):
             return Records(self._commits, self._place[index], self._loose)
         at = int(self._place[index])
-        return self._loose[-2 - at] if at < 0 else next(iter(records_of(self._commits.table.slice(at, 1))))
+        return self._loose[-2 - at] if at < 0 else next(self._commits.rows(np.array([at])))
 
     def __iter__(self) -> Iterator[CommitRecord]:
-        for start in range(0, len(self._place), SEGMENT):
-            places = self._place[start : start + SEGMENT]
-            rows = iter(records_of(self._commits.table.take(pa.array(places[places >= 0]))))
-            for at in places.tolist():
-                yield self._loose[-2 - at] if at < 0 else next(rows)
+        rows = self._commits.rows(self._place[self._place >= 0])
+        for at in self._place.tolist():
+            yield self._loose[-2 - at] if at < 0 else next(rows)
 
     def columns(self, names: Sequence[str]) -> pa.Table:
         """Some fields (none that are nested) of all records, in order."""
-        kept = self._commits.table.select(list(names))
+        kept = self._commits.columns(names)
         own = {name: [getattr(record, name) for record in self._loose] for name in names}
         both = pa.concat_tables([kept, pa.table(own, schema=kept.schema)])
         where = np.where(self._place < 0, kept.num_rows - 2 - self._place, self._place)

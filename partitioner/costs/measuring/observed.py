@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from partitioner.costs.fitting.terms import Term, columns
 from partitioner.costs.measuring.measurements import Measurements, Timing
@@ -31,9 +33,10 @@ def observed(
     """
     if tasks.fragments is None:
         raise ValueError("observed() needs sub-tasks that hold fragments")
-    index = {key: i for i, key in enumerate(tasks.task_id.to_pylist())}
+    among = pc.index_in(pa.array([r.task_key for r in records], pa.string()), value_set=tasks.task_id).to_pylist()
+    index = {r.task_key: i for r, i in zip(records, among, strict=True) if i is not None}
     if len(records) > LEARNED_AT_MOST:
-        records = records[:: -(-len(records) // LEARNED_AT_MOST)]
+        records = list(records[:: -(-len(records) // LEARNED_AT_MOST)])
     whole = [r for r in records if r.task_key in index and not r.quarantined and r.seconds > 0]
     base = {"rows", "bytes", *tasks.fragments.features}
     known = [t for t in terms if t.per_row or t.feature in base]
