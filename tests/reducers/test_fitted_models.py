@@ -224,12 +224,6 @@ def test_of_nothing_there_is_no_model(name):
     assert reduced(name) is None
 
 
-@pytest.mark.parametrize("name", ["encoder", "imputer", "linear", "naive_bayes", "neighbors", "pca", "scaler"])
-def test_a_model_is_no_row_of_a_table_by_key(name):
-    with pytest.raises(ConfigError, match=f"by_key cannot hold '{name}': its result is no row of a table"):
-        choose("reducers", {"reducer": "by_key", "inner": name})
-
-
 def test_several_models_in_one_pass():
     of = {"scaled": {"reducer": "scaler", "features": ["size"]}, "coded": {"reducer": "encoder", "features": ["color"]}}
     found = reduced({"reducer": "several", "of": of}, *cut(WORDS))
