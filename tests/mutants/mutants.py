@@ -21,8 +21,9 @@ class Mutant(NamedTuple):
 
 LADDER = tuple(f"tests/coordinator/test_ladder_{part}.py" for part in ("errors", "deaths", "time", "ends"))
 _MACHINE = (
-    *LADDER,
     "tests/coordinator/test_rungs.py",
+    "tests/coordinator/test_handover.py",
+    *LADDER,
     "tests/coordinator/test_machine.py",
     "tests/coordinator/test_transitions.py",
     "tests/coordinator/test_constraints.py",
