@@ -69,7 +69,8 @@ def _gain(state: State, live: Live, idle: list[WorkerState], now: float) -> floa
     if rest <= 0 or whole <= 0:
         return 0.0
     able = [h for h in idle if h is not here and can_hold(state, h, task)]
-    speeds = [1.0 / seconds for h in able if (seconds := forecast.seconds(state, h, task)) > 0]
+    times = [seconds for h in able if (seconds := forecast.seconds(state, h, task)) > 0]
+    speeds = [1.0 / seconds for seconds in times if seconds <= SLOWER * min(times)]
     share = rest / whole
     return rest - share / (1.0 / whole + sum(speeds)) if speeds else 0.0
 
@@ -86,21 +87,19 @@ def handed_over(state: State, live: Live, record: CommitRecord) -> bool:
     here = state.workers.get(live.attempt.worker_id)
     if here is not None and not record.split:
         forecast.observe(state, here, task, record.seconds * rows / at)
-    slow = _slow(state, live, task)
-    if slow:
-        state.trouble(task).slow_on = live.attempt.worker_id
-    free = sum(max(1.0, h.worker.cpus - h.used_cpus) for h in state.workers.values() if _has_free_core(state, h))
-    pieces = max(1, min(int(free) - slow, rows - at))
+    state.trouble(task).slow_on = slow = _slow(state, live, task)
+    free = [h for name, h in state.workers.items() if name not in slow and _has_free_core(state, h)]
+    cores = sum(max(1.0, h.worker.cpus - h.used_cpus) for h in free if can_hold(state, h, task))
+    pieces = max(1, min(int(cores), rows - at))
     state.note("handed over", live, f"at row {at} of {rows}; the rest in {pieces} pieces")
     return splitting.hand_over(state, task, rows, at, pieces, committed=not record.split)
 
 
-def _slow(state: State, live: Live, task: int) -> bool:
-    here = state.workers.get(live.attempt.worker_id)
-    others = [
-        forecast.seconds(state, h, task) for h in state.workers.values() if h is not here and can_hold(state, h, task)
-    ]
-    if here is None or not others:
-        return False
-    took = (state.last_now or 0.0) - (live.started or 0.0)
-    return max(forecast.seconds(state, here, task), took) > SLOWER * min(others, default=inf)
+def _slow(state: State, live: Live, task: int) -> frozenset[str]:
+    """The workers that would take much longer for it than the quickest, by what they took so far."""
+    expected = {name: forecast.seconds(state, h, task) for name, h in state.workers.items() if can_hold(state, h, task)}
+    here, took = live.attempt.worker_id, (state.last_now or 0.0) - (live.started or 0.0)
+    if here in expected:
+        expected[here] = max(expected[here], took)
+    quickest = min(expected.values(), default=inf)
+    return frozenset(name for name, seconds in expected.items() if seconds > SLOWER * quickest)

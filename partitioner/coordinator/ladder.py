@@ -308,7 +308,7 @@ def _doubt(holder: WorkerState, trouble: Trouble | None) -> int:
     name = holder.worker.worker_id
     times = 0 if trouble is None else trouble.times_on(name)
     if trouble is None or not times:
-        return int(holder.health.suspended or (trouble is not None and trouble.slow_on == name))
+        return int(holder.health.suspended or (trouble is not None and name in trouble.slow_on))
     return 1 + 2 * times + (name in trouble.suspects)  # one that had its say about the rows is not asked again
 
 

@@ -17,7 +17,7 @@ class Trouble:
     ``failed_on`` and ``died_on``: the workers in order, with how often; ``suspects``: worker to the rows that failed
     alone there; ``rounds``: attempts that ended with such rows; ``losses``: attempts that were lost and are not charged;
     ``smaller``: into how many a batch is divided, for the memory of a GPU; ``condemned``: why its only row is to be set
-    aside; ``counting``: its rows are to be counted, so that it can be split; ``slow_on``: a worker that was slow with it.
+    aside; ``counting``: its rows are to be counted, so that it can be split; ``slow_on``: workers that are slow.
     """
 
     failed_on: dict[str, int] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Trouble:
     smaller: int = 1
     condemned: str = ""
     counting: bool = False
-    slow_on: str = ""
+    slow_on: frozenset[str] = frozenset()
 
     def times_on(self, worker_id: str) -> int:
         """How many attempts went wrong on that worker."""

@@ -201,6 +201,9 @@ class SimulatedEngine(Engine):
         started, finish = self._spans[attempt.attempt_id]
         _, rows = self.world.rows_of(attempt)
         at = int(len(rows) * (self._now - started) / (finish - started)) if finish > started else 0
+        if at < 1 < len(rows):  # it looks again behind its first row
+            self._at(max(started + (finish - started) * 1.01 / len(rows), self._now + TICK), "hand over", attempt)
+            return []
         if not self.world.may_stop(attempt, at):
             return []
         del self._running[attempt.attempt_id]

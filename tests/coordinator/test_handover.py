@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from partitioner.coordinator.driver import drive
 from partitioner.coordinator.execute import resume_parts
 from partitioner.coordinator.machine import step
+from partitioner.coordinator.policy import Policy
 from partitioner.coordinator.state import HandOver, State, initial
-from partitioner.engines.simulated_world import record_of
+from partitioner.engines.simulated import SimulatedEngine
+from partitioner.engines.simulated_world import Faults, record_of
 from partitioner.model import Attempt, Event, EventKind, Worker, Workers
+from partitioner.simulation import rows_of
 from tests.coordinator.outcomes import DEATH, done, ends, rowed, rungs, submits
 from tests.coordinator.paper import started, state_of
 
@@ -164,3 +168,31 @@ def test_what_waits_for_a_subtask_whose_parts_are_all_there_waits_no_more() -> N
         records[key] = replace(empty, task_key=key, part=(start, stop))
     resume_parts(state, {"t000000": 0, "t000001": 1}, records)
     assert [a.task_key for a in submits(step(state, [], 0.0)[1])] == ["t000001"]
+
+
+@pytest.mark.parametrize(("tasks", "seconds"), [(64, 30.0), (24, 20.0)])
+def test_a_slot_ten_times_slower_costs_little_beside_the_bound_that_knows_it(tasks: int, seconds: float) -> None:
+    bound = tasks * seconds / (7 + 1 / 10)
+    assert makespan(tasks, seconds, hand_over_seconds=5.0) <= 1.15 * bound
+    assert makespan(tasks, seconds) > makespan(tasks, seconds, hand_over_seconds=5.0)
+
+
+def makespan(tasks: int, seconds: float, **policy: float) -> float:
+    """Simulated seconds on eight slots, the first ten times slower, which the costs do not know."""
+    plan = rowed([100] * tasks, 8)
+    plan = replace(plan, tasks=plan.tasks.with_columns(seconds=plan.tasks.seconds * seconds))
+    faults = Faults(noise=0.05, slowdowns=(("worker-0", 0.0, 10.0),))
+    engine = SimulatedEngine(plan.workers, faults, 3, rows_of(plan))
+    state = initial(plan, "simulated://", Policy(divisible=True, **policy), seconds_known=False)  # type: ignore[arg-type]
+    drive(engine, state, [Asking(engine)], engine.clock)
+    return engine.clock()
+
+
+class Asking:
+    """Brings requests to the simulated engine, as a run brings them through its directory."""
+
+    def __init__(self, engine: SimulatedEngine) -> None:
+        self._engine = engine
+
+    def observe(self, state: State, events: Any, actions: Any) -> None:
+        self._engine.hand_over(asked(actions))
