@@ -34,7 +34,7 @@ class Predict:
     """Adds ``prediction`` and, where the model knows it, ``confidence`` to the columns named in ``keep``."""
 
     def __init__(self, model: Any, features: str, keep: Sequence[str] = ()) -> None:
-        self.model = pt.load_result(model) if isinstance(model, str) else model
+        self.model = _loaded(model) if isinstance(model, str) else model
         self.features, self.keep = features, list(keep)
 
     def __call__(self, batch: pa.RecordBatch) -> dict[str, Any]:
@@ -45,6 +45,15 @@ class Predict:
         if hasattr(self.model, "predict_proba"):
             columns["confidence"] = np.asarray(self.model.predict_proba(x)).max(axis=1)
         return columns
+
+
+def _loaded(path: str) -> Any:
+    """The model of a run. FileNotFoundError with what makes one."""
+    try:
+        return pt.load_result(path)
+    except FileNotFoundError as error:
+        train = "partitioner run conf/ensemble.yaml --set output=out/ensemble"
+        raise FileNotFoundError(f"no model at {path}: train one first, for example with: {train}") from error
 
 
 def _absolute(path: str) -> str:

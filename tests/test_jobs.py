@@ -68,3 +68,10 @@ def test_a_job_may_run_its_own_program_from_a_configuration_anywhere(tmp_path: P
     for path in JOBS:
         for line in path.read_text().splitlines():
             assert "pt.load_" not in line or "given.conf" not in line or 'allow_modules=["jobs"]' in line
+
+
+def test_a_model_that_is_not_there_is_told_with_what_makes_one(tmp_path):
+    from jobs.batch_inference import Predict
+
+    with pytest.raises(FileNotFoundError, match=r"no model at .*none\.pkl: train one first, .*conf/ensemble\.yaml"):
+        Predict(str(tmp_path / "none.pkl"), "features")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +159,11 @@ def test_tasks_that_others_depend_on_are_not_merged() -> None:
 def test_a_tree_over_parts_that_no_link_connects() -> None:
     with pytest.raises(ConfigError, match="no links connect 1, 2 to the rest"):
         communication_tree({(1, 2): 1.0, (3, 4): 1.0})
+
+
+def test_start_and_process_memory_are_told_in_units() -> None:
+    planned = place([{"task_id": "t", "seconds": 1.0}], [{"worker_id": "w"}], algorithm="lpt")
+    notes = {"start": {"engine start": 8.0123, "plan": 0.0331}, "process memory": {"resident": 1.738e8, "slots": 2}}
+    told = replace(planned, about=replace(planned.about, notes=notes)).explain(0)
+    assert "start: engine start 8.01 s, plan 0.0331 s" in told
+    assert "process memory: 174 MB in each process, shared by 2 slots" in told

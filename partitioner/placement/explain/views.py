@@ -45,6 +45,11 @@ def _reason(key: str, value: Any) -> list[str]:
     name = key.replace("_", " ")
     if not isinstance(value, dict):
         return [f"{name}: {_short(value)}"]
+    if key == "start":
+        return ["start: " + ", ".join(f"{phase} {seconds:.3g} s" for phase, seconds in value.items())]
+    if key == "process memory":
+        shared = f", shared by {value['slots']:g} slots" if value["slots"] > 1 else ""
+        return [f"process memory: {value['resident'] / 1e6:.0f} MB in each process{shared}"]
     if value and all(isinstance(v, dict) for v in value.values()):
         return [
             f"{name}:",
