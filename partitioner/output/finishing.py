@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from partitioner import choices
 from partitioner.config import RunConfig
 from partitioner.errors import OutputExists
 from partitioner.model import CommitRecord, SubTasks
@@ -29,10 +36,12 @@ def finish(
     records: Sequence[CommitRecord],
     counts: Mapping[str, int],
     value: Callable[[Sequence[Mapping[str, Any]]], bytes] | None = None,
+    arranged: Iterator[pa.Table] | None = None,
 ) -> Mapping[str, Any]:
     """Put the version together, commit it, and publish it: its manifest.
 
-    ``value`` makes the file of a result that is no rows out of the files with partial results.
+    ``value`` makes the file of a result that is no rows out of the files with partial results; ``arranged`` are the rows of
+    this run in input order, where its sub-tasks hold them in another.
     """
     home = home_of(config)
     assert home is not None, "a version is one of an output"
@@ -40,10 +49,16 @@ def finish(
     fingerprints = directory.description()["fingerprints"]
     base = base_of(output, target.base)
     before = adopted(output, base) if base is not None and config.mode != "overwrite" else []
-    parts = _parts(config, directory, target, tasks, records, counts, before, fingerprints["input"])
     known = {f["stored"]: f for f in files_of(base)} | {
         r.path: {"rows": r.rows_written, "sha256": r.digest} for r in records
     }
+    if arranged is None:
+        parts = _parts(config, directory, target, tasks, records, counts, before, fingerprints["input"])
+    else:
+        in_order = dict(_arranged(output, target.number, arranged))
+        known |= in_order
+        pieces = tuple((name, 0, int(file["rows"])) for name, file in in_order.items())
+        parts = [*before, replace(part_of_run(records, counts, directory.url), pieces=pieces)]
     files, parts = assembled(output, target.number, parts, known)
     manifest = manifest_of(output, directory, target, files, parts)
     if value is not None:
@@ -58,6 +73,24 @@ def finish(
     committed = versions.commit(output, target.number, manifest)
     show(config, output, committed)
     return committed
+
+
+def _arranged(output: Directory, number: int, tables: Iterator[pa.Table]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Write rows in the order they come, in files of some size: name, and what is known of each."""
+    held: list[pa.Table] = []
+    for i, table in enumerate(chain(tables, [None])):
+        held += [] if table is None else [table]
+        if held and (table is None or sum(t.nbytes for t in held) > ARRANGED_BYTES):
+            rows, out = pa.concat_tables(held, promote_options="permissive"), io.BytesIO()
+            held = []
+            pq.write_table(rows, out, compression="zstd", write_page_checksum=True)
+            name = f"{versions.home(number)}/arranged-{i:06d}.parquet"
+            output.put(name, out.getvalue())
+            yield name, {"rows": rows.num_rows, "sha256": hashlib.sha256(out.getvalue()).hexdigest()}
+
+
+ARRANGED_BYTES = 128 << 20
+"""Rows in memory before they are written, where a version is put in order."""
 
 
 def _parts(
@@ -102,6 +135,14 @@ def files_of(base: Version | None) -> list[Mapping[str, Any]]:
     return [{**f, "stored": f"{versions.home(0)}/{f['path']}"} for f in base.manifest["files"] if "rows" in f]
 
 
+def reordered(run: RunDirectory) -> bool:
+    """Whether the files of a run hold its rows in another order than its input, or may."""
+    split = run.description()["config"]["split"]
+    if isinstance(split, str) and split.startswith("<"):
+        return True  # an object whose name is all that is written down
+    return bool(choices.choose("splits", split).reorders)
+
+
 def adopted(output: Directory, base: Version) -> list[Part]:
     """The parts of a version. Files of version 0 lie where readers look; they get a home that publishing leaves alone.
 
@@ -113,6 +154,11 @@ def adopted(output: Directory, base: Version) -> list[Part]:
         raise OutputExists(
             f"output {output.url} is of run {base.run_id}, whose directory {base.run} with the rows is gone; "
             "mode='overwrite' makes the output anew."
+        )
+    if "rows_in" in base.manifest and reordered(RunDirectory(base.run)):
+        raise OutputExists(
+            f"output {output.url} is of run {base.run_id}, whose sub-tasks hold rows of like weight together; "
+            "mode='overwrite' makes the output anew, and the nights after it can add to it."
         )
     files = files_of(base)
     for file in files if not base.number else ():

@@ -62,14 +62,11 @@ def check(config: RunConfig, reducer: Reducer) -> None:
         )
     if config.mode == "incremental" and (config.limit is not None or config.sample is not None):
         raise ConfigError("mode='incremental' holds all that the input has; leave out limit and sample.")
-    if (
-        config.mode in VERSIONED
-        and choices.choose("splits", config.split).reorders
-        and not (reducer.rows and not config.preserve_order and config.mode != "incremental")
-    ):
+    mixes = config.mode in VERSIONED and choices.choose("splits", config.split).reorders
+    if mixes and (config.mode == "incremental" or not reducer.rows):
         raise ConfigError(
-            f"mode={config.mode!r} keeps the files of sub-tasks, and split {config.split!r} mixes rows of many places in "
-            "them. Use split='ordered', mode='resume', or a new output; or, but for incremental, preserve_order=False."
+            f"mode={config.mode!r} keeps what came of single files, and split {config.split!r} mixes rows of many places in "
+            "its sub-tasks. Use split='ordered', mode='resume', or a new output; or, for rows, mode='overwrite' or 'append'."
         )
     form_of(config, reducer.rows)
 

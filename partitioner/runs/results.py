@@ -124,7 +124,12 @@ def reduce_version(
         results.append(job.reducer.extract_output(merger.merged(job, _pieces_in(job, files))))
         return bytes(cloudpickle.dumps(results[0]))
 
-    made = finishing.finish(config, directory, target, tasks, records, counts, None if job.reducer.rows else value)
+    in_order = None
+    if job.reducer.rows and restores_rows(config):
+        arrangement = Arrangement.of(job.source, directory.read_tasks(), records)
+        in_order = Output(job.sink.url, records, True, _agreed_schema(directory), arrangement).tables()
+    own = None if job.reducer.rows else value
+    made = finishing.finish(config, directory, target, tasks, records, counts, own, in_order)
     if job.reducer.rows:
         _say_what_was_filled(directory)
         return of_version(config, directory, job, made), dict(made["counts"])

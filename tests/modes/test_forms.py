@@ -208,3 +208,25 @@ def test_resume_does_not_add_to_a_table_of_others(tmp_path: Path) -> None:
     with pytest.raises(OutputExists, match=r"table .* is there already"):
         place.start("resume")
     assert DeltaTable(tmp_path / "out").to_pyarrow_table()["y"].to_pylist() == [1]
+
+
+def test_rows_that_were_put_together_by_weight_are_in_order_in_every_version(tmp_path: Path) -> None:
+    schedule = Schedule(tmp_path, split="by_weight", weight="(x * 7919) % 101", batch_size=10)
+    for i, name in enumerate("abc"):
+        schedule.file(name, 1000 * i)
+    schedule.start("overwrite")
+    assert schedule.shown == schedule.expected
+    before = schedule.expected
+    schedule.file("a", 5000)
+    run = schedule.start("append")
+    assert schedule.shown == before + schedule.expected
+    assert run.result.to_pandas()["y"].tolist() == before + schedule.expected
+
+
+def test_nothing_is_added_to_files_whose_order_nobody_knows(tmp_path: Path) -> None:
+    schedule = Schedule(tmp_path, split="by_weight", weight="(x * 7919) % 101", batch_size=10)
+    schedule.file("a", 0)
+    schedule.start("error")
+    with pytest.raises(OutputExists, match=r"hold rows of like weight together; mode='overwrite'"):
+        schedule.start("append")
+    assert schedule.shown == schedule.expected

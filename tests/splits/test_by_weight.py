@@ -219,9 +219,9 @@ def test_costs_follow_the_weight_where_the_model_knows_no_rows() -> None:
         ({"split": {"split": "by_weight", "reach": 0}}, ConfigError, "reach = 0"),
         ({"allow_row_change": True}, ConfigError, "leave out allow_row_change, or set preserve_order=False"),
         (
-            {"mode": "overwrite", "output": "out"},
+            {"mode": "incremental", "output": "out"},
             ConfigError,
-            "mode='overwrite' keeps the files of sub-tasks, and split",
+            "mode='incremental' keeps what came of single files, and split",
         ),
         ({"mode": "incremental", "output": "out", "preserve_order": False}, ConfigError, "mixes rows of many places"),
     ],
