@@ -84,6 +84,12 @@ def test_merges_on_dask_give_the_same_bits(checkpoint: str, dask_engine: Any) ->
     assert {r.worker_id for r in merges_of(finished).values()} <= set(finished.plan.workers.worker_id)
 
 
+def test_merges_on_an_object_store_give_the_same_bits(s3: str) -> None:
+    finished = run(f"{s3}/merging")
+    assert finished.result["w"].tobytes() == expected()
+    assert len(merges_of(finished)) == 10
+
+
 @pytest.mark.spark
 def test_merges_on_spark_outlive_a_worker_that_dies_in_one(checkpoint: str, spark: Any, tmp_path: Path) -> None:
     finished = run(checkpoint, engine=spark, reducer=programs.DyingSum(str(tmp_path), 1))
@@ -119,7 +125,7 @@ def test_a_driver_that_dies_among_merges_is_resumed_on_any_engine(
     finished = pt.run(settings["dataset"], settings["program"], resume=home.name, **given)
     assert (finished.result["w"].tobytes(), finished.attempted) == (expected(), 0)
     reasons = json.loads((home / "merge" / "plan.json").read_text())["reasons"]
-    assert reasons.get("kept") == ("1 merges of an earlier session" if engine == "serial" else None)
+    assert reasons.get("kept") == ("merges of an earlier session: 1" if engine == "serial" else None)
 
 
 def unfinished(checkpoint: str) -> pt.Run:
@@ -159,6 +165,34 @@ def test_a_merge_of_other_partial_results_is_not_kept(checkpoint: str, capsys: A
     sink.commit(sink.write("merge-04-000000", iter([rows]), lambda: {"of": "others"}))
     assert run(checkpoint, resume=before.run_id).result["w"].tobytes() == expected()
     assert "merge-04-000000: made of other partial results" in capsys.readouterr().err
+
+
+def test_the_report_says_how_partial_results_were_merged(checkpoint: str) -> None:
+    text = str(run(checkpoint).report)
+    assert "11 partial results of up to 0.00" in text
+    assert "up to 2 at a time, stages: 4 (fan-in 2: about" in text
+    assert "10 merges took" in text
+
+
+def test_nights_of_large_partial_results_are_those_of_a_fresh_output(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    (tmp_path / "in").mkdir()
+    settings = SETTINGS | {"mode": "incremental", "checkpoint": str(tmp_path / "runs"), "program": programs.weights}
+
+    def night(output: str, *numbers: int) -> pt.Run:
+        for number in numbers:
+            pq.write_table(pa.table({"x": [number]}), tmp_path / "in" / f"{number % 10}.parquet")
+        return pt.run(str(tmp_path / "in"), output=str(tmp_path / output), **settings)
+
+    first = night("out", 0, 1, 2, 3, 4)
+    second = night("out", 12, 5)  # the third file is another one, and there is a sixth
+    fresh = night("fresh")
+    assert [first.counts["rows_in"], second.counts["rows_in"], sum(r.rows_in for r in second.records)] == [5, 6, 2]
+    assert second.result["w"].tobytes() == fresh.result["w"].tobytes()
+    parts = [programs.weights({"x": np.array([i])}) for i in (0, 1, 12, 3, 4, 5)]
+    assert fresh.result["w"].tobytes() == merge_tree(TreeSum(), parts)["w"].tobytes()
+    assert "merge-03-000000" in merges_of(second)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered")

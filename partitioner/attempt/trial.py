@@ -98,6 +98,10 @@ def _try(
     accumulator = job.reducer.create_accumulator()
     for value, _ in outputs:
         accumulator = partials.add(job.reducer, accumulator, value)
+    if job.reducer.serializer == "safe":
+        job.reducer.serialize(
+            accumulator
+        )  # what cannot be written is said now; NaN is left to the sub-task that it names
 
 
 def _first_rows(job: Job, fragments: Fragments, wanted: int) -> Iterator[pa.RecordBatch]:

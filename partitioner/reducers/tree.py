@@ -52,7 +52,11 @@ class MergeTree:
     def result(self) -> Any:
         """The merged accumulator; that of no sub-tasks is the empty one. Raises ConfigError while some are missing."""
         if self._missing:
-            raise ConfigError(f"{len(self._missing)} of {self._count} sub-tasks have not been merged yet.")
+            shown = ", ".join(map(str, sorted(self._missing)[:5]))
+            raise ConfigError(
+                f"{len(self._missing)} of {self._count} sub-tasks have not been merged yet: {shown}"
+                f"{', ...' if len(self._missing) > 5 else ''}."
+            )
         return next(iter(self._waiting.values())) if self._waiting else self._reducer.create_accumulator()
 
 

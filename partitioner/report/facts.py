@@ -33,6 +33,7 @@ class Facts:
     ``planned_worker`` and ``worker`` ids, empty where unknown; ``plan`` the figures of the last session's plan;
     ``errors`` of quarantined rows with how often each came; ``logs`` of failed attempts, their last characters;
     ``phases`` seconds by name between the call and the result, ``total_seconds`` from one to the other;
+    ``merging`` what merging partial results on workers took, in words, empty where the driver merged them;
     ``drift`` what a learning cost model said of this run against its profile, where costs moved.
     """
 
@@ -58,6 +59,7 @@ class Facts:
     drift: tuple[str, ...]
     phases: Mapping[str, float] = field(default_factory=dict)
     total_seconds: float | None = None
+    merging: str = ""
 
     @property
     def unit(self) -> str:
@@ -105,9 +107,23 @@ def read(run: RunDirectory) -> Facts:
         error_files=files,
         logs=_logs(run, failed),
         drift=_drift(run),
+        merging=_merging(run),
         phases=plan.get("phases") or dict(plan.get("reasons", {}).get("start", {})),
         total_seconds=plan.get("total_seconds"),
     )
+
+
+def _merging(run: RunDirectory) -> str:
+    """The plan of the merges and what came of it."""
+    home = RunDirectory(f"{run.url}/merge")
+    if not run.files.exists("merge/plan.json"):
+        return ""
+    reasons = json.loads(home.files.get("plan.json"))["reasons"]
+    done = list(home.commits().values())
+    took = sum(r.seconds for r in done)
+    peak = max((r.peak_memory_bytes for r in done), default=0)
+    actual = f"{len(done)} merges took {took:.3g} s of slots, peak memory {peak / 1e6:.3g} MB"
+    return f"{reasons['merge']} ({reasons['fan-in']}); {actual}."
 
 
 def _drift(run: RunDirectory) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
+from partitioner.placement.shares import granted_shares
 from partitioner.report.facts import Facts, Floats
 from partitioner.report.faults import NONE, Faults, faults
 from partitioner.report.history import CANCELLED, COMMITTED, FAILED, LOST, UNFINISHED, Try
@@ -53,8 +55,9 @@ class Summary:
     ``start_seconds`` those before the plan was made; ``predicted_call_seconds`` these and the makespan of the plan.
     ``hindsight_bound``: no schedule of the measured durations over all slots could be shorter.
     ``busy`` and ``wasted`` are shares of slot time; ``error`` is the absolute relative error of predictions per sub-task;
-    ``obeyed`` the share of attempts that ran where asked, ``moved`` of sub-tasks re-placed since the plan; ``faults``: what
-    went wrong.
+    ``obeyed`` the share of attempts that ran where asked, ``obeyed_by_worker`` the mean of that over the workers asked for,
+    ``moved`` of sub-tasks re-placed since the plan; ``faults``: what went wrong; ``merging``: what merging partial results
+    on workers took, in words.
     """
 
     run_id: str
@@ -93,6 +96,7 @@ class Summary:
     peak_memory: float | None
     predicted_memory: float | None
     obeyed: float | None
+    obeyed_by_worker: float | None
     moved: float | None
     loads: tuple[WorkerLoad, ...]
     stragglers: tuple[Straggler, ...]
@@ -102,6 +106,7 @@ class Summary:
     predicted_call_seconds: float | None = None
     start_seconds: float = 0.0
     faults: Faults = NONE
+    merging: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; loads and stragglers as lists of mappings."""
@@ -120,6 +125,7 @@ def summarise(facts: Facts) -> Summary:
     predicted = predictions(facts)
     status, reason = _status(facts)
     last = told.last
+    obeyed, by_worker = _obeyed(told.tries)
     median, p90 = _errors(predicted, facts.seconds)
     return Summary(
         run_id=facts.run_id,
@@ -149,11 +155,13 @@ def summarise(facts: Facts) -> Summary:
         error_p90=p90,
         peak_memory=_largest(facts.peak_memory),
         predicted_memory=_process_memory(facts),
-        obeyed=_obeyed(told.tries),
+        obeyed=obeyed,
+        obeyed_by_worker=by_worker,
         moved=_moved(facts),
         loads=loads,
         stragglers=_stragglers(facts, predicted),
         drift=facts.drift,
+        merging=facts.merging,
         phases=tuple(facts.phases.items()),
         call_seconds=facts.total_seconds,
         start_seconds=float(sum(plan.get("reasons", {}).get("start", {}).values())),
@@ -299,9 +307,12 @@ def _stragglers(facts: Facts, predicted: Floats) -> tuple[Straggler, ...]:
     return tuple(Straggler(facts.keys[i], facts.worker[i], float(predicted[i]), float(facts.seconds[i])) for i in worst)
 
 
-def _obeyed(tries: Iterable[Try]) -> float | None:
-    asked = [t.requested == t.worker for t in tries if t.requested and t.worker]
-    return sum(asked) / len(asked) if asked else None
+def _obeyed(tries: Iterable[Try]) -> tuple[float | None, float | None]:
+    """Attempts that ran on the worker asked for, of all, and the mean of that share over the workers."""
+    known = [t for t in tries if t.requested and t.worker]
+    asked = Counter(t.requested for t in known)
+    granted = Counter(t.requested for t in known if t.requested == t.worker)
+    return granted_shares(list(asked.values()), [granted[w] for w in asked]) if asked else (None, None)
 
 
 def _moved(facts: Facts) -> float | None:

@@ -25,7 +25,7 @@ def table(summary: Summary) -> str:
 
 def notes(s: Summary) -> list[str]:
     """Sentences without which a figure would be misread."""
-    found = list(s.drift)
+    found = [*s.drift, *([s.merging] if s.merging else [])]
     if not s.predicts:
         unit = s.unit or "units the plan does not name"
         measured = "" if s.scale is None else f" Measured: {s.scale:.3g} s per unit, of one slot."
@@ -76,7 +76,10 @@ def _call(s: Summary) -> list[Row]:
 
 def _work(s: Summary) -> list[Row]:
     where = f"{s.algorithm} on {s.engine}" if s.engine else s.algorithm
-    ran = f"{share(s.obeyed)} of attempts ran where asked, {share(s.moved)} of sub-tasks re-placed while running"
+    ran = (
+        f"{share(s.obeyed)} of attempts ran where asked ({share(s.obeyed_by_worker)} by worker), "
+        f"{share(s.moved)} of sub-tasks re-placed while running"
+    )
     return [
         ("workers", "", count(s.workers), f"{s.slots:g} slots; {where}"),
         ("attempts", count(s.sub_tasks), count(s.attempts), ran),

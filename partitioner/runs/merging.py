@@ -76,14 +76,14 @@ class Merger:
         left = {key: merge for key, merge in merges.items() if key not in done}
         planned = self._placed(left, below, chosen, tree, workers)
         said = (
-            f"{len(tree.leaves)} partial results of up to {tree.size / 1e6:.3g} MB are merged by {len(left)} sub-tasks on "
-            f"{len(workers)} workers, up to {chosen.inputs} at a time, in {len(chosen.stages)} stages"
+            f"{len(tree.leaves)} partial results of up to {tree.size / 1e6:.3g} MB are merged by sub-tasks of their own: "
+            f"{len(left)}, on workers: {len(workers)}, up to {chosen.inputs} at a time, stages: {len(chosen.stages)}"
         )
         why = (
             f"fan-in {chosen.inputs}: about {chosen.seconds:.3g} s on {slots} slots with a link of {LINK / 1e9:g} GB/s and "
             f"{MERGING / 1e9:g} GB/s in memory; {chosen.held} partial results held at once"
         )
-        kept = {"kept": f"{len(done)} merges of an earlier session"} if done else {}
+        kept = {"kept": f"merges of an earlier session: {len(done)}"} if done else {}
         notes = {**planned.about.notes, "merge": said, "fan-in": why, **kept}
         planned = replace(planned, about=replace(planned.about, notes=notes))
         home = RunDirectory(tree.home)

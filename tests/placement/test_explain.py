@@ -9,11 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from partitioner.errors import ConfigError
-from partitioner.model import Edges, Fragment, Fragments, SubTasks, Worker, Workers
+from partitioner.model import Edges, SubTasks, Worker, Workers
 from partitioner.placement.api import compare, place
-from partitioner.placement.communication_tree import communication_tree
-from partitioner.placement.duplicates import run_once
 from partitioner.placement.explain.decisions import Decider, Decision
 from partitioner.placement.explain.mermaid import flow_to_mermaid
 
@@ -136,29 +133,7 @@ def test_compare_prints_a_table_and_writes_a_page(tables: list[str], tmp_path: P
     assert "<svg" in (tmp_path / "page.html").read_text()
 
 
-def test_identical_sub_tasks_run_once() -> None:
-    fragments = Fragments.of([Fragment(k, "f", -1, k, k + 1, 1, 8) for k in range(2)])
-    tasks = SubTasks.build(
-        [1.0, 2.0, 1.0], ["a", "b", "c"], fragments=fragments,
-        offsets=np.array([0, 1, 2, 3]), fragment_index=np.array([0, 1, 0]),
-    )  # fmt: skip
-    once = run_once(tasks)
-    assert (once.tasks.task_id.to_pylist(), once.representative.tolist()) == (["a", "b"], [0, 1, 0])
-    assert once.tasks.fragments_of(1).tolist() == [1]
 
-
-def test_tasks_that_others_depend_on_are_not_merged() -> None:
-    fragments = Fragments.of([Fragment(0, "f", -1, 0, 1, 1, 8)])
-    edges = Edges(np.array([0]), np.array([1]), np.zeros(1), np.zeros(1))
-    tasks = SubTasks.build(
-        [1.0, 1.0], fragments=fragments, offsets=np.array([0, 1, 2]), fragment_index=np.array([0, 0]), edges=edges
-    )
-    assert len(run_once(tasks).tasks) == 2
-
-
-def test_a_tree_over_parts_that_no_link_connects() -> None:
-    with pytest.raises(ConfigError, match="no links connect 1, 2 to the rest"):
-        communication_tree({(1, 2): 1.0, (3, 4): 1.0})
 
 
 def test_start_and_process_memory_are_told_in_units() -> None:

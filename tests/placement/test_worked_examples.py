@@ -11,7 +11,6 @@ from partitioner.placement.algorithms.lpt import Lpt
 from partitioner.placement.algorithms.proportional import Proportional
 from partitioner.placement.api import place
 from partitioner.placement.check import violations
-from partitioner.placement.communication_tree import communication_tree
 from partitioner.placement.objectives import resource_losses, time_losses
 from partitioner.placement.shares import capability_shares, granted_shares, largest_remainder
 
@@ -60,16 +59,6 @@ def test_3_equal_tasks_are_shared_by_largest_remainder(tasks: int, counts: list[
 def test_3_tasks_as_shares_of_the_total_capability() -> None:
     shares = np.array([50, 150, 250]) / 600
     assert shares.round(4).tolist() == [0.0833, 0.25, 0.4167]
-
-
-def test_4_the_communication_tree_is_the_minimum_spanning_tree() -> None:
-    costs = {
-        (1, 2): 2.0, (1, 3): 3.0, (1, 4): 6.0, (1, 5): 5.0, (2, 3): 4.0,
-        (2, 4): 7.0, (2, 5): 1.0, (3, 4): 5.0, (3, 5): 8.0, (4, 5): 9.0,
-    }  # fmt: skip
-    tree = communication_tree(costs)
-    assert {frozenset(link) for link in tree.links} == {frozenset(p) for p in ((2, 5), (1, 2), (1, 3), (3, 4))}
-    assert (tree.total, dict(tree.parent)) == (11.0, {2: 1, 3: 1, 5: 2, 4: 3})
 
 
 def test_5_pooled_and_mean_granted_shares() -> None:

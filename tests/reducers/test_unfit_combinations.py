@@ -10,7 +10,8 @@ import pytest
 
 import partitioner as pt
 from partitioner.choices import choose
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, PreflightFailed
+from partitioner.reducers.tree_sum import TreeSum
 
 DATA = pa.table({"key": [1, 2, 1, 2], "x": [1.0, 2.0, 3.0, 4.0]})
 
@@ -97,6 +98,19 @@ def test_it_is_refused_before_a_run_is_made(tmp_path: Path, settings: dict[str, 
     with pytest.raises(ConfigError):
         what(DATA, never, engine="serial", cost="rows", checkpoint=str(tmp_path / "runs"), **settings)
     assert not list(tmp_path.rglob("run.json"))
+
+
+class Open(TreeSum):
+    """Its accumulator holds what only pickle could write."""
+
+    def add_input(self, accumulator: Any, value: Any) -> Any:
+        return {"at": open}
+
+
+def test_an_accumulator_that_cannot_be_written_is_refused_before_the_first_sub_task(checkpoint: str) -> None:
+    settings: dict[str, Any] = {"reducer": Open(), "engine": "serial", "cost": "rows", "checkpoint": checkpoint}
+    with pytest.raises(PreflightFailed, match=r"the trial on the first rows.*value\['at'\] is a .* without pickle"):
+        pt.run(DATA, _same, **settings)
 
 
 def test_reducers_that_look_at_other_columns_are_right_by_key(checkpoint: str) -> None:

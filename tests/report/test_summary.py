@@ -15,6 +15,7 @@ def test_figures_of_a_run_with_a_failed_and_a_lost_attempt(troubled):
     assert (s.busy, s.wasted) == (14 / 24, 2.5 / 24)
     assert s.hindsight_bound == 7.0  # 14 measured seconds over 2 slots
     assert (s.obeyed, s.moved) == (5 / 6, 1 / 4)
+    assert s.obeyed_by_worker == 7 / 8
 
 
 def test_predictions_in_seconds_are_compared_as_they_are(troubled):
