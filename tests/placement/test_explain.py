@@ -133,9 +133,6 @@ def test_compare_prints_a_table_and_writes_a_page(tables: list[str], tmp_path: P
     assert "<svg" in (tmp_path / "page.html").read_text()
 
 
-
-
-
 def test_start_and_process_memory_are_told_in_units() -> None:
     planned = place([{"task_id": "t", "seconds": 1.0}], [{"worker_id": "w"}], algorithm="lpt")
     notes = {"start": {"engine start": 8.0123, "plan": 0.0331}, "process memory": {"resident": 1.738e8, "slots": 2}}
