@@ -1,6 +1,6 @@
 """A padded model over ragged text in many sub-tasks: rows of like weight together across fragments, beside two other ways.
 
-python -m benchmarks.by_weight [--data FILE] [--every 1] [--tasks 400] [--context 1024] [--batch-size 8] [--rounds 2]
+python -m benchmarks.by_weight [--data FILE] [--every 1] [--tasks 400] [--context 1024] [--batch-size 32] [--rounds 2]
 
 The model is that of ``benchmarks.batching``: attention over a batch padded to its longest text, exact in float64, so that
 outputs are compared bit for bit. *Neither* takes rows as they come, *sorted* puts those of each sub-task in order of weight,
@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--tasks", type=int, default=400)
     parser.add_argument("--context", type=int, default=1024)
-    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=2)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, threadpool_limits(1):

@@ -13,7 +13,7 @@ _SPARK_SCHEMES = {"s3://": "s3a://"}  # what Hadoop calls the stores that we ope
 
 
 class SparkFrameSource(FrameSource):
-    """A classic Spark DataFrame.
+    """A Spark DataFrame, classic or of Spark Connect, which is always written.
 
     It counts as a scan where the optimized plan is one relation of Parquet files without partition columns, and at most
     a selection of columns; anything else (filters, casts, joins, data in memory, other formats) is computed by Spark.
@@ -29,8 +29,8 @@ class SparkFrameSource(FrameSource):
 
     def _own_storage(self) -> ParquetSource | None:
         jframe = getattr(self.frame, "_jdf", None)
-        if jframe is None:
-            raise DataError("a Spark Connect DataFrame cannot be read here; write it as Parquet and give the path.")
+        if jframe is None:  # of Spark Connect, whose plan cannot be looked at
+            return None
         relation = _parquet_relation(jframe.queryExecution().optimizedPlan())
         if relation is None:
             return None

@@ -88,8 +88,9 @@ def _try(
     if not batches or job.reducer.whole_task:  # a model cannot be fitted to a few rows
         return
     batch = table_to_batch(pa.Table.from_batches(batches))
-    if job.batching:  # the first rows may be the heaviest: no more of them at once than the run would take
-        batch = next(Batcher(**job.batching).batches([batch]))[0]
+    bounds = {name: value for name, value in job.batching.items() if value != "auto"}
+    if bounds:  # the first rows may be the heaviest: no more of them at once than the run would take
+        batch = next(Batcher(**bounds).batches([batch]))[0]
     outputs = call_program(job, call, batch, None, Tally(), Care(isolate=job.on_error == "quarantine"))
     if job.reducer.rows:
         for _ in agree(output for output, _ in outputs):

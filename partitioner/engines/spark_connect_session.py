@@ -22,15 +22,25 @@ RETRIES = 6
 
 def connect_module() -> Any:
     """``pyspark.sql.connect.session``. MissingDependency names what its client needs."""
+    try:
+        return _imported()
+    except ImportError:
+        # One that was disturbed (pyspark warns about pandas 3, and a filter made an error of it) leaves halves behind.
+        for name in [n for n in sys.modules if n.startswith(("pyspark.sql.connect", "pyspark.testing"))]:
+            del sys.modules[name]
+    try:
+        return _imported()
+    except ImportError as error:
+        raise MissingDependency(
+            f"engine 'spark_connect' needs the client of Spark Connect ({first_cause(str(error))}): "
+            "pip install 'batch-partitioner[connect]'"
+        ) from error
+
+
+def _imported() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            from pyspark.sql.connect import session
-        except ImportError as error:
-            raise MissingDependency(
-                f"engine 'spark_connect' needs the client of Spark Connect ({first_cause(str(error))}): "
-                "pip install 'batch-partitioner[connect]'"
-            ) from error
+        from pyspark.sql.connect import session
     return session
 
 
@@ -126,5 +136,7 @@ def _started(master: str, conf: dict[str, Any]) -> SparkSession:
     builder = builder.remote(master)
     for name, value in conf.items():
         builder = builder.config(name, str(value).lower() if isinstance(value, bool) else str(value))
-    spark: SparkSession = builder.getOrCreate()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the server was started with cannot be set again by its client
+        spark: SparkSession = builder.getOrCreate()
     return spark

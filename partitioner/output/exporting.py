@@ -88,7 +88,8 @@ def form_of(config: RunConfig, rows: bool = True) -> Form | None:
         )
     if by_name and config.partition_by:
         raise ConfigError(f"partition_by makes folders, and output {config.output} is one file; name a folder.")
-    several = config.partition_by or config.rows_per_file or config.bytes_per_file or (rows and restores_rows(config))
+    several = config.partition_by or config.rows_per_file or config.bytes_per_file
+    several = several or (rows and config.output is not None and restores_rows(config))
     asked = by_name or config.format or ("parquet" if several else None)
     if asked is None or (asked == "parquet" and not several):
         return None

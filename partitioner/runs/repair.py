@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import pyarrow.parquet as pq
 
+from partitioner import choices
 from partitioner.config import RunConfig, make
 from partitioner.errors import ConfigError
 from partitioner.output import finishing, modes, versions
@@ -26,7 +27,7 @@ RETRIED = "retried.json"
 def config_of(directory: RunDirectory) -> RunConfig:
     """What a run was told of its output."""
     said = directory.description()["config"]
-    known = ("output", "format", "partition_by", "rows_per_file", "mode", "catalog")
+    known = ("output", "format", "partition_by", "rows_per_file", "bytes_per_file", "mode", "catalog")
     return make({key: said[key] for key in known if key in said} | {"checkpoint": directory.url.rpartition("/")[0]})
 
 
@@ -55,6 +56,11 @@ def check_mergeable(directory: RunDirectory) -> None:
             f"run {directory.run_id} wrote to a table, which has transactions of its own; retry with merge=False "
             "(--no-merge), and add the repaired rows by a run with mode='append'."
         )
+    if _rows_were_put_in_order(directory):
+        raise ConfigError(
+            f"run {directory.run_id} put the rows of its sub-tasks back in order one by one, and files of sub-tasks are "
+            "what is merged; retry with merge=False (--no-merge) for the repaired rows alone."
+        )
     output = output_of(directory)
     if directory.finished() is None:
         raise ConfigError(f"run {directory.run_id} is unfinished; resume it first: partitioner resume {directory.url}")
@@ -68,6 +74,13 @@ def check_mergeable(directory: RunDirectory) -> None:
             f"output {output.url} was written by {wrote} since, not by run {directory.run_id}; retry with merge=False "
             "(--no-merge) for the repaired rows alone."
         )
+
+
+def _rows_were_put_in_order(directory: RunDirectory) -> bool:
+    said = directory.description()["config"]
+    split = said.get("split", "ordered")
+    live = isinstance(split, str) and split.startswith("<")
+    return bool(said.get("preserve_order", True) and not live and choices.choose("splits", split).reorders)
 
 
 def merge(directory: RunDirectory, retried: Run) -> Mapping[str, int]:

@@ -23,11 +23,11 @@ from partitioner.splits.pieces import Pieces, no_sub_tasks, sub_tasks
 from partitioner.splits.sizing import TOLERANCE, cuts, most_pieces, refuse_oversized, size_of
 from partitioner.splits.weighed import Kept, WeighedSource, WeightIndex, joined, stretches
 
-REACH = "64MB"
-"""Of input that rows are brought together across, where it does not say: tens of thousands of texts find others like them,
+REACH = "32MB"
+"""Of input that rows are brought together across, where it does not say: ten thousand texts find others like them,
 and a sub-task that wants rows from all of it has it decoded in a fraction of a second."""
 
-KEEP = "64MB"
+KEEP = "128MB"
 """Of decoded input that a process keeps for its next sub-tasks, where it does not say; beside what is predicted of them,
 within the fifth of a worker's memory that no plan uses."""
 

@@ -7,7 +7,6 @@ a reach are ordered by weight: within some ten thousand rows each finds others l
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -58,26 +57,36 @@ class WeightIndex:
 
 
 class Kept:
-    """Decoded fragments of this process, the last used of at most ``most_bytes``; travels empty."""
+    """Decoded fragments of this process, ``most_bytes`` at most; travels empty.
+
+    Those of other reaches make room, those of the same do not: sub-tasks of a reach read all its fragments in turn, and
+    dropping the one read longest ago would drop the one that is wanted next.
+    """
 
     def __init__(self, most_bytes: float) -> None:
         self.most_bytes = most_bytes
-        self._tables: OrderedDict[Any, pa.Table] = OrderedDict()
+        self._tables: dict[tuple[int, Any], pa.Table] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Kept, (self.most_bytes,)
 
-    def get(self, key: Any, make: Callable[[], pa.Table]) -> pa.Table:
+    def get(self, reach: int, key: Any, make: Callable[[], pa.Table]) -> pa.Table:
         """The table of ``key``, made where it is not kept."""
         with self._lock:  # threads of a process want the same fragments at once
-            if key in self._tables:
-                self._tables.move_to_end(key)
-                return self._tables[key]
-            table = self._tables[key] = make()
-            while sum(t.nbytes for t in self._tables.values()) > self.most_bytes:
-                self._tables.popitem(last=False)
+            if (reach, key) in self._tables:
+                return self._tables[reach, key]
+            table = make()
+            for other in [at for at in self._tables if at[0] != reach]:
+                if self._bytes() + table.nbytes <= self.most_bytes:
+                    break
+                del self._tables[other]
+            if self._bytes() + table.nbytes <= self.most_bytes:
+                self._tables[reach, key] = table
             return table
+
+    def _bytes(self) -> int:
+        return sum(table.nbytes for table in self._tables.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +121,7 @@ class WeighedSource(Source):
         owner = np.searchsorted(ends, places[ascending], "right")
         parts = []
         for k in np.unique(owner).tolist():
-            table = self._table(inner[k], columns)
+            table = self._table(reach, inner[k], columns)
             mine = places[ascending[owner == k]] - (int(ends[k]) - int(index.rows[inner[k]]))
             parts.append(table.take(pa.array(mine)))
         if parts:
@@ -120,11 +129,11 @@ class WeighedSource(Source):
             back[ascending] = np.arange(len(places))
             yield from pa.concat_tables(parts).take(pa.array(back)).combine_chunks().to_batches()
 
-    def _table(self, i: int, columns: Sequence[str] | None) -> pa.Table:
+    def _table(self, reach: int, i: int, columns: Sequence[str] | None) -> pa.Table:
         def made() -> pa.Table:
             return pa.Table.from_batches(list(self.inner.read(self.fragments[i], columns)))
 
-        return self.kept.get((i, None if columns is None else tuple(columns)), made)
+        return self.kept.get(reach, (i, None if columns is None else tuple(columns)), made)
 
     def places(self, fragment: Fragment) -> Ints:
         """Where the rows stood in the input."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +17,7 @@ import partitioner as pt
 from partitioner.engines.resolve import resolve
 from partitioner.engines.spark_connect import SparkConnectEngine
 from partitioner.errors import EngineLost, RunFailed
-from partitioner.model import Attempt, Event, EventKind
+from partitioner.model import Event, EventKind
 from partitioner.testing.engines import RealEngineContract, until_ended
 from tests.engines import spark_programs as programs
 
@@ -47,6 +50,13 @@ def test_a_session_handed_over_runs_and_stays_open(engine: SparkConnectEngine, c
     assert engine._spark.range(3).count() == 3
 
 
+def test_a_frame_of_connect_is_read_and_its_session_followed(engine: SparkConnectEngine, checkpoint: str) -> None:
+    frame = engine._spark.range(0, 40, 1, 3).selectExpr("id AS x")
+    run = pt.run(frame, programs.double, checkpoint=checkpoint, progress=False, report=False)
+    assert run.result.to_pandas()["y"].tolist() == [2 * x for x in range(40)]
+    assert {record.worker_id for record in run.records} <= set(engine.workers().worker_id)
+
+
 def kinds(events: list[Event], kind: EventKind) -> list[str]:
     return [e.attempt_id for e in events if e.kind is kind]
 
@@ -54,17 +64,11 @@ def kinds(events: list[Event], kind: EventKind) -> list[str]:
 def test_what_waits_goes_out_longest_first(engine: SparkConnectEngine, checkpoint: str) -> None:
     prepared = programs.prepared(checkpoint, programs.double, engine, 6)
     seconds = [1.0, 5.0, 3.0, 6.0, 2.0, 4.0]
-    attempts = [pt_with(a, s) for a, s in zip(prepared, seconds, strict=True)]
+    attempts = [replace(a, seconds=s) for a, s in zip(prepared, seconds, strict=True)]
     engine.submit(attempts)
     events = until_ended(engine, attempts)
-    first = sorted(attempts[:], key=lambda a: -a.seconds)
+    first = sorted(attempts, key=lambda a: -a.seconds)
     assert kinds(events, EventKind.STARTED) == [a.attempt_id for a in first]
-
-
-def pt_with(attempt: Attempt, seconds: float) -> Attempt:
-    from dataclasses import replace
-
-    return replace(attempt, seconds=seconds)
 
 
 def test_running_and_waiting_attempts_are_cancelled(engine: SparkConnectEngine, checkpoint: str) -> None:
@@ -111,6 +115,34 @@ def test_a_run_goes_on_with_another_engine(
     run = pt.run(programs.ROWS, fails_in_the_middle, engine=engines[then], resume="auto", **settings)
     assert run.result.to_pandas()["y"].tolist() == [2 * x for x in range(60)]
     assert run.attempted < len(run.records)
+
+
+LOCAL = """
+import partitioner as pt
+
+def double(batch):
+    return batch * 2
+
+if __name__ == "__main__":
+    settings = {"engine": {"engine": "spark_connect", "remote": "local[2]", "conf": CONF}, "cost": "rows"}
+    run = pt.run({"x": list(range(30))}, double, checkpoint="runs", progress=False, report=False, max_tasks=5, **settings)
+    print(run.result.to_pandas()["x"].tolist() == [2 * x for x in range(30)], run.plan.workers.cpus.tolist())
+"""
+
+
+def test_a_server_is_started_here_and_ends_with_the_run(tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text(LOCAL.replace("CONF", "{'spark.ui.enabled': False}"))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SPARK_")}
+    paths = os.pathsep.join(p for p in sys.path if p)
+    done = subprocess.run(
+        [sys.executable, "job.py"],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": paths, "SPARK_TESTING": "1"},  # a port of its own, so that tests do not meet
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "True [2.0]"), done.stderr[-3000:]
 
 
 def test_no_server_is_said_with_the_address() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ import partitioner as pt
 from partitioner.costs.resolve import resolve as cost_of
 from partitioner.errors import ConfigError, DataError
 from partitioner.model import Limits
+from partitioner.runs.quarantine import retry
 from partitioner.splits.by_weight import ByWeight
+from partitioner.splits.weighed import Kept
 
 LENGTHS = [5, 1, 9, 2, 8, 3, 7, 4, 6, 10, 1, 9]
 TABLE = pa.table({"x": range(12), "text": ["a" * n for n in LENGTHS]})
@@ -78,6 +81,13 @@ def test_order_holds_around_rows_set_aside(checkpoint: str, tmp_path: Path, sort
     assert finished.result.to_table()["x"].to_pylist() == kept
     assert pq.read_table(tmp_path / "out")["x"].to_pylist() == kept
     assert finished.quarantined == 2
+
+
+def test_rows_of_a_retry_are_not_merged_into_files_out_of_order(checkpoint: str, tmp_path: Path) -> None:
+    finished = run(TABLE, fails_on_the_longest, checkpoint, on_error="quarantine", output=tmp_path / "out")
+    with pytest.raises(ConfigError, match="put the rows of its sub-tasks back in order one by one"):
+        retry(finished.directory, merge=True)
+    assert pq.read_table(tmp_path / "out")["x"].to_pylist() == [x for x in range(12) if x not in (6, 9)]
 
 
 def dies_with_two(batch: pd.DataFrame, folder: str) -> pd.DataFrame:
@@ -152,6 +162,23 @@ def test_only_what_is_needed_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert asked == [("t.parquet", 1, ["x"])]
     list(seen.source.read(heaviest, ["x"]))
     assert len(asked) == 1  # kept by the process
+
+
+def test_what_is_kept_is_bounded_and_the_reach_in_use_stays() -> None:
+    one = pa.table({"x": range(100)})  # 800 bytes
+    kept, made = Kept(2000), list[str]()
+
+    def get(reach: int, key: str) -> None:
+        def make() -> pa.Table:
+            made.append(key)
+            return one
+
+        assert kept.get(reach, key, make).equals(one)
+
+    for reach, key in [(0, "a"), (0, "b"), (0, "c"), (0, "a"), (0, "b"), (1, "d"), (0, "b"), (1, "d")]:
+        get(reach, key)
+    assert made == ["a", "b", "c", "d"]  # no room for c; d takes that of a
+    assert pickle.loads(pickle.dumps(kept)).most_bytes == 2000
 
 
 def prefixes_seen(batch: pd.DataFrame) -> pd.DataFrame:
