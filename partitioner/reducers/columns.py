@@ -34,15 +34,17 @@ def table_of(value: Any, reducer: str) -> pa.Table:
 def _of_columns(columns: dict[Any, Any]) -> pa.Table:
     try:
         return pa.table({str(name): _array(column) for name, column in columns.items()})
-    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as error:
         raise ProgramError(
             f"The program returned a dict that is no table: {error}. Return columns of equal length."
         ) from error
 
 
 def _array(column: Any) -> Any:
-    """Rows of a matrix become lists, which Arrow does not do by itself."""
-    return list(column) if isinstance(column, np.ndarray) and column.ndim > 1 else column
+    """Rows of a matrix become lists, which Arrow does not do by itself; one value is a column of one row."""
+    if isinstance(column, np.ndarray) and column.ndim > 1:
+        return list(column)
+    return [column] if isinstance(column, str | int | float | np.generic) else column
 
 
 def column_of(table: pa.Table, name: str) -> pa.ChunkedArray:

@@ -275,3 +275,16 @@ def test_other_columns_later_are_refused():
 def test_settings_that_cannot_be_are_refused_before_anything_runs(spec, message):
     with pytest.raises(ConfigError, match=message):
         choose("reducers", spec)
+
+
+@pytest.mark.parametrize("options", [{"strategy": "most_frequent"}, {"strategy": "constant", "fill_value": "?"}])
+def test_imputers_of_text(options):
+    data = WORDS[["color"]].assign(tint=WORDS["color"].where(WORDS.index % 3 > 0))
+    found, expected = reduced({"reducer": "imputer", **options}, *cut(data)), SimpleImputer(**options).fit(data)
+    same_fit(found, expected)
+    assert found.transform(data).tolist() == expected.transform(data).tolist()
+
+
+def test_text_has_no_mean():
+    with pytest.raises(ProgramError, match=r"'color' of the program's output is .*string; imputer needs numbers"):
+        reduced("imputer", WORDS[["color"]])

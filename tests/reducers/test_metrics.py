@@ -290,3 +290,9 @@ def test_few_and_many_rows_have_the_same_calibration(monkeypatch):
     few = reduced("calibration", table)
     monkeypatch.setattr(calibration, "FEW", 0)
     assert str(reduced("calibration", table)) == str(few)
+
+
+def test_an_output_of_one_row_may_be_plain_values():
+    reducer = choose("reducers", "regression")
+    parts = [reducer.add_input(reducer.create_accumulator(), {"label": y, "prediction": 2.0}) for y in (1.0, 4)]
+    assert reducer.extract_output(merge_tree(reducer, parts))["mae"] == 1.5

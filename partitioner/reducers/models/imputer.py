@@ -7,8 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, ProgramError
+from partitioner.frames import is_frame
+from partitioner.reducers.models.categories import output_columns
+from partitioner.reducers.models.counted import Counted, is_text
 from partitioner.reducers.models.estimator import EstimatorReducer, check_kind, unfitted
 from partitioner.reducers.models.rows import Layout, Rows, same_columns
 from partitioner.reducers.observations import Observations
@@ -17,6 +21,7 @@ from partitioner.reducers.totals import Totals
 
 STRATEGIES = {"mean": False, "median": True, "most_frequent": True, "constant": False}
 """By name whether the different numbers are kept."""
+ANYTHING = ("most_frequent", "constant")
 TARGET = "impute:SimpleImputer"
 
 
@@ -39,7 +44,8 @@ class Imputer(EstimatorReducer):
     """The program returns tables or float64[n, f] with nulls or NaN. ``strategy``: ``"mean"``, ``"median"``,
     ``"most_frequent"`` or ``"constant"``; other options are those of scikit-learn's class.
 
-    ``features`` as in ``Layout``. Medians and most frequent numbers are exact up to ``max_values`` different ones.
+    Columns of text have the last two. ``features`` as in ``Layout``.
+    Medians and most frequent numbers are exact up to ``max_values`` different ones.
     """
 
     name = "imputer"
@@ -59,27 +65,37 @@ class Imputer(EstimatorReducer):
         self.options = {**options, "strategy": strategy}
         unfitted(TARGET, self.options)
 
-    def create_accumulator(self) -> Known | None:
+    def create_accumulator(self) -> Known | Counted | None:
         """No rows."""
         return None
 
-    def add_input(self, accumulator: Known | None, value: Any) -> Known | None:
-        """With the rows of one output. Raises ProgramError for infinities and for what is no number."""
+    def add_input(self, accumulator: Known | Counted | None, value: Any) -> Known | Counted | None:
+        """With the rows of one output. Raises ProgramError for infinities, and for text where a number is needed."""
+        if self.strategy in ANYTHING and (isinstance(value, pa.Table | pa.RecordBatch | dict) or is_frame(value)):
+            table, _ = output_columns(value, self.layout, self.name)
+            if is_text(table):
+                return self.merge_accumulators(accumulator, Counted.of(table)) if table.num_rows else accumulator
         rows = self.layout.read(value, self.name)
         return self.merge_accumulators(accumulator, self._known(rows)) if len(rows.x) else accumulator
 
-    def merge_accumulators(self, left: Known | None, right: Known | None) -> Known | None:
+    def merge_accumulators(self, left: Any, right: Any) -> Any:
         """Both as one. Raises ProgramError where columns differ."""
         if left is None or right is None:
             return left if right is None else right
         same_columns(left, right)
+        if type(left) is not type(right):
+            raise ProgramError("The program returned text in one output and only numbers in another; return one type.")
+        if isinstance(left, Counted):
+            return left.merged(right)
         ranks = tuple(a.merged(b, self.max_values) for a, b in zip(left.ranks, right.ranks, strict=True))
         return replace(left, missing=left.missing + right.missing, totals=left.totals.merged(right.totals), ranks=ranks)
 
-    def extract_output(self, accumulator: Known | None) -> Any:
+    def extract_output(self, accumulator: Known | Counted | None) -> Any:
         """The fitted imputer; None of no rows. It is that of two rows: what fills, and which columns lack something."""
         if accumulator is None:
             return None
+        if isinstance(accumulator, Counted):
+            return unfitted(TARGET, self.options).fit(accumulator.as_rows())
         statistics = self._statistics(accumulator)
         lacking = np.where(accumulator.missing > 0, np.nan, statistics)
         rows: Any = np.vstack([statistics, lacking])
