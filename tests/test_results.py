@@ -49,3 +49,25 @@ def test_parts_count_together_and_a_missing_one_is_noticed() -> None:
 
 def test_unknown_rows_are_not_held_against_a_subtask() -> None:
     assert check_rows(tasks([-1]), [record("t000000", 9)])["rows_in"] == 9
+
+
+def test_counts_that_make_up_for_each_other_are_noticed() -> None:
+    with pytest.raises(RunFailed, match="t000000 read 5 rows, but 4 are in the output and 0 in quarantine"):
+        check_rows(tasks([5, 3]), [record("t000000", 5, rows_out=4), record("t000001", 3, rows_out=4)])
+
+
+def test_a_row_that_is_in_the_output_and_in_quarantine_is_noticed() -> None:
+    with pytest.raises(RunFailed, match="t000000 read 5 rows, but 5 are in the output and 1 in quarantine"):
+        check_rows(tasks([5]), [record("t000000", 5, quarantined=1)])
+
+
+@pytest.mark.parametrize("rows", [[5, 3], [5, -1], [5, 0]])
+def test_a_subtask_without_a_record_is_named(rows: list[int]) -> None:
+    with pytest.raises(RunFailed, match="sub-task t000001 has no commit record"):
+        check_rows(tasks(rows), [record("t000000", 5)])
+
+
+def test_rows_that_are_read_twice_are_noticed() -> None:
+    parts = [record("t000000.0-3", 3, part=(0, 3)), record("t000000.2-5", 3, part=(2, 5))]
+    with pytest.raises(RunFailed, match="t000000 read 6 rows of 5"):
+        check_rows(tasks([5]), parts)

@@ -33,13 +33,17 @@ from partitioner.store.run_directory import RunDirectory
 def check_rows(tasks: SubTasks, records: Sequence[CommitRecord]) -> dict[str, int]:
     """Rows in = rows out + quarantined, over all and against the input's own count. RunFailed names what does not add up."""
     counts = {name: total(records, name) for name in ("rows_in", "rows_out", "rows_written", "quarantined")}
-    if counts["rows_in"] != counts["rows_out"] + counts["quarantined"]:
-        bad = next(r for r in records if r.rows_in != r.rows_out + r.quarantined)
+    if (bad := _odd(records)) is not None:
         raise RunFailed(
             f"rows do not add up: sub-task {bad.task_key} read {bad.rows_in} rows, but {bad.rows_out} are in the output and "
             f"{bad.quarantined} in quarantine. Nothing is marked as done; please report this."
         )
-    read = _rows_read(tasks, records)
+    read, held = _rows_read(tasks, records)
+    for i in np.flatnonzero(held == 0)[:1].tolist():
+        raise RunFailed(
+            f"sub-task {tasks.task_id[i].as_py()} has no commit record, and the run took itself for done. "
+            "Nothing is marked as done; resume the run, and please report this."
+        )
     expected = _expected_rows(tasks)
     for i in np.flatnonzero((expected >= 0) & (expected != read)).tolist():
         raise RunFailed(
@@ -49,8 +53,18 @@ def check_rows(tasks: SubTasks, records: Sequence[CommitRecord]) -> dict[str, in
     return counts
 
 
-def _rows_read(tasks: SubTasks, records: Sequence[CommitRecord]) -> Ints:
-    """Rows that each sub-task read; the parts of one that was split count together."""
+def _odd(records: Sequence[CommitRecord]) -> CommitRecord | None:
+    """The first record whose rows do not add up."""
+    if not isinstance(records, Records):
+        return next((r for r in records if r.rows_in != r.rows_out + r.quarantined), None)
+    held = records.columns(["rows_in", "rows_out", "quarantined"])
+    rows = {name: held[name].to_numpy() for name in held.column_names}
+    odd = np.flatnonzero(rows["rows_in"] != rows["rows_out"] + rows["quarantined"])
+    return records[int(odd[0])] if len(odd) else None
+
+
+def _rows_read(tasks: SubTasks, records: Sequence[CommitRecord]) -> tuple[Ints, Ints]:
+    """Rows that each sub-task read, and its records; the parts of one that was split count together."""
     if isinstance(records, Records):
         held = records.columns(["task_key", "rows_in"])
         wholes = pc.list_element(pc.split_pattern(held["task_key"], ".", max_splits=1), 0)
@@ -59,7 +73,7 @@ def _rows_read(tasks: SubTasks, records: Sequence[CommitRecord]) -> Ints:
         wholes = pa.array([record.whole for record in records], pa.string())
         rows = np.array([record.rows_in for record in records], np.int64)
     where = np.asarray(pc.index_in(wholes, value_set=tasks.task_id), np.int64)
-    return np.bincount(where, rows, len(tasks)).astype(np.int64)
+    return np.bincount(where, rows, len(tasks)).astype(np.int64), np.bincount(where, minlength=len(tasks))
 
 
 def _expected_rows(tasks: SubTasks) -> Ints:
