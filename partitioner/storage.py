@@ -276,6 +276,16 @@ class Directory:
         """Sorted names of all objects below ``prefix`` (a whole path part); empty where there is nothing."""
         return sorted(entry.name for entry in self.entries(prefix))
 
+    def folders(self) -> list[str]:
+        """Sorted names of what holds objects directly below, without listing these."""
+        import obstore
+
+        root = self.local_path
+        if root is None:
+            found = obstore.list_with_delimiter(_open(self.url))["common_prefixes"]
+            return sorted(str(prefix).rstrip("/").rpartition("/")[2] for prefix in found)
+        return sorted(entry.name for entry in os.scandir(root) if entry.is_dir()) if root.is_dir() else []
+
     def copy(self, name: str, to: str) -> None:
         """The same object under another name as well; on a local disk both are one file. Raises FileNotFoundError."""
         import obstore

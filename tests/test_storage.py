@@ -133,3 +133,12 @@ def test_a_private_directory_is_its_owners_alone(tmp_path: Path) -> None:
     directory = Directory(tmp_path / "runs" / "one")
     directory.make_private()
     assert (tmp_path / "runs" / "one").stat().st_mode & 0o777 == 0o700
+
+
+def test_folders_are_told_without_what_they_hold(tmp_path: Path, s3: str) -> None:
+    for place in (str(tmp_path / "a"), f"{s3}/{tmp_path.name}-folders"):
+        directory = Directory(place)
+        assert directory.folders() == []
+        for name in ("two/x", "one/deep/y", "file"):
+            directory.put(name, b"")
+        assert directory.folders() == ["one", "two"]

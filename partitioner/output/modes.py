@@ -137,8 +137,8 @@ def named(config: RunConfig) -> RunDirectory | None:
 def runs_below(checkpoint: str) -> list[RunDirectory]:
     """All runs below a directory, the last one first."""
     home = Directory(checkpoint)
-    ids = {name.split("/")[0] for name in home.names() if name.count("/") == 1 and name.endswith("/run.json")}
-    return [RunDirectory(f"{home.url}/{run_id}") for run_id in sorted(ids, reverse=True)]
+    found = (RunDirectory(f"{home.url}/{run_id}") for run_id in reversed(home.folders()))
+    return [run for run in found if run.files.exists("run.json")]
 
 
 def begin(config: RunConfig, directory: RunDirectory) -> Target:

@@ -18,6 +18,7 @@ from partitioner.config import RunConfig
 from partitioner.coordinator.ledger import Ledger
 from partitioner.errors import ConfigError, ResumeRefused
 from partitioner.model import CommitRecord, SubTasks
+from partitioner.output.modes import runs_below
 from partitioner.stages.steps import fingerprints
 from partitioner.storage import Directory
 from partitioner.store.commits import Commits
@@ -28,7 +29,7 @@ def find_run(config: RunConfig, resume: str) -> RunDirectory:
     """The run directory of an id below ``checkpoint``, or of a directory. ConfigError lists the ids there are."""
     directory = RunDirectory(resume if "/" in resume else f"{config.checkpoint}/{resume}")
     if not directory.files.exists("run.json"):
-        known = sorted({n.split("/")[0] for n in Directory(config.checkpoint).names() if n.endswith("/run.json")})
+        known = [run.run_id for run in reversed(runs_below(config.checkpoint))]
         there = f"there are {', '.join(known[-10:])}" if known else "there is none"
         raise ConfigError(f"no run {resume!r} below {Directory(config.checkpoint).url}; {there}.")
     return directory
