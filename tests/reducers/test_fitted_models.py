@@ -288,3 +288,16 @@ def test_imputers_of_text(options):
 def test_text_has_no_mean():
     with pytest.raises(ProgramError, match=r"'color' of the program's output is .*string; imputer needs numbers"):
         reduced("imputer", WORDS[["color"]])
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+def test_neighbours_of_many_features_are_those_of_every_distance(offset):
+    from scipy.spatial.distance import cdist
+
+    x, queries = RNG.normal(size=(600, 40)) + offset, RNG.normal(size=(15, 40)) + offset
+    x[300:310] = x[:10]  # equal distances
+    found = reduced({"reducer": "neighbors", "queries": queries, "k": 8}, *cut(x, 4))
+    every = cdist(queries, x)
+    order = np.argsort(every, axis=1, kind="stable")[:, :8]
+    assert (found["indices"] == order).all()
+    assert found["distances"].tobytes() == np.take_along_axis(every, order, axis=1).tobytes()
