@@ -7,6 +7,7 @@ FedAvg: McMahan et al. 2017. FedProx: Li et al. 2020; its proximal term belongs 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,10 @@ from partitioner.attempt.formats import FORMATS
 from partitioner.attempt.rounds import RoundProgram
 from partitioner.errors import ConfigError, nearest
 from partitioner.iteration.iterate import Iterated, iterate
+from partitioner.reading import read_table
 from partitioner.reducers.trees import largest_change, walk
+from partitioner.reducers.weighted_mean import checked_pair
+from partitioner.training.privacy import Privacy, clipped, epsilon_of, noised
 
 SERVERS = ("average", "adam")
 
@@ -25,8 +29,8 @@ SERVERS = ("average", "adam")
 class Clients(RoundProgram):
     """Trains every client of a partition, one after the other; clients are whole."""
 
-    def __init__(self, train: Callable[..., Any], client: str, batch_format: str) -> None:
-        self.train, self.client, self.format = train, client, batch_format
+    def __init__(self, train: Callable[..., Any], client: str, batch_format: str, clip: float | None = None) -> None:
+        self.train, self.client, self.format, self.clip = train, client, batch_format, clip
 
     def prepare(self, batch: Any) -> Any:
         """The rows of each client, in order of first appearance."""
@@ -39,9 +43,12 @@ class Clients(RoundProgram):
         return held
 
     def __call__(self, data: Any, state: Any) -> Iterator[Any]:
-        """(parameters, rows) of each client."""
+        """(parameters, rows) of each client; where updates are clipped all clients weigh the same."""
         for rows in data:
-            yield self.train(rows, state["parameters"])
+            found = self.train(rows, state["parameters"])
+            if self.clip is not None:
+                found = clipped(checked_pair(found, "privacy")[0], state["parameters"], self.clip), 1.0
+            yield found
 
 
 def federate(
@@ -55,6 +62,7 @@ def federate(
     rate: float = 1.0,
     tolerance: float | None = None,
     merge: Any = "weighted_mean",
+    privacy: Any = None,
     batch_format: str = "pandas",
     **options: Any,
 ) -> Iterated:
@@ -72,6 +80,10 @@ def federate(
         gradient of Adam with learning rate ``rate``.
     merge
         ``"weighted_mean"``, ``"median"``, ``{"reducer": "trimmed_mean", "share": 0.1}`` or another reducer of parameters.
+    privacy
+        ``{"clip": 1.0, "noise": 1.1, "delta": 1e-5}``: every client's update is clipped to that norm, all weigh the same,
+        and noise of ``noise * clip`` over the number of clients goes onto their mean. ``state["epsilon"]`` of the result is
+        what dp-accounting tells (extra ``privacy``). See ``training.privacy``.
     tolerance
         Stop where no parameter moves by more.
     options
@@ -81,16 +93,21 @@ def federate(
         raise ConfigError(f"server is {server!r}; it is {' or '.join(SERVERS)}.{nearest(server, list(SERVERS))}")
     if not rate > 0:
         raise ConfigError(f"rate is {rate}; give a number above 0.")
+    private = None if privacy is None else Privacy.of(privacy)
+    if private is not None and merge != "weighted_mean":
+        raise ConfigError(f"privacy is that of a mean; merge is {merge!r}. Leave it out.")
     state: dict[str, Any] = {"parameters": parameters, "step": 0}
     if server == "adam":
         zeros = walk(lambda leaf: np.zeros(np.shape(leaf)), parameters)
         state |= {"first": zeros, "second": zeros}
     update = _averaged(rate) if server == "average" else _adam(rate)
+    if private is not None:
+        update = _with_noise(update, noised(private, _count(dataset, client)))
 
     def until(old: Any, new: Any, merged: Any) -> bool:
         return tolerance is not None and largest_change(old["parameters"], new["parameters"]) <= tolerance
 
-    return iterate(
+    found = iterate(
         dataset,
         Clients,
         state,
@@ -99,11 +116,28 @@ def federate(
         rounds=rounds,
         loss=None,
         reducer=merge,
-        arguments={"train": train, "client": client, "batch_format": batch_format},
+        arguments={
+            "train": train,
+            "client": client,
+            "batch_format": batch_format,
+            "clip": None if private is None else private.clip,
+        },
         batch_format="arrow",
         split={"split": "grouped", "key": client},
         **options,
     )
+    if private is None:
+        return found
+    return replace(found, state={**found.state, "epsilon": epsilon_of(private, len(found.rounds))})
+
+
+def _count(dataset: Any, client: str) -> int:
+    """How many clients there are."""
+    return len(pc.unique(read_table(dataset, [client])[client]))
+
+
+def _with_noise(update: Callable[[Any, Any], Any], noise: Callable[[Any, int], Any]) -> Callable[[Any, Any], Any]:
+    return lambda state, merged: update(state, noise(merged, state["step"]))
 
 
 def _averaged(rate: float) -> Callable[[Any, Any], Any]:
