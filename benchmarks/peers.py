@@ -70,13 +70,19 @@ class Row:
 def environment(home: Path, key: str, peer: Peer) -> Path:
     """Its Python, with the packages installed; made once. Raises CalledProcessError where pip fails."""
     place = home / key
-    python, ready = place / "bin" / "python", place / "ready"
-    if not ready.exists():
+    python, ready, wanted = place / "bin" / "python", place / "ready", "\n".join((*COMMON, *peer.packages))
+    if not ready.exists() or ready.read_text() != wanted:
         print(f"making the environment of {peer.name} in {place}", flush=True)
         venv.create(place, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *COMMON, *peer.packages], check=True)
-        ready.touch()
+        install = [python, "-m", "pip", "install", "--quiet", *COMMON, *peer.packages]
+        subprocess.run(install, env=_clean(), cwd=home, check=True)
+        ready.write_text(wanted)
     return python
+
+
+def _clean() -> dict[str, str]:
+    """The environment variables without those of the Python that calls."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL"))}
 
 
 def write_input(folder: Path, workload: str, scale: float, file: str | None) -> None:
@@ -115,11 +121,11 @@ def measured(python: Path, key: str, workload: str, folder: Path, repeat: int, l
 
 def _once(command: list[Any], limit: float) -> tuple[list[dict[str, Any]], str]:
     """What the program told, and why it ended early."""
-    # Only this folder's own code, none of the environment that calls.
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL"))}
-    clean |= {"PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": str(command[0])}
+    own = {"PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": str(command[0])}
     try:
-        done = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=limit, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=_clean() | own, capture_output=True, text=True, timeout=limit, check=False
+        )
         out, error, code = done.stdout, done.stderr, done.returncode
     except subprocess.TimeoutExpired as late:
         out, error, code = _text(late.stdout), f"not done after {limit:.0f} s", 1

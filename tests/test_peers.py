@@ -40,10 +40,12 @@ def test_the_page_of_the_docs_has_the_marks() -> None:
     assert 0 < text.index(peers.BEGIN) < text.index(peers.END)
 
 
-def test_every_benchmark_is_listed() -> None:
-    text = (peers.ROOT / "docs" / "benchmarks.md").read_text()
-    scripts = [path.stem for path in (peers.ROOT / "benchmarks").glob("*.py")]
-    assert [name for name in scripts if f"`{name}`" not in text] == []
+def test_every_benchmark_that_the_page_lists_is_there() -> None:
+    text = (peers.ROOT / "docs" / "benchmarks.md").read_text().partition("## All benchmarks")[2]
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = [name.strip(" `") for row in rows for name in row.split(",")]
+    assert len(named) > 30
+    assert [name for name in named if not (peers.ROOT / "benchmarks" / f"{name}.py").exists()] == []
 
 
 def test_input_is_the_same_for_all_and_skewed_or_even_as_it_says(tmp_path: Path) -> None:
