@@ -8,7 +8,6 @@ The model is an object with ``predict`` (and, if it has it, ``predict_proba``), 
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 import partitioner as pt
-from jobs.session import job_main, print_plan
+from jobs.session import job_main, job_parser, print_plan
 
 
 def matrix(batch: pa.RecordBatch, column: str) -> np.ndarray:
@@ -62,10 +61,8 @@ def _absolute(path: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the configured inference and print plan and report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("conf")
+    parser = job_parser(__doc__)
     parser.add_argument("--resume", help="id or directory of the run to go on with")
-    parser.add_argument("--set", action="append", default=[], metavar="key=value")
     given = parser.parse_args(arguments)
     config = pt.load_config(given.conf, given.set, allow_modules=["jobs"])
     if isinstance(model := config.arguments.get("model"), str):  # workers have working directories of their own

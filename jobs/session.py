@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,14 @@ def job_main(main: Callable[[], int]) -> None:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         code = error.exit_code
     sys.exit(code)
+
+
+def job_parser(doc: str) -> argparse.ArgumentParser:
+    """What every job takes: a configuration, and settings on top of it; ``doc`` is the job's own docstring."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("conf")
+    parser.add_argument("--set", action="append", default=[], metavar="key=value")
+    return parser
 
 
 def print_plan(title: str) -> Callable[[pt.Plan, Any], None]:

@@ -8,7 +8,6 @@ Two mapped passes: the first trains (``TrainPartial``, reduced to an ensemble), 
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import zlib
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ import pyarrow as pa
 
 import partitioner as pt
 from jobs.batch_inference import Predict, matrix
-from jobs.session import job_main, print_plan
+from jobs.session import job_main, job_parser, print_plan
 
 
 def held_back(pixels: np.ndarray, one_in: int) -> np.ndarray:
@@ -113,10 +112,8 @@ def score(config: pt.RunConfig, ensemble: Any, rows: pa.Table, predicted: pd.Dat
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, predict, and print plan, accuracies and where everything is."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("conf")
+    parser = job_parser(__doc__)
     parser.add_argument("--test", help="dataset to predict instead of held-back rows")
-    parser.add_argument("--set", action="append", default=[], metavar="key=value")
     given = parser.parse_args(arguments)
     config = pt.load_config(given.conf, given.set, allow_modules=["jobs"])
     trained = pt.run_config(config, on_plan=print_plan("training"))

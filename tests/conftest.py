@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.postgres_server import server
 from partitioner.engines.dask import DaskEngine
 
 os.environ.setdefault("PARTITIONER_KEY", "the key of the test suite")  # tests write nothing into the home directory
@@ -141,24 +140,11 @@ def s3() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """A PostgreSQL server of Debian's package, on a socket of its own."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not folders:
-        pytest.skip("no PostgreSQL; scripts/system_packages.sh postgresql")
-    home = Path(tempfile.mkdtemp(prefix="postgres-"))  # short, for its socket; a server does not run as root
-    user = "postgres" if os.getuid() == 0 else None
-    if user:
-        shutil.chown(home, user)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    binary, data = folders[-1], home / "data"
-    calls: dict[str, Any] = {"user": user, "check": True, "capture_output": True, "cwd": home}
-    subprocess.run([binary / "initdb", "-D", data, "-A", "trust", "-U", "me", "--no-sync", "-E", "UTF8"], **calls)
-    options = f"-c listen_addresses=127.0.0.1 -p {port} -k {home} -c fsync=off"
-    subprocess.run([binary / "pg_ctl", "-D", data, "-o", options, "-l", home / "log", "-w", "start"], **calls)
-    yield f"postgresql://me@127.0.0.1:{port}/postgres"
-    subprocess.run([binary / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **calls)
-    shutil.rmtree(home)
+    try:
+        with server() as url:
+            yield url
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture
