@@ -1,4 +1,4 @@
-"""Real faults, each beside the same run undisturbed: ``python -m benchmarks.chaos [--engine spark] [--short]``.
+"""Real faults, each beside the same run undisturbed: ``python -m benchmarks.chaos [--engine spark] [--only kills]``.
 
 kills       a random worker process is killed every 3 s for the whole run: the output must be the same byte for byte
 bad node    one worker of three fails everything with OSError: no row may be set aside
@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,10 @@ def executors() -> list[int]:
     return found
 
 
-ENGINES = {"dask": (dask, 4), "spark": (spark, 3)}
+Made = tuple[Engine, Callable[[], list[int]]]
+Start = Callable[[int], Made]
+
+ENGINES: dict[str, tuple[Start, int]] = {"dask": (dask, 4), "spark": (spark, 3)}
 
 
 def run(
@@ -86,14 +90,14 @@ def run(
 ) -> tuple[pt.Run, float, int]:
     """One run, while a random worker process is killed every few seconds if asked. Run, seconds, kills."""
     engine, pids = made
-    over, kills = threading.Event(), [0]
+    over, count = threading.Event(), [0]
 
     def killing() -> None:
         draw = random.Random(7)
-        while not over.wait(EVERY):
+        while not over.wait(kill):
             if there := pids():
                 os.kill(draw.choice(there), signal.SIGKILL)
-                kills[0] += 1
+                count[0] += 1
 
     thread = threading.Thread(target=killing, daemon=True)
     began = time.perf_counter()
@@ -110,7 +114,7 @@ def run(
         seconds = time.perf_counter() - began
         if kill:
             thread.join()
-    return finished, seconds, kills[0]
+    return finished, seconds, count[0]
 
 
 def output(home: Path) -> dict[str, bytes]:
@@ -118,38 +122,77 @@ def output(home: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in (home / "out").glob("part-*.parquet")}
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Of the runs: rows, sub-tasks, seconds of sleep in each sub-task, explosions."""
+
+    rows: int
+    tasks: int
+    each: float
+    explosions: int
+
+
+def kills(home: Path, start: Start, workers: int, sizes: Sizes, every: float) -> None:
+    """Random kills for a whole run, beside the same run undisturbed."""
+    made = start(workers)
+    calm, undisturbed, _ = run(home / "calm", made, sizes.rows, sizes.tasks, seconds=sizes.each)
+    done, seconds, count = run(home / "kills", made, sizes.rows, sizes.tasks, kill=every, seconds=sizes.each)
+    same = output(home / "kills") == output(home / "calm")
+    more, ratio = done.attempted - calm.attempted, seconds / undisturbed
+    print(f"kills: {count}, output the same: {same}, attempts more: {more}, {ratio:.2f} x the undisturbed makespan")
+    made[0].close()
+
+
+def bad_node(home: Path, start: Start, workers: int, sizes: Sizes, every: float) -> None:
+    """One of three fails everything, beside the two good ones alone."""
+    seconds = []
+    for count in (3, 2):
+        made = start(count)
+        bad = str(made[0].workers()[1].worker_id) if count == 3 else ""
+        done, took, _ = run(home / f"{count}", made, sizes.rows, sizes.tasks, seconds=sizes.each, bad=bad)
+        seconds.append(took)
+        if bad:
+            told(done, f"bad node: {done.quarantined} rows set aside", sizes.tasks)
+        made[0].close()
+    print(f"bad node: {seconds[0] / seconds[1]:.2f} x the makespan of the two good ones alone")
+
+
+def killer(home: Path, start: Start, workers: int, sizes: Sizes, every: float) -> None:
+    """One row that ends every process that works on it."""
+    made = start(3)
+    done, _, _ = run(home / "killer", made, sizes.rows, sizes.tasks, killer=sizes.rows // 3)
+    told(done, f"killer: {len(done.result.to_pandas())} of {sizes.rows} rows delivered", sizes.tasks)
+    made[0].close()
+
+
+def explosions(home: Path, start: Start, workers: int, sizes: Sizes, every: float) -> None:
+    """Rows for which memory runs out, each by itself."""
+    made = start(3)
+    done, _, _ = run(home / "explosions", made, sizes.rows, sizes.tasks, every=sizes.rows // sizes.explosions)
+    left = len(done.result.to_pandas())
+    told(done, f"{sizes.explosions} explosions: {left} of {sizes.rows} rows delivered", sizes.tasks)
+    more = (done.attempted - sizes.tasks) / sizes.explosions
+    print(f"{more:.1f} attempts more for each; 2 log2 n is {2 * log2(sizes.rows):.1f}")
+    made[0].close()
+
+
+FAULTS = {"kills": kills, "bad-node": bad_node, "killer": killer, "explosions": explosions}
+
+
 def main() -> None:
     """Print a line for each kind of fault."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", choices=sorted(ENGINES), default="dask")
+    parser.add_argument("--only", choices=sorted(FAULTS), help="This kind of fault alone.")
+    parser.add_argument("--every", type=float, default=EVERY, help="Seconds between two kills.")
     parser.add_argument("--short", action="store_true")
     asked = parser.parse_args()
     start, workers = ENGINES[asked.engine]
-    rows, tasks, each, explosions = (2_000, 40, 0.4, 5) if asked.short else (100_000, 200, 0.5, 100)
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        made = start(workers)
-        calm, undisturbed, _ = run(home / "calm", made, rows, tasks, seconds=each)
-        done, seconds, kills = run(home / "kills", made, rows, tasks, kill=True, seconds=each)
-        same = output(home / "kills") == output(home / "calm")
-        more, ratio = done.attempted - calm.attempted, seconds / undisturbed
-        print(f"kills: {kills}, output the same: {same}, attempts more: {more}, {ratio:.2f} x the undisturbed makespan")
-        made[0].close()
-        made = start(3)
-        bad = str(made[0].workers()[1].worker_id)
-        done, seconds, _ = run(home / "bad", made, rows, tasks, seconds=each, bad=bad)
-        told(done, f"bad node: {done.quarantined} rows set aside", tasks)
-        one, _, _ = run(home / "killer", made, rows, tasks, killer=rows // 3)
-        told(one, f"killer: {len(one.result.to_pandas())} of {rows} rows delivered", tasks)
-        many, _, _ = run(home / "explosions", made, rows, tasks, every=rows // explosions)
-        told(many, f"{explosions} explosions: {len(many.result.to_pandas())} of {rows} rows delivered", tasks)
-        each_more = (many.attempted - tasks) / explosions
-        print(f"            {each_more:.1f} attempts more for each; 2 log2 n is {2 * log2(rows):.1f}")
-        made[0].close()
-        made = start(2)
-        _, two, _ = run(home / "two", made, rows, tasks, seconds=each)
-        print(f"bad node: {seconds / two:.2f} x the makespan of the two good ones alone")
-        made[0].close()
+    sizes = Sizes(1_000, 20, 0.5, 5) if asked.short else Sizes(100_000, 200, 0.5, 100)
+    for name, play in FAULTS.items():
+        if asked.only in (None, name):
+            with tempfile.TemporaryDirectory() as folder:
+                play(Path(folder), start, workers, sizes, asked.every)
 
 
 def told(finished: pt.Run, text: str, tasks: int) -> None:

@@ -196,3 +196,94 @@ class Asking:
 
     def observe(self, state: State, events: Any, actions: Any) -> None:
         self._engine.hand_over(asked(actions))
+
+
+def test_one_attempt_is_asked_at_a_time_with_half_a_second_between() -> None:
+    state = state_of(rowed([100] * 4, 4), divisible=True, hand_over_seconds=1.0, backup_factor=1e9)
+    live = submits(step(state, [], 0.0)[1])
+    step(state, [started(a.attempt_id) for a in live], 0.0)
+    step(state, [done(a, seconds=1.0) for a in live[2:]], 1.0)
+    told = {now: asked(step(state, [], now)[1]) for now in (8.0, 8.1, 8.4, 8.6)}
+    assert [len(told[now]) for now in (8.0, 8.1, 8.4, 8.6)] == [1, 0, 0, 1]
+    assert sorted(told[8.0] + told[8.6]) == sorted(a.attempt_id for a in live[:2])
+
+
+@pytest.mark.parametrize("state_of_the_idle", ["suspended", "reserved", "exclusive"])
+def test_a_worker_that_takes_nothing_counts_as_no_idle_one(state_of_the_idle: str) -> None:
+    state, _ = straggling(workers=2)
+    holder = state.workers["worker-1"]
+    if state_of_the_idle == "suspended":
+        holder.health.suspended = True
+    elif state_of_the_idle == "reserved":
+        holder.reserved = 0
+    else:
+        holder.exclusive = True
+    assert all(asked(step(state, [], now)[1]) == [] for now in (2.0, 4.0, 8.0))
+
+
+def in_doubt(state: State) -> None:
+    state.trouble(0).losses = 1
+
+
+def with_a_copy(state: State) -> None:
+    state.copies[0] = ["t000000-a0", "t000000-a1"]
+
+
+def after_a_death(state: State) -> None:
+    state.deaths[0] = 1
+
+
+def being_stopped(state: State) -> None:
+    state.attempts["t000000-a0"].why = DEATH
+
+
+def not_begun(state: State) -> None:
+    state.attempts["t000000-a0"].started = None
+
+
+@pytest.mark.parametrize("condition", [in_doubt, with_a_copy, after_a_death, being_stopped, not_begun])
+def test_only_a_first_and_only_attempt_with_which_nothing_is_wrong_is_asked(condition: Any) -> None:
+    state, _ = straggling(backup_factor=1e9)
+    condition(state)
+    assert all(asked(step(state, [], now)[1]) == [] for now in (2.0, 4.0, 8.0))
+
+
+@pytest.mark.parametrize("rows", [1, -1])
+def test_a_subtask_of_one_row_or_of_nobody_knows_how_many_is_not_asked_for(rows: int) -> None:
+    state = state_of(rowed([rows, 5, 5], 3), divisible=True, hand_over_seconds=1.0, backup_factor=1e9)
+    first, *others = submits(step(state, [], 0.0)[1])
+    step(state, [started(a.attempt_id) for a in (first, *others)], 0.0)
+    step(state, [done(a, seconds=1.0) for a in others], 1.0)
+    assert all(asked(step(state, [], now)[1]) == [] for now in (2.0, 4.0, 8.0))
+
+
+def test_what_the_slow_worker_took_for_its_share_is_learned() -> None:
+    state, first = straggling()
+    record = part_of(first, 40).record
+    assert record is not None
+    event = Event(EventKind.FINISHED, first.attempt_id, first.worker_id, record=replace(record, seconds=4.0))
+    step(state, [event], 4.0)
+    assert state.workers[first.worker_id].factor > 1.5
+    assert state.workers[first.worker_id].weight == 1.0
+
+
+def test_what_waits_for_a_divided_subtask_that_itself_waits_goes_on_after_all_its_parts() -> None:
+    import numpy as np
+
+    from partitioner.model import Edges
+
+    plan = rowed([1, 100, 1])
+    edges = Edges(np.array([0, 1]), np.array([1, 2]), np.zeros(2), np.zeros(2))
+    plan = replace(plan, tasks=plan.tasks.with_columns(edges=edges))
+    state = initial(plan, "memory://run", state_of(plan, divisible=True).policy)
+    cut = replace(record_of(Attempt("t000001", 1, 0, "w", "memory://run"), 0.0, 0.0), split=True, part=(40, 100))
+    resume_parts(state, {"t000000": 0, "t000001": 1, "t000002": 2}, {"t000001": cut})
+    order, events = [], []
+    for now in range(4):
+        made = submits(step(state, events, float(now))[1])
+        order.append(sorted(a.task_key for a in made))
+        live = [each.attempt for each in state.attempts.values()]
+        events = [e for a in live for e in (started(a.attempt_id), done(a, part=a.care.rows))]
+    assert [key for keys in order for key in keys][0] == "t000000"
+    assert [key for keys in order for key in keys][-1] == "t000002"
+    assert {"t000001.000-040", "t000001.040-100"} <= {key for keys in order for key in keys}
