@@ -1,13 +1,14 @@
 """Training jobs from their configurations, and the models that they keep."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from jobs import pipeline, train_federated, train_kmeans, train_linear, train_logistic
-from partitioner.errors import ConfigError
+from jobs import pipeline, train_cifar_ensemble, train_federated, train_kmeans, train_linear, train_logistic
+from partitioner.errors import ConfigError, MissingDependency
 from partitioner.training.keeping import flattened, keep
 
 HERE = ["--set", "engine=serial", "--set", "progress=false"]
@@ -103,3 +104,21 @@ def test_a_step_of_a_stranger_names_no_code_from_elsewhere(tmp_path):
     conf.write_text("job: jobs.pipeline\nsteps: {a: {program: 'os:system'}}\n")
     with pytest.raises(ConfigError, match="steps names 'os:system'"):
         pipeline.main([str(conf)])
+
+
+def test_without_torch_the_cifar_job_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingDependency, match=r'pip install "batch-partitioner\[torch\]"'):
+        train_cifar_ensemble.main(["conf/train_cifar_ensemble.yaml", *HERE])
+
+
+def test_generated_images_have_the_shape_of_cifar():
+    table = train_cifar_ensemble.generated(20, seed=1)
+    assert {len(p) for p in table["pixels"].to_pylist()} == {32 * 32 * 3}
+    assert table["label"].to_pylist() == [*range(10)] * 2
+
+
+def test_networks_of_all_splits_are_kept_in_order():
+    from partitioner.testing.laws import check_laws
+
+    check_laws(train_cifar_ensemble.States(), values=[{"w": np.full(2, i), "n": np.array(i)} for i in range(5)])
