@@ -175,7 +175,9 @@ class SparkConnectEngine(Engine):
                 found.append(self._events.get_nowait())
         self._start_what_fits()
         if time.monotonic() - self._interrupted > INTERRUPT_SECONDS:
-            self._interrupt(self._cancelled & self._running.keys())
+            with self._lock:
+                unheard = self._cancelled & self._running.keys()
+            self._interrupt(unheard)
         return found
 
     def cancel(self, attempt_ids: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import partitioner as pt
+from partitioner.coordinator import ledger
 from partitioner.engines.resolve import resolve
 from partitioner.engines.spark_connect import SparkConnectEngine
 from partitioner.errors import EngineLost, RunFailed
@@ -90,7 +91,8 @@ def test_a_death_is_told_once_and_the_sub_task_runs_again(
     )
     assert (tmp_path / "killed").exists()
     assert run.result.to_pandas()["y"].tolist() == [2 * x for x in range(60)]
-    assert run.attempted == len(run.records) + 1
+    # More attempts than that may be handed back: Spark may bring the next try to the worker that it is to avoid.
+    assert [line["what"] for line in ledger.read(run.directory)].count("lost") == 1
 
 
 def fails_in_the_middle(batch: pd.DataFrame, folder: str) -> pd.DataFrame:
