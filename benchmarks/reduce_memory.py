@@ -20,6 +20,7 @@ import pyarrow as pa
 
 import partitioner as pt
 from benchmarks.versions import versions
+from partitioner.measure import release_memory
 from partitioner.reducers.tree import merge_tree
 from partitioner.reducers.tree_sum import TreeSum
 from partitioner.runs import merging
@@ -43,7 +44,7 @@ class Watched(merging.Merger):
 
     def merged(self, job: Any, pieces: Any) -> Any:
         """As ever."""
-        pa.default_memory_pool().release_unused()
+        release_memory()
         Path("/proc/self/clear_refs").write_text("5")
         before, begin = resident("VmRSS"), time.perf_counter()
         found = super().merged(job, pieces)

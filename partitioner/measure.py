@@ -9,6 +9,7 @@ seconds of all of them (``shared`` says so); a reset by one never loses the peak
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
@@ -159,6 +160,16 @@ def release_gpu_memory() -> None:
     cuda = _torch_cuda()
     if cuda is not None:
         cuda.empty_cache()
+
+
+def release_memory() -> None:
+    """Hand freed memory back to the system: what Arrow and the C library of Linux keep of large blocks for later."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:  # not musl
+        trim(0)
 
 
 def _torch_cuda() -> Any:

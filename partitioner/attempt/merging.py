@@ -13,7 +13,7 @@ from partitioner.attempt.record import record_of
 from partitioner.attempt.surroundings import guest, limited
 from partitioner.attempt.tally import Tally
 from partitioner.errors import DamagedOutput, LeaseLost, ProgramError
-from partitioner.measure import Measurement, measured
+from partitioner.measure import Measurement, measured, release_memory
 from partitioner.model import Attempt, Event, EventKind, Merge
 from partitioner.reducers import partials
 from partitioner.storage import Directory
@@ -37,6 +37,7 @@ def run_merge(attempt: Attempt, loaded: Loaded) -> Event:
     sink = loaded.job.sink.beside(merge.place)
     facts, measurement = sink.committed(merge.key), Measurement()
     if facts is None:
+        release_memory()  # of the merge before, which was as large
         with guest(attempt, loaded.job.seed), limited(attempt.timeout_seconds), measured() as measurement:
             staged = sink.write(merge.key, _rows(loaded, merge), lambda: facts_of(merge))
             check_epoch(loaded.run.files, attempt)

@@ -24,6 +24,7 @@ from partitioner.coordinator.execute import in_order
 from partitioner.coordinator.merges import execute_merges
 from partitioner.engines.base import Engine
 from partitioner.errors import DamagedOutput
+from partitioner.measure import release_memory
 from partitioner.model import CommitRecord, Edges, Merge, Piece, Plan, Sink, SubTasks, Workers
 from partitioner.placement.algorithms.heft import Heft
 from partitioner.reducers import partials
@@ -63,6 +64,7 @@ class Merger:
         sink = job.sink.beside(f"{tree.home}/partials")
         if not _sound(sink, tree.root):
             self._merge(job, tree, sink)
+        release_memory()
         found = partials.stored(job.reducer, sink, tree.root)
         for key in sink.keys() - {tree.root.key}:
             sink.discard(key)  # what was merged on the way
