@@ -42,6 +42,7 @@ def check_laws(reducer: Any, values: Sequence[Any], same: Same | None = None, ex
     laws = Laws(checked, list(values), same or same_data)
     laws.identity()
     laws.merging_changes_nothing()
+    laws.in_place()
     laws.serializing()
     laws.one_part()
     laws.commuting()
@@ -93,6 +94,13 @@ class Laws:
             return
         raise AssertionError("retried parts: the same part was taken twice")
 
+    def in_place(self) -> None:
+        """Merging into the left side gives the same bits, and leaves the right side as it was."""
+        left, right = self.part(self.values[:2]), self.part(self.values[2:])
+        first, before = self.reducer.merge_accumulators(left, right), self.travelled(right)
+        self.agree("merging in place", self.reducer.merge_into(left, right), first, True)
+        self.agree("merging in place leaves the right side alone", right, before, True)
+
     def serializing(self) -> None:
         """What is read is what was written, however often it travels."""
         for values in ([], self.values[:1], self.values):
@@ -128,13 +136,18 @@ class Laws:
         self.agree("split invariance", parts[0], self.part(self.values), self.reducer.exact)
 
     def fixed_tree(self, data: Any) -> None:
-        """The merge tree gives the same bits in any order of completion."""
+        """The merge tree gives the same bits in any order of completion, and in stages of any fan-in."""
         leaves = [self.part([value]) for value in self.values]
         order = data.draw(st.permutations(range(len(leaves))))
         tree = MergeTree(self.reducer, len(leaves))
         for index in order:
             tree.put(index, leaves[index])
-        self.agree("fixed tree", tree.result(), merge_tree(self.reducer, leaves), True)
+        whole = merge_tree(self.reducer, leaves)
+        self.agree("fixed tree", tree.result(), whole, True)
+        step = 1 << data.draw(st.integers(1, 3))  # a stage of merges on workers, whose results travel
+        stages = [leaves[i : i + step] for i in range(0, len(leaves), step)]
+        merged = [self.travelled(merge_tree(self.reducer, some)) for some in stages]
+        self.agree("fixed tree in stages", merge_tree(self.reducer, merged, owned=True), whole, True)
 
 
 def same_data(left: Any, right: Any, exact: bool) -> bool:

@@ -13,6 +13,7 @@ from partitioner import registry
 from partitioner.errors import ConfigError
 from partitioner.reducers.ensemble import Ensemble
 from partitioner.reducers.estimators import Averaging
+from partitioner.reducers.tree_sum import TreeSum
 from partitioner.testing.laws import check_laws, same_data
 from partitioner.testing.models import Says
 from partitioner.testing.reducers import ReducerContract
@@ -221,3 +222,16 @@ class Locked(Range):
 def test_a_broken_law_is_named(broken, law):
     with pytest.raises((AssertionError, ConfigError), match=law):
         check_laws(broken, CHUNKS)
+
+
+class Spoiling(TreeSum):
+    """Merges into the wrong side."""
+
+    def merge_into(self, left, right):
+        right += left
+        return right
+
+
+def test_a_merge_into_the_wrong_side_is_named():
+    with pytest.raises(AssertionError, match="merging in place leaves the right side alone"):
+        check_laws(Spoiling, values=[np.full(3, float(i)) for i in range(1, 6)])
