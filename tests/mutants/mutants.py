@@ -253,16 +253,22 @@ _CHOSEN: list[tuple[str, str, str, str]] = [
     # counts, commits
     (
         "partitioner/runs/results.py",
-        'if counts["rows_in"] != counts["rows_out"] + counts["quarantined"]:',
-        "if False:",
+        "if (bad := _odd(records)) is not None:",
+        "if (bad := _odd(())) is not None:",
         "rows add up",
     ),
-    ("partitioner/runs/results.py", "if expected not in (-1, read[key]):", "if False:", "rows as described"),
+    ("partitioner/runs/results.py", "& (expected != read)", "& (expected < 0)", "rows as described"),
     (
         "partitioner/runs/results.py",
-        "read[record.whole] = read.get(record.whole, 0) + record.rows_in",
-        "read[record.whole] = record.rows_in",
+        "[record.whole for record in records]",
+        "[record.task_key for record in records]",
         "parts",
+    ),
+    (
+        "partitioner/store/commits.py",
+        "found & ~_among(task_ids, split)",
+        "found",
+        "a sub-task that was split is not done",
     ),
     ("partitioner/model/execution.py", "gpu or isinstance(error, MemoryError)", "gpu", "memory is told"),
     ("connectors/parquet_sink.py", 'if facts.get("key") != record.task_key:', "if False:", "another's output"),
