@@ -307,6 +307,7 @@ def _execute(
                     lambda known: execute(config, engine, planned, directory, known, seconds_known, lease, [progress]),
                     full=config.verify == "full",
                 )
+            forget(directory.url)  # what this process held to run sub-tasks itself
             lease.check(now=True)
             if config.fsync != "never":
                 Directory(job.sink.url).settle()  # what the manifest will name is there for good

@@ -159,6 +159,10 @@ def _stretches(values: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
     return [(a, b) for a, b in pairwise(cuts) if a < b]
 
 
+MOST_SLICES = 1000
+"""Stretches of records in order that are joined without a copy; of more, rows are taken one by one."""
+
+
 class Records(Sequence[CommitRecord]):
     """Records in sub-task order, as objects only while one looks at them."""
 
@@ -193,6 +197,9 @@ class Records(Sequence[CommitRecord]):
         own = {name: [getattr(record, name) for record in self._loose] for name in names}
         both = pa.concat_tables([kept, pa.table(own, schema=kept.schema)])
         where = np.where(self._place < 0, kept.num_rows - 2 - self._place, self._place)
+        cuts = [0, *(np.flatnonzero(np.diff(where) != 1) + 1).tolist(), len(where)]
+        if len(where) and len(cuts) < MOST_SLICES:  # nearly always in order: nothing is copied then
+            return pa.concat_tables([both.slice(where[a], b - a) for a, b in pairwise(cuts)])
         return both.take(pa.array(where))
 
 
