@@ -11,7 +11,7 @@ from partitioner.coordinator.driver import drive
 from partitioner.coordinator.execute import resume_parts
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.policy import Policy
-from partitioner.coordinator.state import HandOver, State, initial
+from partitioner.coordinator.state import HandOver, Rung, State, initial
 from partitioner.engines.simulated import SimulatedEngine
 from partitioner.engines.simulated_world import Faults, record_of
 from partitioner.model import Attempt, Event, EventKind, Worker, Workers
@@ -42,8 +42,11 @@ def part_of(attempt: Attempt, at: int, **facts: Any) -> Event:
 
 def test_a_straggler_is_asked_once_for_its_rest_where_that_saves_enough() -> None:
     state, first = straggling()
-    history = [name for now in (2.0, 3.0, 4.0, 5.0, 6.0) for name in asked(step(state, [], now)[1])]
-    assert history == [first.attempt_id]
+    history = [action for now in (2.0, 3.0, 4.0, 5.0, 6.0) for action in step(state, [], now)[1]]
+    assert asked(history) == [first.attempt_id]
+    (told,) = [a for a in history if isinstance(a, Rung) and a.what == "asked for its rest"]
+    assert (told.task_key, told.worker_id) == ("t000000", first.worker_id)
+    assert "2 workers are idle" in told.reason
     state, _ = straggling(hand_over_seconds=1000.0)
     assert all(asked(step(state, [], now)[1]) == [] for now in (2.0, 3.0, 4.0, 5.0, 6.0))
 

@@ -285,3 +285,13 @@ def test_what_an_ended_attempt_held_is_given_back() -> None:
     assert (holder.used_cpus, holder.used_memory, holder.used) == (1.0, 4.0, {"licence": 1.0})
     step(state, [started(second.attempt_id), done(second)], 10.0)
     assert (holder.used_cpus, holder.used_memory, holder.live) == (0.0, 0.0, {})
+
+
+def test_the_driver_is_to_step_again_when_the_next_wait_is_over() -> None:
+    state = state_of(plan_of([100.0]), timeout_seconds=50.0, silent_seconds=1000.0, backup_factor=1e9)
+    (first,) = submits(step(state, [], 0.0)[1])
+    step(state, [], 10.0)
+    step(state, [started(first.attempt_id)], 20.0)
+    assert abs(state.quiet_seconds(20.0) - 50.0) < 1e-3
+    step(state, [], 45.0)
+    assert abs(state.quiet_seconds(45.0) - 25.0) < 1e-3

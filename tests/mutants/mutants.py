@@ -55,7 +55,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/attempt/test_isolate_errors.py",
         *LADDER,
     ),
-    "partitioner/runs/results.py": ("tests/test_results.py",),
+    "partitioner/runs/results.py": ("tests/test_results.py", "tests/test_commit_log.py"),
     "partitioner/runs/integrity.py": ("tests/test_integrity.py",),
     "partitioner/runs/resume.py": _RESUME,
     "partitioner/store/lease.py": ("tests/test_lease.py",),
