@@ -313,7 +313,7 @@ def _execute(
                 Directory(job.sink.url).settle()  # what the manifest will name is there for good
             with phases("reduce"):
                 counts = results.check_rows(planned.tasks, records)
-                merger = merging.Merger(config, engine, directory, lease)
+                merger = merging.Merger(config, engine, directory, lease, planned.workers)
                 if target.number:
                     result, counts = results.reduce_version(
                         config, directory, job, target, planned.tasks, records, counts, merger

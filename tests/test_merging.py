@@ -16,8 +16,9 @@ import pytest
 import partitioner as pt
 from connectors.parquet_sink import ParquetSink
 from connectors.value_sink import ValueSink
+from partitioner.engines.serial import SerialEngine
 from partitioner.errors import RunFailed
-from partitioner.model import Merge, Piece
+from partitioner.model import Event, EventKind, Merge, Piece, Workers
 from partitioner.reducers import partials
 from partitioner.reducers.fan_in import FanIn, fan_in
 from partitioner.reducers.tree import merge_tree
@@ -88,6 +89,24 @@ def test_merges_on_an_object_store_give_the_same_bits(s3: str) -> None:
     finished = run(f"{s3}/merging")
     assert finished.result["w"].tobytes() == expected()
     assert len(merges_of(finished)) == 10
+
+
+class Restarting(SerialEngine):
+    """Its worker is not seen any more once all sub-tasks have run."""
+
+    ran = 0
+
+    def workers(self) -> Workers:
+        return super().workers() if self.ran < TASKS else Workers.of([])
+
+    def poll(self, timeout: float) -> list[Event]:
+        events = super().poll(timeout)
+        self.ran += any(event.kind is EventKind.FINISHED for event in events)
+        return events
+
+
+def test_workers_that_are_away_when_merging_begins_are_planned_for(checkpoint: str) -> None:
+    assert run(checkpoint, engine=Restarting()).result["w"].tobytes() == expected()
 
 
 @pytest.mark.spark

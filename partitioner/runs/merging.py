@@ -49,12 +49,13 @@ def pieces_of(sink: Sink, records: Sequence[CommitRecord]) -> list[Piece]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Merger:
-    """Merges the partial results of one run, here or on the workers."""
+    """Merges the partial results of one run, here or on the workers; ``planned`` are those that the run was planned for."""
 
     config: RunConfig
     engine: Engine
     run: RunDirectory
     lease: Lease
+    planned: Workers
 
     def merged(self, job: Job, pieces: Sequence[Piece]) -> Any:
         """All pieces as one accumulator. RunFailed names the sub-task whose piece is gone, torn, another or NaN."""
@@ -72,6 +73,8 @@ class Merger:
 
     def _merge(self, job: Job, tree: _Tree, sink: Sink) -> None:
         workers = self.engine.workers()
+        if not len(workers):
+            workers = self.planned  # they died a moment ago; some come back, or the run stops and says so
         chosen, slots = self._fan_in(job.reducer, tree, workers)
         merges, below = tree.merges(chosen.stages)
         done = {key for key, merge in merges.items() if _sound(sink, _piece(merge))}
