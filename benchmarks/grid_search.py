@@ -125,8 +125,10 @@ def compare(
         print(f"  {name:12} {seconds:8.2f} s   {seconds / least['planned']:.2f} x planned")
     results = found.cv_results_
     fits = [float(t) for t in np.repeat(results["mean_fit_time"] + results["mean_score_time"], FOLDS)]
-    in_order, longest_first = list_schedule(fits, workers), list_schedule(sorted(fits, reverse=True), workers)
-    print(f"  order alone  {in_order:8.2f} s   {in_order / longest_first:.2f} x longest first ({longest_first:.2f} s)")
+    for count in sorted({workers, 4, 8}):
+        in_order, longest_first = list_schedule(fits, count), list_schedule(sorted(fits, reverse=True), count)
+        said = f"{in_order:8.2f} s, longest first {longest_first:.2f} s: {in_order / longest_first:.2f} x"
+        print(f"  order alone on {count} workers: {said}")
     bound = max(sum(fits) / workers, max(fits))
     print(f"  bound        {bound:8.2f} s   the plan, by its own costs: gap {found.plan_.gap:.1%}")
 
