@@ -295,3 +295,10 @@ def test_the_driver_is_to_step_again_when_the_next_wait_is_over() -> None:
     assert abs(state.quiet_seconds(20.0) - 50.0) < 1e-3
     step(state, [], 45.0)
     assert abs(state.quiet_seconds(45.0) - 25.0) < 1e-3
+
+
+def test_the_only_worker_is_not_left_out_for_its_silence() -> None:
+    state = state_of(plan_of([1.0], workers=1), silent_seconds=20.0)
+    step(state, [], 0.0)
+    (again,) = submits(step(state, [], 21.0)[1])
+    assert (again.number, state.excluded) == (1, {})
