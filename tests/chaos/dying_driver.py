@@ -50,8 +50,8 @@ def arm(moment: str, count: int) -> None:
     elif moment == "after_record":
         at_call(RunDirectory, "commit", count, before=False)
     elif moment in ("before_manifest", "before_success"):
-        name = {"before_manifest": "_manifest.json", "before_success": "_SUCCESS"}[moment]
-        at_call(Directory, "put", 1, before=True, when=lambda key, *_: key == name)
+        verb, name = {"before_manifest": ("put_pieces", "_manifest.json"), "before_success": ("put", "_SUCCESS")}[moment]
+        at_call(Directory, verb, 1, before=True, when=lambda key, *_: key == name)
 
 
 if __name__ == "__main__":
