@@ -27,9 +27,17 @@ _running: list[threading.Thread] = []
 
 
 def trial(
-    run_url: str, key: bytes, fragments: Fragments, task_key: str, rows: int, wait: float, alone: bool = True
+    index: int,
+    count: int,
+    run_url: str,
+    key: bytes,
+    fragments: Fragments,
+    task_key: str,
+    rows: int,
+    wait: float,
+    alone: bool,
 ) -> str:
-    """On every worker; the first to create the claim calls the program. Why no run can succeed, else nothing.
+    """On a worker; of several that are asked the first to create the claim. Why no run can succeed, else nothing.
 
     The ``rows`` are the first of ``fragments``, those of sub-task ``task_key``. They settle the output's schema. Errors that
     a row, a machine or the moment may be to blame for say nothing here, nor does a program that takes longer than ``wait``

@@ -26,8 +26,8 @@ LEAST = 0.5
 def try_out(engine: Engine, run: RunDirectory, planned: Plan, shared: bool = False) -> None:
     """Raise PreflightFailed where no sub-task could succeed: a wrong argument, column, return type or number of rows.
 
-    A worker that dies in the trial, or cannot be asked, says nothing: the run finds out and has its ways. ``shared``: slots
-    share a process, so that a program is called by several threads anyway.
+    One worker is asked, that of the first sub-task. One that dies in the trial, or cannot be asked, says nothing: the run
+    finds out and has its ways. ``shared``: slots share a process, so that a program is called by several threads anyway.
     """
     tasks = planned.tasks
     if not engine.capabilities.real or tasks.fragments is None or not len(tasks):
@@ -36,9 +36,10 @@ def try_out(engine: Engine, run: RunDirectory, planned: Plan, shared: bool = Fal
     if not rows:
         return
     first = tasks.fragments.take(tasks.fragments_of(0)[:ROWS])
-    answers = engine.call(trial, run.url, run.key, first, tasks.task_id[0].as_py(), rows, wait, not shared)
-    for worker, answer in sorted(answers.items()):
-        if isinstance(answer, str) and answer:
+    where = {planned.workers.worker_id[int(planned.worker[0])]: 1}
+    asked = (run.url, run.key, first, tasks.task_id[0].as_py(), rows, wait, not shared)
+    for worker, answers in sorted(engine.call_slots(trial, where, *asked).items()):
+        for answer in [a for a in answers if isinstance(a, str) and a]:
             raise PreflightFailed(
                 "the trial on the first rows, before the first sub-task, failed 1 time (no retry can mend it), on "
                 f"{worker}: {answer}"

@@ -50,7 +50,9 @@ def arm(moment: str, count: int) -> None:
     elif moment == "after_record":
         at_call(RunDirectory, "commit", count, before=False)
     elif moment in ("before_manifest", "before_success"):
-        verb, name = {"before_manifest": ("put_pieces", "_manifest.json"), "before_success": ("put", "_SUCCESS")}[moment]
+        verb, name = {"before_manifest": ("put_pieces", "_manifest.json"), "before_success": ("put", "_SUCCESS")}[
+            moment
+        ]
         at_call(Directory, verb, 1, before=True, when=lambda key, *_: key == name)
 
 
