@@ -20,7 +20,6 @@ import partitioner as pt
 from jobs.session import job_main
 from jobs.training import configured, kept
 from partitioner.errors import ConfigError, MissingDependency
-from partitioner.reducers.base import Reducer
 
 GENERATED = "generated"
 CLASSES, SIDE = 10, 32
@@ -36,7 +35,7 @@ def generated(rows: int, seed: int) -> pa.Table:
     return pa.table({"pixels": pa.array([p.tobytes() for p in pixels], pa.binary()), "label": label})
 
 
-class States(Reducer):
+class States:
     """The networks of all splits, in their order: what each was trained to, and on how many rows."""
 
     name = "states"

@@ -12,7 +12,7 @@ from partitioner import frames
 from tests.test_import import loaded_by
 
 WORKER_MODULES = """
-import partitioner, partitioner.attempt.run, partitioner.attempt.pilot, partitioner.run_directory
+import partitioner, partitioner.attempt.run, partitioner.attempt.pilot, partitioner.store.run_directory
 import partitioner.reducers.base, partitioner.reducers.concat, partitioner.reducers.mean, partitioner.reducers.by_key
 import partitioner.engines.preflight, partitioner.engines.local_slot, partitioner.engines.spark_task
 import partitioner.engines.spark_executors, connectors.parquet, connectors.parquet_sink, connectors.csv, connectors.memory

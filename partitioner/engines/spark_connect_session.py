@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from partitioner.engines.spark_failures import first_cause, message_of
 from partitioner.errors import ConfigError, EngineLost, MissingDependency
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
 DEFAULT_REMOTE = "local[*,4]"
+DEFAULT_PORT = 15002
+KNOCK_SECONDS = 20.0
+"""To reach the port of a server, before anything is asked of it."""
+
 RETRIES = 6
 """Tries of a call to a server of ours that does not answer, later and later: about a minute, where pyspark takes ten."""
 
@@ -114,12 +120,20 @@ def _opened(module: Any, remote: str | None, conf: Mapping[str, Any]) -> SparkSe
 def _reached(module: Any, remote: str, conf: Mapping[str, Any]) -> SparkSession:
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
+    _knock(remote)
     builder = module.SparkSession.builder.remote(remote)
     for name, value in conf.items():
         builder = builder.config(name, str(value))
     spark: SparkSession = builder.create()
     spark.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES, max_backoff=30_000)])
     return spark
+
+
+def _knock(remote: str) -> None:
+    """Raise OSError where nobody listens: the client would try again for a minute, and then not say why."""
+    found = urlsplit(remote)
+    with socket.create_connection((found.hostname or "", found.port or DEFAULT_PORT), KNOCK_SECONDS):
+        return
 
 
 def _started(master: str, conf: dict[str, Any]) -> SparkSession:

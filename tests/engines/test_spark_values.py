@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from partitioner.engines import spark_task
+from partitioner.engines import spark_place, spark_task
 from partitioner.engines.resolve import resolve
 from partitioner.engines.spark_bundle import Bundle, demand_of, describe, ends_of_failed
 from partitioner.engines.spark_executors import Executor, python_memory, workers_of
@@ -188,7 +188,7 @@ def test_a_speculative_copy_runs_for_the_commit_decides(monkeypatch) -> None:
 
 def test_an_attempt_hands_itself_back_on_a_worker_that_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(spark_task.time, "sleep", slept.append)
+    monkeypatch.setattr(spark_place.time, "sleep", slept.append)
     monkeypatch.setattr(spark_task, "executor_id", lambda: "1")
     told: list[Event] = []
 
