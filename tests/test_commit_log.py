@@ -11,7 +11,7 @@ from partitioner.model import CommitRecord
 from partitioner.store import commit_log
 from partitioner.store.commit_log import decoded, encoded
 from partitioner.store.commits import Commits, Records
-from partitioner.store.run_directory import RunDirectory
+from partitioner.store.run_directory import RunDirectory, new_run_id
 from tests import programs
 
 
@@ -127,3 +127,14 @@ def test_twenty_thousand_records_are_read_from_three_files(tmp_path: Path) -> No
     run.commit(record(20_000))
     assert len(run.files.names()) == 3
     assert len(run.commits()) == 20_001
+
+
+def test_the_later_of_two_runs_sorts_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = [1_763_633_700.1, 1_763_633_700.1001, 1_763_633_700.9, 1_763_633_701.0]
+    moment = iter(moments)
+    monkeypatch.setattr("partitioner.store.run_directory.time.time", lambda: next(moment))
+    names = [new_run_id("nightly") for _ in moments]
+    assert names == sorted(names)
+    assert len(set(names)) == len(names)
+    assert names[0].startswith("20251120-101500-1999")
+    assert names[0].endswith("-nightly")

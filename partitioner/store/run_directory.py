@@ -52,8 +52,13 @@ READS_AT_ONCE = 16
 
 
 def new_run_id(name: str | None = None) -> str:
-    """Sortable by time and unique: ``20261120-101500-3f2a``, with the name of the schedule at its end."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2) + (f"-{name}" if name else "")
+    """Sortable by time and unique: ``20261120-101500-3f2a7c``, with the name of the schedule at its end.
+
+    Behind the second stand its parts of 65,536, so that the later of two runs sorts last, and a random byte.
+    """
+    now = time.time()
+    part = f"{int(now % 1 * 65536):04x}{secrets.token_hex(1)}"
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime(now)) + part + (f"-{name}" if name else "")
 
 
 _TEXT = (".json", ".jsonl", ".log", ".html", ".txt")
