@@ -110,7 +110,7 @@ def _overtaken(attempt: Attempt, loaded: Loaded, tally: Tally, staged: Any) -> C
     try:
         check_epoch(loaded.run.files, attempt)
         known = handover.overtaken(attempt, loaded, tally)
-    except BaseException:
+    except BaseException:  # as in ``_committed``
         loaded.job.sink.abort(staged)
         raise
     if known is not None:

@@ -74,8 +74,11 @@ class Reducer(ABC):
         return observations(value)
 
     def extract_groups(self, rows: Any, names: tuple[str, ...], parts: Mapping[str, Any]) -> dict[str, Any]:
-        """For ``by_key``: columns of g results, from ``rows`` int64[g] and ``group_parts``, float64[g, columns] each."""
-        raise NotImplementedError
+        """For ``by_key``: columns of g results, from ``rows`` int64[g] and ``group_parts``, float64[g, columns] each.
+
+        Only asked of a reducer that declares ``group_parts``.
+        """
+        raise NotImplementedError(f"reducer {self.name!r} declares group_parts, and extract_groups is not written")
 
     def columns_of(self, result: Any) -> dict[str, Any]:
         """For ``by_key``: a result as values by column; those of a dict by its keys, all else under the reducer's name."""

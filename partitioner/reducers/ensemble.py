@@ -5,6 +5,7 @@ The ensembles themselves, which are estimators of scikit-learn, are in ``estimat
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from math import isfinite
 from typing import Any
 
@@ -20,7 +21,7 @@ Member = tuple[Any, float]
 """A fitted model and the weight of its vote."""
 
 
-class Ensemble:
+class Ensemble(ABC):
     """``members`` in input order, each with ``classes_``; they need not know the same classes. Picklable.
 
     ``classes_`` are all classes any member knows, sorted; ``weights_`` float64[members] say how much each counts.
@@ -30,9 +31,9 @@ class Ensemble:
     classes_: npt.NDArray[Any]
     weights_: Floats
 
+    @abstractmethod
     def shares(self, member: Any, X: Any) -> Floats:
         """What ``member`` says of each row, float64[rows, its own classes]."""
-        raise NotImplementedError
 
     def joined(self, members: tuple[Any, ...], weights: Any = None) -> Any:
         """This ensemble, fitted: of these members."""
@@ -106,5 +107,5 @@ class Vote(Reducer):
         return self.ensemble().joined(tuple(m for m, _ in accumulator), [w for _, w in accumulator])
 
     def ensemble(self) -> Any:
-        """The estimator, without members."""
-        raise NotImplementedError
+        """The estimator, without members; a reducer that overrides ``extract_output`` (a forest) needs none."""
+        raise NotImplementedError(f"{type(self).__name__} has neither ensemble nor an extract_output of its own")
