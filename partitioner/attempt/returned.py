@@ -241,7 +241,7 @@ def _column(values: Any, nan_is_null: bool = True) -> pa.Array:
         if (root, kind.__name__) == ("polars", "Series"):
             return _column(values.to_arrow())
         if (root, kind.__name__) in {("pandas", "Series"), ("pandas", "Index")}:
-            return _column(pa.chunked_array(pa.Table.from_pandas(values.to_frame("x"), preserve_index=False)["x"]))
+            return _column(pa.chunked_array(pa.Table.from_pandas(values.to_frame(name="x"), preserve_index=False)["x"]))
     if isinstance(values, np.ndarray):
         return _matrix(values)
     return to_array([_item(value) for value in values], nan_is_null)
