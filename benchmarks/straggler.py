@@ -50,7 +50,7 @@ def plain_spark(rows: int, tasks: int, seconds: float) -> float:
     from partitioner.engines.spark_task import executor_id
 
     settings = {"spark.speculation": True, "spark.ui.enabled": False}
-    session = Session(None, f"local-cluster[{SLOTS},1,512]", settings, 0.5, "straggler")
+    session = Session(None, f"local-cluster[{SLOTS},1,1024]", settings, 0.5, "straggler")
     session.context.setLogLevel("OFF")
 
     def one(part: Any) -> Any:
