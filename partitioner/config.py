@@ -147,6 +147,11 @@ class RunConfig(BaseModel):
         "error",
         description="Where the output holds something: refuse; go on with its run; replace it; add to it; run what changed.",
     )
+    incremental: dict[str, Any] | None = _shaping(
+        None,
+        description="How mode incremental tells rows: {key: id, watermark: updated_at}, or {watermark: ...} where rows are "
+        "only added; by files where it is not given.",
+    )
     name: str | None = Field(
         None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the runs of a schedule."
     )
@@ -173,6 +178,20 @@ class RunConfig(BaseModel):
         if isinstance(value, list | tuple) and value and all(isinstance(v, os.PathLike) for v in value):
             return [os.fspath(v) for v in value]
         return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+    @field_validator("incremental")
+    @classmethod
+    def _rows_told(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Columns of the key as a list, and the watermark."""
+        if value is None:
+            return None
+        unknown = sorted(value.keys() - {"key", "watermark"})
+        key, mark = value.get("key") or [], value.get("watermark")
+        key = [key] if isinstance(key, str) else key
+        named = isinstance(key, list | tuple) and all(isinstance(name, str) and name for name in key)
+        if unknown or not named or not isinstance(mark, str) or not mark:
+            raise ValueError("write {key: <column or columns>, watermark: <column>}, or the watermark alone")
+        return {"key": list(key), "watermark": mark}
 
     @field_validator("partition_by", mode="before")
     @classmethod

@@ -29,7 +29,7 @@ from partitioner.report.report import reported_if_stopped
 from partitioner.runs import integrity, merging, results
 from partitioner.runs import resume as resuming
 from partitioner.runs.run import Run
-from partitioner.stages import batch_weight
+from partitioner.stages import batch_weight, changes
 from partitioner.stages import start as starting
 from partitioner.stages import steps as stages
 from partitioner.stages.phases import Phases
@@ -63,7 +63,8 @@ def planner(config: RunConfig, workers: Any = None) -> tuple[Callable[[Workers],
     """
     parts = resolve(config)
     modes.check(config, parts.reducer)
-    described, notes = stages.only_changes(parts, stages.describe(parts))
+    changes.check(parts)
+    described, notes = changes.only_changes(parts, stages.describe(parts))
     costed = None if parts.model.measures else stages.cost(parts, described)  # what is wrong is said before a start
     table = stages.workers_of(parts, workers)
     with starting.tried_here(parts, described.job, table) as started:
@@ -116,6 +117,7 @@ def run_config(
     parts = resolve(config)
     parts.engine.refuse_paper()
     modes.check(config, parts.reducer)
+    changes.check(parts)
     if resume == "auto":
         found = modes.alike(config)
     else:
@@ -169,11 +171,10 @@ def _described(
     config = parts.config
     target = modes.begin(config, directory)
     described = stages.describe(parts, directory, target.number)
-    assert described.job is not None, "a run has a program"
-    prints = stages.fingerprints(config, described.job)
-    rest, target = modes.narrowed(config, target, described.dataset, prints)
-    notes = modes.saves(described.dataset, rest, target) if config.mode == "incremental" else {}
-    return replace(described, dataset=rest), target, prints, notes
+    rest = changes.rest_of(parts, described, target)
+    if rest.rows is not None:
+        directory.write_table("rows", rest.rows)
+    return rest.described, rest.target, rest.prints, rest.notes
 
 
 def _costed(
@@ -212,7 +213,8 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
     """Refuse what changed, keep what is committed, place and run the rest on the workers there are now."""
     config = parts.config
     target = modes.held_by(directory.description().get("target", {}), config)
-    dataset, _ = parts.splitter.prepare(stages.describe(parts, directory).dataset)
+    dataset = changes.resumed(parts, directory, stages.describe(parts, directory).dataset, target)
+    dataset, _ = parts.splitter.prepare(dataset)
     parts = replace(parts, batching={**parts.batching, **batch_weight.known(directory.description())})
     job = stages.make_job(parts, dataset, directory, target.number)
     resuming.check_unchanged(config, directory, job, force)

@@ -58,15 +58,29 @@ class Arrangement:
         order = np.argsort(np.concatenate(places), kind="stable")
         return pa.concat_tables(tables, promote_options="permissive").take(pa.array(order))
 
+    def places_of(self, file: int) -> tuple[Ints, Ints]:
+        """Of the rows of a file, and of those that were set aside: which rows of the input they are."""
+        record = self.records[file]
+        task = self.index[record.whole]
+        self._check(file, task)
+        written = self._written(file, task)
+        if not record.quarantined:
+            return written, np.empty(0, np.int64)
+        read = np.concatenate(list(self._kept_of_fragments(replace(record, left_out=()), task)))
+        return written, np.setdiff1d(read, written)
+
+    def _check(self, file: int, task: int) -> None:
+        record, read = self.records[file], len(self._written(file, task))
+        if read != record.rows_written:
+            raise DataError(
+                f"the output of sub-task {record.task_key} has {record.rows_written} rows for {read} rows read, so "
+                "that it cannot be put back in order; return one row per input row, or set preserve_order=False."
+            )
+
     def _pieces(self, file: int, task: int) -> Iterator[Piece]:
         """A piece per fragment of the input that the rows of a file are of."""
         record = self.records[file]
-        written = self._written(file, task)
-        if len(written) != record.rows_written:
-            raise DataError(
-                f"the output of sub-task {record.task_key} has {record.rows_written} rows for {len(written)} rows read, so "
-                "that it cannot be put back in order; return one row per input row, or set preserve_order=False."
-            )
+        self._check(file, task)
         first = 0
         for places in self._kept_of_fragments(record, task):
             if len(places):

@@ -14,14 +14,17 @@ import pyarrow.parquet as pq
 
 from partitioner import choices
 from partitioner.config import RunConfig
-from partitioner.errors import OutputExists
+from partitioner.errors import DamagedOutput, OutputExists
 from partitioner.model import CommitRecord, SubTasks
+from partitioner.model.source import Source
 from partitioner.output import versions
 from partitioner.output.assembly import COUNTS, Part, assembled, part_of_run, parts_by_file, parts_of
+from partitioner.output.by_rows import assembled_by_rows, highest
 from partitioner.output.exporting import form_of, home_of
 from partitioner.output.modes import Target, base_of, job_of
 from partitioner.output.publishing import RESULT
 from partitioner.output.showing import show, shown
+from partitioner.output.tracking import Known, known_rows, store, tracking_of
 from partitioner.output.versions import Version
 from partitioner.security.sealing import SIGNATURE, sign
 from partitioner.storage import Directory
@@ -37,29 +40,28 @@ def finish(
     counts: Mapping[str, int],
     value: Callable[[Sequence[Mapping[str, Any]]], bytes] | None = None,
     arranged: Iterator[pa.Table] | None = None,
+    source: Source | None = None,
 ) -> Mapping[str, Any]:
     """Put the version together, commit it, and publish it: its manifest.
 
     ``value`` makes the file of a result that is no rows out of the files with partial results; ``arranged`` are the rows of
-    this run in input order, where its sub-tasks hold them in another.
+    this run in input order, where its sub-tasks hold them in another; ``source`` what they read.
     """
     home = home_of(config)
     assert home is not None, "a version is one of an output"
     output = Directory(home, config.fsync != "never")
     fingerprints = directory.description()["fingerprints"]
     base = base_of(output, target.base)
-    before = adopted(output, base) if base is not None and config.mode != "overwrite" else []
-    known = {f["stored"]: f for f in files_of(base)} | {
-        r.path: {"rows": r.rows_written, "sha256": r.digest} for r in records
-    }
-    if arranged is None:
-        parts = _parts(config, directory, target, tasks, records, counts, before, fingerprints["input"])
+    known = _known(config, output, target, base)
+    if target.by == "keys":
+        assert source is not None, "rows are told by what was read"
+        old_files = files_of(base) if target.base_known else []
+        files, parts, now = assembled_by_rows(
+            output, target.number, directory, old_files, known, source, tasks, records
+        )
     else:
-        in_order = dict(_arranged(output, target.number, arranged))
-        known |= in_order
-        pieces = tuple((name, 0, int(file["rows"])) for name, file in in_order.items())
-        parts = [*before, replace(part_of_run(records, counts, directory.url), pieces=pieces)]
-    files, parts = assembled(output, target.number, parts, known)
+        files, parts = _assembled(config, directory, output, target, tasks, records, counts, arranged, base)
+        now = highest(directory, known, records, sum(p.counts["rows_in"] for p in parts)) if target.by else known
     manifest = manifest_of(output, directory, target, files, parts)
     if value is not None:
         data = value(manifest["files"])
@@ -69,10 +71,51 @@ def finish(
     form, old = form_of(config), {} if base is None or base.manifest is None else base.manifest
     manifest |= {} if form is None else shown(form, config, output, manifest, old)
     manifest |= {"job": job_of(fingerprints), "mode": config.mode}
+    if target.by and (tracking := tracking_of(config)) is not None:
+        manifest["rows"] = store(output, target.number, tracking, now)
     manifest["before"] = [f["stored"] for f in [*files_of(base), *old.get("shown", ())]]
     committed = versions.commit(output, target.number, manifest)
     show(config, output, committed)
     return committed
+
+
+def _known(config: RunConfig, output: Directory, target: Target, base: Version | None) -> Known:
+    """What the version before knew of its rows; nothing where none of them is kept."""
+    tracking = tracking_of(config)
+    if not target.base_known or tracking is None or base is None or base.manifest is None:
+        return Known.nothing()
+    known = known_rows(output, base.manifest, tracking)
+    if isinstance(known, str):
+        raise DamagedOutput(f"output {output.url}: {known}, since the run began. Start the command again.")
+    return known
+
+
+def _assembled(
+    config: RunConfig,
+    directory: RunDirectory,
+    output: Directory,
+    target: Target,
+    tasks: SubTasks,
+    records: Sequence[CommitRecord],
+    counts: Mapping[str, int],
+    arranged: Iterator[pa.Table] | None,
+    base: Version | None,
+) -> tuple[list[dict[str, Any]], list[Part]]:
+    """Files, and what each input adds, where rows are told by their files, or are all there is, or come after the others."""
+    anew = config.mode == "overwrite" or (target.by and not target.base_known)
+    before = adopted(output, base) if base is not None and not anew else []
+    known = {f["stored"]: f for f in files_of(base)} | {
+        r.path: {"rows": r.rows_written, "sha256": r.digest} for r in records
+    }
+    if arranged is None:
+        contents = directory.description()["fingerprints"]["input"]
+        parts = _parts(config, directory, target, tasks, records, counts, before, contents)
+    else:
+        in_order = dict(_arranged(output, target.number, arranged))
+        known |= in_order
+        pieces = tuple((name, 0, int(file["rows"])) for name, file in in_order.items())
+        parts = [*before, replace(part_of_run(records, counts, directory.url), pieces=pieces)]
+    return assembled(output, target.number, parts, known)
 
 
 def _arranged(output: Directory, number: int, tables: Iterator[pa.Table]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -103,14 +146,14 @@ def _parts(
     before: Sequence[Part],
     contents: Mapping[str, str],
 ) -> list[Part]:
-    if config.mode == "incremental":
+    if config.mode == "incremental" and not target.by:
         made = parts_by_file(records, tasks, contents, directory.url)
         old: dict[str, list[Part]] = {}
         for part in before:
             old.setdefault(part.path, []).append(part)
         return [p for path in contents for p in _parts_of_file(path, contents[path], target, old, made[path])]
     own = part_of_run(records, counts, directory.url)
-    return [*before, own] if config.mode == "append" else [own]
+    return [*before, own]
 
 
 def _parts_of_file(

@@ -19,6 +19,7 @@ from partitioner.output import versions
 from partitioner.output.assembly import Part, parts_of
 from partitioner.output.exporting import folder_of, form_of, home_of, parted
 from partitioner.output.showing import show
+from partitioner.output.tracking import tracking_of
 from partitioner.output.versions import Version
 from partitioner.reducers.base import Reducer
 from partitioner.storage import Directory
@@ -35,17 +36,22 @@ class Target:
 
     ``base`` is the number of the version that it starts from, -1 for none; ``kept`` the input files whose rows are taken
     from there; ``sections``, of files that changed in part, the sections (row groups) that did not: number now, and then.
+    ``by``: what rows are told by, ``"keys"`` or the ``"watermark"`` alone; empty where it is files. Then ``base_known`` says
+    whether rows of the base are kept.
     """
 
     number: int = 0
     base: int = -1
     kept: tuple[str, ...] = ()
     sections: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    by: str = ""
+    base_known: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """What ``run.json`` says of it."""
         sections = {path: [list(pair) for pair in pairs] for path, pairs in self.sections.items()}
-        return {"number": self.number, "base": self.base, "kept": list(self.kept), "sections": sections}
+        rows = {"by": self.by, "base_known": self.base_known}
+        return {"number": self.number, "base": self.base, "kept": list(self.kept), "sections": sections, **rows}
 
 
 NO_VERSION = Target()
@@ -62,11 +68,12 @@ def check(config: RunConfig, reducer: Reducer) -> None:
         )
     if config.mode == "incremental" and (config.limit is not None or config.sample is not None):
         raise ConfigError("mode='incremental' holds all that the input has; leave out limit and sample.")
-    mixes = config.mode in VERSIONED and choices.choose("splits", config.split).reorders
-    if mixes and (config.mode == "incremental" or not reducer.rows):
+    by_rows = tracking_of(config) is not None and reducer.rows
+    if config.mode == "incremental" and not by_rows and choices.choose("splits", config.split).reorders:
         raise ConfigError(
-            f"mode={config.mode!r} keeps what came of single files, and split {config.split!r} mixes rows of many places in "
-            "its sub-tasks. Use split='ordered', mode='resume', or a new output; or, for rows, mode='overwrite' or 'append'."
+            f"mode='incremental' keeps what came of single files, and split {config.split!r} mixes rows of many places in "
+            "its sub-tasks. Tell rows apart with incremental={'key': ..., 'watermark': ...} where the result is rows, use "
+            "split='ordered', or mode='overwrite' or 'append'."
         )
     form_of(config, reducer.rows)
 
@@ -209,7 +216,8 @@ def held_by(target: Mapping[str, Any], config: RunConfig) -> Target:
             f"version {number} of output {config.output} was abandoned by run {found.abandoned}; start a new run."
         )
     sections = {path: [(int(a), int(b)) for a, b in pairs] for path, pairs in target.get("sections", {}).items()}
-    return Target(number, int(target["base"]), tuple(target["kept"]), sections)
+    rows = str(target.get("by", "")), bool(target.get("base_known", False))
+    return Target(number, int(target["base"]), tuple(target["kept"]), sections, *rows)
 
 
 def check_current(config: RunConfig, directory: RunDirectory, target: Target) -> Mapping[str, Any] | None:
@@ -299,7 +307,8 @@ def _sections(dataset: Dataset, changed: Mapping[str, Sequence[Part]]) -> dict[s
 
 def check_split(config: RunConfig, before: Dataset, after: Dataset) -> None:
     """Raises ConfigError for an incremental run whose splitter moves rows between files."""
-    if config.mode == "incremental" and after is not before:
+    known = tracking_of(config) is not None and choices.choose("splits", config.split).reorders
+    if config.mode == "incremental" and after is not before and not known:
         raise ConfigError(
             f"mode='incremental' replaces the rows of single files, and split {config.split!r} puts rows of many together. "
             "Use split='ordered' or 'packed', or mode='overwrite'."

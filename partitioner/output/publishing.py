@@ -136,6 +136,7 @@ def _in_steps(output: Directory, manifest: Mapping[str, Any], shown: bytes) -> N
 def _forget_old(output: Directory, manifest: Mapping[str, Any]) -> None:
     """Remove files that neither this version nor the one before it names: a reader of that one may still be at work."""
     kept = {file["stored"] for file in [*manifest["files"], *_files(manifest)]} | set(manifest["before"])
+    kept |= {manifest["rows"]["stored"]} if "rows" in manifest else set()
     for entry in list(output.entries(FOLDER)):
         if (entry.name.endswith(".parquet") or "/shown/" in entry.name) and entry.name not in kept:
             output.delete(entry.name)

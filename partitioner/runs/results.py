@@ -139,11 +139,11 @@ def reduce_version(
         return bytes(cloudpickle.dumps(results[0]))
 
     in_order = None
-    if job.reducer.rows and restores_rows(config):
+    if job.reducer.rows and restores_rows(config) and target.by != "keys":
         arrangement = Arrangement.of(job.source, directory.read_tasks(), records)
         in_order = Output(job.sink.url, records, True, _agreed_schema(directory), arrangement).tables()
     own = None if job.reducer.rows else value
-    made = finishing.finish(config, directory, target, tasks, records, counts, own, in_order)
+    made = finishing.finish(config, directory, target, tasks, records, counts, own, in_order, job.source)
     if job.reducer.rows:
         _say_what_was_filled(directory)
         return of_version(config, directory, job, made), dict(made["counts"])

@@ -16,12 +16,14 @@ class Splitter(ABC):
     ``own_demands``: its sub-tasks say how many cores and GPUs they use; by default ``task_cpus`` and ``task_gpus`` do.
     ``reorders``: neighbouring rows go to different sub-tasks, and its source says of each where it stood
     (``Source.places``), so that the output can be put back in order row by row.
+    ``regroups``: rows come together by a value that they share, so that one of them does not run without the others.
     """
 
     name: str = ""
     keeps_groups: bool = False
     own_demands: bool = False
     reorders: bool = False
+    regroups: bool = False
 
     def bind(self, weight: Any) -> Splitter:
         """The splitter for one run, whose rows have this ``weight`` (a column, expression or function; None: not said)."""

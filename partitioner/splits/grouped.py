@@ -71,6 +71,7 @@ class Grouped(Splitter):
     """
 
     name = "grouped"
+    regroups = True
 
     def __init__(self, key: str | Sequence[Any] | None = None, split_hot: bool | None = None) -> None:
         self.keeps_groups = not split_hot

@@ -24,6 +24,7 @@ class Stratified(Splitter):
     """
 
     name = "stratified"
+    regroups = True
 
     def __init__(self, label: str = "label") -> None:
         self.label = label

@@ -21,8 +21,9 @@ from partitioner.engines.preflight import versions
 from partitioner.errors import ConfigError, DataError, OutputExists, nearest
 from partitioner.model import CommitRecord, CostFacts, Costs, Dataset, Plan, SubTasks, Worker, Workers
 from partitioner.output.exporting import folder_of, form_of, home_of
-from partitioner.output.modes import NO_VERSION, Target, narrowed, saves
-from partitioner.output.versions import check_nobody_writes, committed, newest
+from partitioner.output.modes import NO_VERSION, Target
+from partitioner.output.tracking import tracking_of
+from partitioner.output.versions import check_nobody_writes, newest
 from partitioner.security import masking
 from partitioner.stages.narrowing import less_of
 from partitioner.stages.resolved import Resolved
@@ -186,7 +187,9 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
     assert parts.program is not None, "a job runs a program"
     config = parts.config
     own = home_of(config) if version or form_of(config, parts.reducer.rows) is None else None
-    by_file = config.mode == "incremental" or (version > 0 and not parts.reducer.rows)
+    told = tracking_of(config)
+    by_rows = told is not None and (parts.reducer.rows or not told.key)
+    by_file = (config.mode == "incremental" and not by_rows) or (version > 0 and not parts.reducer.rows)
     kept = parts.reducer.rows or version > 0  # of a version the partial results stay with the output, for the next one
     place_of_rows = (own or f"{directory.url}/output") if kept else f"{directory.url}/partials"
     job = Job(
@@ -212,18 +215,6 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
     )
     programs.dumps(job, job.program)
     return job
-
-
-def only_changes(parts: Resolved, described: Described) -> tuple[Described, dict[str, Any]]:
-    """What an incremental run would do now, for ``plan``, and what it saves; nothing is claimed."""
-    config = parts.config
-    home = home_of(config)
-    if config.mode != "incremental" or home is None or described.job is None:
-        return described, {}
-    base = committed(Directory(home))
-    target = Target(0, -1 if base is None else base.number)
-    rest, target = narrowed(config, target, described.dataset, fingerprints(config, described.job))
-    return replace(described, dataset=rest), saves(described.dataset, rest, target)
 
 
 def claim(

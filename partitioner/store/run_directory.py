@@ -4,6 +4,7 @@
   run.json                 what was asked: config, fingerprints of input, config and code, versions
   source.pkl               what is read, where the split reads by key or class
   job.pkl                  program, source, sink and options, sealed (see ``sealing``), loaded once per worker process
+  rows.parquet             key and watermark of every row, and which row of the version before is kept for it
   fragments.parquet        the fragments, and tasks.parquet + task_fragments.parquet the sub-tasks they form,
                            edges.parquet what they wait for
   input/                   in-memory input, written once so that only references travel
