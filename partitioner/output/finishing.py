@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -13,15 +14,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from partitioner import choices
+from partitioner.attempt.agreement import Agreement
+from partitioner.attempt.job import Job
 from partitioner.config import RunConfig
 from partitioner.errors import DamagedOutput, OutputExists
 from partitioner.model import CommitRecord, SubTasks
 from partitioner.model.source import Source
 from partitioner.output import versions
+from partitioner.output.arranged import Arrangement
 from partitioner.output.assembly import COUNTS, Part, assembled, part_of_run, parts_by_file, parts_of
 from partitioner.output.by_rows import assembled_by_rows, highest
 from partitioner.output.exporting import form_of, home_of
 from partitioner.output.modes import Target, base_of, job_of
+from partitioner.output.output import Output
 from partitioner.output.publishing import RESULT
 from partitioner.output.showing import show, shown
 from partitioner.output.tracking import Known, known_rows, store, tracking_of
@@ -103,10 +108,8 @@ def _assembled(
 ) -> tuple[list[dict[str, Any]], list[Part]]:
     """Files, and what each input adds, where rows are told by their files, or are all there is, or come after the others."""
     anew = config.mode == "overwrite" or (target.by and not target.base_known)
-    before = adopted(output, base) if base is not None and not anew else []
-    known = {f["stored"]: f for f in files_of(base)} | {
-        r.path: {"rows": r.rows_written, "sha256": r.digest} for r in records
-    }
+    before, known = adopted(output, base) if base is not None and not anew else ([], {})
+    known |= {r.path: {"rows": r.rows_written, "sha256": r.digest} for r in records}
     if arranged is None:
         contents = directory.description()["fingerprints"]["input"]
         parts = _parts(config, directory, target, tasks, records, counts, before, contents)
@@ -179,30 +182,34 @@ def files_of(base: Version | None) -> list[Mapping[str, Any]]:
 
 
 def reordered(run: RunDirectory) -> bool:
-    """Whether the files of a run hold its rows in another order than its input, or may."""
-    split = run.description()["config"]["split"]
+    """Whether the files of a run hold its rows in another order than its input, which was wanted, or may."""
+    said = run.description()["config"]
+    split = said["split"]
+    if not said.get("preserve_order", True):
+        return False
     if isinstance(split, str) and split.startswith("<"):
         return True  # an object whose name is all that is written down
     return bool(choices.choose("splits", split).reorders)
 
 
-def adopted(output: Directory, base: Version) -> list[Part]:
-    """The parts of a version. Files of version 0 lie where readers look; they get a home that publishing leaves alone.
+def adopted(output: Directory, base: Version) -> tuple[list[Part], dict[str, Mapping[str, Any]]]:
+    """The parts of a version, and its files by name. Files of version 0 lie where readers look; they get a home that
+    publishing leaves alone.
 
-    In another form than Parquet its rows lie in the directory of its run. Raises OutputExists where that is gone.
+    In another form than Parquet its rows lie in the directory of its run, by weight perhaps, and are put in order once
+    more. Raises OutputExists where that is gone.
     """
+    known: dict[str, Mapping[str, Any]] = {f["stored"]: f for f in files_of(base)}
     if base.manifest is None:
-        return []
+        return [], known
     if "counts" not in base.manifest:
         raise OutputExists(
             f"output {output.url} is of run {base.run_id}, whose directory {base.run} with the rows is gone; "
             "mode='overwrite' makes the output anew."
         )
     if "rows_in" in base.manifest and reordered(RunDirectory(base.run)):
-        raise OutputExists(
-            f"output {output.url} is of run {base.run_id}, whose sub-tasks hold rows of like weight together; "
-            "mode='overwrite' makes the output anew, and the nights after it can add to it."
-        )
+        part, in_order = _put_in_order(output, RunDirectory(base.run), base.manifest["counts"])
+        return [part], known | in_order
     files = files_of(base)
     for file in files if not base.number else ():
         if output.exists(file["stored"]):
@@ -211,7 +218,23 @@ def adopted(output: Directory, base: Version) -> list[Part]:
             output.put(file["stored"], Directory(base.manifest["rows_in"]).get(file["path"]))
         else:
             output.copy(file["path"], file["stored"])
-    return parts_of({**base.manifest, "files": files})
+    return parts_of({**base.manifest, "files": files}), known
+
+
+def _put_in_order(
+    output: Directory, run: RunDirectory, counts: Mapping[str, int]
+) -> tuple[Part, dict[str, Mapping[str, Any]]]:
+    """The rows of a finished run, whose sub-tasks hold them by weight, as files in input order."""
+    job: Job = pickle.loads(run.read_job())
+    held = run.commits()
+    records = [held[key] for key in sorted(held)]
+    arrangement = Arrangement.of(job.source, run.read_tasks(), records)
+    agreed = Agreement(run.files).newest()
+    schema = None if agreed is None else agreed.schema
+    rows = Output(f"{run.url}/output", records, True, schema, arrangement)
+    files = dict(_arranged(output, 0, rows.tables()))
+    pieces = tuple((name, 0, int(file["rows"])) for name, file in files.items())
+    return replace(part_of_run(records, counts, run.url), pieces=pieces), dict(files)
 
 
 def manifest_of(

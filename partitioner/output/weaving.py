@@ -22,7 +22,7 @@ FILE_BYTES = 128 << 20
 """Stored bytes of a file that is written here, about: it and what it is made of are in memory."""
 
 SMALL_BYTES = 1 << 20
-"""Stored bytes below which a file of this run joins its neighbours: nights of few rows leave few files."""
+"""Stored bytes below which a file joins neighbours that are written, and one of this run is written with them anyway."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +89,7 @@ def _groups(files: Files, file: Ints, row: Ints) -> list[_Group]:
 
 
 def _joined(groups: Sequence[_Group], files: Files) -> list[_Group]:
-    """What is written takes in neighbours that are no larger, so that nights of few rows do not leave a file each."""
+    """What is written takes in small neighbours, so that nights of few rows do not leave a file each."""
     found: list[_Group] = []
     for group in groups:
         found.append(group)
@@ -104,8 +104,7 @@ def _together(left: _Group, right: _Group, files: Files) -> bool:
         return False
     if left.taken < 0 and right.taken < 0:
         return True
-    kept, written = (left, right) if left.taken >= 0 else (right, left)
-    return kept.rows <= written.rows and int(files.bytes[kept.taken]) < FILE_BYTES
+    return int(files.bytes[max(left.taken, right.taken)]) < SMALL_BYTES
 
 
 def _cut(groups: Sequence[_Group], files: Files) -> list[_Group]:

@@ -103,9 +103,9 @@ def merge(directory: RunDirectory, retried: Run) -> Mapping[str, int]:
         mended = retried.counts["rows_out"]
         counts = {"rows_in": 0, "rows_out": mended, "rows_written": rows.num_rows, "quarantined": -mended}
         own = Part("", "", counts, (), ((stored, 0, rows.num_rows),))
-        known = {f["stored"]: f for f in finishing.files_of(base)}
+        parts, known = finishing.adopted(output, base)
         known[stored] = {"rows": rows.num_rows, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
-        files, parts = assembled(output, number, [*finishing.adopted(output, base), own], known)
+        files, parts = assembled(output, number, [*parts, own], known)
         manifest = finishing.manifest_of(output, directory, modes.Target(number, base.number), files, parts)
         manifest |= {"run_id": retried.run_id, "mode": "repair", "job": (base.manifest or {}).get("job", "")}
         old = base.manifest or {}

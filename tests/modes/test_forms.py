@@ -223,10 +223,18 @@ def test_rows_that_were_put_together_by_weight_are_in_order_in_every_version(tmp
     assert run.result.to_pandas()["y"].tolist() == before + schedule.expected
 
 
-def test_nothing_is_added_to_files_whose_order_nobody_knows(tmp_path: Path) -> None:
+def test_rows_are_added_to_those_of_a_first_run_by_weight(tmp_path: Path) -> None:
     schedule = Schedule(tmp_path, split="by_weight", weight="(x * 7919) % 101", batch_size=10)
     schedule.file("a", 0)
     schedule.start("error")
-    with pytest.raises(OutputExists, match=r"hold rows of like weight together; mode='overwrite'"):
-        schedule.start("append")
-    assert schedule.shown == schedule.expected
+    before = schedule.expected
+    schedule.start("append")
+    assert schedule.shown == before + schedule.expected
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "append"])
+def test_a_reducer_of_rows_by_weight_has_versions(tmp_path: Path, mode: str) -> None:
+    schedule = Schedule(tmp_path, split="by_weight", weight="(x * 7919) % 101", batch_size=10, reducer="count")
+    schedule.file("a", 0)
+    assert schedule.start("overwrite").result == 100
+    assert schedule.start(mode).result == {"overwrite": 100, "append": 200}[mode]
