@@ -65,7 +65,8 @@ def _gain(state: State, live: Live, idle: list[WorkerState], now: float) -> floa
     if here is None:
         return 0.0
     rest = forecast.left(state, here, live, now)
-    whole = max(forecast.seconds(state, here, task), now - (live.started or now))
+    took = 0.0 if live.started is None else now - live.started
+    whole = max(forecast.seconds(state, here, task), took)
     if rest <= 0 or whole <= 0:
         return 0.0
     able = [h for h in idle if h is not here and can_hold(state, h, task)]

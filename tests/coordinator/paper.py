@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from partitioner.coordinator.policy import Policy
 from partitioner.coordinator.state import State, initial
@@ -16,6 +19,23 @@ def plan_of(seconds: list[float], workers: Workers | int = 2, **columns: object)
     """An LPT plan of sub-tasks of these seconds."""
     table = Workers.identical(workers) if isinstance(workers, int) else workers
     return Lpt().place(SubTasks.build(seconds, **columns), table, "makespan", 0, None)
+
+
+def by_hand(
+    seconds: Sequence[float], workers: Workers | int, where: Sequence[int], start: Sequence[float] = (), **columns: Any
+) -> Plan:
+    """Sub-task i on worker ``where[i]`` from ``start[i]`` on; where no starts are given, one after the other there."""
+    table = Workers.identical(workers) if isinstance(workers, int) else workers
+    tasks = SubTasks.build(list(seconds), **columns)
+    free, begin = [0.0] * len(table), []
+    for i, j in enumerate(where):
+        begin.append(float(start[i]) if start else free[j])
+        free[j] = begin[i] + seconds[i] / float(table.speed[j])
+    finish = np.array(begin) + np.asarray(seconds) / table.speed[list(where)]
+    span = float(finish.max())
+    return Plan(
+        tasks, table, np.array(where, np.int32), np.array(begin), finish, span, span, 0.0, 1.0, "makespan", span, "hand"
+    )
 
 
 def state_of(plan: Plan, **policy: float) -> State:

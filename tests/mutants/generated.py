@@ -1,4 +1,8 @@
-"""Mutants that nobody chose: at seeded places a condition is negated, a comparison moved, a statement left out."""
+"""Mutants that nobody chose: at seeded places one small change of the kind that a reviewer makes by hand.
+
+Conditions are negated, moved by one or joined otherwise, numbers and signs changed, extremes and arguments exchanged,
+statements, returns and whole bodies left out, collections emptied, members of an enumeration taken for each other.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,25 @@ _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Is: ast.IsNot,
     ast.IsNot: ast.Is,
 }
-_SUMS: dict[type[ast.operator], type[ast.operator]] = {ast.Add: ast.Sub, ast.Sub: ast.Add}
+_TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.GtE,
+    ast.LtE: ast.Gt,
+    ast.Gt: ast.LtE,
+    ast.GtE: ast.Lt,
+}
+_SUMS: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.BitOr: ast.BitAnd,
+    ast.BitAnd: ast.BitOr,
+}
+_MEMBERS = {
+    "EventKind": ("STARTED", "FINISHED", "FAILED", "LOST", "CANCELLED"),
+    "Change": ("FREED", "SUBMITTED", "RETURNED", "FINISHED", "SPLIT", "DROPPED"),
+}
+_STATES = ("READY", "LIVE", "DONE", "BLOCKED", "SPLIT")
 
 
 def drawn(root: Path, count: int, seed: int) -> list[Mutant]:
@@ -42,7 +64,7 @@ def drawn(root: Path, count: int, seed: int) -> list[Mutant]:
 
 
 def mutants_of(root: Path, path: Path) -> Iterator[Mutant]:
-    """Every mutant of one file: one change each. The insides of f-strings, which only talk, stay as they are."""
+    """Every mutant of one file: one change each. F-strings, which only talk, and annotations stay as they are."""
     text = path.read_text()
     name = str(path.relative_to(root))
     for node in _told(ast.parse(text)):
@@ -51,8 +73,9 @@ def mutants_of(root: Path, path: Path) -> Iterator[Mutant]:
 
 
 def _told(node: ast.AST) -> Iterator[ast.AST]:
+    silent = [getattr(node, name, None) for name in ("annotation", "returns")]
     for child in ast.iter_child_nodes(node):
-        if not isinstance(child, ast.JoinedStr):
+        if not (isinstance(child, ast.JoinedStr) or any(child is one for one in silent)):
             yield child
             yield from _told(child)
 
@@ -78,6 +101,10 @@ def _moved(node: ast.AST) -> Iterator[Change]:
         wrong = copy.deepcopy(node)
         wrong.ops[0] = _COMPARISONS[type(node.ops[0])]()
         yield "comparison", node, wrong
+        if type(node.ops[0]) in _TURNED:
+            wrong = copy.deepcopy(node)
+            wrong.ops[0] = _TURNED[type(node.ops[0])]()
+            yield "comparison turned round", node, wrong
 
 
 def _either(node: ast.AST) -> Iterator[Change]:
@@ -95,12 +122,19 @@ def _sum(node: ast.AST) -> Iterator[Change]:
     if isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in _SUMS:
         wrong = copy.deepcopy(node)
         wrong.op = _SUMS[type(node.op)]()
-        yield "plus for minus", node, wrong
+        yield "another operator", node, wrong
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not):
+        yield "sign or not left out", node, node.operand
 
 
 def _number(node: ast.AST) -> Iterator[Change]:
     if isinstance(node, ast.Constant) and type(node.value) is int and abs(node.value) <= 3:
         yield "off by one", node, ast.Constant(node.value + 1)
+        if node.value > 0:
+            yield "off by one", node, ast.Constant(node.value - 1)
+    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        assert isinstance(node.value, int | float)
+        yield "twice as much", node, ast.Constant(node.value * 2 or 1.0)
 
 
 def _truth(node: ast.AST) -> Iterator[Change]:
@@ -124,6 +158,59 @@ def _left_out(node: ast.AST) -> Iterator[Change]:
         yield "statement left out", node, ast.Pass()
 
 
+def _exchanged(node: ast.AST) -> Iterator[Change]:
+    if isinstance(node, ast.Call) and len(node.args) > 1 and ast.dump(node.args[0]) != ast.dump(node.args[1]):
+        if any(isinstance(a, ast.Starred) for a in node.args[:2]) or _of_any_order(node.func):
+            return
+        wrong = copy.deepcopy(node)
+        wrong.args[:2] = wrong.args[1::-1]
+        yield "arguments exchanged", node, wrong
+
+
+def _of_any_order(function: ast.expr) -> bool:
+    return isinstance(function, ast.Name) and function.id in ("min", "max", "isinstance")
+
+
+def _emptied(node: ast.AST) -> Iterator[Change]:
+    empty: ast.expr | None = None
+    if isinstance(node, ast.List | ast.ListComp) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+        empty = ast.List([], ast.Load())
+    elif isinstance(node, ast.Dict | ast.DictComp):
+        empty = ast.Dict([], [])
+    if empty is not None and (not isinstance(node, ast.List | ast.Dict) or ast.dump(node) != ast.dump(empty)):
+        yield "collection emptied", node, empty
+
+
+def _mistaken(node: ast.AST) -> Iterator[Change]:
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in _MEMBERS:
+        members = _MEMBERS[node.value.id]
+        if node.attr in members:
+            other = members[(members.index(node.attr) + 1) % len(members)]
+            yield "another member", node, ast.Attribute(node.value, other, ast.Load())
+    if isinstance(node, ast.Name) and node.id in _STATES and isinstance(node.ctx, ast.Load):
+        yield "another state", node, ast.Name(_STATES[(_STATES.index(node.id) + 1) % len(_STATES)], ast.Load())
+
+
+def _goes_on(node: ast.AST) -> Iterator[Change]:
+    if isinstance(node, ast.If | ast.For | ast.While):
+        for statement in node.body:
+            if isinstance(statement, ast.Return):
+                yield "return left out", statement, ast.Pass()
+            if isinstance(statement, ast.Break):
+                yield "continue for break", statement, ast.Continue()
+
+
+def _does_nothing(node: ast.AST) -> Iterator[Change]:
+    if isinstance(node, ast.FunctionDef) and isinstance(node.returns, ast.Constant) and node.returns.value is None:
+        first = next((s for s in node.body if not _is_text(s)), None)
+        if first is not None and not isinstance(first, ast.Return):
+            yield "nothing is done", first, ast.Return(None)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
 _CHANGES: list[Callable[[ast.AST], Iterator[Change]]] = [
     _negated,
     _moved,
@@ -133,6 +220,11 @@ _CHANGES: list[Callable[[ast.AST], Iterator[Change]]] = [
     _truth,
     _extreme,
     _left_out,
+    _exchanged,
+    _emptied,
+    _mistaken,
+    _goes_on,
+    _does_nothing,
 ]
 
 

@@ -30,6 +30,22 @@ _MACHINE = (
     "tests/coordinator/test_seeds.py",
     "tests/coordinator/test_laws.py",
 )
+_FIGURES = tuple(
+    f"tests/coordinator/test_{part}.py"
+    for part in (
+        "capacity",
+        "readiness",
+        "time_limits",
+        "dividing",
+        "ladder_figures",
+        "sharing_rests",
+        "events",
+        "dispatch",
+        "forecast_figures",
+        "driving",
+        "eta_figures",
+    )
+)
 _FORECAST = tuple(
     f"tests/coordinator/test_{part}.py" for part in ("bundling", "stealing", "forecast", "eta", "keeps_plan")
 )
@@ -47,9 +63,7 @@ _RESUME = (
 )
 
 TESTS: dict[str, tuple[str, ...]] = {
-    **{f"partitioner/coordinator/{name}": (*_FORECAST, _SLOW) for name in ("bundling", "eta", "forecast", "stealing")},
-    "partitioner/coordinator/rebalancing": (*_FORECAST, _SLOW),
-    "partitioner/coordinator": _MACHINE,
+    "partitioner/coordinator": (*_FIGURES, *_MACHINE, *_FORECAST, _SLOW),
     "partitioner/attempt": _ATTEMPT,
     "partitioner/model": (
         "tests/attempt/test_calling.py",

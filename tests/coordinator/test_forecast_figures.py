@@ -1,0 +1,358 @@
+"""What forecasts say, as numbers worked out by hand from the formulas in the module's docstrings."""
+
+from __future__ import annotations
+
+from math import exp, expm1, log, sqrt
+from typing import Any
+
+import pytest
+
+from partitioner.coordinator import forecast, rebalancing
+from partitioner.coordinator.state import Live, State
+from partitioner.coordinator.transitions import LIVE
+from partitioner.model import Attempt, Worker, Workers
+from tests.coordinator.paper import by_hand, state_of
+
+EQUAL = Workers.of([Worker("a"), Worker("b")])
+
+
+def fresh(seconds: list[float] | None = None, workers: Workers = EQUAL, where: list[int] | None = None) -> State:
+    asked = seconds or [10.0] * 6
+    return state_of(by_hand(asked, workers, where or [0] * len(asked)))
+
+
+def running(state: State, name: str, expected: float, since: float | None, task: int = 0, load: float = 1.0) -> Live:
+    live = Live(Attempt(f"x{task}", task, 0, name, "memory://run"), expected, load * expected, expected, since)
+    state.workers[name].live[live.attempt.attempt_id] = live
+    return live
+
+
+def shrunk(own: float, common: float, weight: float, spread: float) -> float:
+    trust = 0.3**2 * weight
+    return exp(common + (own / weight - common) * trust / (trust + spread**2))
+
+
+def test_one_completion_moves_the_factor_of_its_worker_and_of_all() -> None:
+    state = fresh()
+    a, b = state.workers["a"], state.workers["b"]
+    forecast.observe(state, a, 0, 20.0)
+    ratio = log(2.0)
+    assert (state.completions, a.weight, state.as_planned) == (1, 1.0, False)
+    assert (state.log_ratios, a.log_ratios, state.squares) == pytest.approx((ratio, ratio, ratio**2))
+    spread = sqrt((4 * 0.2**2 + ratio**2) / 5)
+    assert forecast.spread(state) == pytest.approx(spread)
+    assert a.factor == pytest.approx(2.0)
+    assert (b.factor, forecast.factor(state, b)) == (1.0, pytest.approx(2.0))
+    forecast.observe(state, b, 1, 5.0)
+    missed = log(0.5) - log(b.factor if b.weight == 0 else 1.0)
+    assert state.log_ratios == pytest.approx(0.0)
+    spread = sqrt((4 * 0.2**2 + ratio**2 + missed**2) / 6)
+    assert forecast.spread(state) == pytest.approx(spread)
+    assert b.factor == pytest.approx(shrunk(log(0.5), 0.0, 1.0, spread))
+    forecast.observe(state, b, 2, 5.0)
+    assert b.weight == pytest.approx(1.9)
+    assert b.log_ratios == pytest.approx(1.9 * log(0.5))
+    common = log(0.5) / 3
+    assert b.factor == pytest.approx(shrunk(1.9 * log(0.5), common, 1.9, forecast.spread(state)))
+
+
+def test_a_miss_counts_from_what_was_expected_there_and_by_a_factor_of_e_at_most() -> None:
+    state = fresh()
+    a = state.workers["a"]
+    forecast.observe(state, a, 0, 20.0)
+    before = state.squares
+    forecast.observe(state, a, 1, 20.0)
+    assert state.squares == pytest.approx(before)
+    for seconds in (20_000.0, 0.000_1):
+        before = state.squares
+        forecast.observe(state, a, 2, seconds)
+        assert state.squares == pytest.approx(before + 1.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "squares"), [(10.0 * exp(2.01), 0.0), (10.0 * exp(1.99), 1.0), (10 * exp(-2.01), 0.0)]
+)
+def test_a_first_ratio_that_shows_another_unit_is_no_scatter(seconds: float, squares: float) -> None:
+    state = fresh()
+    forecast.observe(state, state.workers["a"], 0, seconds)
+    assert (state.squares, state.completions) == (pytest.approx(squares), 1)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "seconds", "kept"),
+    [
+        (10.0, 10.0, True),
+        (10.0, 10.00001, True),
+        (10.0, 10.0001, False),
+        (10.0, 9.9999, False),
+        (0.1, 0.1000005, True),
+        (0.1, 0.10001, False),
+    ],
+)
+def test_a_millionth_of_difference_is_none(predicted: float, seconds: float, kept: bool) -> None:
+    state = fresh([predicted])
+    forecast.observe(state, state.workers["a"], 0, seconds)
+    assert state.as_planned is kept
+
+
+@pytest.mark.parametrize(("predicted", "seconds"), [(0.0, 1.0), (1.0, 0.0)])
+def test_nothing_is_learned_from_what_takes_no_time(predicted: float, seconds: float) -> None:
+    state = fresh([predicted])
+    forecast.observe(state, state.workers["a"], 0, seconds)
+    assert (state.completions, state.as_planned, state.workers["a"].weight) == (0, False, 0.0)
+
+
+def test_speeds_and_classes_count_in_what_is_predicted() -> None:
+    table = Workers.of([Worker("a", speed=2.0), Worker("b", worker_class="old")])
+    state = fresh(workers=table)
+    state.by_class = {"old": [70.0] * 6}
+    assert state.seconds_on(0, table[0]) == 5.0
+    assert state.seconds_on(0, table[1]) == 70.0
+    forecast.observe(state, state.workers["b"], 0, 70.0)
+    assert state.as_planned
+    forecast.observe(state, state.workers["a"], 1, 10.0)
+    assert forecast.seconds(state, state.workers["a"], 2) == pytest.approx(5.0 * state.workers["a"].factor)
+
+
+@pytest.mark.parametrize(
+    ("worker", "columns", "load"),
+    [
+        (Worker("a", cpus=4, memory_bytes=100.0), {"cpus": [1.0]}, 2.5),
+        (Worker("a", cpus=4, memory_bytes=100.0), {"cpus": [1.0], "memory_bytes": [60.0]}, 6.0),
+        (Worker("a", cpus=4, memory_bytes=100.0), {"cpus": [4.0], "memory_bytes": [60.0]}, 10.0),
+        (Worker("a", cpus=4, memory_bytes=50.0), {"memory_bytes": [60.0]}, 10.0),
+        (Worker("a", cpus=4, memory_bytes=0.0), {"cpus": [1.0]}, 2.5),
+        (Worker("a", cpus=4, gpus=2), {"gpus": [1.5]}, 7.5),
+    ],
+)
+def test_the_load_is_the_seconds_times_the_largest_share_of_the_worker(
+    worker: Worker, columns: dict[str, Any], load: float
+) -> None:
+    plenty = Workers.of([Worker("a", cpus=8, gpus=8)])
+    state = state_of(by_hand([10.0], plenty, [0], **columns))
+    state.workers["a"].worker = worker
+    assert forecast.load(state, state.workers["a"], 0) == pytest.approx(load)
+    assert forecast.load(state, state.workers["a"], 0) == pytest.approx(load)
+
+
+def test_the_backlog_of_a_plan_is_the_sum_of_the_loads_of_its_queue() -> None:
+    table = Workers.of(
+        [Worker("a", cpus=4, memory_bytes=100.0, gpus=4, resources={"tape": 2.0}), Worker("b", speed=2.0)]
+    )
+    import numpy as np
+
+    plan = by_hand(
+        [10.0, 10.0, 10.0, 10.0, 8.0, 8.0],
+        table,
+        [0, 0, 0, 0, 1, 1],
+        cpus=[1.0, 1.0, 1.0, 1.0, 1.0, 5.0],
+        memory_bytes=[0.0, 60.0, 0.0, 0.0, 0.0, 0.0],
+        gpus=[0.0, 0.0, 3.0, 0.0, 0.0, 0.0],
+        resources={"tape": np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0]), "ink": np.zeros(6)},
+    )
+    state = state_of(plan)
+    assert state.workers["a"].backlog == pytest.approx(2.5 + 6.0 + 7.5 + 5.0)
+    assert state.workers["b"].backlog == pytest.approx(4.0 + 4.0)
+    assert state.richest == [(pytest.approx(-21.0), "a"), (pytest.approx(-8.0), "b")]
+
+
+@pytest.mark.parametrize(
+    ("since", "now", "left"),
+    [
+        (None, 50.0, 10.0),
+        (0.0, 4.0, 6.0),
+        (0.0, 10.0, 0.0),
+        (0.0, 10.0 + 5e-6, 0.0),
+        (0.0, 12.0, 12 * expm1(0.8 * 0.2)),
+    ],
+)
+def test_what_is_left_of_an_attempt(since: float | None, now: float, left: float) -> None:
+    state = fresh()
+    live = running(state, "a", 10.0, since)
+    assert forecast.left(state, state.workers["a"], live, now) == pytest.approx(left)
+
+
+def test_the_later_an_attempt_is_the_more_is_left() -> None:
+    state = fresh()
+    live = running(state, "a", 10.0, 0.0)
+    assert forecast.left(state, state.workers["a"], live, 40.0) == pytest.approx(40 * expm1(0.8 * log(4) / 2))
+    state.workers["a"].factor = 2.0
+    assert forecast.left(state, state.workers["a"], live, 12.0) == pytest.approx(8.0)
+    assert forecast.left(state, state.workers["a"], running(state, "a", 0.0, 0.0), 12.0) == 0.0
+
+
+def test_the_next_end_is_that_of_what_runs_and_now_where_nothing_does() -> None:
+    state = fresh()
+    a = state.workers["a"]
+    assert forecast.next_end(state, a, 3.0) == 3.0
+    running(state, "a", 10.0, 0.0, 0)
+    running(state, "a", 6.0, 1.0, 1)
+    running(state, "a", 1.0, None, 2)
+    assert forecast.next_end(state, a, 3.0) == pytest.approx(7.0)
+
+
+def test_a_worker_is_busy_with_the_rest_of_each_attempt_by_its_share() -> None:
+    state = fresh()
+    running(state, "a", 10.0, 0.0, 0, load=0.5)
+    running(state, "a", 20.0, None, 1, load=0.25)
+    running(state, "a", 0.0, 0.0, 2, load=1.0)
+    assert forecast.busy(state, state.workers["a"], 4.0) == pytest.approx(0.5 * 6 + 0.25 * 20)
+
+
+def test_a_worker_is_done_after_what_runs_and_its_backlog_and_never_before_its_next_sub_task() -> None:
+    state = fresh([30.0, 10.0])
+    a = state.workers["a"]
+    assert forecast.end(state, a, 100.0) == pytest.approx(140.0)
+    a.factor = 1.5
+    running(state, "a", 10.0, 99.0, 0, load=0.5)
+    assert forecast.end(state, a, 100.0) == pytest.approx(100 + 0.5 * 14 + 60.0)
+    a.backlog, a.factor = 1.0, 1.0
+    a.live.clear()
+    assert forecast.end(state, a, 100.0) == pytest.approx(130.0)
+    a.queue.clear()
+    assert forecast.end(state, a, 100.0) == pytest.approx(101.0)
+
+
+def test_what_runs_for_longer_than_is_likely_counts_as_completed_now() -> None:
+    state = fresh()
+    a = state.workers["a"]
+    likely = 10.0 * exp(1.5 * 0.2)
+    running(state, "a", 10.0, 0.0)
+    forecast.look(state, a, likely - 0.01)
+    assert a.factor == 1.0
+    forecast.look(state, a, 40.0)
+    assert a.factor == pytest.approx(shrunk(log(4), 0.0, 1.0, 0.2))
+    assert (a.weight, a.log_ratios) == (0.0, 0.0)
+
+
+def test_late_attempts_count_behind_what_was_completed_and_what_has_not_begun_not_at_all() -> None:
+    state = fresh()
+    a = state.workers["a"]
+    for task in (0, 1):
+        forecast.observe(state, a, task, 10.0)
+    a.factor = 7.0  # forgotten: a look works it out anew
+    running(state, "a", 10.0, None, 3)
+    running(state, "a", 0.0, 0.0, 4)
+    running(state, "a", 10.0, 90.0, 5)
+    forecast.look(state, a, 40.0)
+    assert a.factor == pytest.approx(1.0)
+    a.live.clear()
+    running(state, "a", 10.0, 0.0, 6)
+    forecast.look(state, a, 100.0)
+    assert a.factor == pytest.approx(shrunk(log(10), 0.0, 1 + 0.9 * a.weight, forecast.spread(state)))
+
+
+def test_a_worker_that_completed_nothing_is_expected_to_be_as_all() -> None:
+    state = fresh()
+    forecast.observe(state, state.workers["a"], 0, 30.0)
+    b = state.workers["b"]
+    assert forecast.factor(state, b) == pytest.approx(3.0)
+    forecast.look(state, b, 0.0)
+    assert b.factor == pytest.approx(3.0)
+
+
+# ---- waiting work placed again
+
+
+def slow_first(left: float = 8.0, **changes: Any) -> State:
+    """Both have a queue of ten seconds each; ``a`` has shown to take twice as long, ``b`` as long as predicted."""
+    state = fresh([1.0] * 40, where=[0] * 20 + [1] * 20)
+    state.completions, state.next_forecast, state.as_planned = 8, 8, False
+    for name, factor in (("a", 2.0), ("b", 1.0)):
+        holder = state.workers[name]
+        holder.weight, holder.log_ratios = 1000.0, 1000.0 * log(factor)
+    state.log_ratios, state.squares = 8 * log(2.0) / 2, 0.0
+    for name, value in changes.items():
+        setattr(state, name, value)
+    return state
+
+
+def queues(state: State) -> list[int]:
+    return [len(h.queue) for h in state.workers.values()]
+
+
+def test_waiting_work_moves_until_both_end_together() -> None:
+    state = slow_first()
+    rebalancing.consider(state, 0.0)
+    assert queues(state) == [13, 27]
+    a, b = state.workers["a"], state.workers["b"]
+    moved = [i for i in b.queue if i < 20]
+    assert [state.home[i] for i in moved] == ["b"] * 7
+    assert all(state.moved[i] == {"a"} for i in moved)
+    assert list(b.queue) == sorted(b.queue, key=lambda i: (state.planned[i], i))
+    assert (a.backlog, b.backlog) == (13.0, 27.0)
+    assert state.richest == [(-27.0, "b"), (-13.0, "a")]
+    assert {"a", "b"} <= state.hungry.keys()
+    assert state.next_forecast == 16
+
+
+@pytest.mark.parametrize("change", [{"next_forecast": 9}, {"as_planned": True}, {"may_replace": False}])
+def test_nothing_moves_before_its_time_or_where_it_must_not(change: dict[str, Any]) -> None:
+    state = slow_first(**change)
+    rebalancing.consider(state, 0.0)
+    assert queues(state) == [20, 20]
+
+
+def test_nothing_moves_where_there_is_one_worker() -> None:
+    state = slow_first()
+    del state.workers["b"]
+    rebalancing.consider(state, 0.0)
+    assert queues(state) == [20]
+
+
+def test_the_next_look_comes_after_a_share_of_the_rest_and_later_after_a_vain_one() -> None:
+    state = slow_first(remaining=3200)
+    rebalancing.consider(state, 0.0)
+    assert state.next_forecast == 8 + 100
+    state = slow_first(remaining=3200)
+    for holder in state.workers.values():  # b is late but may take nothing more, and a none of it
+        state.moved |= {i: {"a", "b"} for i in holder.queue}
+    rebalancing.consider(state, 0.0)
+    assert (queues(state), state.next_forecast) == ([20, 20], 8 + 400)
+
+
+def test_nothing_returns_to_a_worker_that_it_left_and_nothing_moves_that_is_not_ready() -> None:
+    state = slow_first()
+    state.moved = {i: {"b"} for i in range(18)}
+    rebalancing.consider(state, 0.0)
+    assert queues(state) == [18, 22]
+    state = slow_first()
+    for i in range(20):
+        state.status[i] = LIVE
+    rebalancing.consider(state, 0.0)
+    assert queues(state) == [20, 20]
+
+
+def test_nothing_moves_to_a_worker_that_cannot_hold_it() -> None:
+    state = slow_first()
+    state.workers["b"].worker = Worker("b", memory_bytes=10.0)
+    state.demands.memory = [20.0] * 40
+    rebalancing.consider(state, 0.0)
+    assert queues(state) == [20, 20]
+
+
+@pytest.mark.parametrize(
+    ("queued", "live", "weight", "squares", "doubt"),
+    [
+        (4, 0, 0.0, 0.0, 50.0 * 0.2 * (0.5 + 1.0)),
+        (3, 1, 3.0, 0.0, 50 * 0.2 * (0.5 + 0.5)),
+        (0, 0, 0.0, 0.0, 50 * 0.2 * 2.0),
+    ],
+)
+def test_a_forecast_is_the_less_certain_the_fewer_things_it_is_made_of(
+    queued: int, live: int, weight: float, squares: float, doubt: float
+) -> None:
+    state = fresh()
+    holder = state.workers["a"]
+    while len(holder.queue) > queued:
+        holder.queue.pop()
+    for task in range(live):
+        running(state, "a", 1.0, None, task)
+    holder.weight = weight
+    assert rebalancing.uncertainty(state, holder, 50.0) == pytest.approx(doubt)
+
+
+def test_a_forecast_is_never_more_certain_than_two_per_cent() -> None:
+    state = fresh([1.0] * 4000)
+    state.completions, state.workers["a"].weight = 100_000, 1e6
+    assert rebalancing.uncertainty(state, state.workers["a"], 50.0) == pytest.approx(1.0)
