@@ -122,7 +122,10 @@ def on_spark(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as work:
         os.environ["SPARK_WORKER_DIR"] = work
         builder = SparkSession.builder.master("local-cluster[2,8,1024]").config("spark.ui.enabled", "false")
-        session = builder.config("spark.executorEnv.PYTHONPATH", os.pathsep.join([os.getcwd()])).getOrCreate()
+        builder = builder.config("spark.executorEnv.PYTHONPATH", os.getcwd())
+        if not options.no_daemon:
+            builder = builder.config("spark.python.daemon.module", "partitioner.engines.spark_daemon")
+        session = builder.getOrCreate()
         context: Any = session.sparkContext
         context.setLogLevel("ERROR")
         context.parallelize(range(16), 16).map(lambda _: time.sleep(0.5)).collect()
@@ -180,6 +183,9 @@ def main() -> None:
     parser.add_argument("--engine", choices=["dask", "spark", "straggler"], default="dask")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument(
+        "--no-daemon", action="store_true", help="Spark: a session without the setting that shares imports."
+    )
     parser.add_argument("--repeat", type=int, default=1)
     options = parser.parse_args()
     print(versions("dask", "distributed", "pyspark", "pyarrow"))

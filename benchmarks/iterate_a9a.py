@@ -1,8 +1,10 @@
-"""Seconds of one L-BFGS evaluation on a9a with two Dask workers, beside plain Dask with the data kept on its workers.
+"""Seconds of one L-BFGS evaluation on a9a: two Dask workers beside plain Dask, two Spark executors beside MLlib.
 
-    python -m benchmarks.iterate_a9a --data path/to/a9a [--spark] [--rounds 60]
+    python -m benchmarks.iterate_a9a --data path/to/a9a [--engine dask|spark|both] [--rows-times 1]
 
-Both evaluate the same loss and gradient at the same points; the first evaluation, which reads the data, is not counted.
+All evaluate the same loss and gradient; the first evaluation, which reads the data, is not counted among the seconds of one.
+``--rows-times N``: rows drawn N times as often from the file, and then the seconds of the whole fit count, reading included,
+until both are at the same loss.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,9 @@ import numpy as np
 from benchmarks.versions import versions
 from partitioner.engines.dask import DaskEngine
 from partitioner.training import fit_logistic
+
+MLLIB_TOLERANCE = 1e-9
+"""Relative change of the objective at which MLlib stops: about where ours does, by the gradient."""
 
 
 def loss_and_gradient(x: Any, y: Any, w: Any) -> tuple[float, Any]:
@@ -77,21 +83,79 @@ def line(name: str, seconds: list[float], loss: float) -> None:
     print(f"{name:12} {len(seconds):4} evaluations  {middle:.4f} s each (median), {high:.4f} (0.9)  loss {loss:.10f}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--spark", action="store_true", help="also on Spark, local-cluster[2,1,1024]")
-    given = parser.parse_args()
-    print(versions("dask", "distributed", "scipy", "scikit-learn"))
+def grown(path: str, times: int, folder: str) -> str:
+    """A file of so many times the rows, drawn from those of ``path``."""
+    if times == 1:
+        return path
+    lines = Path(path).read_bytes().splitlines(keepends=True)
+    draw = np.random.default_rng(11)
+    place = Path(folder) / f"a9a-times-{times}"
+    with place.open("wb") as out:
+        for _ in range(times):
+            out.write(b"".join(lines[i] for i in draw.integers(0, len(lines), len(lines))))
+    return str(place)
+
+
+def mllib(session: Any, path: str, n: int) -> tuple[float, int, float]:
+    """Seconds of MLlib's own fit at the same regularisation, its iterations, and the objective that it ends at."""
+    from pyspark.ml.classification import LogisticRegression
+
+    begin = time.perf_counter()
+    frame = session.read.format("libsvm").option("numFeatures", "123").load(path)
+    frame = frame.selectExpr("cast(label > 0 as double) as label", "features").repartition(2).cache()
+    lr = LogisticRegression(
+        regParam=1.0 / n, elasticNetParam=0.0, standardization=False, tol=MLLIB_TOLERANCE, maxIter=1000
+    )
+    found = lr.fit(frame)
+    history = list(found.summary.objectiveHistory)
+    seconds = time.perf_counter() - begin
+    frame.unpersist()
+    return seconds, len(history), float(history[-1])
+
+
+def on_dask(path: str) -> None:
+    """Ours and plain Dask in turns, so that what else runs on the machine meets both."""
     engine = DaskEngine(workers=2)
     try:
-        for _ in range(2):  # in turns, so that what else runs on the machine meets both
-            line("plain Dask", *plain_dask(engine, given.data))
-            line("pt.iterate", *ours(engine, given.data))
+        for _ in range(2):
+            line("plain Dask", *plain_dask(engine, path))
+            line("pt.iterate", *ours(engine, path))
     finally:
         engine.close()
-    if given.spark:
-        line("on Spark", *ours({"engine": "spark", "master": "local-cluster[2,1,1024]"}, given.data))
+
+
+def on_spark(path: str, memory: int) -> None:
+    """Ours and MLlib in turns on one session of two executors of one core."""
+    from benchmarks.spark_cluster import cluster, warm_up
+
+    n = Path(path).read_bytes().count(b"\n")
+    with tempfile.TemporaryDirectory() as checkpoint, cluster(2, memory) as session:
+        warm_up(session, checkpoint)
+        for _ in range(2):
+            seconds, iterations, loss = mllib(session, path, n)
+            each = f"{seconds / iterations:.4f} s each with all else, loss {loss:.10f}, {seconds:.2f} s in all"
+            print(f"{'MLlib':12} {iterations:4} iterations   {each}", flush=True)
+            begin = time.perf_counter()
+            evaluations, loss = ours(session, path)
+            whole = time.perf_counter() - begin
+            line("pt.iterate", evaluations, loss)
+            print(f"{'':12} {whole:.2f} s in all, {whole / seconds:.2f} x MLlib on {n:,} rows", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--engine", choices=["dask", "spark", "both"], default="dask")
+    parser.add_argument("--rows-times", type=int, default=1)
+    parser.add_argument("--memory", type=int, default=2048, help="MiB of each Spark executor's JVM")
+    given = parser.parse_args()
+    print(versions("dask", "distributed", "pyspark", "scipy", "scikit-learn"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = grown(given.data, given.rows_times, folder)
+        if given.engine != "spark":
+            on_dask(path)
+        if given.engine != "dask":
+            on_spark(path, given.memory)
 
 
 if __name__ == "__main__":

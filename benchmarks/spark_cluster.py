@@ -15,9 +15,11 @@ from partitioner.engines.spark_session import Session, wait_for_executors
 
 
 @contextlib.contextmanager
-def cluster(executors: int = 3, **conf: Any) -> Iterator[Any]:
-    """A session with so many executors, each of which has a Python worker that has imported everything."""
-    session = Session(None, f"local-cluster[{executors},1,1024]", {"spark.ui.enabled": False, **conf}, 0.5, "benchmark")
+def cluster(executors: int = 3, memory: int = 1024, **conf: Any) -> Iterator[Any]:
+    """A session with so many executors of one core and ``memory`` MiB."""
+    session = Session(
+        None, f"local-cluster[{executors},1,{memory}]", {"spark.ui.enabled": False, **conf}, 0.5, "benchmark"
+    )
     session.context.setLogLevel("OFF")
     store = StatusStore(session)
     try:

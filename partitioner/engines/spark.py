@@ -15,6 +15,8 @@ from partitioner.engines.spark_bundle import Bundle, Demand, Jobs, demand_of, en
 from partitioner.engines.spark_executors import Executor, StatusStore, look_around, workers_of
 from partitioner.engines.spark_failures import first_cause, message_of
 from partitioner.engines.spark_imports import FAILURES, Accumulator, Py4JNetworkError, accumulators
+from partitioner.engines.spark_letters import pause
+from partitioner.engines.spark_seats import Seats
 from partitioner.engines.spark_session import Session, wait_for_executors
 from partitioner.engines.spark_task import EventsParam, call_partition, call_slot, run_partition
 from partitioner.errors import ConfigError, EngineLost
@@ -73,9 +75,10 @@ class SparkEngine(Engine):
         param: Any = EventsParam(self._events.put)
         self._accumulator: Accumulator[list[Event]] = self._context.accumulator([], param)
         self._settings = self._context.getConf()
-        speculation = self._setting("spark.speculation", "false") == "true"
-        self._run = partial(run_partition, self._accumulator, speculation)
+        self._speculation = self._setting("spark.speculation", "false") == "true"
+        self._run = partial(run_partition, self._accumulator, self._speculation)
         self._bundles: list[Bundle] = []
+        self._seats: Seats | None = None
         self._where: dict[str, tuple[Bundle, int]] = {}
         self._cancelled: set[str] = set()
         self._looked = self._looked_executors = time.monotonic()
@@ -101,24 +104,37 @@ class SparkEngine(Engine):
         return workers_of(executors, self._looks, self._setting, self._speeds)
 
     def submit(self, attempts: Sequence[Attempt]) -> None:
-        """One Spark job for all attempts of equal demand."""
+        """One Spark job for all attempts of equal demand; those of rounds go to tasks that stay on their executors."""
         groups: dict[Demand, list[Attempt]] = {}
-        for attempt in attempts:
+        rounds = [
+            a for a in attempts if a.kind == "round" and not self._speculation
+        ]  # a copy would take a seat's letters
+        for attempt in attempts if not rounds else [a for a in attempts if a not in rounds]:
             groups.setdefault(demand_of(attempt), []).append(attempt)
-        for demand, group in groups.items():
-            try:
+        try:
+            if rounds:
+                self._seats_of(rounds[0]).post(rounds, self._executors)
+            for demand, group in groups.items():
                 bundle = self._jobs.start(group, self._executors, self._run, demand)
-            except FAILURES:
-                if self._session.alive:
-                    raise
-                return  # the next poll reports that the context was stopped, or the JVM is gone
-            self._bundles.append(bundle)
-            self._where |= {a.attempt_id: (bundle, i) for i, a in enumerate(bundle.attempts)}
+                self._bundles.append(bundle)
+                self._where |= {a.attempt_id: (bundle, i) for i, a in enumerate(bundle.attempts)}
+        except FAILURES:
+            if self._session.alive:
+                raise
+            # else the next poll reports that the context was stopped, or the JVM is gone
+
+    def _seats_of(self, attempt: Attempt) -> Seats:
+        """Those of the iteration that the attempt is of; the seats of another are given up."""
+        if self._seats is None or self._seats.run_url != attempt.run_url:
+            if self._seats is not None:
+                self._seats.close()
+            self._seats = Seats(self._jobs, self._accumulator, attempt.run_url, attempt.key)
+        return self._seats
 
     def poll(self, timeout: float) -> list[Event]:
         """Ends as Spark merges finished tasks, starts and executors that came or went from its status store."""
         wait = min(timeout, max(0.0, self._looked + LOOK_SECONDS - time.monotonic()))
-        events = self._drain(wait)
+        events = self._drain(wait) if self._seats is None or not self._seats.busy else self._answers(self._seats, wait)
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return events
         try:
@@ -127,6 +143,14 @@ class SparkEngine(Engine):
             if self._session.alive:
                 raise
             return [*events, Event(EventKind.ENGINE_LOST, error=Failure(f"Spark no longer answers: {error}"))]
+
+    def _answers(self, seats: Seats, timeout: float) -> list[Event]:
+        """The first answers of seats within ``timeout``, or what Spark says meanwhile."""
+        began = time.monotonic()
+        events = seats.answers()
+        while not events and (waited := time.monotonic() - began) < timeout:
+            events = self._drain(min(pause(waited), timeout - waited)) or seats.answers()
+        return events
 
     def _drain(self, timeout: float) -> list[Event]:
         found: list[Event] = []
@@ -138,6 +162,8 @@ class SparkEngine(Engine):
 
     def _ended(self, event: Event) -> list[Event]:
         """The event for the coordinator; a task that was killed on its behalf was cancelled, not lost."""
+        if self._seats is not None and (of_seat := self._seats.lost(event)) is not None:
+            return of_seat
         bundle, i = self._where.pop(event.attempt_id, (None, 0))
         if bundle is None:
             return []
@@ -161,12 +187,15 @@ class SparkEngine(Engine):
         if not self._session.alive:
             return [Event(EventKind.ENGINE_LOST, error=Failure("the Spark context was stopped"))]
         done = [bundle for bundle in self._bundles if bundle.future.isDone()]
+        given_up = [] if self._seats is None else self._seats.done()
         events = self._drain(0.0)
         for bundle in done:
             events += [e for end in ends_of_failed(bundle) for e in self._closed(end)] if bundle.open else []
         self._bundles = [b for b in self._bundles if b not in done]
         for bundle in self._bundles:
             events += self._starts(bundle)
+        if self._seats is not None:
+            events += [e for job in given_up for e in self._seats.ended(job)] + self._seats.started(self._store)
         if now - self._looked_executors > EXECUTOR_SECONDS:
             self._looked_executors = now
             events += self._look_at_executors()
@@ -196,11 +225,14 @@ class SparkEngine(Engine):
         self._executors = seen
         workers = [w for w in self._as_workers(seen) if w.worker_id in joined] if joined else []
         events = [Event(EventKind.WORKER_JOINED, worker=w) for w in workers]
+        events += [] if self._seats is None else self._seats.gone(gone)
         return events + [Event(EventKind.WORKER_LOST, worker_id=name) for name in gone]
 
     def cancel(self, attempt_ids: Sequence[str]) -> None:
         """Kill running tasks; a job of which nothing is wanted any more ends as a whole."""
         with contextlib.suppress(Py4JNetworkError):
+            if self._seats is not None:
+                self._seats.cancel(set(attempt_ids), self._store)
             wanted = {a for a in attempt_ids if a in self._where}
             self._cancelled |= wanted
             for bundle in {id(b): b for b, _ in (self._where[a] for a in wanted)}.values():
@@ -253,6 +285,8 @@ class SparkEngine(Engine):
     def close(self) -> None:
         """Cancel what still runs, and stop the session if it was started here."""
         with contextlib.suppress(*FAILURES):
+            if self._seats is not None:
+                self._seats.close()
             for bundle in self._bundles:
                 bundle.future.cancel(True)
         accumulators._accumulatorRegistry.pop(self._accumulator.aid, None)

@@ -27,14 +27,20 @@ Demand = tuple[int, float, tuple[tuple[str, float], ...]]
 
 
 @dataclass(slots=True)
-class Bundle:
-    """A running Spark job; partition i holds ``attempts[i]``; ``open`` are the partitions that no event has ended."""
+class Running:
+    """A Spark job and its stage, None until Spark was seen to have made it."""
 
     future: Any
+    stage: int | None = field(default=None, kw_only=True)
+
+
+@dataclass(slots=True)
+class Bundle(Running):
+    """A running Spark job; partition i holds ``attempts[i]``; ``open`` are the partitions that no event has ended."""
+
     attempts: list[Attempt]
     open: set[int] = field(default_factory=set)
     started: set[int] = field(default_factory=set)
-    stage: int | None = None
 
 
 class Jobs:
@@ -77,20 +83,25 @@ class Jobs:
     ) -> Bundle:
         """Start the job of some attempts of equal demand; returns at once."""
         spread = _spread(attempts)
-        work = self.rdd(spread, [executors.get(a.worker_id) for a in spread]).mapPartitions(run)
+        where = [executors.get(a.worker_id) for a in spread]
+        return Bundle(self.begin(spread, where, run, demand, describe(spread)), spread, set(range(len(spread))))
+
+    def begin(
+        self, items: Sequence[Any], where: Sequence[Executor | None], run: Callable[..., Any], demand: Demand, text: str
+    ) -> Any:
+        """Start a job of one task per item, which the UI and the event log call ``text``; its future."""
+        work = self.rdd(items, where).mapPartitions(run)
         profile = self._profile(demand)
         if profile is not None:
             work = work.withResources(profile)
-        text = describe(spread)
         before = self._context.getLocalProperty("spark.job.description")
         self._context.setJobDescription(text)
         self._context._jsc.setCallSite(text)
         try:
-            future = work._jrdd.countAsync()
+            return work._jrdd.countAsync()
         finally:
             self._context.setLocalProperty("spark.job.description", before)  # type: ignore[arg-type]
             self._context._jsc.clearCallSite()
-        return Bundle(future, spread, set(range(len(spread))))
 
     def _profile(self, demand: Demand) -> ResourceProfile | None:
         """A resource profile where the demand is not what every task of the session gets anyway."""
@@ -107,14 +118,14 @@ class Jobs:
                 self._profiles[demand] = ResourceProfileBuilder().require(requests).build
         return self._profiles[demand]
 
-    def stage_of(self, bundle: Bundle) -> int | None:
+    def stage_of(self, running: Running) -> int | None:
         """The stage of a job, None until Spark has made it."""
-        if bundle.stage is None:
-            for job in bundle.future.jobIds():
+        if running.stage is None:
+            for job in running.future.jobIds():
                 info = self._context.statusTracker().getJobInfo(job)
                 if info is not None and len(info.stageIds):
-                    bundle.stage = int(info.stageIds[0])
-        return bundle.stage
+                    running.stage = int(info.stageIds[0])
+        return running.stage
 
     def kill(self, task_id: int, reason: str) -> None:
         """Stop one running task."""

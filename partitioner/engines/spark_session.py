@@ -19,6 +19,7 @@ from partitioner.errors import ConfigError, EngineLost
 
 LOCALITY_WAIT = "spark.locality.wait"
 DEFAULT_MASTER = "local[*,4]"
+DAEMON_SETTING, DAEMON = "spark.python.daemon.module", "partitioner.engines.spark_daemon"
 CONNECT = (
     "a Spark Connect session cannot run engine='spark': it has no SparkContext to place tasks on executors with; "
     "give engine='spark_connect' (or the session itself as engine=), a classic SparkSession, or run through spark-submit."
@@ -69,7 +70,7 @@ class Session:
         if master is not None and master.startswith("local"):
             self._prepare_local(conf)
         if preloaded := os.environ.get(preload.VARIABLE):
-            conf.setdefault("spark.python.daemon.module", "partitioner.engines.spark_daemon")
+            conf.setdefault(DAEMON_SETTING, DAEMON)
             conf.setdefault(f"spark.executorEnv.{preload.VARIABLE}", preloaded)
         for name, value in conf.items():
             builder = builder.config(name, _text(value))
@@ -84,12 +85,16 @@ class Session:
             ) from error
 
     def _prepare_local(self, conf: dict[str, Any]) -> None:
-        """Executors on this machine must find the driver whatever its name resolves to, our Python and packages."""
+        """Executors on this machine must find the driver whatever its name resolves to, our Python and packages.
+
+        Their Python workers are forked from one process that has imported what all of them need.
+        """
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         packages = str(Path(__file__).resolve().parents[2])
         paths = [p for p in (os.environ.get("PYTHONPATH"), packages) if p]
         conf.setdefault("spark.executorEnv.PYTHONPATH", os.pathsep.join(paths))
+        conf.setdefault(DAEMON_SETTING, DAEMON)
 
     @property
     def alive(self) -> bool:

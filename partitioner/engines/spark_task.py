@@ -50,13 +50,16 @@ def run_partition(events: Accumulator[list[Event]], speculation: bool, attempts:
             detail = Failure("Spark started the task again: the process that ran it died or the task was killed")
             events.add([Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id, error=detail)])
             continue
-        here = executor_id() or attempt.worker_id
-        if here in attempt.avoid:
-            events.add([handed_back(attempt, here)])
-            continue
-        with assigned_devices(devices_of(context)):
-            events.add([run_attempt(replace(attempt, worker_id=here))])
+        events.add([run_here(attempt, executor_id() or attempt.worker_id, context)])
     return iter(())
+
+
+def run_here(attempt: Attempt, here: str, context: Any) -> Event:
+    """Run one attempt on executor ``here``, with the devices that Spark gave the task, or hand it back from there."""
+    if here in attempt.avoid:
+        return handed_back(attempt, here)
+    with assigned_devices(devices_of(context)):
+        return run_attempt(replace(attempt, worker_id=here))
 
 
 def call_partition(function: Callable[..., Any], args: Sequence[Any], asked: Iterable[str]) -> Iterator[bytes]:

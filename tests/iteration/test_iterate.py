@@ -82,9 +82,35 @@ def test_dask_gives_the_same_bits_and_reads_each_partition_once(checkpoint, tmp_
 
 
 @pytest.mark.spark
-def test_spark_gives_the_same_bits(checkpoint, spark, six_rounds):
-    found = slopes(checkpoint, engine=spark, rounds=6)
+def test_spark_gives_the_same_bits_in_one_job_and_reads_each_partition_once(checkpoint, tmp_path, spark, six_rounds):
+    log, tracker = str(tmp_path / "log"), spark.sparkContext.statusTracker()
+    before = len(tracker.getJobIdsForGroup(None))
+    found = slopes(checkpoint, arguments={"log": log}, engine=spark)
     assert found.state["w"].tobytes() == six_rounds.state["w"].tobytes()
+    assert len(prepared(log)) == 3
+    assert len(tracker.getJobIdsForGroup(None)) - before == 3  # a look at the executors, preflight, the seats
+    assert not [p for p in Path(found.url).glob("seats/**/*") if p.is_file() and p.stat().st_size]
+
+
+@pytest.mark.spark
+def test_an_update_may_use_the_session_that_the_rounds_run_on(checkpoint, spark):
+    def counted(state, merged):
+        if state["round"] == 1:
+            assert spark.sparkContext.parallelize(range(3), 3).count() == 3
+        return step(state, merged)
+
+    assert slopes(checkpoint, engine=spark, update=counted, rounds=3).state["round"] == 3
+
+
+@pytest.mark.spark
+def test_a_python_worker_of_spark_that_dies_costs_its_part_of_one_round_and_no_bit(
+    checkpoint, tmp_path, spark, six_rounds
+):
+    log = str(tmp_path / "log")
+    found = slopes(checkpoint, arguments={"log": log, "die_in_round": 3}, engine=spark)
+    assert Path(f"{log}.died").exists()
+    assert found.state["w"].tobytes() == six_rounds.state["w"].tobytes()
+    assert len(prepared(log)) == 3 + 1
 
 
 def test_a_resume_on_another_engine_goes_on_after_the_last_round(checkpoint, dask_engine, six_rounds):
