@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from math import floor, isfinite
@@ -25,12 +25,12 @@ from partitioner.attempt.rounds import forget, state_name
 from partitioner.config import RunConfig
 from partitioner.coordinator.driver import drive
 from partitioner.coordinator.execute import policy_for
-from partitioner.coordinator.state import State, initial
+from partitioner.coordinator.state import initial
 from partitioner.engines.base import Engine
 from partitioner.engines.preflight import preflight
 from partitioner.errors import ConfigError, ResumeRefused, RunFailed
 from partitioner.iteration.merging import RoundEngine
-from partitioner.model import Event, EventKind, Plan, Workers
+from partitioner.model import Event, EventKind, Plan, Worker, Workers
 from partitioner.reducers import partials
 from partitioner.reducers.container import pack, unpack
 from partitioner.runs import resume as resuming
@@ -134,7 +134,8 @@ class Session:
         state.may_replace = False  # a partition that moves is read again, so it moves only when its worker is lost
         state.richest.clear()
         state = drive(engine, state, [], engine.clock)
-        self._numbers, self._news = dict(state.numbers), _news_of(self.plan, state)
+        self._numbers = dict(state.numbers)
+        self.plan, self._news = succeeded(self.plan, [held.worker for held in state.workers.values()])
         return {
             "state": digest,
             "accumulator": partials.dumps(self.job.reducer, engine.accumulator),
@@ -155,12 +156,22 @@ class Session:
         return {**found, "replayed": False}
 
 
-def _news_of(planned: Plan, state: State) -> list[Event]:
-    """What the next round has to hear first: workers of the plan that are gone, and those that came since."""
-    names = list(planned.workers.worker_id)
-    gone = [Event(EventKind.WORKER_LOST, worker_id=name) for name in names if name not in state.workers]
-    fresh = [held.worker for name, held in state.workers.items() if name not in names]
-    return gone + [Event(EventKind.WORKER_JOINED, worker_id=w.worker_id, worker=w) for w in fresh]
+def succeeded(planned: Plan, there: Sequence[Worker]) -> tuple[Plan, list[Event]]:
+    """The plan with each worker that went away succeeded by one that came, and what the next round hears of the others.
+
+    Without a successor the partitions would all wait for whoever is free first, in every round.
+    """
+    names = set(planned.workers.worker_id)
+    staying = {worker.worker_id for worker in there}
+    fresh = [worker for worker in there if worker.worker_id not in names]
+    gone = [name for name in planned.workers.worker_id if name not in staying]
+    heirs = dict(zip(gone, fresh, strict=False))
+    if heirs:
+        before = (planned.workers[i] for i in range(len(planned.workers)))
+        planned = replace(planned, workers=Workers.of(heirs.get(w.worker_id, w) for w in before))
+    left = [Event(EventKind.WORKER_LOST, worker_id=name) for name in gone[len(heirs) :]]
+    more = fresh[len(heirs) :]
+    return planned, left + [Event(EventKind.WORKER_JOINED, worker_id=w.worker_id, worker=w) for w in more]
 
 
 def _merged_name(number: int) -> str:

@@ -18,6 +18,7 @@
   quarantine/              rows the program failed on, with the error: <attempt>-<digest>.parquet;
                            those files count that a commit record lists
   attempts/<attempt>.log   what each attempt printed
+  seats/<token>/           letters to Spark tasks that stay for the rounds of an iteration, and their answers, sealed
   requests/<attempt>       the attempt is asked to hand over the rows that it has not begun
   ledger/<n>.jsonl         every event and action, in batches
   finished.json            when the output was complete, and its counts
