@@ -25,6 +25,7 @@ import pyarrow as pa
 import partitioner as pt
 from benchmarks.versions import versions
 from partitioner.model import CommitRecord
+from partitioner.report.facts import read
 
 
 def nap(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -45,10 +46,10 @@ def bound(seconds: np.ndarray, slots: int) -> float:
 
 
 def ours(engine: Any, seconds: np.ndarray, slots: int, one_row_each: bool) -> tuple[float, Any]:
-    """Wall seconds of ``pt.run`` from call to result, and the run."""
+    """Wall seconds of ``pt.run`` from call to result, the run, and where its seconds went."""
     each = {"min_tasks_per_slot": -(-len(seconds) // slots)} if one_row_each else {}
     with tempfile.TemporaryDirectory() as checkpoint:
-        begin = time.perf_counter()
+        begin, began = time.perf_counter(), time.time()
         run = pt.run(
             pa.table({"s": seconds}),
             nap,
@@ -60,8 +61,12 @@ def ours(engine: Any, seconds: np.ndarray, slots: int, one_row_each: bool) -> tu
             report=False,
             **each,
         )
+        wall = time.perf_counter() - begin
         assert sum(record.rows_out for record in run.records) == len(seconds)
-        return time.perf_counter() - begin, run
+        phases = [f"{name} {took:.2f}" for name, took in read(run.directory).phases.items() if took >= 0.05]
+        first, last = min(r.started for r in run.records) - began, max(r.finished for r in run.records) - began
+        ends = f"first sub-task after {first:.2f} s, the last ended {wall - last:.2f} s before the result"
+        return wall, (run, f"{ends}; {', '.join(phases)}")
 
 
 def gaps(records: Sequence[CommitRecord], per_worker: int) -> list[float]:
@@ -78,14 +83,16 @@ def gaps(records: Sequence[CommitRecord], per_worker: int) -> list[float]:
     return found
 
 
-def told(name: str, wall: float, least: float, run: Any = None, per_worker: int = 1) -> None:
+def told(name: str, wall: float, least: float, found: Any = None, per_worker: int = 1) -> None:
     """One line of the table; for a run of ours also where the time went."""
     line = f"{name:34}{wall:9.2f}{wall / least:9.3f}"
-    if run is not None:
+    if found is not None:
+        run, phases = found
         first, last = min(r.started for r in run.records), max(r.finished for r in run.records)
         between = gaps(run.records, per_worker)
         line += f"  planned {run.plan.makespan:.2f}, ran {last - first:.2f}, {len(run.records)} sub-tasks"
         line += f", gap {1000 * statistics.median(between):.1f} ms" if between else ""
+        line += f"\n{'':4}{phases}"
     print(line, flush=True)
 
 
