@@ -129,6 +129,7 @@ def on_spark(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as work:
         os.environ["SPARK_WORKER_DIR"] = work
         builder = SparkSession.builder.master("local-cluster[2,8,1024]").config("spark.ui.enabled", "false")
+        builder = builder.config("spark.ui.showConsoleProgress", "false")
         builder = builder.config("spark.executorEnv.PYTHONPATH", os.getcwd())
         if not options.no_daemon:
             builder = builder.config("spark.python.daemon.module", "partitioner.engines.spark_daemon")

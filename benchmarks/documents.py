@@ -210,6 +210,7 @@ def on_spark(asked: argparse.Namespace, home: Path, rate: float) -> None:
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master(f"local[{SLOTS}]").config("spark.ui.enabled", "false")
+    builder = builder.config("spark.ui.showConsoleProgress", "false")
     session = builder.config("spark.executorEnv.PYTHONPATH", os.getcwd()).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     try:

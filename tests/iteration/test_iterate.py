@@ -110,7 +110,7 @@ def test_a_python_worker_of_spark_that_dies_costs_its_part_of_one_round_and_no_b
     found = slopes(checkpoint, arguments={"log": log, "die_in_round": 3}, engine=spark)
     assert Path(f"{log}.died").exists()
     assert found.state["w"].tobytes() == six_rounds.state["w"].tobytes()
-    assert len(prepared(log)) == 3 + 1
+    assert 3 < len(prepared(log)) <= 3 + 2  # elsewhere in that round, and at home in the next
 
 
 def test_a_resume_on_another_engine_goes_on_after_the_last_round(checkpoint, dask_engine, six_rounds):
