@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from partitioner import config as configuration
+from partitioner.attempt import upcoming
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
@@ -192,6 +193,7 @@ def _costed(
         engine = held.enter_context(parts.engine.opened())
     with phases("program load"):
         started = starting.start(parts.config, engine, directory, parts.model.measures, forked is not None)
+        held.callback(starting.forget_late, engine)
     if costed is None:
         with phases("pilot"):
             costed = stages.cost(parts, described, started)
@@ -239,6 +241,7 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
             engine = held.enter_context(parts.engine.opened())
         with phases("program load"):
             started = starting.start(config, engine, directory, measures=False)
+            held.callback(starting.forget_late, engine)
         with phases("plan"):
             planned = stages.place(parts, tasks, started.workers)
         finished = _execute(config, engine, planned, directory, job, committed, False, lease, phases, target)
@@ -309,6 +312,7 @@ def _execute(
                     lambda known: execute(config, engine, planned, directory, known, seconds_known, lease, [progress]),
                     full=config.verify == "full",
                 )
+            upcoming.forget(directory.url)
             forget(directory.url)  # what this process held to run sub-tasks itself
             lease.check(now=True)
             if config.fsync != "never":

@@ -25,7 +25,7 @@ from partitioner.attempt.rounds import run_round
 from partitioner.attempt.surroundings import TimedOut, guest, kept_prints, limited
 from partitioner.attempt.tally import Tally
 from partitioner.attempt.trial import wait_for_trial
-from partitioner.attempt.work import calls_of, runs_of
+from partitioner.attempt.work import calls_of, runs_for
 from partitioner.errors import PartitionerError, StorageFailed
 from partitioner.measure import Measurement, measured, peak_memory_bytes
 from partitioner.model import Attempt, CommitRecord, Event, EventKind, Failure, Fragment
@@ -146,11 +146,12 @@ def _output(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.Recor
 def _accumulators(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[bytes]:
     """The accumulator of the sub-task, or one for each file of the input where these are kept apart."""
     reducer, by_file = loaded.job.reducer, loaded.job.by_file
-    by_section = loaded.job.by_section
-    for run in runs_of(loaded.tasks, attempt.whole, not by_file, by_file, by_section) or [[]]:
+    runs = runs_for(loaded.job, loaded.tasks, attempt.whole) or [[]]
+    for run in runs:
         accumulator, base, aside = reducer.create_accumulator(), tally.rows_in, tally.quarantined
         content = _content(loaded, run)
-        for batch, places in handover.until_asked(calls_of(loaded, run, tally), attempt, loaded, tally):
+        calls = calls_of(loaded, run, tally, attempt, ends=run is runs[-1])
+        for batch, places in handover.until_asked(calls, attempt, loaded, tally):
             for value, _ in call_program(loaded.job, loaded.call, batch, places, tally, attempt.care, base):
                 for item in value if is_stream(value) else (value,):
                     accumulator = partials.add(reducer, accumulator, item)
@@ -163,14 +164,14 @@ def _accumulators(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[by
 
 def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordBatch]:
     """Rows in input order, unless that does not matter; segments say how many came from each run of fragments."""
-    ordered, by_file = loaded.job.preserve_order, loaded.job.by_file
-    by_section = loaded.job.by_section
-    for run in runs_of(loaded.tasks, attempt.whole, not ordered and not by_file, by_file, by_section):
+    ordered, runs = loaded.job.preserve_order, runs_for(loaded.job, loaded.tasks, attempt.whole)
+    for run in runs:
         content = _content(loaded, run)
         before, base, aside = tally.rows_written, tally.rows_in, tally.quarantined
+        calls = calls_of(loaded, run, tally, attempt, ends=run is runs[-1])
         outputs = (
             pair
-            for batch, places in handover.until_asked(calls_of(loaded, run, tally), attempt, loaded, tally)
+            for batch, places in handover.until_asked(calls, attempt, loaded, tally)
             for pair in call_program(
                 loaded.job, loaded.call, batch, places if ordered else None, tally, attempt.care, base
             )

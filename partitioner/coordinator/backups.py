@@ -35,7 +35,8 @@ def _idle_worker(state: State, live: Live, now: float) -> WorkerState | None:
         return None
     task, found, soonest = live.attempt.task, None, inf
     for name, holder in state.workers.items():
-        if name == live.attempt.worker_id or holder.exclusive or holder.reserved is not None:
+        busy = holder.exclusive or holder.reserved is not None
+        if name == live.attempt.worker_id or name in state.awaited or busy:
             continue
         room = holder.used_cpus < holder.worker.cpus and can_hold(state, holder, task)
         seconds = forecast.seconds(state, holder, task)

@@ -15,6 +15,7 @@ from partitioner.coordinator.capacity import EPSILON, can_hold, devices_for, giv
 from partitioner.coordinator.readiness import TOLERANCE
 from partitioner.coordinator.state import Action, Cancel, Live, State, Submit, WorkerState
 from partitioner.coordinator.transitions import BLOCKED, READY, Change
+from partitioner.coordinator.upcoming import upcoming
 from partitioner.model import Attempt
 
 LOOK = 100
@@ -78,7 +79,8 @@ def fill(state: State, now: float) -> list[Action]:
 
 def _next(state: State, holder: WorkerState, now: float) -> int | None:
     """The task this worker should get now, or None: the one it is reserved for, from the pool, or from a queue."""
-    if holder.exclusive or holder.worker.worker_id in state.excluded:
+    name = holder.worker.worker_id
+    if holder.exclusive or name in state.excluded or name in state.awaited:
         return None
     if holder.reserved is not None:
         return _reserved(state, holder, now)
@@ -226,6 +228,7 @@ def submit(state: State, holder: WorkerState, i: int, copy: bool = False) -> Sub
         timeout_seconds=timers.limit_seconds(state, holder, i) if calls_program else timers.READING_SECONDS,
         care=care,
         avoid=ladder.avoided(state, holder, i),
+        upcoming=None if copy else upcoming(state, holder, i, care),
     )
     live = Live(attempt, attempt.seconds, forecast.load(state, holder, i), expected)
     if not copy:

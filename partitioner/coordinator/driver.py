@@ -47,6 +47,7 @@ def drive(engine: Engine, state: State, observers: Sequence[Observer], clock: Ca
                 engine.cancel(list(state.attempts))
                 raise Interrupted("stopped by Ctrl-C")
             events = engine.poll(min(longest, state.quiet_seconds(now)))
+            events += [] if engine.late is None else engine.late.events()
 
 
 def _apply(engine: Engine, actions: Sequence[Action]) -> None:

@@ -92,6 +92,8 @@ def policy_for(config: RunConfig, engine: Engine, tasks: SubTasks | None = None)
         hand_over_seconds=HAND_OVER_SECONDS if config.hand_over else inf,
         timeout_seconds=seconds,
         timeout_factor=factor,
+        read_ahead=tasks is not None and able.real,
+        one_process=able.one_process,
     )
 
 
@@ -171,6 +173,7 @@ def execute(
         key=run.key,
         epoch=lease.epoch,
         first_numbers=_by_index(ids, numbers),
+        awaited=() if engine.late is None else engine.late.waiting,
     )
     state.part_numbers |= {key: number for key, number in numbers.items() if "." in key}
     if many is None or many.apart():

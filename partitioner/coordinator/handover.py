@@ -47,7 +47,7 @@ def ask(state: State, now: float) -> list[Action]:
 def _has_free_core(state: State, holder: WorkerState) -> bool:
     name = holder.worker.worker_id
     busy = holder.exclusive or holder.reserved is not None or name in state.excluded or holder.health.suspended
-    return not busy and holder.used_cpus < holder.worker.cpus
+    return not busy and name not in state.awaited and holder.used_cpus < holder.worker.cpus
 
 
 def _may_hand_over(state: State, live: Live) -> bool:

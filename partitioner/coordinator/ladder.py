@@ -256,6 +256,11 @@ def leave_out(state: State, holder: WorkerState, reason: str) -> None:
     state.note_worker("excluded", name, f"for {seconds:g} s: {reason}")
     health.blamed.clear()
     health.failing.clear()
+    give_away(state, holder)
+
+
+def give_away(state: State, holder: WorkerState) -> None:
+    """What waits for a worker waits for any worker now."""
     state.as_planned = False
     for task in holder.queue:
         state.home[task] = ""
@@ -291,7 +296,7 @@ def allows(state: State, holder: WorkerState, task: int) -> bool:
     return mine == 0 or not any(
         other is not holder and _doubt(other, trouble) < mine and state.demands.holds(other.worker, task)
         for name, other in state.workers.items()
-        if name not in state.excluded
+        if name not in state.excluded and name not in state.awaited
     )
 
 
@@ -318,7 +323,7 @@ def _others(state: State, task: int) -> bool:
     return any(
         not (trouble is not None and trouble.times_on(name)) and state.demands.holds(holder.worker, task)
         for name, holder in state.workers.items()
-        if name not in state.excluded
+        if name not in state.excluded and name not in state.awaited
     )
 
 
@@ -328,7 +333,8 @@ def care(state: State, holder: WorkerState, task: int) -> Care:
     isolate = state.policy.quarantine and bool(trouble.failed_on)
     name = holder.worker.worker_id
     confirmed = tuple(span for other, spans in trouble.suspects.items() if other != name for span in spans)
-    others = any(other != name and other not in state.excluded for other in state.workers)
+    out = state.excluded.keys() | state.awaited
+    others = any(other != name and other not in out for other in state.workers)
     trusted = holder.health.successes > 0 or len(state.seen) < 2
     return Care(
         whole=-1 if part is None else part.whole,

@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from partitioner.coordinator import backups, dispatch, forecast, handover, ladder, rebalancing, splitting, timers
+from partitioner.coordinator import (
+    awaiting,
+    backups,
+    dispatch,
+    forecast,
+    handover,
+    ladder,
+    rebalancing,
+    splitting,
+    timers,
+)
 from partitioner.coordinator.state import Action, Cancel, Live, State, Stop, WorkerState
 from partitioner.coordinator.transitions import LIVE, Change
 from partitioner.coordinator.troubles import Health
@@ -32,6 +42,7 @@ def step(state: State, events: Sequence[Event], now: float) -> tuple[State, list
         for live, why in timers.due(state, actions):
             _went_wrong(state, live, why, actions)
         if not state.stopped:
+            awaiting.pass_time(state)
             dispatch.free(state, now)
             actions += dispatch.fill(state, now)
             actions += backups.back_up(state, now)
@@ -211,6 +222,7 @@ def _worker_joined(state: State, event: Event, now: float, actions: list[Action]
         state.workers[worker.worker_id] = WorkerState(worker, health=health)
         state.seen.add(worker.worker_id)
         state.as_planned = False
+    awaiting.joined(state, worker.worker_id)
     state.hungry[worker.worker_id] = None
     state.wake()
 
@@ -221,6 +233,9 @@ def _worker_lost(state: State, event: Event, now: float, actions: list[Action]) 
         return
     for attempt_id in [] if state.policy.rerouted else list(holder.live):
         _lost(state, Event(EventKind.LOST, attempt_id, event.worker_id, error=event.error, at=event.at), now, actions)
+    if event.worker_id in state.awaited and event.error is not None:
+        state.note_worker("left out", event.worker_id, event.error.message)
+    state.awaited.discard(event.worker_id)
     state.workers.pop(event.worker_id)
     state.hungry.pop(event.worker_id, None)
     state.idle.pop(event.worker_id, None)
@@ -279,6 +294,11 @@ def _stop(state: State, actions: list[Action], error: PartitionerError) -> None:
         actions.append(Stop(error))
 
 
+def _silent(state: State) -> str:
+    names = sorted(state.awaited)
+    return f" Not answered since the run began: {', '.join(names[:5])}." if names else ""
+
+
 def _notice_stuck(state: State, actions: list[Action]) -> None:
     """Nothing runs and nothing can be submitted: wait a while for a worker that fits, then stop."""
     if state.attempts or state.readiness.due or any(h.held is not None for h in state.workers.values()):
@@ -289,6 +309,6 @@ def _notice_stuck(state: State, actions: list[Action]) -> None:
     if state.clock - state.stuck_since >= state.policy.no_worker_seconds - timers.SLACK:
         message = (
             f"{state.remaining} sub-tasks wait and none of the {len(state.workers)} workers left can hold them "
-            f"for {state.policy.no_worker_seconds:g} s. Start workers and resume the run."
+            f"for {state.policy.no_worker_seconds:g} s.{_silent(state)} Start workers and resume the run."
         )
         _stop(state, actions, EngineLost(message))

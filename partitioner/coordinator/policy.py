@@ -34,6 +34,8 @@ class Policy:
     for it (``timeout_least`` seconds in any case); ``backup_factor`` times that, one more attempt is started elsewhere
     where a worker is idle; ``backup_seconds`` at least; ``grace_seconds`` an engine has to end what was to be stopped;
     ``silent_seconds``: an attempt that has not begun after so long on a worker where nothing runs is lost.
+    ``read_ahead``: attempts are told what their slot runs next, where slots are processes of their own, or
+    ``one_process`` holds all of a worker's.
     ``hand_over_seconds``: where that much sooner would be done what an attempt has left to do if idle workers took it, it
     is asked to hand it over.
     ``trusted_seconds``: the clock is believed to move by so much at most between two steps, so that a jump ends no wait.
@@ -65,4 +67,6 @@ class Policy:
     grace_seconds: float = 20.0
     silent_seconds: float = 120.0
     hand_over_seconds: float = inf
+    read_ahead: bool = False
+    one_process: bool = False
     trusted_seconds: float = 30.0

@@ -28,9 +28,9 @@ def consider(state: State, now: float) -> None:
     if state.completions < state.next_forecast:
         return
     state.next_forecast = state.completions + max(FEWEST, state.remaining // SHARE)
-    if state.as_planned or not state.may_replace or len(state.workers) < 2:
+    holders = [holder for name, holder in state.workers.items() if name not in state.awaited]
+    if state.as_planned or not state.may_replace or len(holders) < 2:
         return
-    holders = list(state.workers.values())
     for holder in holders:
         forecast.look(state, holder, now)
     left = [forecast.end(state, holder, now) - now for holder in holders]

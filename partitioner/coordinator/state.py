@@ -154,6 +154,7 @@ class State:
     parts: dict[int, Part] = field(default_factory=dict)
     searches: dict[int, Search] = field(default_factory=dict)  # of sub-tasks that were split
     excluded: dict[str, float] = field(default_factory=dict)  # worker -> seconds until it gets another chance
+    awaited: set[str] = field(default_factory=set)  # workers of the plan that have not joined yet
     seen: set[str] = field(default_factory=set)  # every worker there ever was
     clock: float = 0.0  # seconds that passed, without jumps of the driver's clock
     last_now: float | None = None
@@ -175,6 +176,8 @@ class State:
     topping_up: bool = False  # this fill sends a bundle ahead
     key: bytes = b""  # opens the sealed job where attempts run
     epoch: int = 0  # of the driver's lease
+    largest_memory: float = 0.0  # demand of a sub-task in the plan, bytes
+    process_bytes: float = 0.0  # of every demand, what the process holds in any case
     ahead_per_cpu: float = 0.0  # sub-tasks of the bundle that may wait for each core
 
     def __post_init__(self) -> None:
@@ -295,11 +298,13 @@ def initial(
     first_numbers: dict[int, int] | None = None,
     key: bytes = b"",
     epoch: int = 0,
+    awaited: Iterable[str] = (),
 ) -> State:
     """The state before the first step: every worker of the plan with its sub-tasks in plan order.
 
     ``committed`` are indices of sub-tasks that are done already. ``seconds_known`` is False where costs are weights
-    (rows, bytes) and not seconds: then nothing is sent ahead until a completion has shown the scale.
+    (rows, bytes) and not seconds: then nothing is sent ahead until a completion has shown the scale. ``awaited`` workers
+    get nothing until they join; what the plan gives them waits for them, though not for long.
     """
     n, tasks = len(plan), plan.tasks
     done = bytearray(n)
@@ -324,6 +329,9 @@ def initial(
         key=key,
         remaining=n - sum(done),
         epoch=epoch,
+        awaited=set(awaited),
+        largest_memory=float(tasks.memory_bytes.max(initial=0.0)),
+        process_bytes=plan.process_bytes,
     )
     for i in state.readiness.blocked():
         state.status[i] = BLOCKED

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Iterator
 from math import exp, inf, isfinite
 
-from partitioner.coordinator import forecast, ladder
+from partitioner.coordinator import awaiting, forecast, ladder
 from partitioner.coordinator.state import Action, Cancel, Live, State, WorkerState
 from partitioner.model import Failure
 
@@ -107,7 +107,7 @@ def _worker_is_busy(state: State, live: Live) -> bool:
 def set_alarm(state: State, now: float) -> None:
     """Ask the driver for a step when the next wait is over."""
     waits = [state.due[0][0] - state.clock] if state.due else []
-    waits += list(state.excluded.values())
+    waits += [*state.excluded.values(), *awaiting.wait(state)]
     if state.stuck_since is not None:
         waits.append(state.stuck_since + state.policy.no_worker_seconds - state.clock)
     if waits and (not state.alarms or state.alarms[0][0] > now + min(waits)):

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from partitioner.engines.asked import Asked
+from partitioner.engines.late import Late
 from partitioner.model import Attempt, Event, Workers
 
 
@@ -18,6 +20,7 @@ class Capabilities:
     ``placement``: attempts run where asked (exact), usually (hint), or anywhere (ignored). ``cancel``: a running attempt
     can be stopped. ``memory_limit``: workers are held to their memory. ``gpu``: devices are assigned; a plan says so where a
     run asks for what is only planned with. ``bundle``: attempts per ``submit`` that the engine likes best.
+    ``one_process``: the slots of a worker are threads of one process.
     ``in_driver``: attempts run in the driver's own process, whose memory they take.
     ``real``: user code truly runs (not simulated), so preflight and commits apply.
     """
@@ -27,6 +30,7 @@ class Capabilities:
     memory_limit: bool = False
     gpu: bool = False
     bundle: int = 1
+    one_process: bool = False
     in_driver: bool = False
     real: bool = True
 
@@ -38,6 +42,8 @@ class Engine(ABC):
     capabilities: Capabilities = Capabilities()
     preloaded: str | None = None
     """Why workers could not be forked with the program, where that was found out; else empty or None."""
+    late: Late | None = None
+    """The workers that the run which goes on now did not wait for: they are given nothing before they join."""
 
     @classmethod
     def expected_workers(cls, options: Mapping[str, Any]) -> Workers | None:
@@ -83,6 +89,10 @@ class Engine(ABC):
         otherwise makes one call per worker, each index 0 of 1.
         """
         return {worker: [answer] for worker, answer in self.call(function, 0, 1, *args).items()}
+
+    def ask_slots(self, function: Callable[..., Any], slots: Mapping[str, int], *args: Any) -> Asked:
+        """As ``call_slots``, and the answers are collected as they come; by default once all of them are there."""
+        return Asked(self.call_slots(function, slots, *args))
 
     @abstractmethod
     def close(self) -> None:

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Security, get_worker
@@ -19,7 +20,9 @@ from distributed.client import ClosedClientError
 from partitioner.attempt.job import load
 from partitioner.attempt.run import describe_error, run_attempt
 from partitioner.engines import preload
+from partitioner.engines.asked import Answers, Asked
 from partitioner.engines.base import Capabilities, Engine
+from partitioner.engines.dask_asked import DaskAsked
 from partitioner.engines.dask_deaths import NEIGHBOUR, RETIRED, blamed, kill
 from partitioner.engines.dask_expected import LOOPBACK, expected, memory_of, whole, worker_count
 from partitioner.engines.main_guard import check_main_guard
@@ -76,7 +79,7 @@ class DaskEngine(Engine):
     """
 
     name = "dask"
-    capabilities = Capabilities(placement="exact", cancel=True, memory_limit=True)
+    capabilities = Capabilities(placement="exact", cancel=True, memory_limit=True, one_process=True)
 
     def __init__(
         self,
@@ -94,6 +97,7 @@ class DaskEngine(Engine):
         self._speeds = {str(k): float(v) for k, v in (speeds or {}).items()}
         self._events: queue.SimpleQueue[Event | Future[Any]] = queue.SimpleQueue()
         self._live: dict[str, Attempt] = {}
+        self._asked: WeakValueDictionary[str, DaskAsked] = WeakValueDictionary()
         self._futures: dict[str, Future[Any]] = {}
         self._topic = f"partitioner-{secrets.token_hex(8)}"  # runs that share a scheduler must not hear each other
         self._cluster: LocalCluster | None = None
@@ -136,8 +140,14 @@ class DaskEngine(Engine):
             return Client(self._cluster)
 
     def _on_told(self, told: tuple[float, Any]) -> None:
-        """A worker said that an attempt started, or ended with a pickled event. One of an earlier run is not heard."""
+        """A worker said that an attempt started, or ended with a pickled event, or answered what it was asked.
+
+        One of an earlier run is not heard.
+        """
         key, attempt_id, event = told[1]
+        if (asked := self._asked.get(key)) is not None:
+            asked.told(attempt_id, event)
+            return
         attempt = self._live.get(attempt_id)
         if attempt is None or _key(attempt) != key:
             return
@@ -299,37 +309,23 @@ class DaskEngine(Engine):
 
     def call_slots(self, function: Callable[..., Any], slots: Mapping[str, int], *args: Any) -> dict[str, list[Any]]:
         """One pinned task per slot, all at once; those of a worker that goes away answer with an error."""
-        seen = self._seen()
-        owners = [worker for worker, count in slots.items() if worker in seen for _ in range(count)]
-        run = secrets.token_hex(8)
-        futures = [
-            self._client.submit(
-                function,
-                i,
-                len(owners),
-                *args,
-                key=f"slot-{run}-{i}",
-                workers=[seen[worker][0]],
-                allow_other_workers=False,
-                pure=False,
-                retries=0,
-            )
-            for i, worker in enumerate(owners)
-        ]
-        answers: dict[str, list[Any]] = {worker: [] for worker in owners}
-        for worker, future in zip(owners, futures, strict=True):
-            answers[worker].append(self._answer(worker, seen[worker][0], future))
+        asked, answers = self.ask_slots(function, slots, *args), Answers()
+        try:
+            while asked.waiting:
+                answers |= asked.collect(LOOK_SECONDS)
+        finally:
+            asked.close()
         return answers
 
-    def _answer(self, worker: str, address: str, future: Future[Any]) -> Any:
-        """The result of a future, or what went wrong; a pinned task of a worker that left would wait for ever."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                error = future.exception(timeout=LOOK_SECONDS)
-                return future.result() if error is None else error
-            if self._seen().get(worker, ("", None))[0] != address:
-                future.cancel()
-                return EngineLost(f"worker {worker} went away")
+    def ask_slots(self, function: Callable[..., Any], slots: Mapping[str, int], *args: Any) -> Asked:
+        """The same, answers as they come; a worker whose event loop is blocked keeps nobody waiting."""
+        asked = DaskAsked(slots, self._addresses(), self._addresses)
+        self._asked[asked.name] = asked
+        asked.ask(self._client, self._topic, function, args)
+        return asked
+
+    def _addresses(self) -> dict[str, str]:
+        return {name: address for name, (address, _) in self._seen().items()}
 
     def close(self) -> None:
         """Close the client and the cluster that were started here."""

@@ -22,12 +22,16 @@ SHARE = 0.01
 
 LEAST = 0.5
 
+LOOK = 1000
+"""Sub-tasks among which one is looked for whose worker has answered."""
+
 
 def try_out(engine: Engine, run: RunDirectory, planned: Plan, shared: bool = False) -> None:
     """Raise PreflightFailed where no sub-task could succeed: a wrong argument, column, return type or number of rows.
 
-    One worker is asked, that of the first sub-task. One that dies in the trial, or cannot be asked, says nothing: the run
-    finds out and has its ways. ``shared``: slots share a process, so that a program is called by several threads anyway.
+    One worker is asked, that of the first sub-task whose worker is there. One that dies in the trial, or cannot be asked,
+    says nothing: the run finds out and has its ways. ``shared``: slots share a process, so that a program is called by
+    several threads anyway.
     """
     tasks = planned.tasks
     if not engine.capabilities.real or tasks.fragments is None or not len(tasks):
@@ -35,9 +39,14 @@ def try_out(engine: Engine, run: RunDirectory, planned: Plan, shared: bool = Fal
     rows, wait = extent(planned)
     if not rows:
         return
-    first = tasks.fragments.take(tasks.fragments_of(0)[:ROWS])
-    where = {planned.workers.worker_id[int(planned.worker[0])]: 1}
-    asked = (run.url, run.key, first, tasks.task_id[0].as_py(), rows, wait, not shared)
+    silent = frozenset() if engine.late is None else engine.late.waiting
+    names = [planned.workers.worker_id[j] for j in planned.worker[:LOOK].tolist()]
+    i = next((i for i, name in enumerate(names) if name not in silent), None)
+    if i is None:
+        return
+    first = tasks.fragments.take(tasks.fragments_of(i)[:ROWS])
+    where = {names[i]: 1}
+    asked = (run.url, run.key, first, tasks.task_id[i].as_py(), rows, wait, not shared)
     for worker, answers in sorted(engine.call_slots(trial, where, *asked).items()):
         for answer in [a for a in answers if isinstance(a, str) and a]:
             raise PreflightFailed(

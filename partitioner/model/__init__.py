@@ -16,6 +16,7 @@ from partitioner.model.execution import (
     Failure,
     Partial,
     Spans,
+    Upcoming,
     part_key,
     spans_of,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "SubTask",
     "SubTasks",
     "Turn",
+    "Upcoming",
     "Worker",
     "Workers",
     "part_key",

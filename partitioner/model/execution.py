@@ -62,6 +62,16 @@ NO_CARE = Care()
 
 
 @dataclass(frozen=True, slots=True)
+class Upcoming:
+    """The sub-task (by index) that the slot of an attempt probably runs next; a process keeps what it read ahead for
+    ``kept`` of them.
+    """
+
+    task: int
+    kept: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One try at one sub-task on one worker: the only thing an engine is handed. Small and picklable.
 
@@ -73,7 +83,7 @@ class Attempt:
     (0: nobody holds a lease). ``round`` is that of ``pt.iterate``, -1 for a sub-task that runs once. ``devices`` are the
     worker's GPUs, by number, that the coordinator counts as taken by it. ``avoid``: workers that hand it back where the
     engine brings it to them although another was asked for. ``merge``: partial results to merge, where it is no attempt at
-    a sub-task of the input.
+    a sub-task of the input. ``upcoming``: what may be read ahead for while this one runs.
     """
 
     task_key: str
@@ -95,6 +105,7 @@ class Attempt:
     care: Care = NO_CARE
     avoid: tuple[str, ...] = ()
     merge: Merge | None = None
+    upcoming: Upcoming | None = None
 
     @property
     def whole(self) -> int:

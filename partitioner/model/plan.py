@@ -61,6 +61,15 @@ class Plan:
         return self.gap <= 1e-9
 
     @property
+    def process_bytes(self) -> float:
+        """What of every sub-task's memory demand its process holds in any case; 0 where that is not known apart."""
+        about = self.about.cost.details.get("process memory") if self.about.cost is not None else None
+        if not isinstance(about, Mapping):
+            return 0.0
+        resident, slots = about["resident"], about["slots"]
+        return resident / slots if isinstance(resident, int | float) and isinstance(slots, int | float) else 0.0
+
+    @property
     def interval(self) -> tuple[float, float]:
         """Seconds between which the last sub-task ends nine times in ten, as far as sub-tasks scatter in most runs.
 

@@ -73,6 +73,9 @@ class Merger:
 
     def _merge(self, job: Job, tree: _Tree, sink: Sink) -> None:
         workers = self.engine.workers()
+        if self.engine.late is not None:  # whoever has not answered all the while is given nothing now
+            silent = self.engine.late.waiting
+            workers = workers.take([j for j, name in enumerate(workers.worker_id) if name not in silent])
         if not len(workers):
             workers = self.planned  # they died a moment ago; some come back, or the run stops and says so
         chosen, slots = self._fan_in(job.reducer, tree, workers)

@@ -23,13 +23,25 @@ from partitioner.attempt.pilot import Loaded, loaded
 from partitioner.config import RunConfig
 from partitioner.costs.measuring.measurements import Timing
 from partitioner.engines.base import Engine
+from partitioner.engines.late import Late
 from partitioner.engines.local import LocalProcesses
 from partitioner.engines.pilot import OnSlots
-from partitioner.engines.preflight import preflight
-from partitioner.errors import InfeasiblePlan
+from partitioner.engines.preflight import NOBODY, Check, Ready, facts, ready, refuse
+from partitioner.errors import InfeasiblePlan, PreflightFailed
 from partitioner.model import Costs, Dataset, Fragments, Plan, Workers
 from partitioner.stages.resolved import Resolved
 from partitioner.store.run_directory import RunDirectory
+
+PATIENCE = 0.25
+"""Seconds from the question on in which workers may answer; and twice as long as half of them took. Later ones join."""
+
+PATIENCE_WITH_PILOT = 2.0
+"""The same where a pilot is to run, which should see all slots at once."""
+
+COMPLETE = 10.0
+"""The same where a worker fails, so that the error names all that do."""
+
+LOOK_SECONDS = 1.0  # until half of the workers have answered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,8 +151,9 @@ def slots_of(workers: Workers, cpus: float, gpus: float) -> dict[str, int]:
 
 
 def start(config: RunConfig, engine: Engine, run: RunDirectory, measures: bool, forked: bool = False) -> Start:
-    """Preflight on every slot at once; ``job.pkl`` must be in the run directory; ``forked`` workers hold the program.
+    """One question to every slot at once; ``job.pkl`` must be in the run directory; ``forked`` workers hold the program.
 
+    Workers that take much longer to answer than the others are not waited for: ``engine.late`` tells when they join.
     Raises PreflightFailed with one sentence per failure, and where a pilot is to run InfeasiblePlan if no worker can hold
     one piece.
     """
@@ -150,20 +163,82 @@ def start(config: RunConfig, engine: Engine, run: RunDirectory, measures: bool, 
         if measures:
             raise InfeasiblePlan(_nobody(config, workers))
         slots = dict.fromkeys(workers.worker_id, 1)  # the plan says which sub-task fits nowhere
-    preflight(engine, run)
-    answers = engine.call_slots(loaded, slots, run.url, run.key)
-    by_worker = {w: [a for a in found if isinstance(a, Loaded)] for w, found in answers.items()}
-    ready = [a for found in by_worker.values() for a in found]
+    answers = _proven(engine, run, workers, slots, PATIENCE_WITH_PILOT if measures else PATIENCE)
+    by_worker = {w: _loaded(found) for w, found in answers.items()}
+    there = [a for found in by_worker.values() for a in found]
     together = max((round(len(f) / len({a.process for a in f})) for f in by_worker.values() if f), default=1)
+    slots = {w: n for w, n in slots.items() if engine.late is None or w not in engine.late.waiting}
     return Start(
         workers=workers,
         slots=slots,
-        load_seconds=max((a.seconds for a in ready), default=0.0),
-        memory_bytes=max((a.memory_bytes for a in ready), default=0.0),
+        load_seconds=max((a.seconds for a in there), default=0.0),
+        memory_bytes=max((a.memory_bytes for a in there), default=0.0),
         slots_in_process=together,
         runner=OnSlots(engine, run, slots, traced=together == 1),
-        told={"preload": _forked(engine, ready)} if forked else {},
+        told={"preload": _forked(engine, there)} if forked else {},
     )
+
+
+def _loaded(answers: Sequence[Any]) -> list[Loaded]:
+    return [a.loaded for a in answers if isinstance(a, Ready) and a.loaded is not None]
+
+
+def _proven(
+    engine: Engine, run: RunDirectory, workers: Workers, slots: Mapping[str, int], patience: float
+) -> dict[str, list[Any]]:
+    """What the slots answered of all workers that answered in time; the others are ``engine.late``.
+
+    Where one fails all are waited for a while, so that the error names every worker that does.
+    """
+    check = Check.of(workers, run)
+    engine.late = None
+    asked = engine.ask_slots(ready, slots, run.url, run.key)
+    answers, began, half, failed = dict[str, list[Any]](), time.monotonic(), 0.0, False
+    while asked.waiting:
+        seconds = time.monotonic() - began
+        half = half or (seconds if 2 * len(answers) >= len(answers) + len(asked.waiting) else 0.0)
+        wait = LOOK_SECONDS if not half else max(patience, 2 * half, COMPLETE if failed else 0.0) - seconds
+        if wait <= 0:
+            break
+        new = asked.collect(wait)
+        failed = failed or any(check.of_slots(worker, found) for worker, found in new.items())
+        answers |= new
+    try:
+        refuse(_failures(engine, run, check, slots, answers, asked.waiting))
+    except PreflightFailed:
+        asked.close()
+        raise
+    if asked.waiting:
+        engine.late = Late(asked, {w: workers[j] for j, w in enumerate(workers.worker_id)}, check.of_slots)
+    return answers
+
+
+def _failures(
+    engine: Engine,
+    run: RunDirectory,
+    check: Check,
+    slots: Mapping[str, int],
+    answers: Mapping[str, list[Any]],
+    waiting: frozenset[str],
+) -> list[str]:
+    """What is wrong with the workers that answered. One whose slot died over the program, or was not reached, is asked
+    for the facts alone: the run tells what the program does to it.
+    """
+    plain = {worker: found[0] for worker, found in answers.items() if isinstance(found[0], Ready)}
+    rest = slots.keys() - plain.keys() - waiting
+    again = engine.call(facts, run.url, run.key) if rest else {}
+    told = {worker: answer.facts for worker, answer in plain.items()}
+    told |= {worker: answer for worker, answer in again.items() if worker not in told and worker not in waiting}
+    if engine.capabilities.real and not told:
+        return [NOBODY]
+    return [s for worker, answer in sorted(told.items()) for s in check.failures(worker, answer)]
+
+
+def forget_late(engine: Engine) -> None:
+    """The run is over: nobody waits for workers that have not answered."""
+    if engine.late is not None:
+        engine.late.close()
+        engine.late = None
 
 
 def _nobody(config: RunConfig, workers: Workers) -> str:

@@ -92,8 +92,8 @@ class Elsewhere(DaskEngine):
         super().__init__(client=client)
         self.other = other
 
-    def call(self, function: Any, *args: Any) -> dict[str, Any]:
-        return super().call(function, self.other)
+    def ask_slots(self, function: Any, slots: Any, *args: Any) -> Any:
+        return super().ask_slots(function, slots, self.other, b"")
 
 
 def test_a_run_directory_the_workers_do_not_see_is_refused(tmp_path: Path, dask_engine: DaskEngine) -> None:
