@@ -25,6 +25,7 @@ from partitioner.engines.trial import try_out
 from partitioner.errors import ConfigError, Interrupted, ResumeRefused
 from partitioner.model import CommitRecord, Dataset, Plan, Workers
 from partitioner.output import exporting, modes
+from partitioner.output.columns import begin_with_kept
 from partitioner.report.progress import Progress
 from partitioner.report.report import reported_if_stopped
 from partitioner.runs import integrity, merging, results
@@ -175,6 +176,10 @@ def _described(
     rest = changes.rest_of(parts, described, target)
     if rest.rows is not None:
         directory.write_table("rows", rest.rows)
+    if rest.aloud:
+        print(rest.aloud, file=sys.stderr)
+    if parts.reducer.rows:
+        begin_with_kept(config, directory, rest.target)
     return rest.described, rest.target, rest.prints, rest.notes
 
 

@@ -4,7 +4,7 @@
 fits is cast to the newest version. One that needs more (an integer column where a double came, a type where all was null, a
 further column) makes version n + 1. One that cannot be brought together (text where a number was) is an
 error that names the column and both sub-tasks. The trial before the run usually makes version 0, from the first rows of the
-first sub-task.
+first sub-task; where rows of an output are kept, or others added to them, it is their columns.
 """
 
 from __future__ import annotations
@@ -68,6 +68,10 @@ class Agreement:
             except FileNotFoundError:
                 return self._known
             number += 1
+
+    def begin(self, schema: pa.Schema, who: str) -> None:
+        """Make version 0 of what is there already: rows that an output holds, of which ``who`` says where."""
+        self._files.put_new(f"{FOLDER}/000000.json", Agreed(0, schema, dict.fromkeys(schema.names, who), {}).to_json())
 
     def admit(self, schema: pa.Schema, who: str) -> Agreed:
         """The version that a batch of ``schema`` by ``who`` is to be cast to. ProgramError where none can be."""

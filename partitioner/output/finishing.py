@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from partitioner import choices
-from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job
 from partitioner.config import RunConfig
 from partitioner.errors import DamagedOutput, OutputExists
@@ -24,6 +23,7 @@ from partitioner.output import versions
 from partitioner.output.arranged import Arrangement
 from partitioner.output.assembly import COUNTS, Part, assembled, part_of_run, parts_by_file, parts_of
 from partitioner.output.by_rows import assembled_by_rows, highest
+from partitioner.output.columns import agreed_by, said_of
 from partitioner.output.exporting import form_of, home_of
 from partitioner.output.modes import Target, base_of, job_of
 from partitioner.output.output import Output
@@ -75,7 +75,7 @@ def finish(
         output.put(manifest["result"], data)
     form, old = form_of(config), {} if base is None or base.manifest is None else base.manifest
     manifest |= {} if form is None else shown(form, config, output, manifest, old)
-    manifest |= {"job": job_of(fingerprints), "mode": config.mode}
+    manifest |= {"job": job_of(fingerprints), "mode": config.mode, **said_of(directory)}
     if target.by and (tracking := tracking_of(config)) is not None:
         manifest["rows"] = store(output, target.number, tracking, now)
     manifest["before"] = [f["stored"] for f in [*files_of(base), *old.get("shown", ())]]
@@ -229,9 +229,7 @@ def _put_in_order(
     held = run.commits()
     records = [held[key] for key in sorted(held)]
     arrangement = Arrangement.of(job.source, run.read_tasks(), records)
-    agreed = Agreement(run.files).newest()
-    schema = None if agreed is None else agreed.schema
-    rows = Output(f"{run.url}/output", records, True, schema, arrangement)
+    rows = Output(f"{run.url}/output", records, True, agreed_by(run), arrangement)
     files = dict(_arranged(output, 0, rows.tables()))
     pieces = tuple((name, 0, int(file["rows"])) for name, file in files.items())
     return replace(part_of_run(records, counts, run.url), pieces=pieces), dict(files)

@@ -161,6 +161,6 @@ def matches(now: pa.Table, before: pa.Table, tracking: Tracking) -> Matches | st
     there = np.flatnonzero(held >= 0)
     marks, marks_then = columns[-1]
     same = pc.equal(marks.take(pa.array(there)), marks_then.take(pa.array(held[there])))
-    other = there[~np.array(same.to_pylist(), bool)]
+    other = there[to_numpy(same.cast(pa.int8())) == 0]
     held[other] = -1
     return Matches(held, len(other), len(theirs) - len(there))

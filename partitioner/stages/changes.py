@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from partitioner.attempt.job import Job
 from partitioner.config import RunConfig
-from partitioner.errors import ConfigError, ResumeRefused
+from partitioner.errors import ConfigError, DataError, ResumeRefused
 from partitioner.frames import to_numpy
 from partitioner.model import Dataset
 from partitioner.model.data import Ints
@@ -38,13 +38,14 @@ from partitioner.storage import Directory
 from partitioner.store.run_directory import RunDirectory
 
 NOTHING = np.zeros(0, np.int64)
+EMPTY = "the output is empty"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rest:
     """What is left to do: the dataset and its job, what is kept, the fingerprints of the input, and what there is to say.
 
-    ``rows`` of the whole input as the run directory keeps them, where they are told one by one.
+    ``rows`` of the whole input as the run directory keeps them, where they are told one by one; ``aloud`` is told at once.
     """
 
     described: Described
@@ -52,6 +53,7 @@ class Rest:
     prints: Mapping[str, Any]
     notes: Mapping[str, Any]
     rows: pa.Table | None = None
+    aloud: str = ""
 
 
 def check(parts: Resolved) -> None:
@@ -143,7 +145,13 @@ def _by_keys(config: RunConfig, dataset: Dataset, job: Job, target: Target, trac
     told = Described(rest, replace(job, source=rest.source, by_section=False))
     target = replace(target, by="keys", base_known=not why)
     notes = {"incremental": _said(held, found, known, why)}
-    return Rest(told, target, prints, notes, scan.table.append_column(HELD, pa.array(held)))
+    aloud = _anew(notes["incremental"], why)
+    return Rest(told, target, prints, notes, scan.table.append_column(HELD, pa.array(held)), aloud)
+
+
+def _anew(told: str, why: str) -> str:
+    """Everything runs although there is an output."""
+    return f"mode incremental {told}" if why and why != EMPTY else ""
 
 
 def _known(config: RunConfig, target: Target, tracking: Tracking, prints: Mapping[str, Any]) -> tuple[Known, str]:
@@ -151,7 +159,7 @@ def _known(config: RunConfig, target: Target, tracking: Tracking, prints: Mappin
     output = Directory(str(home_of(config)))
     base = base_of(output, target.base)
     if base is None or base.manifest is None:
-        return Known.nothing(), "the output is empty"
+        return Known.nothing(), EMPTY
     if base.manifest.get("job") != job_of(prints):
         return Known.nothing(), "code or settings are others than those that made the output"
     known = known_rows(output, base.manifest, tracking)
@@ -196,7 +204,8 @@ def _by_watermark(config: RunConfig, dataset: Dataset, job: Job, target: Target,
     notes = {"incremental": f"runs all {run} rows: {why}"}
     if not why:
         notes = _said_of_watermark(tracking, run, dataset.rows, known, high)
-    return Rest(Described(rest, job), target, fingerprints(config, job), notes, rows)
+    aloud = "; ".join(filter(None, [_anew(notes["incremental"], why), notes.get("late or gone", "")]))
+    return Rest(Described(rest, job), target, fingerprints(config, job), notes, rows, aloud)
 
 
 def _unread(dataset: Dataset, tracking: Tracking) -> Source:
@@ -220,9 +229,19 @@ def _above(dataset: Dataset, tracking: Tracking, high: Any) -> tuple[Dataset, An
     marks = scan.table[MARK]
     above = np.arange(len(marks))
     if high is not None and len(marks):
-        above = np.flatnonzero(np.array(pc.greater(marks, high.cast(marks.type)).to_pylist(), bool))
+        above = np.flatnonzero(to_numpy(pc.greater(marks, _fitted(high, marks.type, tracking)).cast(pa.int8())))
     top = pc.max(marks) if len(above) else high
     return PickedSource.of(dataset, scan, tracking, above), top
+
+
+def _fitted(high: Any, kind: pa.DataType, tracking: Tracking) -> Any:
+    try:
+        return high.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise DataError(
+            f"incremental.watermark {tracking.watermark!r} is of {kind}, and the highest one in the output, "
+            f"{high.as_py()!r}, of {high.type}. Mend the input, or make the output anew with mode='overwrite'."
+        ) from None
 
 
 def _said_of_watermark(tracking: Tracking, run: int, rows: int, known: Known, high: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import partitioner as pt
 from connectors.parquet_sink import ParquetSink
 from partitioner.engines.dask import DaskEngine
-from partitioner.errors import ConfigError, DataError
+from partitioner.errors import ConfigError, DataError, RunFailed
 from partitioner.output import finishing, versions
 from partitioner.storage import Directory
 from tests import programs
@@ -300,3 +300,31 @@ def test_files_without_a_change_are_taken_as_they_are(tmp_path: Path) -> None:
     held = pq.read_table(tmp_path / "_versions" / "000007" / "woven-000001.parquet")["y"].to_pylist()
     assert held == [100, 101, 102, 103, 999, 105, 106, 107, 108, 109]
     assert (at[13], place[13], at[14], place[14]) == (1, 3, 1, 4)
+
+
+def halves(batch: pd.DataFrame) -> pd.DataFrame:
+    """Whole numbers unless one of them is none."""
+    y = batch["x"] / 4
+    return pd.DataFrame({"y": y.astype(int) if (y % 1 == 0).all() else y})
+
+
+def as_text(batch: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"y": batch["x"].astype(str)})
+
+
+@pytest.mark.parametrize("by", [None, BY])
+def test_rows_that_run_take_the_types_of_those_that_stay(table: Table, by: dict[str, str] | None) -> None:
+    options: dict[str, Any] = {"program": halves, "incremental": by}
+    table.start("incremental", **options)
+    table.rows({i: (0, 10 * i) for i in range(8)} | {i: (1, 4 * i) for i in range(8, 12)})
+    again = table.start("incremental", **options)
+    assert again.result.to_pandas()["y"].tolist() == [0.0, 2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 17.5, 8.0, 9.0, 10.0, 11.0]
+
+
+def test_rows_of_another_type_are_not_appended(table: Table) -> None:
+    table.start("overwrite", incremental=None)
+    with pytest.raises(
+        RunFailed, match=r"as large_string in sub-task .* and as int64 in sub-task \(version 1 of the output\)"
+    ):
+        table.start("append", incremental=None, program=as_text)
+    assert table.shown == table.expected
