@@ -46,14 +46,15 @@ def _open(url: str) -> Any:
 
 
 def read_parquet(data: bytes, columns: list[str] | None = None) -> pa.Table:
-    """The table in a Parquet object, read by this thread alone.
+    """The table in a Parquet object, read by this thread alone. OSError where a page is not what its checksum says.
 
     Where Arrow starts a thread shortly before the process ends, it may abort the process, its work done
     (https://github.com/apache/arrow/issues/34314).
     """
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(columns, use_threads=False)
+    file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False, page_checksum_verification=True)
+    return file.read(columns, use_threads=False)
 
 
 class Entry(NamedTuple):

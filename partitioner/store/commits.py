@@ -112,7 +112,7 @@ class Commits(Mapping[str, CommitRecord]):
         for key in apart:
             at = pc.index(task_ids, key).as_py() + 1
             mine = [
-                (r.part or (0, 0), -2 - i) for i, r in enumerate(held) if r.whole == key != r.task_key and not r.split
+                (r.part, -2 - i) for i, r in enumerate(held) if r.whole == key and r.part is not None and not r.split
             ]
             ends += [at] * len(mine)
             codes += [code for _, code in sorted(mine)]
@@ -127,19 +127,19 @@ class Commits(Mapping[str, CommitRecord]):
         yield from self.loose
 
     def __contains__(self, key: object) -> bool:
-        return key in self.loose or self._at(str(key)) >= 0
+        return key in self.loose or self._at(str(key)) is not None
 
     def __getitem__(self, key: str) -> CommitRecord:
         if key in self.loose:
             return self.loose[key]
         at = self._at(key)
-        if at < 0:
+        if at is None:
             raise KeyError(key)
         return next(self.rows(np.array([at])))
 
-    def _at(self, key: str) -> int:
-        found = int(pc.index(self._keys, key).as_py())
-        return found if found >= 0 and found in self._rows else -1
+    def _at(self, key: str) -> int | None:
+        found = int(pc.index(self._keys, key).as_py())  # -1, which is no row, where there is none
+        return found if found in self._rows else None
 
 
 def _odd(keys: pa.Table) -> tuple[list[Any], list[Any]]:
@@ -148,8 +148,6 @@ def _odd(keys: pa.Table) -> tuple[list[Any], list[Any]]:
 
 def _among(keys: Any, wanted: Any) -> npt.NDArray[np.bool_]:
     values = wanted if isinstance(wanted, pa.ChunkedArray | pa.Array) else pa.array(wanted, pa.string())
-    if not len(values) or not len(keys):
-        return np.zeros(len(keys), bool)
     return np.asarray(pc.is_in(keys, value_set=values), bool)
 
 

@@ -194,11 +194,10 @@ class Lease:
 
     def _beat(self) -> None:
         while not self._ended.wait(self._seconds / BEATS):
-            try:
+            # after a failed one the next may get through; a lease that runs out meanwhile is another's to take
+            with contextlib.suppress(StorageFailed):
                 self._lost = self._lost or superseded(self._run, self.epoch)
                 self._run.put(f"lease/{self.epoch:06d}.beat", b"")
-            except StorageFailed:
-                continue  # the next one may get through; a lease that runs out meanwhile is another's to take
 
     def check(self, now: bool = False) -> None:
         """Raises LeaseLost where another driver took over; ``now`` asks the store instead of the last heartbeat."""
@@ -228,7 +227,7 @@ def superseded(run: Directory, epoch: int) -> bool:
 
 
 def _held(run: Directory, who: Holder) -> str:
-    name = run.url.rsplit("/", 1)[-1]
+    name = run.url.rpartition("/")[2]
     if who.expired:
         return (
             f"run {name} is held by {who}, which runs on this machine but shows no sign of life for longer than its "

@@ -129,7 +129,7 @@ class RunDirectory:
     @property
     def run_id(self) -> str:
         """The last part of the URL."""
-        return self.url.rsplit("/", 1)[-1]
+        return self.url.rpartition("/")[2]
 
     def create(self, description: Mapping[str, Any]) -> bool:
         """Claim the directory by creating ``run.json``; False where another run has it."""

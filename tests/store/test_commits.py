@@ -90,6 +90,44 @@ def test_apart_are_split_ones_and_parts_wherever_they_lie(run: RunDirectory) -> 
     assert [r.task_key for r in commits_of(run, loose).apart()] == ["b", "b.00-05", "c", "c.0-3"]
 
 
+def test_where_nothing_was_split_nothing_is_apart(run: RunDirectory) -> None:
+    gathered(run, [record("a"), record("b")])
+    assert commits_of(run, {"c": record("c")}).apart() == []
+
+
+def test_parts_are_found_without_a_record_of_their_whole(run: RunDirectory) -> None:
+    parts = {key: record(key, part=part) for key, part in (("b.0-5", (0, 5)), ("b.5-9", (5, 9)))}
+    ids, ordered = pa.array(["a", "b"]), ["a", "b.0-5", "b.5-9"]
+    gathered(run, [record("a")])
+    assert [r.task_key for r in commits_of(run, parts).in_order(ids, {})] == ordered
+    gathered(run, [record("a"), *parts.values()])
+    assert [r.task_key for r in commits_of(run).in_order(ids, {})] == ordered
+
+
+def test_a_part_that_was_split_itself_is_only_in_its_parts(run: RunDirectory) -> None:
+    keys = {"b.0-5": record("b.0-5", part=(0, 5), split=True), "b.0-2": record("b.0-2", part=(0, 2))}
+    keys |= {"b.2-5": record("b.2-5", part=(2, 5)), "b": record("b", split=True, part=(0, 9))}
+    keys |= {"b.5-9": record("b.5-9", part=(5, 9))}
+    for found in (commits_of(run, keys), None):
+        if found is None:
+            gathered(run, list(keys.values()))
+            found = commits_of(run)
+        assert [r.task_key for r in found.in_order(pa.array(["b"]), {})] == ["b", "b.0-2", "b.2-5", "b.5-9"]
+
+
+def test_a_segment_with_a_flipped_bit_gives_no_other_records(run: RunDirectory) -> None:
+    records = [record(f"t{i}", rows_in=i) for i in range(50)]
+    whole, torn = encoded(records), 0
+    for at in range(4, len(whole) // 2, 41):
+        data = bytearray(whole)
+        data[at] ^= 0x10
+        run.files.put("records/1.parquet", bytes(data))
+        found, bad = run.read_commits()
+        assert found == ({} if bad else {r.task_key: r for r in records})
+        torn += len(bad)
+    assert torn > 0
+
+
 def test_order_is_that_of_the_sub_tasks_with_parts_in_the_place_of_their_whole(run: RunDirectory) -> None:
     gathered(
         run,

@@ -103,6 +103,12 @@ def test_looking_leaves_no_probe_behind(run: Directory) -> None:
     assert run.names() == ["lease/000001.json"]
 
 
+def test_a_wrong_clock_of_this_machine_is_no_matter(run: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(run, 1, ELSEWHERE)
+    monkeypatch.setattr(leases.time, "time", lambda: 5e9)
+    assert holder(run).age < 60  # type: ignore[union-attr]
+
+
 def test_the_time_is_that_of_the_store(run: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = Entry("x", 0, "", 12.0)
     monkeypatch.setattr(Directory, "entry", lambda self, name: entry)
@@ -197,6 +203,24 @@ def test_a_lease_says_who_took_it(run: Directory) -> None:
     assert run.exists("lease/000001.released")
 
 
+def test_a_lease_that_was_not_taken_has_no_epoch(run: Directory) -> None:
+    lease = Lease(run)
+    assert (lease.epoch, lease.rebooted) == (0, False)
+
+
+def test_the_heart_beats_in_a_thread_that_ends_with_the_process(run: Directory) -> None:
+    with Lease(run) as lease:
+        assert lease._thread is not None
+        assert lease._thread.daemon
+
+
+def test_one_elsewhere_that_is_dead_is_replaced(run: Directory) -> None:
+    put(run, 1, ELSEWHERE)
+    age(run, "lease/000001.json", 99)
+    with Lease(run) as lease:
+        assert (lease.epoch, lease.rebooted) == (2, False)
+
+
 def test_who_loses_the_race_for_an_epoch_holds_nothing(run: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     put(run, 1, here(token="another's", pid=1, started=psutil.Process(1).create_time()))
     monkeypatch.setattr(leases, "_seen", lambda _: (None, 0))
@@ -228,8 +252,12 @@ def test_one_that_runs_here_is_replaced_only_when_silent_and_on_demand(
         with Lease(run, take_over=take_over) as lease:
             assert lease.epoch == 2
         return
-    said = "shows no sign of life for longer than its lease of 60 s" if silent else "is being worked on by pid 1 on"
-    with pytest.raises(RunHeld, match=said):
+    said = (
+        "is held by pid 1 on .* sign of life for longer than its lease of 60 s"
+        if silent
+        else "is being worked on by pid 1"
+    )
+    with pytest.raises(RunHeld, match=f"^run run {said}"):
         Lease(run, take_over=take_over).__enter__()
 
 
@@ -299,6 +327,14 @@ def test_a_beat_that_finds_the_next_driver_stays_lost(run: Directory, monkeypatc
     run.delete("lease/000002.json")
     with pytest.raises(LeaseLost, match=r"this driver \(epoch 1\) was replaced: another drives run .*/run now\. What"):
         beats.lease.check()
+
+
+def test_a_later_beat_that_finds_no_next_driver_leaves_it_lost(run: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    beats = Beats(run, monkeypatch, beats=2)
+    answers = iter([True, False])
+    monkeypatch.setattr(leases, "superseded", lambda *_: next(answers))
+    beats.lease._beat()
+    assert beats.lease._lost
 
 
 def test_a_check_asks_the_store_only_when_told(run: Directory) -> None:

@@ -13,6 +13,7 @@ import pytest
 from partitioner.errors import ConfigError, Tampered
 from partitioner.model import Edges, Fragment, Fragments, SubTasks
 from partitioner.security import masking
+from partitioner.security.sealing import key_of_run
 from partitioner.store import run_directory as module
 from partitioner.store.commit_log import SEGMENT, encoded
 from partitioner.store.commits import Commits
@@ -25,6 +26,19 @@ KEY = bytes(range(32))
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
     return RunDirectory(str(tmp_path / "run"), KEY)
+
+
+def test_a_run_in_a_store_is_read_as_one_on_a_disk(tmp_path: Path) -> None:
+    run = RunDirectory(f"memory:///{tmp_path.name}", KEY)
+    run.commit(record("a"))
+    run.files.put("commits/b.json", b"[]")
+    assert run.read_commits() == ({"a": record("a")}, {"commits/b.json": "b"})
+    assert not run.rest_is_asked_for("a-a0")
+    run.ask_for_rest("a-a0")
+    assert run.rest_is_asked_for("a-a0")
+    run.gather([record("a")])
+    assert run.files.names("commits") == ["commits/b.json"]
+    assert run.commits() == {"a": record("a")}
 
 
 def test_the_first_record_stays_and_a_torn_one_is_replaced(run: RunDirectory) -> None:
@@ -154,6 +168,7 @@ def test_one_run_claims_a_directory_and_another_does_not(run: RunDirectory) -> N
     with pytest.raises(ConfigError, match=r"holds no run \(there is no run\.json\); name an existing run"):
         run.description()
     assert run.create({"run_id": "one"})
+    assert run.files.get("run.json") == b'{\n  "run_id": "one"\n}'
     assert not run.create({"run_id": "two"})
     assert run.description() == {"run_id": "one"}
 
@@ -206,7 +221,8 @@ def test_the_sealed_job_is_read_in_three_ways_and_by_its_key_alone(run: RunDirec
     for read in (RunDirectory(run.url, bytes(32)).read_job, RunDirectory(run.url, bytes(32)).read_planned):
         with pytest.raises(Tampered):
             read()
-    assert RunDirectory(run.url).key == RunDirectory(run.url).key != KEY
+    assert RunDirectory(run.url).key == key_of_run("run") != KEY
+    assert run.run_id == "run"
     assert run.key == KEY
     with pytest.raises(ConfigError, match="is no directory of a disk"):
         RunDirectory("memory:///x", KEY).read_job_plainly()
