@@ -174,7 +174,7 @@ def test_of_two_that_claim_at_once_one_is_told(output: Directory, monkeypatch: p
     seen = newest(output)
     claimed(output, 2)
     monkeypatch.setattr(versions, "newest", lambda _: seen)
-    with pytest.raises(RunHeld, match="version 2 of output .* was taken by run r2 just now"):
+    with pytest.raises(RunHeld, match=r"version 2 of output .* was taken by run r2 just now"):
         claim(output, "rN", "/runs/rN")
 
 
@@ -211,5 +211,5 @@ def test_a_commit_happens_once_and_never_after_the_version_was_abandoned(output:
     assert commit(output, 1, {"files": [2]}) == {"files": [1]}
     claimed(output, 2)
     abandon(output, at(output, 2), "r9")
-    with pytest.raises(LeaseLost, match="version 2 of output .*out was abandoned by run r9, which writes to it now"):
+    with pytest.raises(LeaseLost, match=r"version 2 of output .*out was abandoned by run r9, which writes to it now"):
         commit(output, 2, {"files": []})
