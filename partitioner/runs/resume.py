@@ -49,7 +49,7 @@ def from_directory(directory: RunDirectory, changes: Mapping[str, Any]) -> RunCo
     values |= {k: v for k, v in job.batching.items() if k in live} | {"arguments": dict(job.arguments)}
     values |= {"engine": "dask"} if "engine" in live else {}
     values |= {"cost": "bytes"} if "cost" in live else {}
-    return configuration.make({**values, "checkpoint": directory.url.rsplit("/", 1)[0], **changes})
+    return configuration.make({**values, "checkpoint": directory.url.rpartition("/")[0], **changes})
 
 
 def check_unchanged(config: RunConfig, directory: RunDirectory, job: Job, force: bool = False) -> None:

@@ -79,6 +79,17 @@ def test_too_early_at_the_end_at_the_beginning_or_out_of_order_it_does_not(
     assert (asked, tally.part, tally.key, seen) == ([], None, "", len(sizes))
 
 
+def test_after_a_single_row_it_looks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, tally, _ = steps(monkeypatch, [0.0, 9.0, 9.0], [1, 9])
+    assert tally.part == (0, 1)
+
+
+def test_sub_tasks_without_fragments_hand_nothing_over() -> None:
+    made = loaded([])
+    made.tasks = SubTasks.build([1.0])
+    assert rows_of(ATTEMPT, made) == 0
+
+
 def test_between_looks_half_a_second_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     made = loaded(asked)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.parquet_sink import ParquetSink
+from partitioner.attempt import handover
 from partitioner.attempt import job as jobs
 from partitioner.attempt import run as module
 from partitioner.attempt.run import describe_error, run_attempt
@@ -68,10 +69,10 @@ def test_without_order_the_fragments_are_one_segment(tmp_path: Path) -> None:
 
 
 def test_files_that_are_kept_apart_have_their_own_counts(tmp_path: Path) -> None:
-    made = ByHand(tmp_path, fails_on(7, 8), of=[[0, 1, 3]], by_file=True, by_section=True)
+    made = ByHand(tmp_path, fails_on(2, 7, 8), of=[[0, 1, 3]], by_file=True, by_section=True)
     record = made.record(care=Care(isolate=True, suspects=None))
-    assert record.segments == ((0, 5), (1, 3), (3, 5))
-    assert record.inputs == ((0, 5, 0), (1, 5, 2), (3, 5, 0))
+    assert record.segments == ((0, 4), (1, 3), (3, 5))
+    assert record.inputs == ((0, 5, 1), (1, 5, 2), (3, 5, 0))
     assert len(set(record.contents)) == 3
     assert all(record.contents)
 
@@ -193,6 +194,40 @@ def test_what_was_staged_goes_with_whatever_ends_the_attempt(
     assert (made.files, made.directory.committed("t000000")) == ([], None)
 
 
+@pytest.mark.parametrize(("cut", "aborted"), [(0, []), (10, ["part-t000000.00-05.parquet"])])
+def test_an_output_that_another_overtook_is_aborted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int, aborted: list[str]
+) -> None:
+    gone: list[str] = []
+    monkeypatch.setattr(ParquetSink, "abort", lambda self, staged: gone.append(staged.name))
+    monkeypatch.setattr(handover, "LOOK_SECONDS", 0.0)
+    made = ByHand(tmp_path, batching={"batch_size": 5})
+    made.directory.ask_for_rest("t000000-a0")
+    if cut:
+        overtaken = handover.overtaken
+        cuts = lambda a, l, t: (handover.given_up(a.task_key, a, l, 20, cut), overtaken(a, l, t))[1]  # noqa: E731, E741
+        monkeypatch.setattr(handover, "overtaken", cuts)
+    record = made.record()
+    assert (record.split, record.rows_in, gone) == (bool(cut), 0 if cut else 5, aborted)
+
+
+@pytest.mark.parametrize("step", ["check_epoch", "overtaken"])
+def test_what_was_staged_goes_where_handing_over_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def end(*_: object) -> Any:
+        raise ValueError("end")
+
+    gone: list[str] = []
+    monkeypatch.setattr(ParquetSink, "abort", lambda self, staged: gone.append(staged.name))
+    monkeypatch.setattr(handover, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(module if step == "check_epoch" else handover, step, end)
+    made = ByHand(tmp_path, batching={"batch_size": 5})
+    made.directory.ask_for_rest("t000000-a0")
+    assert made.run().error.type == "ValueError"  # type: ignore[union-attr]
+    assert gone == ["part-t000000.00-05.parquet"]
+
+
 def test_an_older_epoch_sets_nothing_into_the_output(tmp_path: Path) -> None:
     made = ByHand(tmp_path)
     made.directory.files.put("lease/000004.json", b"{}")
@@ -301,10 +336,10 @@ def test_an_accumulator_is_one_row_and_poison_does_not_enter_it(tmp_path: Path) 
 
 
 def test_accumulators_of_files_are_kept_apart(tmp_path: Path) -> None:
-    made = ByHand(tmp_path, fails_on(7), reducer="count", by_file=True, by_section=True, of=[[0, 1]])
+    made = ByHand(tmp_path, fails_on(2, 7, 8), reducer="count", by_file=True, by_section=True, of=[[0, 1]])
     record = made.record(care=Care(isolate=True, suspects=None))
     assert (record.rows_written, record.segments) == (2, ((0, 1), (1, 1)))
-    assert record.inputs == ((0, 5, 0), (1, 5, 1))
+    assert record.inputs == ((0, 5, 1), (1, 5, 2))
     assert len(record.contents) == 2
 
 
@@ -372,7 +407,10 @@ def test_a_footer_of_the_whole_without_its_record_is_the_answer_too(tmp_path: Pa
 
 def test_counting_calls_no_program_and_gives_the_rows(tmp_path: Path) -> None:
     made = ByHand(tmp_path, lambda batch: 1 // 0, of=[[2, 0, 1]])
-    record = made.record(care=Care(count=True))
+    event = made.run(6, care=Care(count=True))
+    assert (event.kind, event.attempt_id, event.worker_id) == (EventKind.FINISHED, "t000000-a6", "w")
+    record = event.record
+    assert record is not None
     assert (record.split, record.part, record.cut, record.rows_in) == (True, (0, 15), 0, 0)
     assert pq.read_table(made.out / record.path).num_rows == 0
 

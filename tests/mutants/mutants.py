@@ -55,7 +55,7 @@ _ATTEMPT = (
     "tests/test_results.py",
     "--deselect=tests/attempt/test_guest.py",
 )
-_CHECKS = "tests/runs/test_checks.py"
+_CHECKS = ("tests/runs/test_checks.py", "tests/runs/test_reduced_by_hand.py")
 _RESUME = (
     "tests/test_resume.py",
     "--deselect=tests/test_resume.py::test_a_run_of_a_script_with_data_in_memory_resumes_from_its_directory_alone",
@@ -70,9 +70,9 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/attempt/test_isolate_errors.py",
         *LADDER,
     ),
-    "partitioner/runs/results.py": (_CHECKS, "tests/test_results.py", "tests/test_commit_log.py"),
-    "partitioner/runs/integrity.py": (_CHECKS, "tests/test_integrity.py"),
-    "partitioner/runs/resume.py": (_CHECKS, *_RESUME),
+    "partitioner/runs/results.py": (*_CHECKS, "tests/test_results.py", "tests/test_commit_log.py"),
+    "partitioner/runs/integrity.py": (*_CHECKS, "tests/test_integrity.py"),
+    "partitioner/runs/resume.py": (*_CHECKS, *_RESUME),
     "partitioner/store/lease.py": ("tests/store/test_lease_facts.py", "tests/test_lease.py"),
     "partitioner/store": ("tests/store", "tests/test_commit_log.py", "tests/test_integrity.py", *_RESUME),
     "partitioner/storage.py": ("tests/test_storage.py",),

@@ -317,14 +317,14 @@ def test_a_file_of_other_rows_than_were_read_cannot_be_put_in_order() -> None:
 def test_an_output_whose_run_is_gone_is_made_anew(output: Directory) -> None:
     with pytest.raises(OutputExists, match="of run r, whose directory u with the rows is gone; mode='overwrite' makes"):
         finishing.adopted(output, Version(0, "r", "u", {"files": []}))
-    assert finishing.adopted(output, Version(0, "r", "u")) == []
+    assert finishing.adopted(output, Version(0, "r", "u"))[0] == []
 
 
 def test_files_of_version_zero_are_copied_once(output: Directory) -> None:
     output.put("p.parquet", b"one")
     manifest = {"files": [{"path": "p.parquet", "rows": 1}], "counts": counts(1, 1, 1, 0)}
-    (found,) = finishing.adopted(output, Version(0, "r", "u", manifest))
+    ((found,), _) = finishing.adopted(output, Version(0, "r", "u", manifest))
     assert found.pieces == (("_versions/000000/p.parquet", 0, 1),)
     assert output.get("_versions/000000/p.parquet") == b"one"
     output.delete("p.parquet")
-    assert len(finishing.adopted(output, Version(0, "r", "u", manifest))) == 1
+    assert len(finishing.adopted(output, Version(0, "r", "u", manifest))[0]) == 1

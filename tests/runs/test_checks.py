@@ -285,6 +285,18 @@ def test_a_record_that_lists_rows_aside_and_no_file_of_them_is_damaged(made: ByH
     assert list(problems(made.directory, made.job, [lost])) == ["t000000"]
 
 
+def test_as_many_rows_are_aside_as_the_record_says(made: ByHand) -> None:
+    record = made.directory.commits()["t000000"]
+    assert list(problems(made.directory, made.job, [replace(record, quarantined=2)])) == ["t000000"]
+
+
+def test_records_that_come_one_by_one_are_checked_for_both(made: ByHand) -> None:
+    records = made.directory.commits()
+    Path(made.directory.url, records["t000000"].quarantine).unlink()
+    (made.out / "part-t000003.parquet").unlink()
+    assert sorted(problems(made.directory, made.job, iter(records.values()))) == ["t000000", "t000003"]
+
+
 def test_the_same_rows_under_another_error_text_are_sound(made: ByHand) -> None:
     records = made.directory.commits()
     path = Path(made.directory.url, records["t000000"].quarantine)

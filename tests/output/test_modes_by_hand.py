@@ -1,0 +1,441 @@
+"""What a mode does with the output that is there, from literal claims, manifests and runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from partitioner import choices
+from partitioner import config as configuration
+from partitioner.config import RunConfig
+from partitioner.errors import ConfigError, OutputExists, ResumeRefused
+from partitioner.model import Dataset, Fragment, Fragments
+from partitioner.output import modes
+from partitioner.output.assembly import COUNTS
+from partitioner.output.modes import Target, held_by, job_of, narrowed, saves
+from partitioner.storage import Directory
+from partitioner.store.run_directory import RunDirectory
+
+
+class Home:
+    """An output folder and a checkpoint folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.output = home, Directory(home / "out")
+
+    def config(self, mode: str = "append", **options: Any) -> RunConfig:
+        places = {"dataset": "d", "checkpoint": str(self.home / "runs"), "output": str(self.home / "out")}
+        return configuration.make({**places, "mode": mode, **options})
+
+    def run(self, run_id: str, finished: bool = False, **config: Any) -> RunDirectory:
+        run = RunDirectory(str(self.home / "runs" / run_id))
+        run.create({"config": config})
+        if finished:
+            run.mark_finished({})
+        return run
+
+    def put(self, name: str, **values: Any) -> None:
+        self.output.put(name, json.dumps(values).encode())
+
+    def version(self, number: int, run: str, state: str) -> None:
+        self.put(f"_versions/{number:06d}/claim.json", run_id=run, run=str(self.home / "runs" / run))
+        if state == "done":
+            self.put(f"_versions/{number:06d}/manifest.json", files=[], counts={}, version=number)
+        if state == "abandoned":
+            self.put(f"_versions/{number:06d}/manifest.json", abandoned_by="other")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def name_of(run: RunDirectory | None) -> str:
+    return "" if run is None else run.run_id
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "before", "goes_on"),
+    [
+        ("resume", "open", "append", True),
+        ("resume", "done", "append", True),
+        ("append", "open", "append", True),
+        ("append", "done", "append", False),
+        ("append", "abandoned", "append", False),
+        ("append", "open", "incremental", False),
+        ("incremental", "open", "incremental", True),
+        ("incremental", "done", "incremental", False),
+        ("overwrite", "open", "overwrite", False),
+        ("error", "open", "error", False),
+    ],
+)
+def test_which_run_the_same_command_goes_on_with(home: Home, mode: str, state: str, before: str, goes_on: bool) -> None:
+    home.run("r1", mode=before)
+    home.version(1, "r1", state)
+    assert name_of(modes.to_continue(home.config(mode))) == ("r1" if goes_on else "")
+
+
+def test_a_run_that_is_gone_does_not_go_on(home: Home) -> None:
+    home.version(1, "gone", "open")
+    assert modes.to_continue(home.config("resume")) is None
+
+
+@pytest.mark.parametrize("mode", ["append", "resume"])
+def test_a_folder_without_a_claim_has_no_run(home: Home, mode: str) -> None:
+    home.run("r1", mode=mode, output=str(home.home / "out"))
+    assert modes.to_continue(home.config(mode)) is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "before", "finished", "goes_on"),
+    [
+        ("resume", "append", True, True),
+        ("resume", "error", False, True),
+        ("append", "append", False, True),
+        ("append", "append", True, False),
+        ("append", "overwrite", False, False),
+        ("incremental", "incremental", False, False),
+    ],
+)
+def test_of_one_file_the_last_run_of_its_name_goes_on(
+    home: Home, mode: str, before: str, finished: bool, goes_on: bool
+) -> None:
+    place = str(home.home / "out.csv")
+    home.run("r1", finished=True, mode=before, output=place)
+    home.run("r2", finished=finished, mode=before, output=place)
+    home.run("r3", mode=before, output="another")
+    assert name_of(modes.to_continue(home.config(mode, output=place))) == ("r2" if goes_on else "")
+
+
+def test_runs_are_listed_with_the_last_one_first(home: Home) -> None:
+    for name in ("r1", "r3", "r2"):
+        home.run(name)
+    (home.home / "runs" / "r4").mkdir()
+    assert [run.run_id for run in modes.runs_below(str(home.home / "runs"))] == ["r3", "r2", "r1"]
+    assert modes.runs_below(str(home.home / "none")) == []
+
+
+def test_a_name_or_an_output_finds_a_run(home: Home) -> None:
+    home.run("r1", name="nightly", output=None)
+    home.run("r2", name="nightly", output="x")
+    assert name_of(modes.named(home.config("resume", output=None, name="nightly"))) == "r1"
+    assert modes.named(home.config("resume", output=None, name="daily")) is None
+    with pytest.raises(ConfigError, match="goes on with the run of an output or of a name; set output=, or name="):
+        modes.named(home.config("resume", output=None))
+
+
+def test_auto_means_the_last_run_of_this_dataset_and_program(home: Home) -> None:
+    same = {"dataset": "d", "program": None, "arguments": {}}
+    home.run("r1", **same)
+    home.run("r2", **same)
+    home.run("r3", **{**same, "dataset": "other"})
+    home.run("r4", **{**same, "arguments": {"a": 1}})
+    assert name_of(modes.alike(home.config("error", output=None))) == "r2"
+    home.run("r5", name="nightly", output=None)
+    assert name_of(modes.alike(home.config("error", output=None, name="nightly"))) == "r5"
+    home.version(1, "r1", "done")
+    assert name_of(modes.alike(home.config("error"))) == "r1"
+
+
+def test_a_new_run_claims_the_next_version_from_the_last_that_counts(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(modes, "show", lambda config, output, manifest: seen.append(manifest["version"]))
+    home.version(1, "r1", "done")
+    home.version(2, "r2", "abandoned")
+    home.put("_manifest.json", version=1)
+    run = home.run("r9")
+    assert modes.begin(home.config(), run) == Target(3, 1)
+    assert seen == []
+    assert modes.begin(home.config("error"), run) == Target()
+    assert modes.begin(home.config("overwrite", output=str(home.home / "new")), run) == Target(1, -1)
+
+
+@pytest.mark.parametrize("shown", [None, 0, 2])
+def test_a_version_that_readers_do_not_see_yet_is_shown_first(
+    home: Home, monkeypatch: pytest.MonkeyPatch, shown: int | None
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(modes, "show", lambda config, output, manifest: seen.append(manifest["version"]))
+    home.version(1, "r1", "done")
+    if shown is not None:
+        home.put("_manifest.json", version=shown)
+    modes.begin(home.config(), home.run("r9"))
+    assert seen == [1]
+
+
+def test_version_zero_is_seen_as_it_is(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modes, "show", None)
+    home.put("_run.json", run_id="r0", run="u")
+    home.put("_manifest.json", files=[], counts={})
+    home.output.put("_SUCCESS", b"")
+    assert modes.begin(home.config(), home.run("r9")) == Target(1, 0)
+
+
+def test_what_a_dead_run_left_is_abandoned_and_that_is_said(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    home.version(1, "r1", "open")
+    run = home.run("r9")
+    assert modes.begin(home.config(), run) == Target(2, -1)
+    assert capfd.readouterr().err.endswith("out: what run r1 left unfinished is abandoned\n")
+    assert modes.held_by({"number": 2, "base": -1, "kept": []}, home.config()) == Target(2, -1)
+
+
+def exported(home: Home, content: bytes, output: str = "") -> RunConfig:
+    place = str(home.home / "out.csv")
+    run = home.run("r1")
+    run.mark_exported(output or place, {"sha256": hashlib.sha256(b"mine").hexdigest()})
+    (home.home / "out.csv").write_bytes(content)
+    return home.config("overwrite", output=place)
+
+
+def test_one_file_that_a_run_wrote_is_version_zero(home: Home) -> None:
+    config = exported(home, b"mine")
+    found = modes._written_before(config, Directory(home.home / ".out.csv.versions"))
+    assert found is not None
+    assert (found.number, found.run_id) == (0, "r1")
+    assert found.settled
+
+
+@pytest.mark.parametrize(("content", "output"), [(b"another's", ""), (b"mine", "elsewhere.csv")])
+def test_one_file_that_nobody_wrote_so_is_refused(home: Home, content: bytes, output: str) -> None:
+    config = exported(home, content, output)
+    with pytest.raises(OutputExists, match=r"out\.csv is there, and no run below .* wrote it as it is now"):
+        modes._written_before(config, Directory(home.home / "v"))
+
+
+def test_a_file_that_is_not_there_has_no_version(home: Home) -> None:
+    assert modes._written_before(home.config(output=str(home.home / "out.csv")), home.output) is None
+    assert modes._written_before(home.config(), home.output) is None
+
+
+def test_a_target_comes_back_as_it_was_written(home: Home) -> None:
+    home.version(3, "r1", "open")
+    target = Target(3, 2, ("a", "b"), {"c": [(0, 1), (2, 0)]})
+    assert held_by(json.loads(json.dumps(target.to_json())), home.config()) == target
+    assert held_by({}, home.config()) == Target()
+    assert held_by({"number": 3, "base": 2, "kept": []}, home.config(mode="error", output=None)) == Target()
+    home.version(4, "r1", "abandoned")
+    with pytest.raises(ResumeRefused, match=r"version 4 of output .*out was abandoned by run other; start a new run"):
+        held_by({"number": 4, "base": 2, "kept": []}, home.config())
+
+
+@pytest.mark.parametrize(
+    ("committed", "target", "answer"), [(0, 1, "None"), (1, 2, "None"), (2, 2, "manifest"), (3, 2, "refused")]
+)
+def test_where_the_output_is_by_now(
+    home: Home, monkeypatch: pytest.MonkeyPatch, committed: int, target: int, answer: str
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(modes, "show", lambda config, output, manifest: seen.append(manifest["version"]))
+    for number in range(1, committed + 1):
+        home.version(number, f"r{number}", "done")
+    run = home.run("r9")
+    if answer == "refused":
+        with pytest.raises(ResumeRefused, match=r"has moved on: version 3 is of run r3, and run r9 wrote version 2\."):
+            modes.check_current(home.config(), run, Target(target))
+        return
+    found = modes.check_current(home.config(), run, Target(target))
+    assert str(None if found is None else "manifest") == answer
+    assert seen == ([2] if found else [])
+    home.put("_manifest.json", version=committed)
+    modes.check_current(home.config(), run, Target(target))
+    assert len(seen) <= 1
+
+
+def test_an_output_that_is_nowhere_or_plain_is_never_done(home: Home) -> None:
+    run = home.run("r9")
+    assert modes.check_current(home.config("error", output=None), run, Target()) is None
+    home.put("_run.json", run_id="r0", run="u")
+    home.put("_manifest.json", files=[], counts={})
+    home.output.put("_SUCCESS", b"")
+    assert modes.check_current(home.config("error"), run, Target()) is None
+    assert (modes.base_of(home.output, -1), modes.base_of(home.output, 0).run_id) == (None, "r0")  # type: ignore[union-attr]
+
+
+# incremental
+
+
+PRINTS = {"code": "c", "modules": {}, "config": {"seed": 1, "limit": 3}, "input": {"a": "1", "b": "1", "c": "1"}}
+
+
+class Sections:
+    """Tells the content of a section: path and section number."""
+
+    def section_content(self, fragment: Fragment) -> str:
+        return f"{fragment.path}-{fragment.section}" if fragment.section >= 0 else ""
+
+
+def dataset() -> Dataset:
+    """Two sections of two fragments each, in files a, b and c."""
+    made = [Fragment(0, path, s, 10 * i, 10 * i + 10, 10, 100) for path in "abc" for s in (0, 1) for i in (0, 1)]
+    return Dataset(Sections(), Fragments.of(made), None, "rows")  # type: ignore[arg-type]
+
+
+def incremental(home: Home, inputs: list[dict[str, Any]], files: list[str] | None = None, job: str = "") -> Any:
+    names = sorted({piece for i in inputs for piece in i["pieces"]})
+    stored = [f"_versions/000001/{n}.parquet" for n in names]
+    for name in names if files is None else files:
+        home.output.put(f"_versions/000001/{name}.parquet", b"12345")
+    plain = {"content": "1", "quarantine": [], **dict.fromkeys(COUNTS, 1)}
+    facts = [{**plain, **i, "pieces": [[names.index(p), 0, 1] for p in i["pieces"]]} for i in inputs]
+    manifest = {
+        "files": [{"path": s, "stored": s, "size": 5} for s in stored],
+        "inputs": facts,
+        "counts": {},
+        "version": 1,
+    }
+    home.put("_versions/000001/claim.json", run_id="r1", run="u")
+    home.put("_versions/000001/manifest.json", **manifest, job=job or job_of(PRINTS))
+    rest, target = narrowed(home.config("incremental"), Target(2, 1), dataset(), PRINTS)
+    places = [(f.path, f.section, f.start) for f in (rest.fragments[i] for i in range(len(rest.fragments)))]
+    return places, target
+
+
+ALL = [(path, s, 10 * i) for path in "abc" for s in (0, 1) for i in (0, 1)]
+
+
+def of(*paths: str) -> list[tuple[str, int, int]]:
+    return [place for place in ALL if place[0] in paths]
+
+
+def test_files_that_the_output_holds_are_left_out(home: Home) -> None:
+    places, target = incremental(home, [{"path": "a", "pieces": ["x"]}, {"path": "c", "pieces": ["x"]}])
+    assert (places, target) == (of("b"), Target(2, 1, ("a", "c"), {}))
+
+
+def test_a_file_of_another_content_runs_again(home: Home) -> None:
+    places, target = incremental(home, [{"path": "a", "pieces": ["x"], "content": "0"}, {"path": "b", "pieces": ["x"]}])
+    assert (places, target.kept) == (of("a", "c"), ("b",))
+
+
+def test_a_file_that_is_no_input_any_more_is_not_kept(home: Home) -> None:
+    assert incremental(home, [{"path": "z", "pieces": ["x"]}])[1].kept == ()
+
+
+def test_another_job_keeps_nothing(home: Home) -> None:
+    assert incremental(home, [{"path": "a", "pieces": ["x"]}], job="another") == (ALL, Target(2, 1))
+
+
+@pytest.mark.parametrize("there", [[], ["y"]])
+def test_a_file_whose_rows_are_gone_runs_again(home: Home, there: list[str]) -> None:
+    places, target = incremental(home, [{"path": "a", "pieces": ["x", "y"]}, {"path": "b", "pieces": ["y"]}], there)
+    assert target.kept == (("b",) if there else ())
+    assert places == (of("a", "c") if there else ALL)
+
+
+def test_a_file_of_another_size_is_not_sound(home: Home) -> None:
+    home.output.put("_versions/000001/x.parquet", b"1234")
+    assert incremental(home, [{"path": "a", "pieces": ["x"]}], [])[1].kept == ()
+
+
+def section(path: str, number: int, piece: str = "x", **more: Any) -> dict[str, Any]:
+    content = {"section": number, "section_content": f"{path}-{number}"}
+    return {"path": path, "pieces": [piece], "content": "0", **content, **more}
+
+
+def test_sections_that_did_not_change_are_kept(home: Home) -> None:
+    moved = section("a", 5) | {"section_content": "a-1"}
+    places, target = incremental(home, [moved, section("b", 0), section("b", 1), {"path": "c", "pieces": ["x"]}])
+    assert places == [("a", 0, 0), ("a", 0, 10)]
+    assert (target.kept, target.sections["a"]) == (("c",), [(1, 5)])
+    assert target.sections["b"] == [(0, 0), (1, 1)]
+
+
+def test_a_section_is_kept_as_often_as_the_output_holds_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sections, "section_content", lambda self, fragment: "same")
+    twice = [section("a", n) | {"section_content": "same"} for n in (3, 4)]
+    _, target = incremental(home, twice)
+    assert target.sections == {"a": [(0, 3), (0, 4)]}
+
+
+def test_a_section_of_unknown_content_runs_again(home: Home) -> None:
+    places, target = incremental(home, [section("a", 0, section_content="")])
+    assert (places, target.sections) == (ALL, {})
+
+
+def test_of_a_file_that_lost_a_part_the_other_sections_are_kept(home: Home) -> None:
+    lost = [section("a", 0, "gone", content="1"), section("a", 1, "y", content="1")]
+    places, target = incremental(home, lost, ["y"])
+    assert (places, target.kept) == ([("a", 0, 0), ("a", 0, 10), *of("b", "c")], ())
+    assert target.sections == {"a": [(1, 1)]}
+
+
+def test_other_modes_and_a_first_night_run_all(home: Home) -> None:
+    given = dataset()
+    assert narrowed(home.config("append"), Target(2, 1), given, PRINTS) == (given, Target(2, 1))
+    rest, target = narrowed(home.config("incremental"), Target(1, -1), given, PRINTS)
+    assert (len(rest.fragments), target) == (12, Target(1, -1))
+    none = Dataset(given.source, Fragments.of([]), None, "rows")
+    assert len(narrowed(home.config("incremental"), Target(1, -1), none, PRINTS)[0].fragments) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({}, True),
+        ({"code": "d"}, False),
+        ({"modules": {"m": "1"}}, False),
+        ({"config": {"seed": 2, "limit": 3}}, False),
+        ({"config": {"seed": 1, "limit": 4}}, True),
+        ({"input": {}}, True),
+    ],
+)
+def test_a_job_is_code_modules_and_what_shapes_rows(changes: dict[str, Any], same: bool) -> None:
+    assert (job_of({**PRINTS, **changes}) == job_of(PRINTS)) is same
+    assert job_of({k: v for k, v in PRINTS.items() if k != "modules"}) == job_of(PRINTS)
+
+
+def test_what_a_night_saves_is_told() -> None:
+    whole = dataset()
+    rest = Dataset(whole.source, whole.fragments.take(np.array([0, 1, 4])), None, "rows")
+    told = saves(whole, rest, Target(2, 1, ("c",), {"a": [(1, 1)], "b": [(0, 0), (1, 1)]}))
+    said = (
+        "runs 2 of 3 files (25.0% of the bytes), keeps the rows of 1 and of 3 row groups of files that changed in part"
+    )
+    assert told == {"incremental": said}
+    none = Dataset(whole.source, whole.fragments.take(np.array([], np.int64)), None, "rows")
+    assert saves(none, none, Target(2, 1)) == {
+        "incremental": "runs 0 of 3 files (0.0% of the bytes), keeps the rows of 0"
+    }
+
+
+def check(home: Home, reducer: Any = "concat", **options: Any) -> None:
+    modes.check(home.config(**options), choices.choose("reducers", reducer))
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "append", "incremental"])
+def test_versions_need_a_place_and_a_reducer_that_merges(home: Home, mode: str) -> None:
+    check(home, mode=mode)
+    check(home, "mean", mode=mode)
+    with pytest.raises(ConfigError, match=rf"mode='{mode}' is about an output that stays; name it with output="):
+        check(home, mode=mode, output=None)
+    whole = SimpleNamespace(rows=False, divisible=False, name="whole")
+    with pytest.raises(ConfigError, match="merges the results of files, and reducer 'whole' needs whole sub-tasks"):
+        modes.check(home.config(mode), whole)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("less", [{"limit": 3}, {"sample": 0.5}])
+def test_incremental_holds_all_of_the_input(home: Home, less: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="holds all that the input has; leave out limit and sample"):
+        check(home, mode="incremental", **less)
+    check(home, mode="append", **less)
+
+
+def test_other_modes_need_neither(home: Home) -> None:
+    check(home, mode="error", output=None)
+    modes.check(home.config("error"), SimpleNamespace(rows=False, divisible=False, name="whole"))  # type: ignore[arg-type]
+
+
+def test_a_splitter_that_moves_rows_between_files_is_refused_by_night(home: Home) -> None:
+    given = dataset()
+    modes.check_split(home.config("incremental"), given, given)
+    modes.check_split(home.config("append"), given, dataset())
+    with pytest.raises(ConfigError, match="replaces the rows of single files, and split 'ordered' puts rows of many"):
+        modes.check_split(home.config("incremental"), given, dataset())
