@@ -120,7 +120,7 @@ def _may_send_ahead(state: State, holder: WorkerState, now: float, seconds: floa
         return False
     if (holder.ahead + seconds) * state.scale / holder.worker.speed < policy.ahead_seconds:
         return True
-    if holder.ahead > 0 or len(holder.queue) <= policy.keep_queued:
+    if holder.ahead > 0 or len(holder.queue) <= policy.keep_queued or forecast.is_suspect(state, holder, now):
         return False
     wait = forecast.next_end(state, holder, now) - now
     if wait <= policy.next_seconds * (1 + EPSILON):

@@ -75,6 +75,19 @@ def look(state: State, holder: WorkerState, now: float) -> None:
     holder.factor = _factor(state, weight, logs)
 
 
+def suspect_after(state: State, live: Live) -> float:
+    """Seconds after its start from which on an attempt that was to go as planned says that its worker has become slow."""
+    return live.expected * exp(LATE * spread(state)) * (1 + EXACT)
+
+
+def is_suspect(state: State, holder: WorkerState, now: float) -> bool:
+    """Whether something runs on a worker for longer than is likely there."""
+    return any(
+        live.started is not None and now - live.started >= suspect_after(state, live) * factor(state, holder)
+        for live in holder.live.values()
+    )
+
+
 def spread(state: State) -> float:
     """Standard deviation of log(actual / forecast) of single sub-tasks, from the prior and what was seen."""
     return sqrt((PRIOR_WEIGHT * PRIOR_SPREAD**2 + state.squares) / (PRIOR_WEIGHT + state.completions))

@@ -71,6 +71,20 @@ def _recall(state: State, thief: WorkerState, now: float) -> None:
                 return
 
 
+def take_back(state: State, name: str) -> None:
+    """Ask for all that was sent ahead to a worker that has fallen behind: others get it while there are any."""
+    holder = state.workers.get(name)
+    if holder is None or not state.policy.recall or len(state.workers) < 2:
+        return
+    for live in holder.live.values():
+        task = live.attempt.task
+        if live.started is None and task not in state.recalled:
+            state.recalled.add(task)
+            state.moved.setdefault(task, set()).add(name)
+            state.trouble(task).slow_on |= {name}
+            state.recalls.append(live.attempt.attempt_id)
+
+
 def _is_late(state: State, holder: WorkerState, now: float) -> bool:
     """Whether something runs there for longer than it was expected to."""
     factor = forecast.factor(state, holder)

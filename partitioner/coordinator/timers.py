@@ -10,15 +10,18 @@ import heapq
 from collections.abc import Iterator
 from math import exp, inf, isfinite
 
-from partitioner.coordinator import awaiting, forecast, ladder
+from partitioner.coordinator import awaiting, forecast, ladder, stealing
 from partitioner.coordinator.state import Action, Cancel, Live, State, WorkerState
 from partitioner.model import Failure
 
-TIMEOUT, BACK_UP, SILENT, GONE = "timeout", "back-up", "silent", "gone"
+TIMEOUT, BACK_UP, SILENT, GONE, BEHIND = "timeout", "back-up", "silent", "gone", "behind"
 
 DEVIATIONS = 2.0
 """The upper end of a prediction lies this many standard deviations of the log ratios above it."""
 
+
+TOLD_SECONDS = 1.0
+"""An engine tells within this time that an attempt has ended: no worker has fallen behind its plan before."""
 
 READING_SECONDS = 3600.0
 """What an attempt may take that only reads its rows, to count them or to set them aside."""
@@ -65,6 +68,9 @@ def started(state: State, live: Live) -> None:
     upper = upper_seconds(state, state.workers.get(live.attempt.worker_id), live.attempt.task)
     if isfinite(upper):
         _push(state, max(state.policy.backup_factor * upper, state.policy.backup_seconds), BACK_UP, live)
+    if state.as_planned and state.scale_known:
+        behind = max(forecast.suspect_after(state, live), live.expected + TOLD_SECONDS)
+        _push(state, behind + 2 * SLACK, BEHIND, live)
 
 
 def _push(state: State, seconds: float, what: str, live: Live) -> None:
@@ -95,6 +101,10 @@ def due(state: State, actions: list[Action]) -> Iterator[tuple[Live, Failure]]:
                 ladder.leave_out(state, holder, "it begins nothing that it is given")
             actions.append(Cancel(attempt_id))
             yield live, Failure("it gave no sign of life", "Silent", charged=False)
+        elif what == BEHIND and state.as_planned:
+            state.as_planned = False
+            state.wake()
+            stealing.take_back(state, live.attempt.worker_id)
         elif what == BACK_UP:
             state.late[live.attempt.task] = attempt_id
 

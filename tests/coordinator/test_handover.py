@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from partitioner.coordinator import handover
 from partitioner.coordinator.driver import drive
 from partitioner.coordinator.execute import resume_parts
 from partitioner.coordinator.machine import step
@@ -221,7 +222,7 @@ def test_a_worker_that_takes_nothing_counts_as_no_idle_one(state_of_the_idle: st
         holder.reserved = 0
     else:
         holder.exclusive = True
-    assert all(asked(step(state, [], now)[1]) == [] for now in (2.0, 4.0, 8.0))
+    assert all(asked(handover.ask(state, now)) == [] for now in (2.0, 4.0, 8.0))
 
 
 def in_doubt(state: State) -> None:

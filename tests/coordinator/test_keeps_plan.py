@@ -8,6 +8,7 @@ import pytest
 from benchmarks.keeps_plan import noisily, random_plan, slowed
 from partitioner.placement.algorithms.round_robin import RoundRobin
 from partitioner.simulation import simulate
+from tests.coordinator.paper import by_hand
 
 
 @pytest.mark.parametrize("seed", range(24))
@@ -32,3 +33,16 @@ def test_noise_costs_little_beside_list_schedules_that_know_the_durations() -> N
 
 def test_a_worker_that_becomes_slow_costs_little_beside_list_schedules_that_know_it() -> None:
     assert np.mean([slowed(seed).ratio for seed in range(12)]) <= 1.2
+
+
+@pytest.mark.parametrize(
+    ("tasks", "workers", "slower", "seconds"),
+    [(12, 2, 10, 110.0), (24, 8, 10, 40.0), (40, 4, 10, 130.0), (20, 4, 30, 70.0)],
+)
+def test_a_worker_that_falls_behind_is_noticed_before_anything_of_it_ends(
+    tasks: int, workers: int, slower: float, seconds: float
+) -> None:
+    plan = by_hand([10.0] * tasks, workers, [i % workers for i in range(tasks)])
+    run = simulate(plan, {"slowdowns": [["worker-0", 0.0, slower]]})
+    assert run.makespan == pytest.approx(seconds)
+    assert sum(worker == "worker-0" for _, worker, _, _ in run.timeline) <= 1  # its first, or a copy of that elsewhere

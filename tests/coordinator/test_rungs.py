@@ -211,7 +211,7 @@ def test_nothing_is_asked_of_memory_after_a_timeout() -> None:
 
 def test_silence_is_no_loss_while_the_worker_is_busy_with_another() -> None:
     table = Workers.of([Worker("a", memory_bytes=1e9), Worker("b", memory_bytes=1e9)])
-    state = state_of(plan_of([0.1, 0.1, 0.1, 0.1], table), silent_seconds=20.0, backup_factor=1e9)
+    state = state_of(plan_of([0.1, 0.1, 0.1, 0.1], table), silent_seconds=20.0, backup_factor=1e9, recall=False)
     live = submits(step(state, [], 0.0)[1])
     (running, waiting, *_) = [a for a in live if a.worker_id == "a"]
     others = [a for a in live if a.worker_id == "b"]

@@ -6,7 +6,7 @@ from math import exp, inf
 
 import pytest
 
-from partitioner.coordinator import timers
+from partitioner.coordinator import stealing, timers
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import Cancel, Live, State
 from partitioner.model import EventKind, Worker, Workers
@@ -63,14 +63,20 @@ def test_what_is_handed_over_is_looked_at_for_silence_and_what_begins_for_its_li
     (first,) = submits(step(state, [], 0.0)[1])
     assert waits(state) == [(120.0, "silent")]
     step(state, [started(first.attempt_id)], 4.0)
-    assert waits(state) == [(round(4 + 15 * exp(0.4), 6), "back-up"), (120.0, "silent"), (504.0, "timeout")]
+    behind = round(4 + 10 * exp(1.5 * 0.2) * (1 + 1e-6) + 2e-6, 6)
+    backup = round(4 + 15 * exp(0.4), 6)
+    assert waits(state) == [(behind, "behind"), (backup, "back-up"), (120.0, "silent"), (504.0, "timeout")]
 
 
 def test_a_short_sub_task_gets_its_back_up_after_the_least_seconds_and_no_limit_none() -> None:
     state = state_of(plan_of([0.5], 1), backup_seconds=5.0)
     (first,) = submits(step(state, [], 0.0)[1])
     step(state, [started(first.attempt_id)], 2.0)
-    assert waits(state) == [(7.0, "back-up"), (120.0, "silent")]
+    assert waits(state) == [(3.500002, "behind"), (7.0, "back-up"), (120.0, "silent")]
+    step(state, [], 3.5)
+    assert state.as_planned
+    step(state, [], 3.501)
+    assert not state.as_planned
     state = state_of(plan_of([0.5], 1), backup_factor=inf)
     (first,) = submits(step(state, [], 0.0)[1])
     state.scale_known = False
@@ -180,3 +186,37 @@ def test_a_worker_where_something_runs_is_busy() -> None:
     assert timers._worker_is_busy(state, Live(first, 1.0)) is True
     state.workers.clear()
     assert timers._worker_is_busy(state, live) is False
+
+
+def test_what_waits_on_a_worker_that_fell_behind_is_taken_back_and_not_sent_there_again() -> None:
+    state = state_of(by_hand([2.0] * 8, 2, [0, 1] * 4), backup_factor=inf)
+    here, there = submits(step(state, [], 0.0)[1])
+    step(state, [started(a.attempt_id) for a in (here, there)], 0.0)
+    (ahead,) = [a.attempt for a in state.attempts.values() if a.started is None and a.attempt.worker_id == "worker-0"]
+    other = next(a.attempt for a in state.attempts.values() if a.started is None and a.attempt.worker_id == "worker-1")
+    step(state, [done(there, seconds=2.0), started(other.attempt_id)], 2.0)
+    assert state.as_planned
+    _, actions = step(state, [], 3.1)
+    assert ([a for a in actions if isinstance(a, Cancel)], state.as_planned) == ([Cancel(ahead.attempt_id)], False)
+    assert (state.moved[ahead.task], state.trouble(ahead.task).slow_on) == ({"worker-0"}, {"worker-0"})
+    step(state, [ends(EventKind.CANCELLED, ahead)], 3.2)
+    assert all(a.attempt.worker_id == "worker-1" for a in state.attempts.values() if a.started is None)
+
+
+def test_nothing_is_taken_back_where_the_engine_cannot_or_nobody_else_is_there() -> None:
+    for workers, recall in ((1, True), (2, False)):
+        state = state_of(by_hand([2.0] * 8, workers, [0] * 8), recall=recall)
+        (first,) = submits(step(state, [], 0.0)[1])
+        step(state, [started(first.attempt_id)], 0.0)
+        stealing.take_back(state, "worker-0")
+        stealing.take_back(state, "nobody")
+        assert (state.recalls, len(state.attempts)) == ([], 2)
+
+
+def test_nobody_is_behind_whose_costs_are_no_seconds_or_who_left_the_plan_already() -> None:
+    for change in ("scale_known", "as_planned"):
+        state = state_of(plan_of([10.0], 1))
+        (first,) = submits(step(state, [], 0.0)[1])
+        setattr(state, change, False)
+        step(state, [started(first.attempt_id)], 0.0)
+        assert "behind" not in [what for _, what in waits(state)]
