@@ -17,6 +17,7 @@ import pyarrow as pa
 from partitioner.attempt.run import run_attempt
 from partitioner.attempt.surroundings import assigned_devices
 from partitioner.engines.spark_executors import look_around
+from partitioner.engines.spark_garbage import settle
 from partitioner.engines.spark_place import devices_of, executor_id, handed_back
 from partitioner.model import Attempt, Event, EventKind, Failure
 
@@ -50,7 +51,9 @@ def run_one(sealed: bytes, known: Sequence[str], batches: Iterator[pa.RecordBatc
         yield _row(handed_back(attempt, here))
         return
     with assigned_devices(devices_of(context)):
-        yield _row(run_attempt(replace(attempt, worker_id=here if here in known else attempt.worker_id)))
+        event = run_attempt(replace(attempt, worker_id=here if here in known else attempt.worker_id))
+    settle(attempt.run_url)
+    yield _row(event)
 
 
 def call_one(

@@ -6,6 +6,7 @@ Sessions that are started here name it by themselves; in a session of yours set 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 
@@ -21,4 +22,5 @@ if __name__ == "__main__":
 
     from pyspark.daemon import manager
 
+    gc.freeze()  # a collection in a forked worker would write to every page that it shares with the others
     manager()

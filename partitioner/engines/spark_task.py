@@ -14,6 +14,7 @@ from typing import Any
 
 from partitioner.attempt.run import run_attempt
 from partitioner.attempt.surroundings import assigned_devices
+from partitioner.engines.spark_garbage import settle
 from partitioner.engines.spark_imports import Accumulator, AccumulatorParam, TaskContext
 from partitioner.engines.spark_place import devices_of, executor_id, handed_back
 from partitioner.model import Attempt, Event, EventKind, Failure
@@ -59,7 +60,9 @@ def run_here(attempt: Attempt, here: str, context: Any) -> Event:
     if here in attempt.avoid:
         return handed_back(attempt, here)
     with assigned_devices(devices_of(context)):
-        return run_attempt(replace(attempt, worker_id=here))
+        event = run_attempt(replace(attempt, worker_id=here))
+    settle(attempt.run_url)
+    return event
 
 
 def call_partition(function: Callable[..., Any], args: Sequence[Any], asked: Iterable[str]) -> Iterator[bytes]:
