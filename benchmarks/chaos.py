@@ -32,6 +32,9 @@ from partitioner.engines.dask import DaskEngine
 EVERY = 3.0
 """Seconds between two kills."""
 
+LOOK_SECONDS = 0.1
+"""Between looks at how many workers there are."""
+
 
 def work(batch: pd.DataFrame, seconds: float = 0.0, bad: str = "", killer: int = -1, every: int = 0) -> pd.DataFrame:
     """Doubles, slowly; fails on a bad node, ends its process at one row, and has no memory for each ``every``-th."""
@@ -45,21 +48,35 @@ def work(batch: pd.DataFrame, seconds: float = 0.0, bad: str = "", killer: int =
     return pd.DataFrame({"y": batch["x"] * 2})
 
 
-def dask(workers: int) -> tuple[Engine, Callable[[], list[int]]]:
-    """A cluster of so many processes, and how to ask for their pids."""
+@dataclass(frozen=True)
+class Made:
+    """An engine, how to ask for the pids of its worker processes, and how many workers are ready now."""
+
+    engine: Engine
+    pids: Callable[[], list[int]]
+    ready: Callable[[], int]
+
+
+def dask(workers: int) -> Made:
+    """A cluster of so many processes."""
     engine = DaskEngine(workers=workers)
-    return engine, lambda: [p for p in engine._client.run(os.getpid, on_error="ignore").values() if isinstance(p, int)]
+    client = engine._client
+    return Made(
+        engine,
+        lambda: [p for p in client.run(os.getpid, on_error="ignore").values() if isinstance(p, int)],
+        lambda: len(client.scheduler_info(n_workers=-1)["workers"]),
+    )
 
 
-def spark(workers: int) -> tuple[Engine, Callable[[], list[int]]]:
-    """So many executors of one core, and how to find their processes."""
+def spark(workers: int) -> Made:
+    """So many executors of one core."""
     from partitioner.engines.spark import SparkEngine
 
     settings = {"spark.ui.enabled": False, "spark.deploy.maxExecutorRetries": 1000}
     engine = SparkEngine(master=f"local-cluster[{workers},1,1024]", conf=settings)
     engine._context.setLogLevel("OFF")
     engine.workers()
-    return engine, executors
+    return Made(engine, executors, lambda: len(engine._store.executors()))
 
 
 def executors() -> list[int]:
@@ -74,47 +91,61 @@ def executors() -> list[int]:
     return found
 
 
-Made = tuple[Engine, Callable[[], list[int]]]
 Start = Callable[[int], Made]
 
 ENGINES: dict[str, tuple[Start, int]] = {"dask": (dask, 4), "spark": (spark, 3)}
 
 
+class Killer(threading.Thread):
+    """Kills a random worker process every few seconds; ``absent`` are the seconds of workers that were not there."""
+
+    def __init__(self, made: Made, every: float) -> None:
+        super().__init__(daemon=True)
+        self.made, self.every = made, every
+        self.count, self.absent = 0, 0.0
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        draw, all_of_them = random.Random(7), self.made.ready()
+        due = before = time.monotonic()
+        while not self._over.wait(LOOK_SECONDS):
+            now = time.monotonic()
+            self.absent += max(0, all_of_them - self.made.ready()) * (now - before)
+            before = now
+            if now - due >= self.every and (there := self.made.pids()):
+                os.kill(draw.choice(there), signal.SIGKILL)
+                self.count, due = self.count + 1, now
+
+    def stop(self) -> None:
+        """Until no more is killed."""
+        self._over.set()
+        if self.is_alive():
+            self.join()
+
+
 def run(
     home: Path,
-    made: tuple[Engine, Callable[[], list[int]]],
+    made: Made,
     rows: int,
     tasks: int,
-    kill: bool = False,
+    kill: float = 0.0,
     **arguments: Any,
-) -> tuple[pt.Run, float, int]:
-    """One run, while a random worker process is killed every few seconds if asked. Run, seconds, kills."""
-    engine, pids = made
-    over, count = threading.Event(), [0]
-
-    def killing() -> None:
-        draw = random.Random(7)
-        while not over.wait(kill):
-            if there := pids():
-                os.kill(draw.choice(there), signal.SIGKILL)
-                count[0] += 1
-
-    thread = threading.Thread(target=killing, daemon=True)
+) -> tuple[pt.Run, float, Killer]:
+    """One run, while a random worker process is killed every ``kill`` seconds, if any. Run, seconds, what was killed."""
+    killer = Killer(made, kill)
     began = time.perf_counter()
     if kill:
-        thread.start()
+        killer.start()
     try:
         finished = pt.run(
-            pa.table({"x": range(1, rows + 1)}), work, arguments=arguments, engine=engine, cost="rows", max_tasks=tasks,
+            pa.table({"x": range(1, rows + 1)}), work, arguments=arguments, engine=made.engine, cost="rows", max_tasks=tasks,
             min_tasks_per_slot=tasks, on_error="quarantine", output=str(home / "out"), checkpoint=str(home / "runs"),
             progress=False, report=False,
         )  # fmt: skip
     finally:
-        over.set()
         seconds = time.perf_counter() - began
-        if kill:
-            thread.join()
-    return finished, seconds, count[0]
+        killer.stop()
+    return finished, seconds, killer
 
 
 def output(home: Path) -> dict[str, bytes]:
@@ -136,11 +167,15 @@ def kills(home: Path, start: Start, workers: int, sizes: Sizes, every: float) ->
     """Random kills for a whole run, beside the same run undisturbed."""
     made = start(workers)
     calm, undisturbed, _ = run(home / "calm", made, sizes.rows, sizes.tasks, seconds=sizes.each)
-    done, seconds, count = run(home / "kills", made, sizes.rows, sizes.tasks, kill=every, seconds=sizes.each)
+    done, seconds, killer = run(home / "kills", made, sizes.rows, sizes.tasks, kill=every, seconds=sizes.each)
     same = output(home / "kills") == output(home / "calm")
-    more, ratio = done.attempted - calm.attempted, seconds / undisturbed
-    print(f"kills: {count}, output the same: {same}, attempts more: {more}, {ratio:.2f} x the undisturbed makespan")
-    made[0].close()
+    more, away = done.attempted - calm.attempted, killer.absent / workers
+    print(f"kills: {killer.count}, output the same: {same}, attempts more: {more} (asked: at most {2 * killer.count})")
+    print(
+        f"kills: {seconds:.1f} s, {seconds / undisturbed:.2f} x the undisturbed {undisturbed:.1f} s; asked: at most "
+        f"{1.25 * undisturbed + away:.1f} s, 1.25 x and the {away:.1f} s that workers were away, on each"
+    )
+    made.engine.close()
 
 
 def bad_node(home: Path, start: Start, workers: int, sizes: Sizes, every: float) -> None:
@@ -148,12 +183,12 @@ def bad_node(home: Path, start: Start, workers: int, sizes: Sizes, every: float)
     seconds = []
     for count in (3, 2):
         made = start(count)
-        bad = str(made[0].workers()[1].worker_id) if count == 3 else ""
+        bad = str(made.engine.workers()[1].worker_id) if count == 3 else ""
         done, took, _ = run(home / f"{count}", made, sizes.rows, sizes.tasks, seconds=sizes.each, bad=bad)
         seconds.append(took)
         if bad:
             told(done, f"bad node: {done.quarantined} rows set aside", sizes.tasks)
-        made[0].close()
+        made.engine.close()
     print(f"bad node: {seconds[0] / seconds[1]:.2f} x the makespan of the two good ones alone")
 
 
@@ -162,7 +197,7 @@ def killer(home: Path, start: Start, workers: int, sizes: Sizes, every: float) -
     made = start(3)
     done, _, _ = run(home / "killer", made, sizes.rows, sizes.tasks, killer=sizes.rows // 3)
     told(done, f"killer: {len(done.result.to_pandas())} of {sizes.rows} rows delivered", sizes.tasks)
-    made[0].close()
+    made.engine.close()
 
 
 def explosions(home: Path, start: Start, workers: int, sizes: Sizes, every: float) -> None:
@@ -173,7 +208,7 @@ def explosions(home: Path, start: Start, workers: int, sizes: Sizes, every: floa
     told(done, f"{sizes.explosions} explosions: {left} of {sizes.rows} rows delivered", sizes.tasks)
     more = (done.attempted - sizes.tasks) / sizes.explosions
     print(f"{more:.1f} attempts more for each; 2 log2 n is {2 * log2(sizes.rows):.1f}")
-    made[0].close()
+    made.engine.close()
 
 
 FAULTS = {"kills": kills, "bad-node": bad_node, "killer": killer, "explosions": explosions}

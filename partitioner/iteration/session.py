@@ -198,7 +198,9 @@ def opened(config: RunConfig, resume: str | None, cache: float | None) -> Iterat
 def _begun(parts: Resolved, cache: float | None, closing: ExitStack) -> Iterator[Session]:
     directory = RunDirectory(f"{parts.config.checkpoint}/{new_run_id()}")
     with directory.discarded_unless_claimed():
-        costed = stages.cost(parts, stages.describe(parts, directory))
+        described = stages.describe(parts, directory)
+        # No pilot: what a round costs depends on a state, and partitions of equal bytes are what rounds want.
+        costed = replace(stages.cost(parts, replace(described, job=None)), job=described.job)
         engine = closing.enter_context(parts.engine.opened())
         workers = engine.workers()
         work = stages.split(_one_per_slot(parts, workers), costed, workers)
