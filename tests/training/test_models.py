@@ -166,3 +166,14 @@ def test_on_a9a_the_loss_is_that_of_scikit_learn(shared_data, settings):
     assert found.loss == pytest.approx(sklearn_loss(whole, x, y, 1.0, "l2"), abs=1e-8)
     xt, yt = load_svmlight_file(str(path) + ".t", n_features=123)
     assert found.model.score(xt, yt) == pytest.approx(0.85, abs=0.002)  # LIBLINEAR's is 0.8499
+
+
+def test_the_log_loss_of_far_off_scores_neither_overflows_nor_loses_its_gradient():
+    from partitioner.training.logistic import _binary
+
+    with np.errstate(all="raise", under="ignore"):
+        found = _binary(
+            np.array([[1000.0], [-1000.0], [1000.0], [0.0]]), np.array([1, 1, 0, 0]), np.array([[1.0], [0.0]])
+        )
+    assert found["loss"] == pytest.approx(2000.0 + np.log(2.0))
+    np.testing.assert_allclose(found["gradient"][:, 0], [2000.0, -1.0 + 1.0 + 0.5])
