@@ -55,6 +55,7 @@ class SqlSource(Source):
     ranges: int = 256
     schema: pa.Schema | None = field(default=None, repr=False)
     known: tuple[Range, ...] = field(default=(), repr=False)
+    bound: tuple[str, Any] | None = field(default=None, repr=False)
 
     name: ClassVar[str] = "sql"
 
@@ -68,6 +69,18 @@ class SqlSource(Source):
             raise ConfigError(f"ranges is {self.ranges}; it is at least 1.")
         if self.columns is not None:
             object.__setattr__(self, "columns", tuple(self.columns))
+
+    def above(self, column: str, bound: Any) -> SqlSource:
+        """The rows that the database finds above the bound, or null there, in ranges of their own."""
+        return replace(self, bound=(column, bound), known=())
+
+    def _also(self, values: list[Any]) -> str:
+        """The rows above the bound as SQL, its value added to ``values``; empty where there is none."""
+        if self.bound is None:
+            return ""
+        column = quoted(self.bound[0])
+        values.append(self.bound[1])
+        return f" AND ({column} > {database(self.url).mark(len(values))} OR {column} IS NULL)"
 
     @property
     def _shown(self) -> str:
@@ -100,6 +113,7 @@ class SqlSource(Source):
         condition, values = self._condition(part)
         names = ", ".join(map(quoted, schema.names)) or "1"
         order = f"{quoted(self.key)}, {kind.row}"
+        condition += self._also(values)
         query = f"SELECT {names} FROM {quoted(self.table)} WHERE {condition} ORDER BY {order}"
         with connected(self.url) as connection:
             for batch in rows_of(connection, self.url, query, values):
@@ -144,15 +158,18 @@ class SqlSource(Source):
 
     def _ranges(self) -> list[Range]:
         key, table, kind = quoted(self.key), quoted(self.table), database(self.url)
-        (counts,) = self._asked(f"SELECT count(*) AS n, count({key}) AS k FROM {table}")
+        values: list[Any] = []
+        also = self._also(values)
+        query = f"SELECT count(*) AS n, count({key}) AS k FROM {table} WHERE 1 = 1{also}"
+        (counts,) = self._asked(query, values)
         step = max(-(-int(counts["k"]) // self.ranges), 1)
         ranked = (
             f"SELECT {key} AS k, row_number() OVER (ORDER BY {key}) AS r, rank() OVER (ORDER BY {key}) AS f "
-            f"FROM {table} WHERE {key} IS NOT NULL"
+            f"FROM {table} WHERE {key} IS NOT NULL{also}"
         )
         query = f"SELECT k, min(f) AS f FROM ({ranked}) AS ranked WHERE (r - 1) % {step} = 0 GROUP BY k ORDER BY k"
-        starts = [(row["k"], int(row["f"]) - 1) for row in self._asked(query)]
-        ends = [*starts[1:], (None, int(counts["k"]))]
+        starts = [(row["k"], int(row["f"]) - 1) for row in self._asked(query, values)]
+        ends = [*starts[1:], (None, int(counts["k"]))] if starts else []
         found = []
         for (low, first), (high, last) in zip(starts, ends, strict=True):
             whole = Range(last - first, low, high)
@@ -164,12 +181,13 @@ class SqlSource(Source):
         """A range that is too large because its first key has many rows: these by their places, and what comes after."""
         key, table, mark = quoted(self.key), quoted(self.table), database(self.url).mark(1)
         text = f"CAST({row} AS VARCHAR)" if database(self.url).cast_row else row
-        ranked = (
-            f"SELECT {row} AS p, {text} AS t, row_number() OVER (ORDER BY {row}) AS r FROM {table} WHERE {key} = {mark}"
-        )
+        values = [whole.low]
+        also = self._also(values)
+        there = f"FROM {table} WHERE {key} = {mark}{also}"
+        ranked = f"SELECT {row} AS p, {text} AS t, row_number() OVER (ORDER BY {row}) AS r {there}"
         query = f"SELECT t, r FROM ({ranked}) AS ranked WHERE (r - 1) % {step} = 0 ORDER BY r"
-        (count,) = self._asked(f"SELECT count(*) AS n FROM {table} WHERE {key} = {mark}", [whole.low])
-        places = [row["t"] for row in self._asked(query, [whole.low])]
+        (count,) = self._asked(f"SELECT count(*) AS n {there}", values)
+        places = [row["t"] for row in self._asked(query, values)]
         equal = int(count["n"])
         sizes = [min(step, equal - i * step) for i in range(len(places))]
         bounds = zip(places, [*places[1:], None], sizes, strict=True)

@@ -74,6 +74,14 @@ class Source(ABC):
         """
         return np.arange(len(fragments))
 
+    def above(self, column: str, bound: Any) -> Source | None:
+        """The source of the rows alone whose ``column`` is above ``bound``, or null, where whoever holds the data leaves
+        out the others; ``bound`` is a Python value.
+
+        None, the default: all are read.
+        """
+        return None
+
     def places(self, fragment: Fragment) -> Ints | None:
         """Where each row of a fragment stands in the input, in the order in which ``read`` gives them.
 

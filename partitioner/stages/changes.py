@@ -221,7 +221,10 @@ def _highest(known: Known) -> Any:
 
 def _above(dataset: Dataset, tracking: Tracking, high: Any) -> tuple[Dataset, Any]:
     """The rows above the highest watermark, of the fragments that may hold such, and the highest one then."""
-    if high is not None:
+    pushed = None if high is None else dataset.source.above(tracking.watermark, high.as_py())
+    if pushed is not None:
+        dataset = pushed.describe()
+    elif high is not None:
         column = pc.field(tracking.watermark)
         wanted = dataset.source.matching(dataset.fragments, (column > high) | column.is_null())
         dataset = replace(dataset, fragments=dataset.fragments.take(wanted))

@@ -247,23 +247,22 @@ def test_rows_of_a_database_are_told_by_key(tmp_path: Path) -> None:
         database.execute("CREATE TABLE t (id INTEGER, at TEXT, x INTEGER)")
         database.executemany("INSERT INTO t VALUES (?, 'monday', ?)", [(i, i) for i in range(40)])
     dataset = {"connector": "sql", "path": f"sqlite://{place}", "table": "t", "key": "id", "ranges": 4}
-    table = Table(tmp_path / "nights", incremental=BY, columns=["x"])
-    options = {
-        "output": str(tmp_path / "out"),
-        "checkpoint": str(tmp_path / "runs"),
-        "engine": "serial",
-        "cost": "rows",
-    }
+    options = {"checkpoint": str(tmp_path / "runs"), "engine": "serial", "cost": "rows", "mode": "incremental"}
 
-    def night() -> tuple[int, list[int]]:
-        run = pt.run(dataset, programs.double, mode="incremental", progress=False, **table.options, **options)
+    def night(**by: str) -> tuple[int, list[int]]:
+        output = str(tmp_path / f"out-{len(by)}")
+        run = pt.run(dataset, programs.double, output=output, progress=False, columns=["x"], incremental=by, **options)
         return sum(r.rows_in for r in run.records), run.result.to_pandas()["y"].tolist()
 
-    assert night() == (40, [2 * i for i in range(40)])
+    assert night(**BY) == night(watermark="at") == (40, [2 * i for i in range(40)])
     with sqlite3.connect(place) as database:
         database.execute("UPDATE t SET x = 100, at = 'tuesday' WHERE id = 7")
         database.execute("DELETE FROM t WHERE id = 30")
-    assert night() == (1, [2 * (100 if i == 7 else i) for i in range(40) if i != 30])
+        database.execute("INSERT INTO t VALUES (41, 'tuesday', 41)")
+    assert night(**BY) == (2, [*(2 * (100 if i == 7 else i) for i in range(40) if i != 30), 82])
+    added = [*(2 * i for i in range(40)), 200, 82]
+    assert night(watermark="at") == (2, added)
+    assert night(watermark="at") == (0, added)
 
 
 def test_a_frame_in_memory_is_told_by_two_columns_of_text(tmp_path: Path) -> None:
