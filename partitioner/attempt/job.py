@@ -99,8 +99,8 @@ def load(run_url: str, key: bytes = b"") -> Loaded:
         begin = time.perf_counter()
         run = RunDirectory(run_url, key)
         job, call = _for_program(run)
-        loaded = Loaded(job, run, run.read_tasks(), call, _batcher(job), Agreement(run.files), 0.0)
-        loaded.load_seconds = time.perf_counter() - begin
+        tasks, agreement = run.read_tasks(), Agreement(run.files)
+        loaded = Loaded(job, run, tasks, call, _batcher(job), agreement, time.perf_counter() - begin)
         _jobs[run_url] = loaded
         while len(_jobs) > KEPT_JOBS:
             _jobs.popitem(last=False)

@@ -29,7 +29,8 @@ def test_nothing_is_known_before_the_second_batch() -> None:
 
 def test_a_batch_of_no_size_says_nothing() -> None:
     assert after((0, 5.0)).size() == 0.0
-    assert after((2, 0.1), (0, 5.0)).size() == 4.0
+    # 0.2 s and 0.05 s each
+    assert after((2, 0.3), (0, 0.0), (4, 0.4), target=0.3).size() == pytest.approx(4.0)
 
 
 def test_two_sizes_make_a_line() -> None:

@@ -71,7 +71,7 @@ def test_two_jobs_are_held_and_the_one_used_last_stays(tmp_path: Path) -> None:
     assert list(jobs._jobs) == [urls[0], urls[2]]
     assert load(urls[1], KEY) is not b
     assert list(jobs._jobs) == [urls[2], urls[1]]
-    assert len(jobs._programs) == 2
+    assert list(jobs._programs) == [urls[1], urls[2]]
 
 
 def test_the_batcher_of_a_job_serves_all_its_sub_tasks(tmp_path: Path) -> None:

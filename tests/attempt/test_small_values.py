@@ -19,6 +19,7 @@ from partitioner.errors import MissingDependency
 from partitioner.measure import Measurement
 from partitioner.model import Attempt
 from partitioner.storage import Directory
+from tests.store.records import has_checksums
 
 BATCH = pa.RecordBatch.from_pydict({"x": [10, 11, 12]})
 
@@ -77,6 +78,7 @@ def test_quarantined_rows_lie_under_attempt_and_digest(tmp_path: Path) -> None:
     name = store_quarantined(Directory(tmp_path), Attempt("t", 0, 3, "w", "u"), table, "0123456789abcdef0")
     assert name == quarantine_name("t-a3", "0123456789abcdef0") == "quarantine/t-a3-0123456789abcdef.parquet"
     assert pq.read_table(tmp_path / name).to_pydict() == {"x": [10], "_error": ["a"]}
+    assert has_checksums((tmp_path / name).read_bytes())
 
 
 FACTS: dict[str, Any] = {

@@ -190,6 +190,7 @@ def test_a_flush_reaches_the_process_s_own_stream_only_outside() -> None:
     original = Stream()
     stream = surroundings._PerThread(original)
     stream.flush()
+    assert original.flushed == 1
     stream.local.target = Stream()
     stream.flush()
     assert original.flushed == 1

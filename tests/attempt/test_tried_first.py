@@ -290,9 +290,13 @@ def probed(made: ByHand, weight: float, **options: Any) -> probe.Tried:
     return probe.probe(0, 1, made.directory.url, KEY, asked(made, weight, **options))
 
 
+COLLECTED: list[int] = []
+
+
 @pytest.fixture(autouse=True)
 def nothing_collected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "gc", SimpleNamespace(collect=lambda: 0))  # it takes a while after many tests
+    COLLECTED.clear()
+    monkeypatch.setattr(probe, "gc", SimpleNamespace(collect=lambda: COLLECTED.append(1)))  # slow after many tests
 
 
 WEIGHED: dict[str, Any] = {"batching": {"weight": "1 + x"}, "columns": ("x",)}
@@ -338,6 +342,62 @@ def test_some_rows_of_every_fragment_make_the_sample(
     table, weights = probe._sample(made.job, made.tasks.fragments)  # type: ignore[arg-type]
     assert table["x"].to_pylist() == [5 * g + i for g in range(4) for i in range(each)]
     assert weights.tolist() == [1 + x for x in table["x"].to_pylist()]
+
+
+class Small:
+    """Every fragment in batches of two rows; notes what is read."""
+
+    def __init__(self, made: ByHand) -> None:
+        self.source, self.read_rows = made.job.source, 0
+
+    def read(self, fragment: Any, columns: Any) -> Any:
+        for batch in self.source.read(fragment, columns):
+            for start in range(0, batch.num_rows, 2):
+                self.read_rows += len(batch.slice(start, 2))
+                yield batch.slice(start, 2)
+
+
+def small(made: ByHand) -> Small:
+    source = Small(made)
+    object.__setattr__(made.job, "source", source)
+    return source
+
+
+@pytest.mark.parametrize(("most", "each", "read"), [(12, 3, 16), (8, 2, 8), (4, 1, 8), (16, 4, 16)])
+def test_no_more_batches_are_read_than_make_the_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, each: int, read: int
+) -> None:
+    monkeypatch.setattr(probe, "SAMPLE_ROWS", most)
+    made = ByHand(tmp_path, **WEIGHED)
+    source = small(made)
+    table, _ = probe._sample(made.job, made.tasks.fragments)  # type: ignore[arg-type]
+    assert table["x"].to_pylist() == [5 * g + i for g in range(4) for i in range(each)]
+    assert source.read_rows == read
+
+
+def test_of_one_fragment_all_rows_of_the_sample_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "SAMPLE_ROWS", 8)
+    made = ByHand(tmp_path, group=20, **WEIGHED)
+    assert probe._sample(made.job, made.tasks.fragments)[0].num_rows == 8  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("rows", "read"), [(1, 2), (2, 2), (3, 4), (5, 5), (6, 7)])
+def test_no_more_batches_are_read_than_are_tried(tmp_path: Path, rows: int, read: int) -> None:
+    made = ready(tmp_path, noted)
+    source = small(made)
+    assert tried(made, rows) == ""
+    assert (SEEN, source.read_rows) == ([list(range(rows))], read)
+
+
+def test_a_probe_is_measured_without_garbage_and_has_a_context(tmp_path: Path) -> None:
+    keys: list[str] = []
+
+    def program(batch: pa.RecordBatch) -> pa.RecordBatch:
+        keys.append(task_context().task_key)
+        return batch
+
+    probed(ready(tmp_path, program, **WEIGHED), 20.0)
+    assert (keys, COLLECTED) == (["probe"], [1])
 
 
 def test_no_rows_are_no_sample(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ ELSEWHERE = {"dask_engine", "spark", "s3", "connect_server", "postgres", "shared
 """Fixtures of tests that need other processes, or data that is not the project's."""
 
 CAUGHT, SURVIVED, NOT_TRIED = 1, 0, 77
+PATIENCE = 3.0  # seconds of the clock for one of computing, on a busy machine
 
 
 class Every:
@@ -63,19 +64,25 @@ class Every:
         if _code(_forked(session, None, base / "none", self.seconds)) != SURVIVED:
             raise SystemExit("the tests fail without any change; mend that first")
         print(f"{len(session.items)} tests, {time.monotonic() - began:.1f} s without any change", flush=True)
-        running: dict[int, tuple[Mutant, Path]] = {}
+        running: dict[int, tuple[Mutant, Path, float]] = {}
         for number, mutant in enumerate(self.mutants):
             place = base / f"m{number}"
-            running[_forked(session, mutant, place, self.seconds)] = (mutant, place)
+            running[_forked(session, mutant, place, self.seconds)] = (mutant, place, time.monotonic())
             while len(running) >= self.processes:
                 self._one_ended(running)
         while running:
             self._one_ended(running)
         return True
 
-    def _one_ended(self, running: dict[int, tuple[Mutant, Path]]) -> None:
-        pid, status = os.wait()
-        mutant, place = running.pop(pid)
+    def _one_ended(self, running: dict[int, tuple[Mutant, Path, float]]) -> None:
+        pid, status = 0, 0
+        while not pid:
+            time.sleep(0.005)
+            for waiting, (_, _, began) in running.items():
+                if time.monotonic() - began > self.seconds * PATIENCE:  # a mutant that makes a test wait is caught too
+                    os.killpg(waiting, signal.SIGKILL)
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        mutant, place, _ = running.pop(pid)
         shutil.rmtree(place, ignore_errors=True)
         code = os.waitstatus_to_exitcode(status)
         if code == SURVIVED:

@@ -21,7 +21,7 @@ from partitioner.output.modes import Target
 from partitioner.output.versions import Version
 from partitioner.storage import Directory, read_parquet
 from partitioner.store.run_directory import RunDirectory
-from tests.store.records import record
+from tests.store.records import has_checksums, record
 
 
 def counts(read: int, out: int, written: int, aside: int) -> dict[str, int]:
@@ -68,6 +68,7 @@ def test_of_other_files_the_rows_that_are_wanted_are_copied(output: Directory) -
         ((B, 0, 5),),
         ((kept[1], 0, 2), (kept[2], 0, 1)),
     ]
+    assert has_checksums(output.get(kept[0]))
     assert files[0]["sha256"] == hashlib.sha256(output.get(kept[0])).hexdigest()
 
 
@@ -246,6 +247,7 @@ def test_rows_are_written_in_the_order_they_come_in_files_of_some_size(
     assert [facts["rows"] for _, facts in found] == [6, 4]
     assert [x_of(output, name) for name, _ in found] == [[0, 0, 1, 1, 2, 2], [3, 3, 4, 4]]
     assert [facts["sha256"] for _, facts in found] == [hashlib.sha256(output.get(n)).hexdigest() for n, _ in found]
+    assert has_checksums(output.get(found[0][0]))
     assert list(_arranged(output, 3, iter([]))) == []
 
 

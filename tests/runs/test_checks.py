@@ -129,8 +129,9 @@ def test_a_column_that_was_filled_is_said_once(tmp_path: Path) -> None:
     agreement.admit(pa.schema([("a", pa.int64()), ("b", pa.int64())]), "t0")
     results._say_what_was_filled(run)
     agreement.admit(pa.schema([("a", pa.int64())]), "t1")
-    with pytest.warns(UserWarning, match="column 'b' is null in the rows of sub-task t1 and"):
+    with pytest.warns(UserWarning, match="column 'b' is null in the rows of sub-task t1 and") as warned:
         results._say_what_was_filled(run)
+    assert warned[0].filename == __file__
     schema = results._agreed_schema(run)
     assert schema is not None
     assert schema.names == ["a", "b"]
@@ -450,8 +451,9 @@ def test_what_is_forced_is_said_and_kept_whole(
 
 
 def test_another_library_is_a_warning_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.warns(UserWarning, match="goes on with other libraries: version of numpy: was '1', is '2'"):
+    with pytest.warns(UserWarning, match="goes on with other libraries: version of numpy: was '1', is '2'") as warned:
         checked(tmp_path, monkeypatch, 0, libraries="2")
+    assert warned[0].filename == __file__
 
 
 THREE = SubTasks.build([1.0, 2.0, 3.0], seconds_by_class={"big": np.array([0.5, np.nan, 1.5])})
