@@ -6,10 +6,12 @@ and a forked child must be able to put the first row through it in time. Else th
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver
@@ -23,7 +25,7 @@ VARIABLE = "PARTITIONER_PRELOAD"
 CHECK_SECONDS = 60.0
 """A forked child that has not answered by then hangs in a lock that a thread of its parent held."""
 
-SERVER_MODULES = ["distributed", "partitioner.attempt.run", "connectors.parquet", "partitioner.engines.preloaded"]
+SERVER_MODULES = ["partitioner.engines.preloaded"]
 
 
 found = "nothing was built before the fork"
@@ -43,16 +45,21 @@ def wanted(run_url: str | None) -> Iterator[None]:
         os.environ.pop(VARIABLE, None)
 
 
-def build_here() -> str:
-    """In a server process: build the program that the environment names. Why a fork is unsound then; empty if it is not."""
+def build_here(beside: str = "") -> str:
+    """In a server process: build the program that the environment names, and import the module ``beside`` meanwhile.
+
+    Why a fork is unsound then; empty if it is not.
+    """
     url = os.environ.get(VARIABLE)
     if not url:
-        return "nothing to build"
+        with _importing(beside):
+            return "nothing to build"
     from partitioner.attempt.job import build_before_fork
 
     threads, sockets = _threads(), _sockets()
     try:
-        build_before_fork(url)
+        with _importing(beside):
+            build_before_fork(url)
     except (ProgramError, ConfigError) as error:
         return f"the program cannot be built: {error}"
     torch: Any = sys.modules.get("torch")
@@ -63,6 +70,22 @@ def build_here() -> str:
     if _sockets() > sockets:
         return f"it opens {_sockets() - sockets} connections"
     return ""
+
+
+@contextmanager
+def _importing(module: str) -> Iterator[None]:
+    """Import a module in a thread, which has ended afterwards; none where no name is given."""
+    if not module:
+        yield
+        return
+    thread = threading.Thread(target=importlib.import_module, args=(module,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        while os.path.exists(f"/proc/self/task/{thread.native_id}"):  # the system needs a moment longer to end it
+            time.sleep(0.001)
 
 
 def _threads() -> int:
@@ -93,14 +116,20 @@ def fork_server() -> Iterator[str]:
     from distributed.utils import get_mp_context
 
     with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
-        get_mp_context()  # sets a preload list of its own the first time
-        stop_server()
-        multiprocessing.get_context("forkserver").set_forkserver_preload(SERVER_MODULES)
+        _begin_server()
+        get_mp_context()  # imports what Dask would have the server import, and sets that list: meanwhile ours builds
         reason = _checked_in_a_child()
         if reason:
             os.environ.pop(VARIABLE, None)
-            stop_server()
+            _begin_server()
         yield reason
+
+
+def _begin_server() -> None:
+    """Start the fork server of this process anew; it imports and builds by itself."""
+    stop_server()
+    multiprocessing.get_context("forkserver").set_forkserver_preload(SERVER_MODULES)
+    forkserver.ensure_running()
 
 
 def stop_server() -> None:

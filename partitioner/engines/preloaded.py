@@ -1,8 +1,9 @@
-"""Imported by a server process before it forks workers: builds the program there."""
+"""Imported by a server process before it forks Dask workers: builds the program, and imports what every worker needs."""
 
 from __future__ import annotations
 
-import partitioner.attempt.run  # noqa: F401  what every worker needs
+import connectors.parquet  # noqa: F401
+import partitioner.attempt.run  # noqa: F401
 from partitioner.engines import preload
 
-preload.found = preload.build_here()
+preload.found = preload.build_here(beside="distributed")

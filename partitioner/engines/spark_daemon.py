@@ -12,11 +12,13 @@ import os
 
 if __name__ == "__main__":
     importlib.import_module("partitioner.engines.spark_task")
-    importlib.import_module("partitioner.engines.preloaded")  # builds the program
+    for name in ("partitioner.attempt.run", "connectors.parquet"):  # what every worker needs
+        importlib.import_module(name)
 
     from partitioner.attempt.job import forget
     from partitioner.engines import preload
 
+    preload.found = preload.build_here()
     if preload.found and preload.VARIABLE in os.environ:
         forget(os.environ[preload.VARIABLE])
 
