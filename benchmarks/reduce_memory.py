@@ -1,9 +1,11 @@
 """Large partial results merged by a whole run: the driver's peak memory in sizes of one of them, and bytes a second.
 
-python -m benchmarks.reduce_memory [--parts 1000] [--megabytes 10] [--engine serial|dask] [--workers 2]
+python -m benchmarks.reduce_memory [--parts 1000] [--megabytes 10] [--engine serial|dask] [--workers 2] [--late 0] [--apart]
 
 The peak is that of the driver's process from the last sub-task to the result, above what it held before. Beside the
 throughput of merging stands what the machine's memory does in one thread: adding one array to another, and copying.
+``--late``: seconds that the last sub-task takes besides, as a straggler would, while others merge; ``--apart``: the same run
+again with merges only after the last sub-task.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import json
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,8 @@ from benchmarks.versions import versions
 from partitioner.measure import release_memory
 from partitioner.reducers.tree import merge_tree
 from partitioner.reducers.tree_sum import TreeSum
-from partitioner.runs import merging
+from partitioner.runs import merging, overlap
+from partitioner.store.run_directory import RunDirectory
 
 figures: dict[str, float] = {}
 
@@ -34,8 +38,10 @@ def resident(field: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
-def numbers(batch: Any, size: int) -> Any:
-    """One partial result of ``size`` bytes."""
+def numbers(batch: Any, size: int, last: int = -1, late: float = 0.0) -> Any:
+    """One partial result of ``size`` bytes; that of the row ``last`` is ``late`` by so many seconds."""
+    if int(batch["x"].iloc[0]) == last:
+        time.sleep(late)
     return np.random.default_rng(int(batch["x"].iloc[0])).normal(size=size // 8)
 
 
@@ -68,23 +74,15 @@ def in_memory(size: int) -> tuple[float, float]:
     return rates[0], rates[1]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", type=int, default=1000)
-    parser.add_argument("--megabytes", type=int, default=10)
-    parser.add_argument("--engine", default="dask")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--check", action="store_true", help="compare the bits with the tree in memory")
-    given = parser.parse_args()
-    print(versions())
-    size, n = given.megabytes * 10**6, given.parts
-    engine = given.engine if given.engine == "serial" else {"engine": given.engine, "workers": given.workers}
-    merging.Merger = Watched  # type: ignore[misc]
+def whole_run(given: argparse.Namespace, size: int, engine: Any) -> float:
+    """Seconds of one run, and what its report says of merging."""
+    n = given.parts
     with tempfile.TemporaryDirectory() as folder:
+        begin = time.perf_counter()
         run = pt.run(
             pa.table({"x": np.arange(n)}),
             numbers,
-            arguments={"size": size},
+            arguments={"size": size, "last": n - 1, "late": given.late},
             reducer="tree_sum",
             engine=engine,
             cost="rows",
@@ -94,17 +92,46 @@ def main() -> None:
             report=False,
             progress=False,
         )
+        seconds = time.perf_counter() - begin
         reasons = json.loads(Path(run.url, "merge", "plan.json").read_text())["reasons"]
-        print(f"{reasons['merge']}; {reasons['fan-in']}")
+        figures["slots"] = sum(r.seconds for r in RunDirectory(f"{run.url}/merge").commits().values())
+        print(f"{reasons['merge']}; {reasons['fan-in']}; {reasons.get('kept', 'none merged before')}")
         if given.check:
             parts = (np.random.default_rng(i).normal(size=size // 8) for i in range(n))
             same = merge_tree(TreeSum(), parts, n, owned=True).tobytes() == run.result.tobytes()
             print(f"the bits of the tree in memory: {same}")
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", type=int, default=1000)
+    parser.add_argument("--megabytes", type=int, default=10)
+    parser.add_argument("--engine", default="dask")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--late", type=float, default=0.0)
+    parser.add_argument("--apart", action="store_true", help="also with merges only after the last sub-task")
+    parser.add_argument("--check", action="store_true", help="compare the bits with the tree in memory")
+    given = parser.parse_args()
+    print(versions())
+    size, n = given.megabytes * 10**6, given.parts
+    engine = given.engine if given.engine == "serial" else {"engine": given.engine, "workers": given.workers}
+    merging.Merger = Watched  # type: ignore[misc]
+    seconds = whole_run(given, size, engine)
+    beside = dict(figures)
+    if given.apart:
+        overlap.overlapped = lambda merger, *_: nullcontext(merger.engine)  # type: ignore[assignment]
+        apart = whole_run(given, size, engine)
+        print(
+            f"merges beside sub-tasks: {seconds:.2f} s in all, {beside['seconds']:.2f} s after the last sub-task; "
+            f"merges after them: {apart:.2f} s in all, {figures['seconds']:.2f} s"
+        )
+    figures.update(beside)
     adding, copying = in_memory(size)
-    merging_rate = n * size / figures["seconds"]
+    merging_rate = n * size / figures["slots"] * (1 if given.engine == "serial" else given.workers)
     print(
         f"{n} partials of {given.megabytes} MB on {given.engine}: driver's peak {figures['peak'] / size:.2f} partials above "
-        f"the memory before; merged at {merging_rate / 1e9:.2f} GB/s, while one thread of this machine adds "
+        f"the memory before; merged at {merging_rate / 1e9:.2f} GB/s by all slots; one thread of this machine adds "
         f"at {adding / 1e9:.1f} GB/s and copies at {copying / 1e9:.1f} GB/s of memory traffic"
     )
 

@@ -28,7 +28,7 @@ from partitioner.output import exporting, modes
 from partitioner.output.columns import begin_with_kept
 from partitioner.report.progress import Progress
 from partitioner.report.report import reported_if_stopped
-from partitioner.runs import integrity, merging, results
+from partitioner.runs import integrity, merging, overlap, results
 from partitioner.runs import resume as resuming
 from partitioner.runs.run import Run
 from partitioner.stages import batch_weight, changes
@@ -307,24 +307,29 @@ def _execute(
     target: modes.Target,
 ) -> Run:
     """Stages 5 and 6: run what is not committed, count the rows, reduce."""
+    merger = merging.Merger(config, engine, directory, lease, planned.workers)
     with reported_if_stopped(directory, html=config.report):
         try:
-            with phases("run"), Progress(planned, enabled=config.progress) as progress:
+            with (
+                phases("run"),
+                Progress(planned, enabled=config.progress) as progress,
+                overlap.overlapped(merger, job, planned, committed) if not target.number else nullcontext(engine) as at,
+            ):
                 records, attempted = integrity.verified(
                     directory,
                     job,
                     committed,
-                    lambda known: execute(config, engine, planned, directory, known, seconds_known, lease, [progress]),
+                    lambda known: execute(config, at, planned, directory, known, seconds_known, lease, [progress]),
                     full=config.verify == "full",
                 )
             upcoming.forget(directory.url)
+            merger = replace(merger, early=overlap.chosen_in(at))
             forget(directory.url)  # what this process held to run sub-tasks itself
             lease.check(now=True)
             if config.fsync != "never":
                 Directory(job.sink.url).settle()  # what the manifest will name is there for good
             with phases("reduce"):
                 counts = results.check_rows(planned.tasks, records)
-                merger = merging.Merger(config, engine, directory, lease, planned.workers)
                 if target.number:
                     result, counts = results.reduce_version(
                         config, directory, job, target, planned.tasks, records, counts, merger

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,23 @@ class Texts(Reducer):
 
 def as_it_is(batch: Any) -> Any:
     return batch
+
+
+class AfterMerges:
+    """``weights``, of which the sub-task ``last`` waits until two merges of others are there, and then for ``gate``."""
+
+    def __init__(self, runs: str, last: int, gate: str = "") -> None:
+        self.runs, self.last, self.gate = Path(runs), last, gate
+
+    def __call__(self, batch: Any) -> dict[str, Any]:
+        until = time.monotonic() + 60
+        while int(batch["x"].iloc[0]) == self.last and not self._may_end():
+            if time.monotonic() > until:
+                raise TimeoutError("nothing was merged meanwhile")
+            time.sleep(0.01)
+        return weights(batch)
+
+    def _may_end(self) -> bool:
+        if self.gate:
+            return Path(self.gate).exists()
+        return len(list(self.runs.glob("*/merge/partials/merge-*.value"))) >= 2

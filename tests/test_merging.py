@@ -23,7 +23,7 @@ from partitioner.reducers import partials
 from partitioner.reducers.fan_in import FanIn, fan_in
 from partitioner.reducers.tree import merge_tree
 from partitioner.reducers.tree_sum import TreeSum
-from partitioner.runs.merging import _Tree as Tree
+from partitioner.runs.merge_tree import Tree
 from partitioner.store.run_directory import RunDirectory
 from tests import merge_programs as programs
 from tests.chaos.scene import ROOT, SIGKILL

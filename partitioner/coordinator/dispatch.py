@@ -111,9 +111,11 @@ def _may_send_ahead(state: State, holder: WorkerState, now: float, seconds: floa
     """Whether work of that many predicted seconds may wait on the worker although it cannot start there at once.
 
     Short work may, up to a sum, and one longer sub-task shortly before it is expected to start, while enough is left
-    behind it for idle workers to take.
+    behind it for idle workers to take. None may while kinds of sub-tasks are not seen: their order is about to change.
     """
     policy = state.policy
+    if state.kinds is not None and not state.kinds.all_seen:
+        return False
     if policy.bundle > 1:
         return bundling.has_room(state, holder)
     if not state.scale_known or len(holder.live) >= policy.ahead_tasks + holder.worker.cpus:

@@ -53,6 +53,14 @@ def observe(state: State, holder: WorkerState, task: int, seconds: float) -> Non
     holder.factor = _factor(state, holder.weight, holder.log_ratios)
 
 
+def forget(state: State) -> None:
+    """Predictions were replaced: how wrong the earlier ones were says nothing any more."""
+    state.completions, state.log_ratios, state.squares, state.next_forecast = 0, 0.0, 0.0, 8
+    state.predicted_done = state.actual_done
+    for holder in state.workers.values():
+        holder.weight, holder.log_ratios, holder.factor = 0.0, 0.0, 1.0
+
+
 def _factor(state: State, weight: float, log_ratios: float) -> float:
     """The mean of a worker's log ratios, shrunk towards that of all by how far workers and single sub-tasks scatter."""
     common = state.log_ratios / state.completions if state.completions else 0.0

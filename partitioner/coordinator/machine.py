@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from partitioner.coordinator import (
+    alike,
     awaiting,
     backups,
     dispatch,
@@ -116,6 +117,7 @@ def _learn(state: State, live: Live, event: Event, now: float) -> None:
     holder = state.workers.get(event.worker_id)
     if holder is not None:
         forecast.observe(state, holder, task, record.seconds)
+        alike.learn(state, holder, task, record.seconds, now)
         rebalancing.consider(state, now)
 
 

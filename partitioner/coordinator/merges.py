@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from typing import Any
 
 from partitioner.config import RunConfig
 from partitioner.coordinator import ledger as ledgers
@@ -14,49 +13,22 @@ from partitioner.coordinator.execute import Collector, Fence, policy_for, write_
 from partitioner.coordinator.policy import BACKUP_FACTOR
 from partitioner.coordinator.state import initial
 from partitioner.engines.base import Engine
-from partitioner.model import Attempt, CommitRecord, Event, Merge, Plan, Workers
+from partitioner.engines.passing import Passing
+from partitioner.model import Attempt, CommitRecord, Merge, Plan
 from partitioner.store.lease import Lease
 from partitioner.store.run_directory import RunDirectory
 
 
-class MergingEngine(Engine):
+class MergingEngine(Passing):
     """An engine for merges: it gives every attempt the partial results that it is to merge."""
 
     def __init__(self, engine: Engine, merges: Mapping[str, Merge]) -> None:
-        self.name = engine.name
-        self.capabilities = engine.capabilities
-        self._engine, self._merges = engine, merges
-
-    def clock(self) -> float:
-        """The engine's."""
-        return self._engine.clock()
-
-    def workers(self) -> Workers:
-        """The engine's."""
-        return self._engine.workers()
+        super().__init__(engine)
+        self._merges = merges
 
     def submit(self, attempts: Sequence[Attempt]) -> None:
         """With what each merges."""
         self._engine.submit([replace(attempt, merge=self._merges[attempt.task_key]) for attempt in attempts])
-
-    def poll(self, timeout: float) -> list[Event]:
-        """The engine's."""
-        return self._engine.poll(timeout)
-
-    def cancel(self, attempt_ids: Sequence[str]) -> None:
-        """The engine's."""
-        self._engine.cancel(attempt_ids)
-
-    def kill(self, attempt_ids: Sequence[str]) -> None:
-        """The engine's."""
-        self._engine.kill(attempt_ids)
-
-    def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
-        """The engine's."""
-        return self._engine.call(function, *args)
-
-    def close(self) -> None:
-        """The engine is the run's."""
 
 
 def execute_merges(

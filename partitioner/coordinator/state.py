@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from partitioner.coordinator.demands import Demands
+from partitioner.coordinator.kinds import Kinds
 from partitioner.coordinator.policy import Policy
 from partitioner.coordinator.pool import Pool, Rank
 from partitioner.coordinator.readiness import Readiness
@@ -178,6 +179,7 @@ class State:
     epoch: int = 0  # of the driver's lease
     largest_memory: float = 0.0  # demand of a sub-task in the plan, bytes
     process_bytes: float = 0.0  # of every demand, what the process holds in any case
+    kinds: Kinds | None = None  # which sub-tasks take alike, where they say so
     ahead_per_cpu: float = 0.0  # sub-tasks of the bundle that may wait for each core
 
     def __post_init__(self) -> None:
@@ -333,6 +335,7 @@ def initial(
         largest_memory=float(tasks.memory_bytes.max(initial=0.0)),
         process_bytes=plan.process_bytes,
     )
+    state.kinds = Kinds.of(tasks, state.seconds)
     for i in state.readiness.blocked():
         state.status[i] = BLOCKED
     _fill_queues(state, plan)

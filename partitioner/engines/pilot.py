@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -64,6 +64,25 @@ class OnSlots:
         if not any(found):
             self._refuse(errors)
         return found
+
+    def ask(self, function: Callable[..., Any], *args: Any) -> list[Any]:
+        """What ``function(index, count, run_url, key, *args)`` returns in every slot at once, of those that live to tell.
+
+        Raises a CostError that one raises, PreflightFailed where none lived.
+        """
+        found = self._where.call_slots(function, self.slots, self._run.url, self._run.key, *args)
+        told = []
+        for worker, answers in found.items():
+            for answer in answers:
+                if isinstance(answer, CostError):
+                    raise answer
+                if isinstance(answer, BaseException):
+                    self.lost[worker] = f"{type(answer).__name__}: {answer}"
+                else:
+                    told.append(answer)
+        if not told:
+            self._refuse([])
+        return told
 
     def _refuse(self, errors: Sequence[str]) -> None:
         if errors:

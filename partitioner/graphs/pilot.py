@@ -1,22 +1,26 @@
-"""Costs of steps that declare none: the whole graph in miniature, on two samples of the dataset, in this process."""
+"""Costs of steps that declare none: the whole graph in miniature, on two samples of the dataset, in the slots of the run."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from partitioner.attempt.formats import FORMATS, table_to_batch
+from partitioner.attempt.job import program_of
 from partitioner.attempt.surroundings import guest
+from partitioner.costs.base import CostModel
 from partitioner.errors import CostError, PartitionerError
-from partitioner.graphs.program import as_given, callable_of, made
+from partitioner.graphs.program import StepProgram, as_given, callable_of, made
 from partitioner.graphs.results import Made, encoded
-from partitioner.graphs.source import StepCosts
+from partitioner.graphs.source import StepCosts, StepsSource
 from partitioner.graphs.step import DATASET, Step
-from partitioner.model import Attempt, Dataset
+from partitioner.model import Attempt, Costs, Dataset
 from partitioner.reducers import partials
 
 MERGE_SECONDS = 0.01
@@ -26,12 +30,53 @@ Seconds = dict[str, tuple[float, float]]
 """Step to the seconds of its call, and of its merge."""
 
 
-def costs_of(steps: Sequence[Step], dataset: Dataset | None, parts: int, pilot_rows: int, seed: int) -> StepCosts:
-    """Seconds of every step, declared or measured on ``pilot_rows`` and twice as many rows; CostError where that fails."""
-    rows = 0 if dataset is None else dataset.rows
-    measured: Mapping[str, tuple[float, float, float]] = {}
-    if any(step.seconds is None for step in steps):
-        measured, rows = _measured(steps, dataset, pilot_rows, seed)
+class StepsMeasured(CostModel):
+    """Costs of a graph: what steps declare, and for the others a pilot, in all slots of the run at once.
+
+    ``parts`` of the dataset; the graph runs on ``rows`` and on twice as many.
+    """
+
+    name = "steps"
+
+    def __init__(self, steps: Sequence[Step], parts: int, rows: int, seed: int) -> None:
+        self.steps, self.parts, self.rows, self.seed = tuple(steps), parts, rows, seed
+        self.measures = any(step.seconds is None for step in steps)
+        self._runner: Any = None
+
+    def bind(
+        self,
+        build: Callable[[], Any] | None = None,
+        runner: Any | None = None,
+        columns: list[str] | None = None,
+        program: str = "",
+        slots: int = 1,
+    ) -> CostModel:
+        """With the slots of the run; without them the pilot runs in this process."""
+        bound = StepsMeasured(self.steps, self.parts, self.rows, self.seed)
+        bound._runner = runner
+        return bound
+
+    def estimate(self, dataset: Dataset) -> Costs:
+        """Seconds of every sub-task. CostError naming the step whose pilot fails."""
+        source = dataset.source
+        assert isinstance(source, StepsSource), "steps are planned"
+        inner = None if source.inner is None else source.inner.describe()
+        measured: Mapping[str, tuple[float, float, float]] = {}
+        rows = 0 if inner is None else inner.rows
+        if self.measures:
+            if self._runner is None:
+                told = [miniatures(self.steps, inner, self.rows, self.seed)]
+            else:
+                told = self._runner.ask(in_slot, self.rows, self.seed)
+            rows = rows if inner is None or rows >= 0 else int(inner.fragments.bytes.sum() / told[0].row_bytes)
+            measured = drawn_out(told, rows)
+        return costs_of(self.steps, measured, rows, self.parts, self.rows).estimate(dataset)
+
+
+def costs_of(
+    steps: Sequence[Step], measured: Mapping[str, tuple[float, float, float]], rows: int, parts: int, pilot_rows: int
+) -> StepCosts:
+    """Seconds of every step, declared or from what was measured of it."""
     calls, merges = {}, {}
     for step in steps:
         fixed, rest, merge = measured.get(step.name, (0.0, 0.0, 0.0))
@@ -53,27 +98,51 @@ def _declared(step: Step, rows: int, parts: int) -> tuple[float, float] | None:
     return 0.0, found * calls
 
 
-def _measured(
-    steps: Sequence[Step], dataset: Dataset | None, pilot_rows: int, seed: int
-) -> tuple[dict[str, tuple[float, float, float]], int]:
-    """Fixed seconds of a call, those of all rows, and those of a merged part; and how many rows there are."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one slot measured: seconds of every step on ``rows[0]`` and on ``rows[1]`` rows, of ``row_bytes`` each."""
+
+    low: Seconds
+    high: Seconds
+    rows: tuple[int, int]
+    row_bytes: float
+
+
+def in_slot(index: int, count: int, run_url: str, key: bytes, rows: int, seed: int) -> Told | CostError:
+    """The graph of a run in miniature, in one of its slots; the error is returned, for not every engine carries it."""
+    built, _ = program_of(run_url, key)
+    source = built.job.source
+    assert isinstance(source, StepsSource), "it is the job of a pipeline"
+    assert isinstance(built.call, StepProgram), "and so is its program"
+    try:
+        inner = None if source.inner is None else source.inner.describe()
+        return miniatures(tuple(built.call.steps.values()), inner, rows, seed)
+    except CostError as error:
+        return error
+
+
+def miniatures(steps: Sequence[Step], dataset: Dataset | None, pilot_rows: int, seed: int) -> Told:
+    """The whole graph on ``pilot_rows`` and on twice as many; once before, so that imports are paid."""
     sample = None if dataset is None else sampled(dataset, 2 * pilot_rows)
     small = None if sample is None else sample.slice(0, max(1, sample.num_rows // 2))
-    miniature(steps, small, seed)  # imports are paid now
+    miniature(steps, small, seed)
     low, high = miniature(steps, small, seed), miniature(steps, sample, seed)
-    total, first, second = 0, 0, 0
-    if sample is not None and small is not None and dataset is not None:
-        first, second = small.num_rows, sample.num_rows
-        total = dataset.rows if dataset.rows >= 0 else _rows_by_bytes(dataset, sample)
+    if sample is None or small is None:
+        return Told(low, high, (0, 0), 1.0)
+    each = max(1.0, sample.nbytes / max(1, sample.num_rows))
+    return Told(low, high, (small.num_rows, sample.num_rows), each)
+
+
+def drawn_out(told: Sequence[Told], rows: int) -> dict[str, tuple[float, float, float]]:
+    """Of each step the fixed seconds of a call, those of all rows, and those of a merged part: the median over the slots."""
+    first, second = told[0].rows
     found = {}
-    for name, (seconds, merge) in high.items():
-        per_row = max(0.0, (seconds - low[name][0]) / (second - first)) if second > first else 0.0
-        found[name] = (max(0.0, seconds - per_row * second), per_row * total, merge)
-    return found, total
-
-
-def _rows_by_bytes(dataset: Dataset, sample: pa.Table) -> int:
-    return int(dataset.fragments.bytes.sum() / max(1.0, sample.nbytes / max(1, sample.num_rows)))
+    for name in told[0].high:
+        low = median(t.low[name][0] for t in told)
+        high = median(t.high[name][0] for t in told)
+        per_row = max(0.0, (high - low) / (second - first)) if second > first else 0.0
+        found[name] = (max(0.0, high - per_row * second), per_row * rows, median(t.high[name][1] for t in told))
+    return found
 
 
 def sampled(dataset: Dataset, rows: int) -> pa.Table:

@@ -13,10 +13,10 @@ from partitioner.config import RunConfig
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import ConfigError, nearest
 from partitioner.graphs.graph import step_of
-from partitioner.graphs.pilot import costs_of
+from partitioner.graphs.pilot import StepsMeasured
 from partitioner.graphs.program import StepProgram, together
 from partitioner.graphs.results import Kept, Results, read_made
-from partitioner.graphs.source import StepCosts, StepSplit, StepsSource
+from partitioner.graphs.source import StepSplit, StepsSource
 from partitioner.graphs.step import DATASET, Step, steps_from
 from partitioner.model import Plan
 from partitioner.model.source import Sink, Source
@@ -101,7 +101,7 @@ def pipeline(
     parts
         Partitions of the dataset; by default twice as many as there are slots.
     pilot_rows
-        Steps that declare no ``seconds`` are measured on so many rows, and twice as many, in this process.
+        Steps that declare no ``seconds`` are measured on so many rows, and twice as many, in all slots of the engine.
     on_plan
         Is given the plan, with its lower bound and gap, before anything runs.
     resume
@@ -111,7 +111,7 @@ def pipeline(
 
     Raises ConfigError, ProgramError, CostError or DataError before anything runs; RunFailed where a step fails.
     """
-    config, made = configured(steps, dataset, parts, pilot_rows, options, costed=resume is None)
+    config, made = configured(steps, dataset, parts, pilot_rows, options)
     found = run_config(config, resume, None if on_plan is None else lambda planned, _: on_plan(planned))
     return _told(made, found)
 
@@ -123,9 +123,9 @@ def plan_of(steps: Any, dataset: Any = None, *, workers: Any = None, parts: int 
 
 
 def configured(
-    steps: Any, dataset: Any, parts: int | None, pilot_rows: int, options: dict[str, Any], costed: bool = True
+    steps: Any, dataset: Any, parts: int | None, pilot_rows: int, options: dict[str, Any]
 ) -> tuple[RunConfig, tuple[Step, ...]]:
-    """The pipeline as the configuration of one run; a resume takes its costs from the plan that there is."""
+    """The pipeline as the configuration of one run."""
     made = steps_from(steps)
     for name in options:
         if name not in SETTINGS:
@@ -142,20 +142,13 @@ def configured(
     if source is not None and "engine" not in options and source.own_engine() is not None:
         options["engine"] = source.own_engine()
     count = _parts(options.get("engine"), parts) if source is not None else 1
-    costs = StepCosts(
-        dict.fromkeys((s.name for s in made), (0.0, 0.0)), dict.fromkeys((s.name for s in made), 0.0), "plan"
-    )
-    if costed:
-        costs = costs_of(
-            made, None if source is None else source.describe(), count, pilot_rows, int(options.get("seed", 0))
-        )
     prints = {step.name: programs.fingerprint(step.program, step.arguments) for step in made}
     values = {
         "dataset": StepsSource(source, made, count),
         "program": StepProgram,
         "arguments": {"steps": made, "prints": prints},
         "batch_format": "arrow",
-        "cost": costs,
+        "cost": StepsMeasured(made, count, pilot_rows, int(options.get("seed", 0))),
         "split": StepSplit(),
         "reducer": Kept(),
     }

@@ -91,8 +91,9 @@ class SubTasks:
     (a fraction shares one device), ``gpu_memory_bytes`` and ``resources``; ``deadline`` seconds (infinity: none);
     ``release`` earliest start, seconds; ``requires`` label -> bool[n]; ``hard_deadline`` bool[n];
     ``hot_groups`` names the large groups that a task holds rows of and ``preferred_host`` the host that holds its data, one
-    string per task each ("": none), or nothing at all. Fragments of task i are
-    ``fragment_index[offsets[i]:offsets[i + 1]]``, indices into ``fragments``, in input order.
+    string per task each ("": none), or nothing at all. ``alike`` int64[n] numbers kinds: tasks of one are expected to take
+    as long as the first of them that is done, whatever was predicted (None: no task tells of another). Fragments of task i
+    are ``fragment_index[offsets[i]:offsets[i + 1]]``, indices into ``fragments``, in input order.
     """
 
     task_id: pa.Array
@@ -110,6 +111,7 @@ class SubTasks:
     hard_deadline: Bools | None = None
     hot_groups: tuple[str, ...] = ()
     preferred_host: tuple[str, ...] = ()
+    alike: Ints | None = None
     edges: Edges = field(default_factory=Edges)
     fragments: Fragments | None = None
     offsets: Ints = field(default_factory=lambda: np.zeros(1, np.int64))

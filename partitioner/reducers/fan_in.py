@@ -45,14 +45,19 @@ def held_by(levels: int, in_place: bool) -> int:
     return levels + (1 if in_place else 2)
 
 
-def fan_in(count: int, size: float, slots: int, memory: float, in_place: bool) -> FanIn:
+def fan_in(count: int, size: float, slots: int, memory: float, in_place: bool, deepest: int = DEEPEST) -> FanIn:
     """The fastest by estimate of those whose merges fit in ``memory`` bytes; 2 where none does.
 
-    ``count`` partial results of up to ``size`` bytes, ``slots`` that work at once.
+    ``count`` partial results of up to ``size`` bytes, ``slots`` that work at once; ``deepest``: levels in one merge at most.
     """
     top = max(1, (count - 1).bit_length())
-    fitting = [d for d in range(1, min(top, DEEPEST) + 1) if held_by(d, in_place) * size <= memory] or [1]
+    fitting = [d for d in range(1, min(top, deepest) + 1) if held_by(d, in_place) * size <= memory] or [1]
     return min((_of(d, top, count, size, slots, in_place) for d in fitting), key=lambda f: (f.seconds, f.levels))
+
+
+def of_levels(levels: int, count: int, size: float, slots: int, in_place: bool) -> FanIn:
+    """The one with so many levels in one merge."""
+    return _of(levels, max(1, (count - 1).bit_length()), count, size, slots, in_place)
 
 
 def _of(levels: int, top: int, count: int, size: float, slots: int, in_place: bool) -> FanIn:

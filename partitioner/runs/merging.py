@@ -10,7 +10,6 @@ then, and merges again what was made of others. Small results are merged by the 
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,8 +28,9 @@ from partitioner.model import CommitRecord, Edges, Merge, Piece, Plan, Sink, Sub
 from partitioner.placement.algorithms.heft import Heft
 from partitioner.reducers import partials
 from partitioner.reducers.base import Reducer
-from partitioner.reducers.fan_in import LINK, MERGING, FanIn, fan_in, span, width
+from partitioner.reducers.fan_in import DEEPEST, LINK, MERGING, FanIn, fan_in, held_by, of_levels
 from partitioner.report.progress import Progress
+from partitioner.runs.merge_tree import Tree
 from partitioner.stages.resolved import USABLE_MEMORY
 from partitioner.store.lease import Lease
 from partitioner.store.run_directory import RunDirectory
@@ -49,19 +49,23 @@ def pieces_of(sink: Sink, records: Sequence[CommitRecord]) -> list[Piece]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Merger:
-    """Merges the partial results of one run, here or on the workers; ``planned`` are those that the run was planned for."""
+    """Merges the partial results of one run, here or on the workers; ``planned`` are those that the run was planned for.
+
+    ``early``: the fan-in of merges that were made while sub-tasks ran, where any could be.
+    """
 
     config: RunConfig
     engine: Engine
     run: RunDirectory
     lease: Lease
     planned: Workers
+    early: FanIn | None = None
 
     def merged(self, job: Job, pieces: Sequence[Piece]) -> Any:
         """All pieces as one accumulator. RunFailed names the sub-task whose piece is gone, torn, another or NaN."""
-        if not elsewhere(self.config, job.reducer, pieces):
+        if not (self.early or elsewhere(self.config, job.reducer, pieces)):
             return partials.merged(job.reducer, job.sink, pieces)
-        tree = _Tree.over(f"{self.run.url}/merge", pieces)
+        tree = Tree.over(f"{self.run.url}/merge", pieces)
         sink = job.sink.beside(f"{tree.home}/partials")
         if not _sound(sink, tree.root):
             self._merge(job, tree, sink)
@@ -71,7 +75,7 @@ class Merger:
             sink.discard(key)  # what was merged on the way
         return found
 
-    def _merge(self, job: Job, tree: _Tree, sink: Sink) -> None:
+    def _merge(self, job: Job, tree: Tree, sink: Sink) -> None:
         workers = self.engine.workers()
         if self.engine.late is not None:  # whoever has not answered all the while is given nothing now
             silent = self.engine.late.waiting
@@ -91,28 +95,49 @@ class Merger:
             f"fan-in {chosen.inputs}: about {chosen.seconds:.3g} s on {slots} slots with a link of {LINK / 1e9:g} GB/s and "
             f"{MERGING / 1e9:g} GB/s in memory; {chosen.held} partial results held at once"
         )
-        kept = {"kept": f"merges of an earlier session: {len(done)}"} if done else {}
+        before = (
+            "merges while sub-tasks still ran, or of an earlier session"
+            if self.early
+            else "merges of an earlier session"
+        )
+        kept = {"kept": f"{before}: {len(done)}"} if done else {}
         notes = {**planned.about.notes, "merge": said, "fan-in": why, **kept}
         planned = replace(planned, about=replace(planned.about, notes=notes))
         home = RunDirectory(tree.home)
         with Progress(planned, enabled=self.config.progress) as progress:
             execute_merges(self.config, self.engine, planned, self.run, home, left, self.lease, [progress])
 
-    def _fan_in(self, reducer: Reducer, tree: _Tree, workers: Workers) -> tuple[FanIn, int]:
-        """The fan-in, and the slots of all workers."""
-        at_once = np.maximum(1.0, np.floor(workers.cpus / self.config.task_cpus))
-        memory = float((workers.memory_bytes / at_once).min()) * USABLE_MEMORY
+    def _fan_in(self, reducer: Reducer, tree: Tree, workers: Workers) -> tuple[FanIn, int]:
+        """The fan-in, and the slots of all workers; what was chosen while sub-tasks ran stays where it fits."""
+        slots, memory = self._room(workers)
         if self.engine.capabilities.in_driver:
             memory = min(memory, DRIVER_HOLDS * tree.size)
-        slots = int(at_once.sum())
+        if self.early is not None and self.early.held * tree.size <= memory:
+            return of_levels(self.early.levels, len(tree.leaves), tree.size, slots, reducer.in_place), slots
         return fan_in(len(tree.leaves), tree.size, slots, memory, reducer.in_place), slots
+
+    def _room(self, workers: Workers) -> tuple[int, float]:
+        """Slots of all workers, and bytes of the smallest."""
+        at_once = np.maximum(1.0, np.floor(workers.cpus / self.config.task_cpus))
+        return int(at_once.sum()), float((workers.memory_bytes / at_once).min()) * USABLE_MEMORY
+
+    def meanwhile(self, reducer: Reducer, count: int, size: float, held: float) -> FanIn | None:
+        """The fan-in of merges beside sub-tasks that hold ``held`` bytes each: None where there is no room for one.
+
+        Half the levels of the tree at most, so that something can be merged before the last sub-task is committed.
+        """
+        slots, memory = self._room(self.planned)
+        if held_by(1, reducer.in_place) * size > memory - held:
+            return None
+        half = max(1, (count - 1).bit_length() // 2)
+        return fan_in(count, size, slots, memory - held, reducer.in_place, min(half, DEEPEST))
 
     def _placed(
         self,
         merges: Mapping[str, Merge],
         below: Mapping[str, Sequence[str]],
         chosen: FanIn,
-        tree: _Tree,
+        tree: Tree,
         workers: Workers,
     ) -> Plan:
         """Merges on workers, each after those whose results it takes."""
@@ -147,62 +172,8 @@ def waits(
     pieces = pieces_of(job.sink, in_order(tasks.task_id.to_pylist(), committed))
     if version or not elsewhere(config, job.reducer, pieces):
         return elsewhere(config, job.reducer, pieces)
-    tree = _Tree.over(f"{run.url}/merge", pieces)
+    tree = Tree.over(f"{run.url}/merge", pieces)
     return not _sound(job.sink.beside(f"{tree.home}/partials"), tree.root)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Tree:
-    """The fixed tree over ``leaves``, with ``home`` for what is merged."""
-
-    home: str
-    leaves: Sequence[Piece]
-    digests: tuple[str, ...]
-
-    @classmethod
-    def over(cls, home: str, leaves: Sequence[Piece]) -> _Tree:
-        """Of partial results in order."""
-        return cls(home, leaves, tuple(f"{leaf.key} {leaf.row} {leaf.digest}" for leaf in leaves))
-
-    @property
-    def size(self) -> float:
-        """Bytes of the largest leaf."""
-        return float(max(leaf.size for leaf in self.leaves))
-
-    @property
-    def root(self) -> Piece:
-        """Where all of them are one."""
-        return self.node((len(self.leaves) - 1).bit_length(), 0)
-
-    def node(self, level: int, place: int) -> Piece:
-        """A leaf, or what a merge makes; a node with one child is that child."""
-        below = span(len(self.leaves), level, place)
-        if len(below) == 1:
-            return self.leaves[below[0]]
-        while level > 1 and len(below) <= 1 << (level - 1):
-            level, place = level - 1, place * 2
-        of = hashlib.sha256("\n".join(self.digests[i] for i in below).encode()).hexdigest()
-        key = f"merge-{level:02d}-{place:06d}"
-        return Piece(key, f"{self.home}/partials", f"{key}.value", of=of)
-
-    def merges(self, stages: Sequence[int]) -> tuple[dict[str, Merge], dict[str, list[str]]]:
-        """The merges of all stages by key, and the keys of the pieces that each takes."""
-        count, before = len(self.leaves), 0
-        found: dict[str, Merge] = {}
-        below: dict[str, list[str]] = {}
-        for stage in stages:
-            for place in range(width(count, stage)):
-                made = self.node(stage, place)
-                step = stage - before
-                last = min(width(count, before), (place + 1) << step)
-                pieces = tuple(self.node(before, i) for i in range(place << step, last))
-                if len(pieces) > 1:
-                    inside = span(count, stage, place)
-                    said = f"sub-tasks {self.leaves[inside[0]].key} to {self.leaves[inside[-1]].key}"
-                    found[made.key] = Merge(made.key, self.home, said, pieces, made.of)
-                    below[made.key] = [piece.key for piece in pieces]
-            before = stage
-        return found, below
 
 
 def _piece(merge: Merge) -> Piece:

@@ -14,13 +14,12 @@ from typing import Any
 
 from joblib.parallel import ParallelBackendBase
 
-from partitioner.engines.base import Engine
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.runs.run import Run
-from partitioner.search.calls import Call, run_calls
+from partitioner.search.calls import Call, Guess, run_calls
 
-Costs = Callable[[Sequence[Call], Engine], Sequence[float]]
-"""Seconds of each call; it may run something on the engine to find out."""
+Costs = Callable[[Sequence[Call]], Sequence[float] | Guess]
+"""Seconds of each call, or a ``Guess`` of them."""
 
 
 @dataclass(slots=True)
@@ -82,11 +81,10 @@ class PlannedCalls(ParallelBackendBase):  # type: ignore[misc]
 
     def run(self, batch: Batch) -> None:
         """All calls of a batch, and then tell joblib that they are done, which may hand over more."""
-        with resolve_engine(self.engine).opened() as engine:
-            seconds = [1.0] * len(batch.calls) if self.costs is None else self.costs(batch.calls, engine)
-            batch.results, run = run_calls(
-                batch.calls, seconds, serializer=self.serializer, engine=engine, **self.options
-            )
+        seconds = [1.0] * len(batch.calls) if self.costs is None else self.costs(batch.calls)
+        batch.results, run = run_calls(
+            batch.calls, seconds, serializer=self.serializer, engine=self.engine, **self.options
+        )
         self.runs.append(run)
         for callback in batch.callbacks:
             callback(None)

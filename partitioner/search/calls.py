@@ -12,6 +12,7 @@ import pyarrow as pa
 from partitioner import config as configuration
 from partitioner import registry
 from partitioner.attempt.surroundings import task_context
+from partitioner.costs.base import CostModel
 from partitioner.costs.declared import Declared
 from partitioner.errors import ConfigError
 from partitioner.graphs.results import Kept, Made, encoded, read_made
@@ -47,10 +48,13 @@ class CallsSource(Source):
 
 
 class OneEach(Splitter):
-    """A sub-task for each fragment."""
+    """A sub-task for each fragment. ``alike``: calls of one number are expected to take as long; ``early`` ones go first."""
 
     name = "one each"
     keeps_groups = True
+
+    def __init__(self, alike: Sequence[int] | None = None, early: Sequence[bool] | None = None) -> None:
+        self.alike, self.early = alike, early
 
     def split(self, dataset: Dataset, costs: Costs, limits: Limits) -> SubTasks:
         """As many sub-tasks as fragments."""
@@ -62,6 +66,8 @@ class OneEach(Splitter):
             fragments=dataset.fragments,
             offsets=np.arange(n + 1, dtype=np.int64),
             fragment_index=np.arange(n, dtype=np.int64),
+            alike=None if self.alike is None else np.array(self.alike, np.int64),
+            **({} if self.early is None else {"priority": np.array(self.early, np.float64)}),
         )
 
 
@@ -77,9 +83,26 @@ class CallProgram:
         return encoded(task_context().task_key, function(*arguments, **keywords), self.serializer)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Guess:
+    """What calls are expected to take before any ran: ``model`` gives the seconds of each, or a stand-in.
+
+    ``alike``: numbers of kinds; the first of a kind that is done tells what the others take. ``early`` calls begin first.
+    """
+
+    model: CostModel
+    alike: Sequence[int] | None = None
+    early: Sequence[bool] | None = None
+
+
+def declared(seconds: Sequence[float], unit: str = "seconds") -> CostModel:
+    """So much for each call."""
+    return Declared(seconds=[float(s) for s in seconds], memory_bytes=0.0, unit=unit)
+
+
 def run_calls(
     calls: Sequence[Call],
-    seconds: Sequence[float],
+    seconds: Sequence[float] | Guess,
     *,
     serializer: str = "safe",
     on_plan: Callable[[Plan], None] | None = None,
@@ -91,19 +114,20 @@ def run_calls(
     travel once. ``serializer``: ``"pickle"`` where results are no data. ``options``: settings of ``RunConfig`` such as
     engine and checkpoint. Raises ConfigError; RunFailed where a call raises in every try.
     """
-    if len(calls) != len(seconds):
-        raise ConfigError(f"there are {len(calls)} calls and {len(seconds)} costs; give one for each.")
     if not calls:
         raise ConfigError("there are no calls; give at least one.")
-    costs = Declared(seconds=[float(s) for s in seconds], memory_bytes=0.0)
+    if not isinstance(seconds, Guess) and len(calls) != len(seconds):
+        raise ConfigError(f"there are {len(calls)} calls and {len(seconds)} costs; give one for each.")
+    guess = seconds if isinstance(seconds, Guess) else Guess(declared(seconds))
     values = {
         "dataset": CallsSource(len(calls)),
         "program": CallProgram,
         "arguments": {"calls": list(calls), "serializer": serializer},
         "batch_format": "arrow",
-        "cost": costs,
-        "split": OneEach(),
+        "cost": guess.model,
+        "split": OneEach(guess.alike, guess.early),
         "reducer": Kept(),
+        **({} if guess.early is None else {"placement": "priority"}),
     }
     config = configuration.make({**values, **options})
     run = run_config(config, on_plan=None if on_plan is None else lambda planned, _: on_plan(planned))

@@ -13,7 +13,7 @@ from partitioner.errors import ConfigError
 from partitioner.model import Plan
 from partitioner.runs.run import Run
 from partitioner.search.backend import Costs, PlannedCalls
-from partitioner.search.pilot import DeclaredCosts, PilotCosts
+from partitioner.search.pilot import DeclaredCosts, LearnedCosts, PilotCosts
 
 Cost = str | Callable[[Mapping[str, Any]], float] | None
 
@@ -44,13 +44,14 @@ class _Planned:
             return None
         if callable(self.cost):
             return DeclaredCosts(self.cost)
-        if self.cost != "pilot":
+        if self.cost not in ("auto", "pilot"):
             raise ConfigError(
-                f"cost is {self.cost!r}; give 'pilot', a function of the parameters, or None for equal costs."
+                f"cost is {self.cost!r}; give 'auto', 'pilot', a function of the parameters, or None for equal costs."
             )
         if not 0 < self.pilot_fraction < 1:
             raise ConfigError(f"pilot_fraction is {self.pilot_fraction}; give a share of the rows above 0 and below 1.")
-        return PilotCosts(self.pilot_fraction, int(settings.get("seed", 0)), settings)
+        pilot = PilotCosts(self.pilot_fraction, int(settings.get("seed", 0)))
+        return pilot if self.cost == "pilot" else LearnedCosts(pilot)
 
     def __getstate__(self) -> Any:
         """Without what lives in this process only: an engine, and the run of an earlier fit."""
@@ -69,8 +70,10 @@ class GridSearch(_Planned, GridSearchCV):  # type: ignore[misc]
     engine
         As for ``pt.run``. ``n_jobs`` is not used: the engine has the workers.
     cost
-        ``"pilot"``: each set of parameters is fitted on ``pilot_fraction`` of the rows first; a function of the parameters
-        to seconds; None: all fits cost the same, and begin in the order of the grid.
+        ``"auto"``: one fit of each set of parameters begins first, those whose parameters are known to take long (more
+        trees, a larger C) before the others, and what they took plans the rest while they run; ``"pilot"``: each set is
+        fitted on ``pilot_fraction`` of the rows before; a function of the parameters to seconds; None: all fits cost the
+        same, and begin in the order of the grid.
     settings
         Further settings of ``RunConfig``, such as checkpoint, placement, max_retries.
 
@@ -91,7 +94,7 @@ class GridSearch(_Planned, GridSearchCV):  # type: ignore[misc]
         error_score: Any = np.nan,
         return_train_score: bool = False,
         engine: Any = "serial",
-        cost: Cost = "pilot",
+        cost: Cost = "auto",
         pilot_fraction: float = 0.1,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
@@ -129,7 +132,7 @@ class RandomizedSearch(_Planned, RandomizedSearchCV):  # type: ignore[misc]
         error_score: Any = np.nan,
         return_train_score: bool = False,
         engine: Any = "serial",
-        cost: Cost = "pilot",
+        cost: Cost = "auto",
         pilot_fraction: float = 0.1,
         settings: Mapping[str, Any] | None = None,
     ) -> None:

@@ -1,4 +1,4 @@
-"""What a fit costs: measured on a fraction of the rows for each set of parameters, or a declared function of them."""
+"""What a fit costs: learned from the first fits, measured on a fraction of the rows, or declared."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from partitioner.engines.base import Engine
+from partitioner.attempt.job import program_of
+from partitioner.costs.base import CostModel
 from partitioner.errors import CostError
-from partitioner.search.calls import Call, run_calls
+from partitioner.model import Costs, Dataset
+from partitioner.search import prior
+from partitioner.search.calls import Call, CallProgram, Guess, declared
+from partitioner.search.prior import Parameters
 
 LEAST_ROWS = 20
 """Of the smaller sample: fewer rows seldom hold every class."""
 
 MOST_EXPONENT = 3.0
 """Seconds grow with rows to this power at most: a kernel method's."""
-
-Parameters = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +32,34 @@ class DeclaredCosts:
 
     cost: Callable[[Parameters], float]
 
-    def __call__(self, calls: Sequence[Call], engine: Engine) -> list[float]:
+    def __call__(self, calls: Sequence[Call]) -> Guess:
         """Seconds of each fit. CostError naming the parameters of one that is no number of at least 0."""
-        found = [float(self.cost(keywords["parameters"])) for _, _, keywords in calls]
-        for seconds, (_, _, keywords) in zip(found, calls, strict=True):
+        sets = [keywords["parameters"] for _, _, keywords in calls]
+        found = [float(self.cost(parameters)) for parameters in sets]
+        for seconds, parameters in zip(found, sets, strict=True):
             if not (np.isfinite(seconds) and seconds >= 0):
-                raise CostError(
-                    f"cost gave {seconds} seconds for {keywords['parameters']}; give a number of at least 0."
-                )
-        return found
+                raise CostError(f"cost gave {seconds} seconds for {parameters}; give a number of at least 0.")
+        return Guess(declared(found), prior.kinds(sets)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedCosts:
+    """No pilot: one fit of each set of parameters begins first, those that are known to take long before the others.
+
+    What these took is what the other folds are then planned with, while they run. Where every set is fitted once and
+    nothing is known of its parameters, a pilot is.
+    """
+
+    pilot: PilotCosts
+
+    def __call__(self, calls: Sequence[Call]) -> Guess:
+        """How long each fit is beside the shortest."""
+        sets = [keywords["parameters"] for _, _, keywords in calls]
+        numbers, first = prior.kinds(sets)
+        found = prior.weights(sets)
+        if all(first) and len(set(found)) == 1 and len(calls) > 1:
+            return self.pilot(calls)
+        return Guess(declared(found, "seconds of the shortest fit"), numbers, first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +67,76 @@ class PilotCosts:
     """Fits each set of parameters on ``fraction`` of the training rows of the first split, and on half of those.
 
     How seconds grow with rows is the median over all sets: single ratios of short fits are noise.
-    ``options``: settings of the pilot's run.
     """
 
     fraction: float
     seed: int
-    options: Mapping[str, Any]
 
-    def __call__(self, calls: Sequence[Call], engine: Engine) -> list[float]:
-        """Seconds of each fit, of all its training rows."""
-        sets = {_name(keywords["parameters"]): (arguments, keywords) for _, arguments, keywords in reversed(calls)}
-        names = sorted(sets)
-        first = [sets[name] for name in names]
-        train = first[0][1]["train"]
+    def __call__(self, calls: Sequence[Call]) -> Guess:
+        """Seconds of each fit, of all its training rows: measured in all slots of the run before it begins."""
+        sets = [keywords["parameters"] for _, _, keywords in calls]
+        numbers, first = prior.kinds(sets)
+        train = calls[0][2]["train"]
         rows = [max(LEAST_ROWS, int(len(train) * share)) for share in (self.fraction / 2, self.fraction)]
         if rows[0] >= rows[1] or rows[1] >= len(train):
-            return [1.0 for _ in calls]  # so few rows that a pilot would cost what it saves
-        picked = [_some(train, first[0][0][2], n, self.seed) for n in rows]
-        pilots: list[Call] = [
-            (fit_seconds, (*arguments, kept, keywords["parameters"], keywords["fit_params"]), {})
-            for kept in picked
-            for arguments, keywords in first
-        ]
-        found, _ = run_calls(pilots, [1.0] * len(pilots), engine=engine, **self.options)
-        seconds = drawn_out(np.array(found).reshape(2, -1), rows, len(train))
-        by_name = dict(zip(names, seconds, strict=True))
-        return [by_name[_name(keywords["parameters"])] for _, _, keywords in calls]
+            return Guess(
+                declared([1.0 for _ in calls], "fits"), numbers
+            )  # so few rows: a pilot would cost what it saves
+        picked = [_some(train, calls[0][1][2], n, self.seed) for n in rows]
+        return Guess(MeasuredFits([i for i, new in enumerate(first) if new], numbers, picked, len(train)), numbers)
+
+
+class MeasuredFits(CostModel):
+    """Seconds of every call: ``tried`` calls, one of each kind, are fitted on the rows ``picked``, few and twice as many.
+
+    ``alike``: the kind of each call; ``rows`` of a whole fit.
+    """
+
+    name = "pilot"
+    measures = True
+
+    def __init__(self, tried: Sequence[int], alike: Sequence[int], picked: Sequence[Any], rows: int) -> None:
+        self.tried, self.alike, self.picked, self.rows = tried, alike, picked, rows
+        self._runner: Any = None
+
+    def bind(
+        self,
+        build: Callable[[], Any] | None = None,
+        runner: Any | None = None,
+        columns: list[str] | None = None,
+        program: str = "",
+        slots: int = 1,
+    ) -> CostModel:
+        """With the slots of the run."""
+        bound = MeasuredFits(self.tried, self.alike, self.picked, self.rows)
+        bound._runner = runner
+        return bound
+
+    def estimate(self, dataset: Dataset) -> Costs:
+        """Small fits, in all slots at once."""
+        measured = np.full((2, len(self.tried)), np.nan)
+        for told in self._runner.ask(fit_share, self.tried, self.picked):
+            for size, number, seconds in told:
+                measured[size, number] = seconds
+        by_kind = np.array(drawn_out(measured, [len(rows) for rows in self.picked], self.rows))
+        seconds = by_kind[np.asarray(self.alike)]
+        about = {"model": "pilot", "rows of the fits": " and ".join(str(len(rows)) for rows in self.picked)}
+        return Costs(seconds, np.zeros(len(seconds)), source=self.name, details=about, memory_declared=True)
+
+
+def fit_share(
+    index: int, count: int, run_url: str, key: bytes, tried: Sequence[int], picked: Sequence[Any]
+) -> list[tuple[int, int, float]]:
+    """In slot ``index`` of ``count``: its share of the small fits, as size, place among those tried, and seconds."""
+    program = program_of(run_url, key)[0].call
+    assert isinstance(program, CallProgram), "it is a run of calls"
+    found = []
+    for size, number in [(s, n) for s in range(len(picked)) for n in range(len(tried))][index::count]:
+        _, arguments, keywords = program.calls[tried[number]]
+        estimator, x, y = arguments
+        seconds = fit_seconds(estimator, x, y, picked[size], keywords["parameters"], keywords["fit_params"])
+        found.append((size, number, seconds))
+    return found
 
 
 def drawn_out(measured: Any, rows: Sequence[int], total: int) -> list[float]:
@@ -124,7 +189,3 @@ def _some(train: Any, y: Any, count: int, seed: int) -> Any:
         if sizes.min() >= 2 and len(sizes) <= min(count, len(kept) - count):
             return train_test_split(kept, train_size=count, random_state=seed, stratify=labels)[0]
     return np.random.default_rng(seed).choice(kept, count, replace=False)
-
-
-def _name(parameters: Parameters) -> str:
-    return repr(sorted((str(key), repr(value)) for key, value in parameters.items()))

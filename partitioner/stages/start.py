@@ -93,13 +93,21 @@ class Here(OnSlots):
 
     def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> list[Timing | None]:
         """As on an engine; the first call starts the processes and loads the program."""
+        self._load()
+        return super().__call__(dataset, pieces, seconds_limit)
+
+    def ask(self, function: Callable[..., Any], *args: Any) -> list[Any]:
+        """As on an engine; see ``__call__``."""
+        self._load()
+        return super().ask(function, *args)
+
+    def _load(self) -> None:
         if self.load_seconds is None:
             began = time.monotonic()
             self._held.enter_context(self._processes)
             self._run.write_job(programs.dumps(self._job, self._job.program))
             self._where.call_slots(loaded, self.slots, self._run.url, self._run.key)
             self.load_seconds = time.monotonic() - began
-        return super().__call__(dataset, pieces, seconds_limit)
 
 
 @contextmanager

@@ -332,6 +332,7 @@ def _task_columns(tasks: SubTasks) -> pa.Table:
     for field, prefix in _PREFIXES.items():
         columns |= {f"{prefix}{name}": values for name, values in getattr(tasks, field).items()}
     columns |= {} if tasks.hard_deadline is None else {"hard_deadline": tasks.hard_deadline}
+    columns |= {} if tasks.alike is None else {"alike": tasks.alike}
     columns |= {name: list(values) for name in _TEXTS[1:3] if (values := getattr(tasks, name))}
     return pa.table(columns | {"offset_end": tasks.offsets[1:]})
 

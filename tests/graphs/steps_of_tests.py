@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,37 @@ class FailsOnce:
         return all_of_it
 
 
+class Waits:
+    """Says that it was reached, and waits until it may go on."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def __call__(self, batch: pd.DataFrame) -> float:
+        (self.folder / "reached").touch()
+        until = time.monotonic() + 120
+        while not (self.folder / "open").exists():
+            if time.monotonic() > until:
+                raise TimeoutError("nobody opened the gate")
+            time.sleep(0.01)
+        return float(batch["x"].max())
+
+
+class KillsItsProcess:
+    """The first time that it is called."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def __call__(self, batch: pd.DataFrame) -> float:
+        try:
+            (self.folder / "killed").touch(exist_ok=False)
+        except FileExistsError:
+            return float(batch["x"].max())
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("it was killed")
+
+
 def meets(here: str, there: str) -> float:
     """Ends only when another sub-task runs at the same time."""
     Path(here).touch()
@@ -66,3 +99,9 @@ GRAPH = [
     Step("double", doubled, seconds=0.4),
 ]
 """Given last step first: the order is found."""
+
+
+def replaced(program: Any, folder: str) -> list[Step]:
+    """The graph with another program for the step ``top``, which waits for all of ``double``."""
+    top = Step("top", program, over="double", whole=True, arguments={"folder": folder}, seconds=0.1)
+    return [top if step.name == "top" else step for step in GRAPH]

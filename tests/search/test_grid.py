@@ -18,6 +18,7 @@ from sklearn.svm import SVC
 from partitioner.errors import ConfigError, CostError
 from partitioner.search import GridSearch, PlannedCalls, RandomizedSearch
 from partitioner.search.pilot import drawn_out
+from partitioner.search.prior import weights
 
 X, Y = make_classification(300, 6, random_state=0)
 GRID = {"C": [0.1, 1.0, 10.0], "kernel": ["rbf", "linear"]}
@@ -96,11 +97,59 @@ class Slow(ClassifierMixin, BaseEstimator):
 
 
 def test_a_pilot_ranks_fits_by_what_they_cost(tmp_path):
-    search = GridSearch(
-        Slow(), {"seconds": [0.0, 1.0]}, cv=2, pilot_fraction=0.9, refit=False, settings=settings(tmp_path)
-    )
+    about = {"cost": "pilot", "pilot_fraction": 0.9, "settings": settings(tmp_path)}
+    search = GridSearch(Slow(), {"seconds": [0.0, 1.0]}, cv=2, refit=False, **about)
     seconds = search.fit(X[:100], Y[:100]).plan_.tasks.seconds
     assert min(seconds[2:]) > max(seconds[:2])
+
+
+def test_a_pilot_runs_in_the_slots_of_the_engine(tmp_path, dask_engine):
+    search = GridSearch(SVC(), {"C": [1.0, 10.0]}, cv=2, cost="pilot", pilot_fraction=0.5, refit=False)
+    search.set_params(engine=dask_engine, settings=settings(tmp_path))
+    cost = search.fit(X, Y).plan_.about.cost
+    assert (cost.source, cost.unit, cost.details["rows of the fits"]) == ("pilot", "seconds", "37 and 75")
+
+
+def began(found):
+    """Numbers of the calls in the order in which they began."""
+    return [int(r.task_key[5:]) for r in sorted(found.run_.records, key=lambda r: r.started)]
+
+
+def test_one_fit_of_each_set_of_parameters_begins_first_and_the_longest_known_of_those(tmp_path):
+    found = GridSearch(SVC(), {"C": [1.0, 10.0, 100.0]}, cv=3, refit=False, settings=settings(tmp_path)).fit(X, Y)
+    assert began(found)[:3] == [6, 3, 0]
+    assert found.plan_.about.cost.unit == "seconds of the shortest fit"
+
+
+def test_folds_begin_in_the_order_of_what_the_first_fold_took(tmp_path):
+    found = GridSearch(Slow(), {"seconds": [0.0, 0.3, 0.1]}, cv=3, refit=False, settings=settings(tmp_path)).fit(
+        X, Y
+    )  # nothing is known of this parameter
+    assert began(found) == [0, 3, 6, 4, 5, 7, 8, 1, 2]
+
+
+def test_sets_that_are_fitted_once_and_of_which_nothing_is_known_have_a_pilot(tmp_path):
+    one_split = [(np.arange(200), np.arange(200, 300))]
+    about = {"cv": one_split, "pilot_fraction": 0.9, "refit": False, "settings": settings(tmp_path)}
+    found = GridSearch(Slow(), {"seconds": [0.0, 0.1]}, **about).fit(X, Y)
+    assert found.plan_.about.cost.source == "pilot"
+    assert began(found) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("sets", "expected"),
+    [
+        ([{"C": 1.0}, {"C": 100.0}], [1.0, 10.0]),
+        ([{"forest__n_estimators": 10}, {"forest__n_estimators": 30}], [1.0, 3.0]),
+        ([{"max_depth": 4}, {"max_depth": None}, {"max_depth": 16}], [1.0, 8**0.5, 2.0]),
+        ([{"hidden_layer_sizes": (10,)}, {"hidden_layer_sizes": (10, 30)}], [1.0, 4.0]),
+        ([{"kernel": "rbf"}, {"kernel": "poly", "degree": 3}, {"kernel": "poly", "degree": 6}], [1.0, 1.0, 2.0]),
+        ([{"tol": 1e-4}, {"tol": 1e-2}], [1.0, 100**-0.3]),
+        ([{"learning_rate": 0.1, "max_features": "sqrt"}], [1.0]),
+    ],
+)
+def test_parameters_that_are_known_to_make_a_fit_longer(sets, expected):
+    assert weights(sets) == pytest.approx(expected)
 
 
 def test_seconds_are_drawn_out_by_the_median_exponent():
@@ -123,7 +172,7 @@ def test_a_search_is_cloned_with_its_parameters():
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ({"cost": "pilots"}, ConfigError, "give 'pilot', a function"),
+        ({"cost": "pilots"}, ConfigError, "give 'auto', 'pilot', a function"),
         ({"pilot_fraction": 1.5}, ConfigError, "pilot_fraction is 1.5"),
         ({"cost": lambda p: -p["C"]}, CostError, r"cost gave -1.0 seconds for \{'C': 1.0\}"),
     ],

@@ -1,0 +1,89 @@
+"""The first of a kind that is done tells what the others take; what waits is placed again, the longest first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from partitioner.coordinator.machine import step
+from partitioner.coordinator.state import Action, State, Submit
+from partitioner.engines.simulated_world import record_of
+from partitioner.model import Event, EventKind, Plan, SubTasks, Workers
+from partitioner.placement.algorithms.priority import Priority
+from tests.coordinator.paper import started, state_of
+
+
+def plan_of(guess: list[float], alike: list[int], early: list[float], workers: int = 2) -> Plan:
+    tasks = SubTasks.build(guess, alike=np.array(alike), priority=early)
+    return Priority().place(tasks, Workers.identical(workers))
+
+
+def sent(actions: list[Action]) -> list[int]:
+    return [action.attempt.task for action in actions if isinstance(action, Submit)]
+
+
+def done(state: State, task: int, seconds: float, now: float) -> list[int]:
+    """The sub-task's attempt ends after so many seconds: what is submitted then."""
+    (live,) = [live for live in state.attempts.values() if live.attempt.task == task]
+    attempt = live.attempt
+    record = record_of(attempt, now - seconds, now)
+    ended = Event(EventKind.FINISHED, attempt.attempt_id, attempt.worker_id, record=record)
+    return sent(step(state, [started(attempt.attempt_id, attempt.worker_id), ended], now)[1])
+
+
+def test_one_of_each_kind_goes_first_and_what_it_took_orders_the_others() -> None:
+    state = state_of(plan_of([0.5, 0.5, 0.5, 1.0, 1.0, 1.0], [0, 0, 0, 1, 1, 1], [1, 0, 0, 1, 0, 0]))
+    assert sent(step(state, [], 0.0)[1]) == [3, 0]
+    assert done(state, 3, 10.0, 10.0) == [4]
+    assert state.seconds[4:] == [10.0, 10.0]
+    assert done(state, 0, 11.0, 11.0) == [1]
+    assert done(state, 4, 10.0, 20.0) == [2]
+
+
+def test_a_guess_is_scaled_to_what_was_seen_of_others() -> None:
+    state = state_of(plan_of([4.0, 4.0, 1.0, 1.0], [0, 0, 1, 1], [1, 0, 1, 0], workers=1))
+    step(state, [], 0.0)
+    done(state, 0, 2.0, 2.0)
+    assert state.seconds[1:] == [2.0, 0.5, 0.5]
+
+
+def test_a_wrong_guess_is_overturned() -> None:
+    state = state_of(plan_of([9.0, 9.0, 1.0, 1.0, 3.0, 3.0], [0, 0, 1, 1, 2, 2], [1, 0, 1, 0, 1, 0], workers=1))
+    assert sent(step(state, [], 0.0)[1]) == [0]
+    assert done(state, 0, 1.0, 1.0) == [4]
+    assert done(state, 4, 5.0, 6.0) == [2]
+    assert done(state, 2, 30.0, 36.0) == [3]  # the kind that was thought the shortest takes the longest
+    assert done(state, 3, 30.0, 66.0) == [5]
+    assert done(state, 5, 5.0, 71.0) == [1]
+
+
+def test_what_takes_as_expected_changes_nothing() -> None:
+    state = state_of(plan_of([2.0, 2.0, 2.0], [0, 0, 0], [0, 0, 0], workers=1))
+    step(state, [], 0.0)
+    done(state, 0, 2.0, 2.0)
+    done(state, 1, 2.2, 4.2)
+    assert state.seconds[2] == 2.0
+
+
+def test_the_mean_of_a_kind_counts_once_it_is_news() -> None:
+    state = state_of(plan_of([2.0, 2.0, 2.0], [0, 0, 0], [0, 0, 0], workers=1))
+    step(state, [], 0.0)
+    done(state, 0, 2.0, 2.0)
+    done(state, 1, 6.0, 8.0)
+    assert state.seconds[2] == pytest.approx(4.0)
+
+
+def test_kinds_are_kept_with_the_sub_tasks_of_a_run(tmp_path: object) -> None:
+    import partitioner as pt
+    from partitioner.search import run_calls
+    from partitioner.search.calls import Guess, declared
+    from partitioner.store.run_directory import RunDirectory
+
+    settings = {"checkpoint": f"{tmp_path}/runs", "progress": False, "report": False}
+    guess = Guess(declared([1.0, 1.0, 2.0]), [0, 0, 1], [True, False, True])
+    found, run = run_calls([(abs, (-i,), {}) for i in range(3)], guess, **settings)
+    assert found == [0, 1, 2]
+    assert isinstance(run, pt.Run)
+    tasks = RunDirectory(run.url).read_tasks()
+    assert tasks.alike is not None
+    assert (tasks.alike.tolist(), tasks.priority.tolist()) == ([0, 0, 1], [1.0, 0.0, 1.0])
