@@ -189,7 +189,8 @@ class DaskEngine(Engine):
         for attempt in attempts:
             self._live[attempt.attempt_id] = attempt
             address = self._known.get(attempt.worker_id)
-            if address is None:  # it left since it was planned with
+            if address is None:  # it left since it was planned with, and who plans now may not have heard of it
+                self._events.put(Event(EventKind.WORKER_LOST, worker_id=attempt.worker_id))
                 self._events.put(Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id))
                 continue
             try:
@@ -221,7 +222,8 @@ class DaskEngine(Engine):
             while True:
                 (done if isinstance(item, Future) else told).append(item)  # type: ignore[arg-type]
                 item = self._events.get_nowait()
-        events = [event for event in told if event.kind is EventKind.STARTED or self._ended(event.attempt_id)]
+        beside = (EventKind.STARTED, EventKind.WORKER_LOST)
+        events = [event for event in told if event.kind in beside or self._ended(event.attempt_id)]
         untold = self._untold(done)
         events += untold
         died = any(event.kind is EventKind.LOST for event in untold)

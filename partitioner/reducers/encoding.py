@@ -7,6 +7,7 @@ import collections
 import dataclasses
 import datetime
 import decimal
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any, Literal
@@ -290,18 +291,31 @@ def _read_named(decoder: Decoder, name: str, names: list[str], held: list[Node])
     kind = _loaded_class(name)
     fits = kind is not None and issubclass(kind, tuple) and list(getattr(kind, "_fields", ())) == names
     if not fits:
-        stand_in: Any = collections.namedtuple
-        kind = stand_in(name.rpartition(".")[2].rpartition(":")[2], names)
+        kind = _stand_in(name, tuple(names), True)
     assert kind is not None
     return tuple.__new__(kind, values)
+
+
+@functools.lru_cache(maxsize=1000)
+def _stand_in(name: str, names: tuple[str, ...], is_tuple: bool) -> type[Any]:
+    """A plain class for records whose own is not loaded here: one for all of them, so that their structures are equal.
+
+    It says that it is the other, so that what is written again is read as that where it is loaded.
+    """
+    module, _, path = name.partition(":")
+    short = path.rpartition(".")[2]
+    make: Any = collections.namedtuple
+    kind: Any = make(short, names) if is_tuple else dataclasses.make_dataclass(short, [(n, Any) for n in names])
+    if module.partition(".")[0] not in sys.stdlib_module_names - {"__main__"}:
+        kind.__module__, kind.__qualname__ = module, path
+    return kind  # type: ignore[no-any-return]
 
 
 def _read_record(decoder: Decoder, name: str, names: list[str], held: list[Node]) -> Any:
     kind = _loaded_class(name)
     plain = kind is not None and object in kind.__mro__ and all(b.__module__ != "builtins" for b in kind.__mro__[:-1])
     if kind is None or not plain:
-        short = name.rpartition(".")[2].rpartition(":")[2]
-        kind = dataclasses.make_dataclass(short, [(n, Any) for n in names])
+        kind = _stand_in(name, tuple(names), False)
     value = object.__new__(kind)
     for field, node in zip(names, held, strict=True):
         object.__setattr__(value, field, decoder.value(node))

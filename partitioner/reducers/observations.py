@@ -105,10 +105,12 @@ def _column(column: Any, name: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
 
 def _numbers(value: Any) -> Floats:
     try:
+        if np.iscomplexobj(value):
+            raise TypeError("complex numbers have no order and no float64")
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError) as error:
         raise ProgramError(
-            f"The program returned {type(value).__name__}; the reducer needs numbers: a number, an array, "
+            f"The program returned {type(value).__name__}; the reducer needs real numbers: a number, an array, "
             "a table or a data frame."
         ) from error
     return array if array.ndim else array.reshape(1)

@@ -19,15 +19,18 @@ from partitioner.reducers.trees import walk
 def to_float(leaf: Any) -> Any:
     """A leaf as a float64 array. Raises ProgramError for what is no number."""
     if _is_tensor(leaf):
-        leaf = leaf.detach().cpu().double().numpy()
+        leaf = leaf.detach().cpu()
+        leaf = (leaf if leaf.is_complex() else leaf.double()).numpy()
     if leaf is None or isinstance(leaf, str):
         return leaf
     try:
+        if np.iscomplexobj(leaf):
+            raise TypeError("complex")
         return np.asarray(leaf, np.float64)
     except (TypeError, ValueError) as error:
         raise ProgramError(
-            f"Parameters hold a {type(leaf).__name__}, which is no number. Return arrays, tensors, numbers, or dicts, lists "
-            "and dataclasses of them, or a fitted estimator of scikit-learn."
+            f"Parameters hold a {type(leaf).__name__}, which is no real number. Return arrays, tensors, numbers, or dicts, "
+            "lists and dataclasses of them, or a fitted estimator of scikit-learn."
         ) from error
 
 

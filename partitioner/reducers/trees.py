@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,11 @@ def _named(tree: Any) -> bool:
 
 
 def _same_mapping(first: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
-    return items if type(first) is dict else type(first)(items)  # type: ignore[call-arg]
+    if type(first) is dict or not isinstance(first, MutableMapping):
+        return items if type(first) is dict else type(first)(items)  # type: ignore[call-arg]
+    found = copy.copy(first)  # keeps what the kind holds besides: a default, the metadata of a state_dict
+    found.update(items)
+    return found
 
 
 def _alike(trees: tuple[Any, ...], of: Callable[[Any], Any]) -> None:

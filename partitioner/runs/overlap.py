@@ -50,8 +50,9 @@ def overlapped(merger: Merger, job: Job, planned: Plan, committed: Mapping[str, 
 
     In the driver's own process nothing overlaps, and rows and what a reducer gathers are not merged at all.
     """
-    able, reducer = merger.engine.capabilities, job.reducer
-    if able.in_driver or not able.real or reducer.rows or reducer.gathers or not FEWEST <= len(planned) <= MOST:
+    able, reducer, left = merger.engine.capabilities, job.reducer, len(planned) > len(committed)
+    merges = not reducer.rows and not reducer.gathers and FEWEST <= len(planned) <= MOST
+    if able.in_driver or not able.real or not merges or not left:
         yield merger.engine
         return
     engine = Overlap(merger, job, planned, committed)

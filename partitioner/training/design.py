@@ -22,35 +22,47 @@ class Design:
 
     ``features``: a column of vectors, a list of columns of numbers, or None for the sparse columns ``indices`` and
     ``values`` where they are there, and else for every column but the label. ``width`` is the number of features of sparse
-    rows; without it a partition has as many as its largest index says. ``label`` None: no labels.
+    rows; without it a partition has as many as its largest index says. ``label`` None: no labels. ``missing``: nulls and
+    NaN of features are let through, as NaN. ``weight``: the column of the weights of rows, no feature; None for none.
     """
 
     features: str | tuple[str, ...] | None = None
     label: str | None = None
     width: int | None = None
+    missing: bool = False
+    weight: str | None = None
 
     @classmethod
-    def of(cls, features: str | Sequence[str] | None, label: str | None, width: int | None = None) -> Design:
+    def of(
+        cls,
+        features: str | Sequence[str] | None,
+        label: str | None,
+        width: int | None = None,
+        weight: str | None = None,
+    ) -> Design:
         """From what a user writes."""
         if isinstance(features, str) or features is None:
-            return cls(features, label, width)
+            return cls(features, label, width, weight=weight)
         if label in features:
             raise ConfigError(f"features name the label {label!r} too; leave it out of them.")
-        return cls(tuple(features), label, width)
+        return cls(tuple(features), label, width, weight=weight)
 
     def matrix(self, batch: pa.RecordBatch) -> Any:
         """float64[n, f], or a CSR matrix of sparse rows. Raises DataError for missing columns, nulls and NaN."""
         names = batch.schema.names
         if isinstance(self.features, str):
-            found = _vectors(_column(batch, self.features), self.features)
+            found = _vectors(_column(batch, self.features), self.features, self.missing)
         elif self.features is None and set(SPARSE) <= set(names):
             return self._sparse(batch)
         else:
-            wanted = [n for n in names if n != self.label] if self.features is None else self.features
-            columns = [_numbers(_column(batch, n), n) for n in wanted]
+            wanted = (
+                [n for n in names if n not in (self.label, self.weight)] if self.features is None else self.features
+            )
+            columns = [_numbers(_column(batch, n), n, self.missing) for n in wanted]
             found = np.column_stack(columns) if columns else np.empty((batch.num_rows, 0))
-        if not np.isfinite(found).all():
-            row, column = np.argwhere(~np.isfinite(found))[0].tolist()
+        bad = np.isinf(found) if self.missing else ~np.isfinite(found)
+        if bad.any():
+            row, column = np.argwhere(bad)[0].tolist()
             raise DataError(
                 f"feature {column} of row {row} of a partition is {found[row, column]}; fill or drop it first."
             )
@@ -64,6 +76,11 @@ class Design:
         if column.null_count:
             raise DataError(f"column {self.label!r} has {column.null_count} rows without a label; drop them first.")
         return np.asarray(to_numpy(column))
+
+    def weights(self, batch: pa.RecordBatch) -> Any:
+        """float64[n], the weights of the rows."""
+        assert self.weight is not None, "there is a column of weights"
+        return _numbers(_column(batch, self.weight), self.weight)
 
     def _sparse(self, batch: pa.RecordBatch) -> Any:
         from scipy.sparse import csr_matrix
@@ -84,8 +101,8 @@ def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
     return batch[name]
 
 
-def _numbers(column: pa.Array, name: str) -> Any:
-    if column.null_count:
+def _numbers(column: pa.Array, name: str, missing: bool = False) -> Any:
+    if column.null_count and not missing:
         raise DataError(f"column {name!r} has {column.null_count} nulls in a partition; fill or drop them first.")
     try:
         return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
@@ -93,14 +110,14 @@ def _numbers(column: pa.Array, name: str) -> Any:
         raise DataError(f"column {name!r} is {column.type}; features are numbers. Leave it out of features.") from error
 
 
-def _vectors(column: pa.Array, name: str) -> Any:
+def _vectors(column: pa.Array, name: str, missing: bool = False) -> Any:
     """n x f of a column of lists, fixed-size lists or bytes (pixels) of equal length."""
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         flat = np.frombuffer(b"".join(column.to_pylist()), np.uint8).astype(np.float64)
     elif pa.types.is_nested(column.type):
         flat = np.asarray(column.flatten().cast(pa.float64()).to_numpy(zero_copy_only=False))
     else:
-        flat = _numbers(column, name)
+        flat = _numbers(column, name, missing)
     if not len(column) or flat.size % len(column):
         raise DataError(f"column {name!r} holds vectors of different lengths; a matrix needs equal ones.")
     return flat.reshape(len(column), -1)

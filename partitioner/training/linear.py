@@ -12,14 +12,22 @@ from partitioner.training.one_pass import Trained, one_pass
 
 
 def fit_linear(
-    dataset: Any, label: str, features: Any = None, *, alpha: float = 0.0, width: int | None = None, **options: Any
+    dataset: Any,
+    label: str,
+    features: Any = None,
+    *,
+    alpha: float = 0.0,
+    weight: str | None = None,
+    width: int | None = None,
+    **options: Any,
 ) -> Trained:
     """``LinearRegression``, or with ``alpha`` above 0 ``Ridge``, of all the data in one pass; the intercept is free.
 
-    ``label``, ``features`` and ``width`` as in ``Design``; ``options`` as for ``pt.run``. Of several solutions it is the
-    shortest, as in scikit-learn. Raises ConfigError for a negative ``alpha``, DataError for an empty dataset.
+    ``label``, ``features`` and ``width`` as in ``Design``; ``weight``: the column of the weights of rows; ``options`` as for
+    ``pt.run``. Of several solutions it is the shortest, as in scikit-learn. Raises ConfigError for a negative ``alpha``,
+    DataError for an empty dataset.
     """
-    return one_pass(dataset, Design.of(features, label, width), Linear(alpha=alpha), options)
+    return one_pass(dataset, Design.of(features, label, width, weight), Linear(alpha=alpha, weight=weight), options)
 
 
 def fit_pca(

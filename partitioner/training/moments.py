@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from partitioner.reducers.models.encoder import Encoder
@@ -47,8 +48,12 @@ def fit_scaler(
     width: int | None = None,
     **options: Any,
 ) -> Trained:
-    """A ``StandardScaler`` (or ``"min_max"``, ``"max_abs"``, ``"robust"``) of all the data in one pass."""
-    return one_pass(dataset, Design.of(features, None, width), Scaler(kind, **(parameters or {})), options)
+    """A ``StandardScaler`` (or ``"min_max"``, ``"max_abs"``, ``"robust"``) of all the data in one pass.
+
+    Nulls and NaN are left out, as scikit-learn leaves them out.
+    """
+    design = replace(Design.of(features, None, width), missing=True)
+    return one_pass(dataset, design, Scaler(kind, **(parameters or {})), options)
 
 
 def fit_imputer(

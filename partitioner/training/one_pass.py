@@ -32,7 +32,10 @@ class Features:
         """What the reducers of models take."""
         x = self.design.matrix(batch)
         x = x if isinstance(x, np.ndarray) else x.toarray()
-        return x if self.design.label is None else (x, self.design.labels(batch))
+        if self.design.label is None:
+            return x
+        given = () if self.design.weight is None else (self.design.weights(batch),)
+        return (x, self.design.labels(batch), *given)
 
 
 def as_it_is(batch: Any) -> Any:

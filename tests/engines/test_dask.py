@@ -42,7 +42,8 @@ def test_two_engines_on_one_scheduler_do_not_hear_each_other(dask_engine: DaskEn
 def test_an_attempt_for_a_worker_that_left_is_lost_not_pinned_for_ever(dask_engine: DaskEngine) -> None:
     attempt = Attempt("t000000", 0, 0, "gone", "/nowhere")
     dask_engine.submit([attempt])
-    assert [(e.kind, e.worker_id) for e in until_ended(dask_engine, [attempt])] == [(EventKind.LOST, "gone")]
+    told = [(e.kind, e.worker_id) for e in until_ended(dask_engine, [attempt])]
+    assert told == [(EventKind.WORKER_LOST, "gone"), (EventKind.LOST, "gone")]
 
 
 @pytest.mark.parametrize("workers", [0, -1])

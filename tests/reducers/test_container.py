@@ -97,6 +97,16 @@ def test_a_record_whose_class_is_not_loaded_becomes_a_plain_record_of_its_fields
     assert (type(fit).__name__, fit.name) == ("Fit", "f")
 
 
+def test_records_whose_class_is_not_loaded_are_all_of_one_kind_and_find_their_class_again():
+    name = __name__.encode()
+    data = pack([Point(1, 2), Fit(np.ones(1), "f")])
+    away = data.replace(name + b":", b"x" * len(name) + b":")
+    first, second = unpack(away), unpack(away)
+    assert [type(a) is type(b) for a, b in zip(first, second, strict=True)] == [True, True]
+    back = unpack(pack(second).replace(b"x" * len(name) + b":", name + b":"))
+    assert [type(value) for value in back] == [Point, Fit]
+
+
 def test_dates_sets_and_counters():
     value = [datetime.date(2026, 1, 2), datetime.datetime(2026, 1, 2, 3, 4, 5, 6), {1, 2}, collections.Counter("aab")]
     again = unpack(pack(value))

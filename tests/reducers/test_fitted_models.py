@@ -193,6 +193,47 @@ def test_linear_models(options, theirs):
     same_fit(found, theirs.fit(data, y), rtol=1e-10)
 
 
+@pytest.mark.parametrize("constant", [3.0, 0.1, -1e8, 0.0])
+def test_a_constant_column_has_no_coefficient(constant):
+    x = np.random.default_rng(1).normal(size=(200, 3))
+    y = x @ [1.0, 2.0, 3.0] + x[:, 0] ** 2
+    x[:, 1] = constant
+    found = reduced("linear", *((part, y[i * 20 : i * 20 + 20]) for i, part in enumerate(cut(x, 10))))
+    assert found.coef_[1] == pytest.approx(0.0, abs=1e-12)
+    expected = LinearRegression().fit(x[:, [0, 2]], y)
+    np.testing.assert_allclose(found.coef_[[0, 2]], expected.coef_, rtol=1e-10)
+    np.testing.assert_allclose(found.predict(x), expected.predict(x[:, [0, 2]]), rtol=1e-8, atol=1e-8)
+
+
+def test_a_column_of_little_spread_on_a_large_mean_keeps_its_coefficient():
+    x = np.random.default_rng(1).normal(size=(200, 2)) * [1.0, 1e-3] + [0.0, 1e6]
+    y = x[:, 0] + 500.0 * (x[:, 1] - 1e6)
+    found = reduced("linear", *((part, y[i * 20 : i * 20 + 20]) for i, part in enumerate(cut(x, 10))))
+    np.testing.assert_allclose(found.coef_, [1.0, 500.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("options", "theirs"), [({}, LinearRegression()), ({"alpha": 2.0}, Ridge(2.0))])
+def test_weights_of_rows_are_those_of_scikit_learn(options, theirs):
+    rng = np.random.default_rng(2)
+    x, w = rng.normal(size=(120, 3)), rng.choice([0.0, 0.5, 3.0], 120)
+    y = x @ [1.0, 2.0, 3.0] + rng.normal(size=120)
+    spec = {"reducer": "linear", "weight": "w", **options}
+    expected = theirs.fit(x, y, sample_weight=w)
+    for values in (
+        [(x[:50], y[:50], w[:50]), (x[50:], y[50:], w[50:])],
+        cut(pd.DataFrame(x, columns=list("abc")).assign(w=w, label=y)),
+    ):
+        found = reduced(spec, *values)
+        np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-10)
+        assert found.intercept_ == pytest.approx(expected.intercept_, rel=1e-10)
+
+
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
+def test_weights_that_cannot_be_are_refused_with_their_row(weight):
+    with pytest.raises(ProgramError, match=r"the weight in row 1 of an output .* is"):
+        reduced({"reducer": "linear", "weight": "w"}, (np.ones((2, 1)), [1.0, 2.0], [1.0, weight]))
+
+
 @pytest.mark.parametrize("count", [2, None])
 def test_principal_components(count):
     x = RNG.normal(size=(90, 4)) @ np.diag([4.0, 2.0, 1.0, 0.5]) + 100.0

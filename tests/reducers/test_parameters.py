@@ -99,6 +99,9 @@ class Tensor:
 
     cpu = detach
 
+    def is_complex(self):
+        return self.values.dtype.kind == "c"
+
     def double(self):
         return Tensor(self.values.astype(np.float64))
 

@@ -1,3 +1,5 @@
+from collections import defaultdict
+
 import numpy as np
 import pytest
 
@@ -55,3 +57,15 @@ def test_other_names_are_refused():
 def test_other_shapes_are_refused():
     with pytest.raises(ProgramError, match=r"\(2,\) and \(3,\)"):
         reduced((np.ones(2), 1), (np.ones(3), 1))
+
+
+def test_complex_numbers_are_refused_rather_than_cut():
+    with pytest.raises(ProgramError, match="no real number"):
+        reduced((np.array([1 + 2j]), 1))
+
+
+def test_a_mapping_keeps_its_kind_and_what_it_holds_besides():
+    first, second = defaultdict(list, {"w": 1.0}), defaultdict(list, {"w": 3.0})
+    mean = reduced((first, 1), (second, 1))
+    assert (type(mean), mean["w"], mean.default_factory) == (defaultdict, 2.0, list)
+    assert first["w"] == 1.0

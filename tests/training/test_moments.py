@@ -48,6 +48,15 @@ def test_a_scaler_is_that_of_scikit_learn(settings):
     np.testing.assert_allclose(model.transform(x), theirs.transform(x), atol=1e-9)
 
 
+def test_a_scaler_leaves_nulls_and_nan_out_as_scikit_learn_does(settings):
+    x = np.array([1.0, np.nan, 3.0, 8.0, 2.0])
+    table = pa.table({"a": pa.array([1.0, None, 3.0, 8.0, 2.0]), "b": pa.array([5, 6, None, 8, 9])})
+    model = fit_scaler(table, **settings).model
+    theirs = StandardScaler().fit(np.column_stack([x, [5, 6, np.nan, 8, 9]]))
+    np.testing.assert_allclose(model.mean_, theirs.mean_, rtol=1e-12)
+    np.testing.assert_allclose(model.scale_, theirs.scale_, rtol=1e-12)
+
+
 def test_counts_below_nothing_are_refused(settings):
     with pytest.raises(RunFailed, match="below 0"):
         fit_naive_bayes(pa.table({"x": [-1.0, 1.0], "y": [0, 1]}), "y", "x", kind="multinomial", **settings)

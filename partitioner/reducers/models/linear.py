@@ -7,7 +7,7 @@ cancels (Golub and Van Loan, Matrix Computations, section 5.3).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,19 @@ class Factor:
         return int(self.r.shape[1])
 
 
+CONSTANT = 16 * float(np.finfo(np.float64).eps)
+"""Of the length of a column, and of the levels of the merge tree: what is left of a constant one where its mean is taken
+out, from rounding alone (Higham, Accuracy and Stability of Numerical Algorithms, section 19.3)."""
+
+
+def centred(factor: Factor) -> Floats:
+    """The factor of all columns but the first with their means taken out; constant columns are 0, not rounding errors."""
+    r = factor.r[:, 1:]
+    body, bound = r[1:].copy(), CONSTANT * max(1.0, np.log2(factor.rows)) * np.linalg.norm(r, axis=0)
+    body[:, np.linalg.norm(body, axis=0) <= bound] = 0.0
+    return body
+
+
 class FactorReducer(EstimatorReducer):
     """Models that are made of the factor of [1, X] or [1, X, y]: exact up to rounding, whatever the condition of X."""
 
@@ -50,7 +63,13 @@ class FactorReducer(EstimatorReducer):
         columns = [np.ones((len(rows.x), 1)), rows.x]
         if self.layout.label is not None:
             columns.append(_numbers(rows.y, self.layout.label)[:, None])
-        return self.merge_accumulators(accumulator, Factor(triangle(np.hstack(columns)), len(rows.x), rows.names))
+        matrix, count = np.hstack(columns), len(rows.x)
+        if rows.weights is not None:
+            matrix = (matrix * np.sqrt(rows.weights)[:, None])[rows.weights > 0]
+            count = len(matrix)
+        return (
+            self.merge_accumulators(accumulator, Factor(triangle(matrix), count, rows.names)) if count else accumulator
+        )
 
     def merge_accumulators(self, left: Factor | None, right: Factor | None) -> Factor | None:
         """The factor of both. Raises ProgramError where columns differ."""
@@ -63,7 +82,8 @@ class FactorReducer(EstimatorReducer):
 class Linear(FactorReducer):
     """The program returns tables with the column ``label``, or (X, y). With ``alpha`` above 0 a ``Ridge``.
 
-    Of several solutions it is the shortest, as in scikit-learn. ``features`` as in ``Layout``.
+    Of several solutions it is the shortest, as in scikit-learn. ``features`` as in ``Layout``. ``weight``: the column of the
+    weights of rows, or (X, y, weights), as ``sample_weight`` there.
     """
 
     name = "linear"
@@ -74,18 +94,19 @@ class Linear(FactorReducer):
         features: str | Sequence[str] | None = None,
         alpha: float = 0.0,
         fit_intercept: bool = True,
+        weight: str | None = None,
     ) -> None:
         if not alpha >= 0:
             raise ConfigError(f"alpha is {alpha}; the penalty of ridge regression is at least 0.")
         self.alpha, self.fit_intercept = float(alpha), fit_intercept
-        self.layout = Layout.of(features, label)
+        self.layout = replace(Layout.of(features, label), weight=weight)
 
     def extract_output(self, accumulator: Factor | None) -> Any:
         """The fitted model; None of no rows."""
         if accumulator is None:
             return None
         r, wide = accumulator.r, accumulator.width - 2
-        body = r[1:, 1:] if self.fit_intercept else r[:, 1:]
+        body = centred(accumulator) if self.fit_intercept else r[:, 1:]
         x, y = body[:, :wide], body[:, wide]
         model = self._fitted(x, y, wide)
         means = r[0, 1:] / r[0, 0]

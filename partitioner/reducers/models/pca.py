@@ -10,7 +10,7 @@ import numpy as np
 from partitioner.errors import ConfigError
 from partitioner.model.data import Floats
 from partitioner.reducers.models.estimator import with_features
-from partitioner.reducers.models.linear import Factor, FactorReducer
+from partitioner.reducers.models.linear import Factor, FactorReducer, centred
 from partitioner.reducers.models.rows import Layout
 
 
@@ -41,7 +41,7 @@ class Pca(FactorReducer):
                 f"components is {self.components}; give from 1 to the smaller of {rows} rows and "
                 f"{accumulator.width - 1} features."
             )
-        _, values, vectors = np.linalg.svd(_padded(r[1:, 1:], most), full_matrices=False)
+        _, values, vectors = np.linalg.svd(_padded(centred(accumulator), most), full_matrices=False)
         signs = np.sign(vectors[np.arange(len(vectors)), np.argmax(np.abs(vectors), axis=1)])
         model = self._fitted(values, vectors * signs[:, None], rows, self.components or most)
         model.mean_ = r[0, 1:] / r[0, 0]

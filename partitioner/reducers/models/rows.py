@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,12 @@ from partitioner.reducers.columns import column_of, table_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """``x`` float64[n, f], ``y`` n labels or None, and the ``names`` of the f columns of a table."""
+    """``x`` float64[n, f], ``y`` n labels or None, the ``names`` of the f columns of a table, ``weights`` or None."""
 
     x: Floats
     y: Any
     names: tuple[str, ...] | None
+    weights: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,13 @@ class Layout:
     """Where features and labels are in an output.
 
     ``features``: a column of vectors, a list of columns, or None for all but the ``label``; ``label`` None for none.
-    ``missing``: whether features may be null or NaN.
+    ``missing``: whether features may be null or NaN. ``weight``: the column of the weights of rows, None for none.
     """
 
     features: str | tuple[str, ...] | None = None
     label: str | None = None
     missing: bool = False
+    weight: str | None = None
 
     @classmethod
     def of(cls, features: str | Sequence[str] | None, label: str | None = None, missing: bool = False) -> Layout:
@@ -47,7 +49,10 @@ class Layout:
         return cls(features, label, missing)
 
     def read(self, value: Any, reducer: str) -> Rows:
-        """The rows of one output. Raises ProgramError for what is no matrix of numbers, or lacks a label."""
+        """The rows of one output. Raises ProgramError for what is no matrix of numbers, or lacks a label or weight."""
+        if isinstance(value, tuple) and len(value) == 3 and self.label is not None and self.weight is not None:
+            found = self.read(value[:2], reducer)
+            return replace(found, weights=_weights(value[2], len(found.x), "the third of the tuple"))
         if isinstance(value, tuple) and len(value) == 2 and self.label is not None:
             inner = Layout(self.features, None, self.missing).read(value[0], reducer)
             return Rows(inner.x, _labels(np.asarray(value[1]), len(inner.x)), inner.names)
@@ -56,14 +61,14 @@ class Layout:
         if self.label is not None:
             raise ProgramError(
                 f"The program returned {type(value).__name__}; {reducer} needs a table with the column {self.label!r}, or "
-                "a tuple (X, y)."
+                f"a tuple (X, y){'' if self.weight is None else ' or (X, y, weights)'}."
             )
         return Rows(self._checked(_matrix(value, reducer), None), None, None)
 
     def columns(self, table: pa.Table) -> list[str]:
         """The names of the features. Raises ProgramError for one that is not there."""
         if self.features is None:
-            return [name for name in table.column_names if name != self.label]
+            return [name for name in table.column_names if name not in (self.label, self.weight)]
         names = [self.features] if isinstance(self.features, str) else list(self.features)
         for name in names:
             column_of(table, name)
@@ -72,6 +77,11 @@ class Layout:
     def _of_table(self, table: pa.Table, reducer: str) -> Rows:
         y = None if self.label is None else _label_column(column_of(table, self.label), self.label)
         names = self.columns(table)
+        if self.weight is not None:
+            w = _numbers(column_of(table, self.weight), self.weight, reducer)
+            inner = replace(self, weight=None, features=self.features or tuple(names))
+            found = inner._of_table(table, reducer)
+            return replace(found, weights=_weights(w, table.num_rows, f"column {self.weight!r}"))
         if len(names) == 1 and _is_vectors(table[names[0]].type):
             return Rows(self._checked(_vectors(table[names[0]], names[0]), None), y, None)
         columns = [_numbers(table[name], name, reducer) for name in names]
@@ -110,6 +120,19 @@ def _labels(y: Any, rows: int) -> Any:
             f"The program returned {rows} rows of features and labels of shape {y.shape}; return one each."
         )
     return y
+
+
+def _weights(given: Any, rows: int, what: str) -> Floats:
+    weights = np.asarray(given, np.float64)
+    if weights.shape != (rows,):
+        raise ProgramError(f"{what} has the shape {weights.shape} for {rows} rows; return one weight for each.")
+    bad = ~(np.isfinite(weights) & (weights >= 0))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ProgramError(
+            f"the weight in row {row} of an output ({what}) is {weights[row]}; weights are finite, 0 or more."
+        )
+    return weights
 
 
 def _label_column(column: pa.ChunkedArray, name: str) -> Any:
