@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from partitioner.engines.asked import Asked
 from partitioner.engines.base import Engine
 from partitioner.model import Attempt, Event, Workers
 
@@ -49,6 +50,10 @@ class Passing(Engine):
     def call_slots(self, function: Callable[..., Any], slots: Mapping[str, int], *args: Any) -> dict[str, list[Any]]:
         """The engine's."""
         return self._engine.call_slots(function, slots, *args)
+
+    def ask_slots(self, function: Callable[..., Any], slots: Mapping[str, int], *args: Any) -> Asked:
+        """The engine's."""
+        return self._engine.ask_slots(function, slots, *args)
 
     def close(self) -> None:
         """Nothing was opened here."""

@@ -87,7 +87,9 @@ class Overlap(Passing):
         self._missing: dict[tuple[int, int], int] = {}
         self._ready: deque[_Node] = deque()
         self._flying: dict[str, _Node] = {}
-        self._busy: Counter[str] = Counter(dict.fromkeys(planned.workers.worker_id, 0))
+        self.late = merger.engine.late  # the driver loop hears of them; they are given no merges
+        silent = frozenset() if self.late is None else self.late.waiting
+        self._busy: Counter[str] = Counter({name: 0 for name in planned.workers.worker_id if name not in silent})
         self._live: dict[str, str] = {}
         self._ledger = ledgers.Ledger(RunDirectory(home))
         self._numbers: dict[str, int] = {}
