@@ -159,7 +159,7 @@ def _from_queue(state: State, holder: WorkerState, now: float) -> int | None:
     queue, status = holder.queue, state.status
     while queue and status[queue[0]] not in (READY, BLOCKED):
         queue.popleft()
-    if not queue or (holder.health.suspended and not ladder.allows(state, holder, queue[0])):
+    if not queue or not ladder.allows(state, holder, queue[0]):
         return None
     if status[queue[0]] == READY:
         # The head waits until it fits, rather than smaller ones passing it for ever.

@@ -12,7 +12,6 @@ from math import inf, isfinite
 from partitioner.coordinator import forecast, splitting
 from partitioner.coordinator.capacity import can_hold
 from partitioner.coordinator.state import Action, HandOver, Live, State, WorkerState
-from partitioner.coordinator.transitions import LIVE
 from partitioner.model import CommitRecord
 
 LOOK_SECONDS = 0.5
@@ -54,9 +53,10 @@ def _may_hand_over(state: State, live: Live) -> bool:
     """A first and only attempt at a whole sub-task of some rows, about which nothing has gone wrong."""
     task = live.attempt.task
     plain = live.started is not None and not live.asked and live.why is None and not live.unwanted
-    if not plain or task in state.parts or task in state.copies or task in state.troubles or task in state.deaths:
-        return False
-    return state.status[task] == LIVE and state.rows_of(task) > 1
+    wrong = (
+        task in state.copies or task in state.troubles or task in state.deaths
+    )  # every part is in one of the last two
+    return plain and not wrong and state.rows_of(task) > 1
 
 
 def _gain(state: State, live: Live, idle: list[WorkerState], now: float) -> float:
@@ -88,9 +88,9 @@ def handed_over(state: State, live: Live, record: CommitRecord) -> bool:
     here = state.workers.get(live.attempt.worker_id)
     if here is not None and not record.split:
         forecast.observe(state, here, task, record.seconds * rows / at)
-    state.trouble(task).slow_on = slow = _slow(state, live, task)
-    free = [h for name, h in state.workers.items() if name not in slow and _has_free_core(state, h)]
-    cores = sum(max(1.0, h.worker.cpus - h.used_cpus) for h in free if can_hold(state, h, task))
+    state.trouble(task).slow_on = _slow(state, live, task)  # from here on such a worker cannot hold it
+    free = [h for h in state.workers.values() if _has_free_core(state, h) and can_hold(state, h, task)]
+    cores = sum(max(1.0, h.worker.cpus - h.used_cpus) for h in free)
     pieces = max(1, min(int(cores), rows - at))
     state.note("handed over", live, f"at row {at} of {rows}; the rest in {pieces} pieces")
     return splitting.hand_over(state, task, rows, at, pieces, committed=not record.split)

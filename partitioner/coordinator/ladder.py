@@ -100,15 +100,17 @@ def died(state: State, live: Live, why: Failure) -> RunFailed | None:
         return None
     if trouble.condemned:
         return RunFailed(f"{state.row_name(task)} cannot even be read: {what} while it was set aside. Remove it.")
-    searched = task in state.parts and (task not in state.rests or deaths >= DEATHS_TOGETHER)
-    if rows == 1 and (searched or deaths >= DEATHS_TOGETHER) and state.policy.divisible:
+    # One row that was planned alone dies once more: no larger range that died speaks against it, workers die by chance too.
+    searched = task in state.parts and task not in state.rests
+    enough = searched or deaths >= DEATHS_TOGETHER + (rows == 1)
+    if not enough or not state.policy.divisible or rows == 0:
+        return _more_memory(state, live, why, what)
+    if rows == 1:
         return _one_row_died(state, live, what)
-    if searched:
+    if task in state.parts:
         state.note("split", live, f"{what}; its {rows} rows are divided")
         splitting.died(state, task)
         return None
-    if deaths < DEATHS_TOGETHER or not state.policy.divisible or rows == 0:
-        return _more_memory(state, live, why, what)
     if rows < 0:
         trouble.counting = True
         state.note("counted", live, f"{what}; its rows are counted, to divide them")
@@ -195,7 +197,7 @@ def succeeded(state: State, live: Live, quarantined: int) -> RunFailed | None:
         if accused is None or live.attempt.task not in accused.health.failing:
             continue
         accused.health.failing.pop(live.attempt.task)
-        if name != live.attempt.worker_id and not quarantined:
+        if not quarantined:
             accused.health.blamed[live.attempt.task] = None
             if (stop := _exclude(state, accused)) is not None:
                 return stop
@@ -210,8 +212,10 @@ def _suspect_worker(state: State, live: Live) -> None:
     elsewhere = [n for n in state.troubles[task].failed_on if n != live.attempt.worker_id]
     for name in elsewhere:  # it fails on two workers: neither is to blame
         other = state.workers.get(name)
-        acquitted = other is not None and other.health.failing.pop(task, 0) is None
-        if other is not None and acquitted and len(other.health.failing) < state.policy.suspend_after:
+        if other is None or task not in other.health.failing:
+            continue
+        del other.health.failing[task]
+        if len(other.health.failing) < state.policy.suspend_after:
             _resume_worker(state, other)
     holder = state.workers.get(live.attempt.worker_id)
     if holder is None:

@@ -234,13 +234,11 @@ def _worker_lost(state: State, event: Event, now: float, actions: list[Action]) 
     if holder is None:
         return
     for attempt_id in [] if state.policy.rerouted else list(holder.live):
-        _lost(state, Event(EventKind.LOST, attempt_id, event.worker_id, error=event.error, at=event.at), now, actions)
+        _lost(state, replace(event, attempt_id=attempt_id), now, actions)
     if event.worker_id in state.awaited and event.error is not None:
         state.note_worker("left out", event.worker_id, event.error.message)
     state.awaited.discard(event.worker_id)
     state.workers.pop(event.worker_id)
-    state.hungry.pop(event.worker_id, None)
-    state.idle.pop(event.worker_id, None)
     dispatch.orphan(state, holder)
     state.wake()
 

@@ -161,7 +161,7 @@ def _try_what_was_put_by(state: State, whole: int) -> bool:
     search = state.searches[whole]
     ranges, search.put_by = search.put_by, []
     for start, stop in ranges:
-        size = search.good if search.good and not search.by_row else stop - start
+        size = search.good if search.good and not search.by_row else stop  # else in one piece
         for at in range(start, stop, size):
             _try(state, whole, (at, min(at + size, stop)))
     if search.parts:

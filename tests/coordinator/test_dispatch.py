@@ -120,6 +120,7 @@ def test_the_place_of_a_late_head_is_kept_until_the_plan_would_have_started_it(n
     state.began, state.status[0] = 0.0, BLOCKED
     holder = state.workers["worker-0"]
     state.alarms.clear()
+    holder.held = None if found is None else 0
     for _ in range(2):
         taken = dispatch._from_queue(state, holder, now)
         if found is None:
@@ -181,7 +182,10 @@ def test_short_work_may_wait_up_to_a_quarter_of_a_second(
     assert dispatch._may_send_ahead(state, holder, 0.0, seconds) is may
 
 
-@pytest.mark.parametrize(("predicted", "actual", "scale"), [(0.0, 5.0, 1.0), (5.0, 0.0, 1.0), (4.0, 6.0, 1.5)])
+@pytest.mark.parametrize(
+    ("predicted", "actual", "scale"),
+    [(0.0, 5.0, 1.0), (5.0, 0.0, 1.0), (4.0, 6.0, 1.5), (0.5, 1.0, 2.0), (1.0, 0.5, 0.5)],
+)
 def test_the_scale_is_what_was_seen_over_what_was_predicted(predicted: float, actual: float, scale: float) -> None:
     state = queue_of()
     state.predicted_done, state.actual_done = predicted, actual
@@ -395,6 +399,12 @@ def test_what_only_reads_its_rows_has_an_hour() -> None:
         assert dispatch.submit(state, state.workers["worker-0"], 0).attempt.timeout_seconds == HOUR
 
 
+def test_a_sub_task_is_at_home_where_it_was_sent_last() -> None:
+    state = queue_of(workers=2)
+    dispatch.submit(state, state.workers["worker-1"], 0)
+    assert state.home[0] == "worker-1"
+
+
 def test_a_copy_leaves_the_sub_task_where_it_is_and_a_suspect_makes_its_worker_exclusive() -> None:
     state = queue_of(workers=2)
     dispatch.submit(state, state.workers["worker-0"], 0)
@@ -544,6 +554,19 @@ def test_what_waits_behind_a_late_attempt_is_asked_back_once() -> None:
     assert state.recalls == []
     steal(state, 61.0)
     assert state.recalls == []
+
+
+def test_one_is_asked_back_at_a_time_where_that_saves_more_than_the_wait_it_would_have_anyway() -> None:
+    state, live = sent_ahead()
+    held(state, "worker-0", 2.0, task=0)
+    steal(state, 6.0)  # about 3.3 s are left of what runs there, more than two, and both workers are as quick
+    assert state.recalls == [live.attempt.attempt_id]
+
+
+def test_of_equally_long_sub_tasks_the_first_in_the_queue_is_taken() -> None:
+    state = dry(5)
+    state.seconds = [3.0] * 5
+    assert steal(state) == 0
 
 
 @pytest.mark.parametrize("why", ["not late", "off", "began", "was here", "slower", "soon", "cannot"])

@@ -153,6 +153,19 @@ def test_what_an_earlier_session_divided_is_divided_again_without_a_trial() -> N
     assert state.parts[1].split_from == ("t000000", "t000000.00-16", "t000000.00-08")
 
 
+def test_a_part_names_of_what_was_divided_only_what_holds_all_its_rows() -> None:
+    state = dividing()
+    state.searches[0].split |= {"t000000.08-16": (8, 16), "t000000.00-12": (0, 12), "t000000.04-16": (4, 16)}
+    task = splitting._add(state, 0, (4, 16))
+    assert state.parts[task].split_from == ("t000000", "t000000.04-16")
+
+
+def test_halves_that_were_divided_are_halved_down_to_two_rows() -> None:
+    state = state_of(rowed([4], 1), divisible=True)
+    splitting.proceed(state, 0, 4, [], ["t000000.0-4", "t000000.0-2", "t000000.0-1"])
+    assert (ranges(state), state.searches[0].next) == ([(0, 1)], {1: (1, 2)})
+
+
 def test_a_single_row_is_never_divided_though_its_name_was() -> None:
     state = state_of(rowed([4], 1), divisible=True)
     splitting.proceed(state, 0, 4, [(0, 3)], ["t000000.3-4"])

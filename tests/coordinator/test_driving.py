@@ -214,6 +214,7 @@ def test_a_line_that_was_not_written_whole_is_told_and_the_others_count(tmp_path
     run = RunDirectory(str(tmp_path))
     whole = json.dumps({"what": "submitted", "attempt": "t000001-a4", "time": 1.0})
     run.files.put("ledger/1.jsonl", f"{whole}\n{torn}\n".encode())
+    assert list(ledger.read(run))[1] == {"what": "torn", "segment": "ledger/1.jsonl", "time": 0.0}
     assert [line["what"] for line in ledger.read(run)] == ["submitted", "torn"]
     assert ledger.next_numbers(run) == {"t000001": 5}
 

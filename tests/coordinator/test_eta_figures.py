@@ -108,6 +108,7 @@ def filled(free: list[float], rest: list[float], speeds: list[float]) -> tuple[f
         ([0.0, 2.0], [1.0] * 6, [1.0, 1.0], 4.0, [-1, -1]),
         ([0.0, 2.0], [1.0] * 6, [2.0, 1.0], (6 + 2) / 3, [-1, -1]),
         ([0.0, 50.0], [1.0] * 6, [1.0, 1.0], 50.0, [-1, 1]),
+        ([0.0, 20.0, 50.0], [1.0] * 6, [1.0, 1.0, 1.0], 50.0, [-1, 1, 2]),
         ([0.0, 1.0, 50.0], [1.0] * 6, [1.0, 1.0, 1.0], 50.0, [-1, -1, 2]),
         ([0.0, 0.0, 5.0, 9.0], [1.0] * 12, [1.0] * 4, 9.0, [-1, -1, -1, 3]),
     ],
@@ -118,6 +119,55 @@ def test_short_sub_tasks_fill_the_slots_that_are_free_first_up_to_one_level(
     found, owners = filled(free, rest, speeds)
     assert found == pytest.approx(end)
     assert owners == last
+
+
+def with_spread(state: State, normal: float, monkeypatch: pytest.MonkeyPatch) -> _Draws:
+    """A spread of 0.3, and every normal draw as given."""
+    monkeypatch.setattr(_Draws, "_normal", lambda self: np.full(self.draws, normal))
+    draws = _Draws(state, 0.0, 0, 0.3, 1.0)
+    draws.slower, draws.common = np.ones_like(draws.slower), np.ones(draws.draws)
+    return draws
+
+
+@pytest.mark.parametrize("normal", [0.0, 1.0])
+def test_short_sub_tasks_take_the_mean_of_a_lognormal_and_scatter_as_their_root(
+    normal: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = with_spread(waiting([1.0, 1.0]), normal, monkeypatch)
+    found = draws._filled(np.array([3.0, 4.0]))
+    assert found == pytest.approx(np.full(100, (7 * exp(0.045) + normal * 0.3 * 5.0) / 2))
+
+
+@pytest.mark.parametrize("normal", [0.0, 1.0])
+def test_the_last_ones_end_unevenly_unless_what_runs_ends_later(normal: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = with_spread(waiting([8.0, 8.0, 4.0, 4.0, 2.0]), normal, monkeypatch)
+    draws.slower *= 2.0
+    ends = draws._scheduled(np.arange(5))
+    assert ends == pytest.approx(np.full(100, 28 * exp(0.3 * normal) + 2 * 3.0 * (0.3 + 0.8 * normal)))
+    draws = with_spread(waiting([1.0, 1.0]), normal, monkeypatch)
+    draws.free = np.tile([50.0, 0.0], (100, 1))
+    assert draws._scheduled(np.arange(2)) == pytest.approx(np.full(100, 50.0))
+
+
+def test_speeds_and_factors_say_how_much_slower_a_slot_is_and_all_share_a_doubt() -> None:
+    state = waiting([1.0, 1.0], Workers.of([Worker("a", speed=2.0), Worker("b")]))
+    state.completions, state.squares = 1000, 90.0
+    draws = _Draws(state, 0.0, 0, 0.3, 1.0)
+    assert draws.slower / draws.common[:, None] == pytest.approx(np.tile([0.5, 1.0], (100, 1)))
+    assert np.std(np.log(draws.common)) == pytest.approx(hypot(0.3 / sqrt(1008), 0.045), rel=0.15)
+
+
+def test_what_all_share_counts_for_what_runs_too() -> None:
+    state = waiting([1.0, 1.0])
+    live = runs(state, "worker-0", 0, 10.0, None)
+    draws = _Draws(state, 0.0, 0, 1e-9, 1.0)
+    draws.common, draws.factors = np.full(draws.draws, 3.0), {"worker-0": 1.0}
+    assert draws._left(state.workers["worker-0"], live) == pytest.approx(np.full(100, 30.0), rel=1e-5)
+
+
+def test_who_decides_is_said_in_words() -> None:
+    assert etas.Eta(1.0, 1.0, 1.0, "t1", "w").reason == "t1 on w decides"
+    assert etas.Eta(1.0, 1.0, 1.0).reason == ""
 
 
 def test_what_waits_is_what_is_ready_or_blocked_the_longest_first() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from partitioner.coordinator import machine
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import Action, Cancel, State, Stop
-from partitioner.coordinator.transitions import DONE, LIVE, READY
+from partitioner.coordinator.transitions import BLOCKED, DONE, LIVE, READY
 from partitioner.coordinator.troubles import Part, Search
 from partitioner.engines.simulated_world import record_of
 from partitioner.errors import EngineLost
@@ -228,6 +229,13 @@ def test_what_failed_waits_for_any_worker_and_wakes_the_idle() -> None:
     assert (state.as_planned, state.status[0]) == (False, LIVE)
 
 
+def test_all_idle_workers_may_take_what_came_back() -> None:
+    state, _ = begun(2)
+    state.hungry, state.idle = {}, {f"w{j}": None for j in range(9)}
+    machine._requeue(state, 0)
+    assert (len(state.hungry), list(state.pool)) == (9, [0])
+
+
 def test_a_cancelled_attempt_waits_again_and_a_stopped_one_takes_its_rung() -> None:
     state, (first, second) = begun(divisible=False)
     state.attempts[second.attempt_id].why = Failure("slow", "TimedOut", timeout=True)
@@ -425,3 +433,14 @@ def test_a_record_of_an_attempt_that_handed_over_keeps_what_is_below_the_row() -
         4.0,
     )
     assert [(p.start, p.stop) for p in state.parts.values()] == [(3, 8)]
+
+
+def test_an_attempt_that_handed_over_at_its_end_has_done_it_all() -> None:
+    state = state_of(rowed([8, 1], 2), divisible=True)
+    state.status[1] = BLOCKED
+    state.readiness.children[0], state.readiness.missing[1] = [(1, 0.0, 0.0)], 1
+    (first,) = submits(step(state, [], 0.0)[1])
+    record = replace(record_of(first, 0.0, 4.0), part=(0, 8), task_key="t000000.0-8")
+    event = Event(EventKind.FINISHED, first.attempt_id, first.worker_id, record=record)
+    step(state, [started(first.attempt_id), event], 4.0)
+    assert (state.status[0], state.status[1], state.parts) == (DONE, LIVE, {})

@@ -286,6 +286,36 @@ def test_waiting_work_moves_until_both_end_together() -> None:
     assert state.next_forecast == 16
 
 
+def test_the_level_is_that_of_all_by_speed_and_the_doubt_that_of_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[float, float]] = []
+    monkeypatch.setattr(rebalancing._Attempt, "run", lambda self, level, doubt: bool(said.append((level, doubt))))
+    table = Workers.of([Worker("a", cpus=2), Worker("b", speed=4.0)])
+    state = state_of(by_hand([4.0] * 40, table, [0] * 30 + [1] * 10))
+    state.completions, state.as_planned = 8, False
+    for name, factor in (("a", 2.0), ("b", 1.0)):
+        state.workers[name].weight, state.workers[name].log_ratios = 1e9, 1e9 * log(factor)
+    rebalancing.consider(state, 0.0)
+    left_a, left_b, rate_a, rate_b = 30 * 2.0 * 2, 10 * 1.0, 2 / 2.0, 4.0
+    level, doubt = said[0]
+    assert level == pytest.approx((left_a * rate_a + left_b * rate_b) / (rate_a + rate_b))
+    assert doubt == pytest.approx(left_a * forecast.spread(state) / sqrt(30), rel=1e-3)
+
+
+def test_the_first_comparison_is_after_eight_completions() -> None:
+    assert fresh().next_forecast == rebalancing.FEWEST == 8
+
+
+def test_the_eight_that_are_done_first_are_asked_whether_they_can_hold_it() -> None:
+    for able, found in ((8, 8), (9, 0)):
+        table = Workers.of(Worker(f"w{j}", memory_bytes=99.0 if j in (0, able) else 1.0) for j in range(10))
+        state = state_of(by_hand([5.0] * 10, table, list(range(10)), memory_bytes=[9.0] + [0.0] * 9))
+        holders = list(state.workers.values())
+        tried = rebalancing._Attempt(state, holders, [100.0] + [1.0] * 9, 0.0)
+        tried.load = [100.0, *(float(j) for j in range(1, 10))]
+        free = sorted((load, j) for j, load in enumerate(tried.load))
+        assert tried._best(0, 0, free) == found
+
+
 @pytest.mark.parametrize("change", [{"next_forecast": 9}, {"as_planned": True}, {"may_replace": False}])
 def test_nothing_moves_before_its_time_or_where_it_must_not(change: dict[str, Any]) -> None:
     state = slow_first(**change)

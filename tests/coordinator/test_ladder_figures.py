@@ -188,9 +188,10 @@ def test_what_has_no_rows_is_never_divided() -> None:
     assert state.searches == {}
 
 
-def test_a_row_by_itself_dies_three_times_before_it_is_named_where_it_was_planned_alone() -> None:
+def test_a_row_by_itself_dies_four_times_before_it_is_named_where_it_was_planned_alone() -> None:
     state = trying(workers=1, rows=1, divisible=True)
-    assert [ladder.died(state, on(), DEATH) for _ in range(2)] == [None, None]
+    assert [ladder.died(state, on(), DEATH) for _ in range(3)] == [None, None, None]
+    assert [what for what, _ in told(state)] == ["retried"] * 3
     stop = ladder.died(state, on(), DEATH)
     assert str(stop) == (
         "row 0 of sub-task t000000 ends every process that works on it (its process died, last on worker-0). Mend the row "
@@ -263,11 +264,19 @@ def test_a_rest_that_was_handed_over_dies_three_times_before_it_is_divided() -> 
     assert len(state.parts) == 2
 
 
-def test_a_rest_of_one_row_dies_three_times_before_it_is_named() -> None:
+def test_a_rest_of_one_row_dies_four_times_before_it_is_named() -> None:
     state = trying(workers=1, divisible=True)
     task = alone(state, rest=True)
-    assert [ladder.died(state, on(task=task), DEATH) for _ in range(2)] == [None, None]
+    assert [ladder.died(state, on(task=task), DEATH) for _ in range(3)] == [None, None, None]
     assert "row 3 of sub-task t000000 ends every process" in str(ladder.died(state, on(task=task), DEATH))
+
+
+def test_workers_that_die_by_chance_under_one_good_row_three_times_condemn_it_not() -> None:
+    """The shortest history of a simulated run in which three workers died of themselves under the same row."""
+    state = trying(rows=1, quarantine=True, divisible=True)
+    for worker in ("worker-0", "worker-0", "worker-1"):
+        assert ladder.died(state, on(worker), DEATH) is None
+    assert state.trouble(0).condemned == ""
 
 
 def test_one_row_is_confirmed_by_another_worker_and_then_set_aside() -> None:
@@ -309,6 +318,14 @@ def test_two_deaths_on_one_worker_do_not_do_while_another_could_take_the_row() -
     for _ in range(2):
         assert ladder.died(state, on(task=task), DEATH) is None
     assert state.trouble(task).condemned == ""
+
+
+def test_two_workers_are_enough_though_a_third_could_take_the_row_too() -> None:
+    state = trying(workers=3, quarantine=True, divisible=True)
+    task = alone(state)
+    assert ladder.died(state, on(task=task), DEATH) is None
+    assert ladder.died(state, on("worker-1", task=task), DEATH) is None
+    assert state.trouble(task).condemned
 
 
 def test_the_third_row_in_turn_that_kills_without_one_that_does_not_is_the_program() -> None:

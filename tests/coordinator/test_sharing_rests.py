@@ -132,6 +132,29 @@ def test_where_no_worker_is_idle_nobody_looks() -> None:
     assert (asked(state, 20.0), state.look_at_rests) == ([], 0.0)
 
 
+@pytest.mark.parametrize("why", ["excluded", "suspended", "exclusive", "reserved"])
+def test_where_the_only_idle_worker_may_have_nothing_nobody_looks(why: str) -> None:
+    state, _ = one_runs([1.0, 1.0])
+    holder = state.workers["w1"]
+    if why == "excluded":
+        state.excluded["w1"] = 9.0
+    elif why == "suspended":
+        holder.health.suspended = True
+    elif why == "exclusive":
+        holder.exclusive = True
+    else:
+        holder.reserved = 0
+    state.workers["w0"].used_cpus = 1.0
+    assert (asked(state, 20.0), state.look_at_rests) == ([], 0.0)
+
+
+def test_rows_are_handed_over_by_an_attempt_whose_worker_is_gone() -> None:
+    state, live = one_runs([1.0, 1.0])
+    del state.workers["w0"]
+    handover.handed_over(state, live, replace(record_of(live.attempt, 0.0, 40.0), part=(0, 40)))
+    assert (pieces(state), state.completions) == ([(40, 100)], 0)
+
+
 def test_the_attempt_that_gains_most_is_asked() -> None:
     plan = by_hand([50.0, 90.0, 70.0], Workers.of(Worker(f"w{j}") for j in range(4)), [0, 1, 2])
     ready = rowed([100, 100, 100], 4)

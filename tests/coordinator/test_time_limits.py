@@ -9,7 +9,7 @@ import pytest
 from partitioner.coordinator import stealing, timers
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import Cancel, Live, State
-from partitioner.model import EventKind, Worker, Workers
+from partitioner.model import Event, EventKind, Worker, Workers
 from tests.coordinator.outcomes import done, ends, rungs, submits
 from tests.coordinator.paper import by_hand, plan_of, started, state_of
 
@@ -98,6 +98,24 @@ def test_a_limit_kills_once_waits_a_grace_and_gives_up_what_never_ended() -> Non
     assert [a.number for a in submits(actions)] == [1]
     assert (state.deaths, list(state.attempts)) == ({0: 1}, ["t000000-a1"])
     assert step(state, [ends(EventKind.CANCELLED, first)], 28.0)[1] == []
+
+
+def test_a_back_up_that_is_due_meanwhile_gives_up_nothing_that_is_being_killed() -> None:
+    state = state_of(plan_of([1.0], 1), timeout_seconds=20.0, grace_seconds=7.0, backup_seconds=22.0)
+    (first,) = submits(step(state, [], 0.0)[1])
+    step(state, [started(first.attempt_id)], 0.0)
+    step(state, [], 20.0)
+    step(state, [], 23.0)
+    assert list(state.attempts) == [first.attempt_id]
+
+
+def test_what_began_is_not_silent_though_its_worker_went_away() -> None:
+    state = state_of(plan_of([1.0], 2), silent_seconds=20.0, backup_factor=inf, rerouted=True)
+    (first,) = submits(step(state, [], 0.0)[1])
+    gone = Event(EventKind.WORKER_LOST, worker_id=first.worker_id)
+    step(state, [started(first.attempt_id), gone], 1.0)
+    step(state, [], 21.0)
+    assert list(state.attempts) == [first.attempt_id]
 
 
 def test_the_reason_of_a_limit_stays_when_the_engine_calls_it_a_death() -> None:

@@ -43,6 +43,7 @@ _FIGURES = tuple(
         "dispatch",
         "forecast_figures",
         "driving",
+        "sessions",
         "eta_figures",
     )
 )
@@ -177,8 +178,8 @@ _CHOSEN: list[tuple[str, str, str, str]] = [
     (f"{C}/ladder.py", "if trouble.losses > state.policy.max_losses:", "if False:", "losses end"),
     (
         f"{C}/ladder.py",
-        "if name != live.attempt.worker_id and not quarantined:",
-        "if name != live.attempt.worker_id:",
+        "        if not quarantined:\n            accused",
+        "        if True:\n            accused",
         "poison blames none",
     ),
     (f"{C}/ladder.py", "if all(name in state.excluded for name in state.workers):", "if False:", "all excluded"),
