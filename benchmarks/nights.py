@@ -56,9 +56,17 @@ def one_big_file(home: Path, rows: int) -> None:
     draw = np.random.default_rng(7)
     frame = pd.DataFrame({"id": np.arange(rows), "at": np.zeros(rows, np.int64), "x": np.arange(rows)})
     by = {"key": "id", "watermark": "at"}
-    print(
-        f"{'night':>5}{'rows':>9}{'ran':>9}{'share':>8}{'sub-task s':>12}{'share':>8}{'wall s':>8}{'of full':>9}  output"
+    heads = (
+        ("rows", 9),
+        ("ran", 9),
+        ("share", 8),
+        ("sub-task s", 12),
+        ("share", 8),
+        ("cpu s", 8),
+        ("share", 8),
+        ("wall s", 8),
     )
+    print(f"{'night':>5}{''.join(f'{name:>{width}}' for name, width in heads)}{'of full':>9}  output")
     for n in range(3):
         if n:
             changed = draw.choice(len(frame), rows // 100, replace=False)
@@ -77,8 +85,10 @@ def one_big_file(home: Path, rows: int) -> None:
             walls.append(perf_counter() - began)
         done, fresh = runs
         said = "identical" if done.result.to_table().equals(fresh.result.to_table()) else "DIFFERENT"
-        ran, (ours, whole) = sum(r.rows_in for r in done.records), (sum(r.seconds for r in one.records) for one in runs)
-        share = f"{ran / len(frame):>8.2%}{ours:>12.3f}{ours / whole:>8.2%}"
+        ran = sum(r.rows_in for r in done.records)
+        ours, whole = (sum(r.seconds for r in one.records) for one in runs)
+        cpu, cpu_whole = (sum(r.cpu_seconds for r in one.records) for one in runs)
+        share = f"{ran / len(frame):>8.2%}{ours:>8.2f}{ours / whole:>8.2%}{cpu:>8.2f}{cpu / cpu_whole:>8.2%}"
         print(f"{n:>5}{len(frame):>9}{ran:>9}{share}{walls[0]:>8.2f}{walls[0] / walls[1]:>9.1%}  {said}")
 
 

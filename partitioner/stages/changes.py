@@ -32,7 +32,7 @@ from partitioner.output.tracking import MARK, Known, Matches, Tracking, known_ro
 from partitioner.program import unwrapped
 from partitioner.stages.picked import PickedSource, PieceSource, Scanned
 from partitioner.stages.resolved import Resolved
-from partitioner.stages.scanning import Scan, in_pieces, scanned
+from partitioner.stages.scanning import Scan, in_pieces, in_small_pieces, scanned
 from partitioner.stages.steps import Described, fingerprints
 from partitioner.storage import Directory
 from partitioner.store.run_directory import RunDirectory
@@ -118,6 +118,7 @@ def rest_of(parts: Resolved, described: Described, target: Target) -> Rest:
     dataset = in_pieces(described.dataset)
     if not tracking.key:
         return _by_watermark(config, dataset, job, target, tracking)
+    dataset = dataset if parts.reducer.rows else in_small_pieces(dataset)
     scan = scanned(dataset, tracking)
     seen = PieceSource.of(dataset, scan, tracking)
     job = replace(job, source=seen.source, by_section=job.by_file)
@@ -276,9 +277,10 @@ def resumed(parts: Resolved, directory: RunDirectory, dataset: Dataset, target: 
             found = known_rows(Directory(str(home_of(config))), base.manifest, tracking)
             known = Known.nothing() if isinstance(found, str) else found
         return _above(dataset, tracking, _highest(known))[0]
-    scan = scanned(dataset, tracking)
     if target.by != "keys":
-        return PieceSource.of(dataset, scan, tracking)
+        dataset = in_small_pieces(dataset)
+        return PieceSource.of(dataset, scanned(dataset, tracking), tracking)
+    scan = scanned(dataset, tracking)
     held = to_numpy(directory.read_table("rows")[HELD]).astype(np.int64)
     if len(held) != len(scan.table):
         raise ResumeRefused(

@@ -23,6 +23,10 @@ PIECE_BYTES = 8 << 20
 """Text, whose lines have no numbers before they are read, is cut into pieces of so many bytes, which then stay whole."""
 
 
+PIECE_ROWS = 65_536
+"""Rows of a piece at most for which a partial result is kept: fewer of them run again for a change, more are merged."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
     """``table`` the key and watermark of every row in input order, named as in ``Tracking``; ``rows`` int64[fragments];
@@ -50,6 +54,14 @@ def in_pieces(dataset: Dataset) -> Dataset:
         return dataset
     fragments = dataset.fragments.cut(-(-dataset.fragments.bytes // PIECE_BYTES))[0]
     return replace(dataset, fragments=fragments, divisible_by=None)
+
+
+def in_small_pieces(dataset: Dataset) -> Dataset:
+    """The dataset, ``in_pieces`` already, with fragments of many rows cut, where that can be done without reading."""
+    fragments = dataset.fragments
+    if dataset.divisible_by != "rows" or not bool((fragments.rows >= 0).all()):
+        return dataset
+    return replace(dataset, fragments=fragments.cut(-(-fragments.rows // PIECE_ROWS))[0])
 
 
 def scanned(dataset: Dataset, tracking: Tracking) -> Scan:

@@ -22,6 +22,8 @@ from connectors.parquet_sink import ParquetSink
 from partitioner.engines.dask import DaskEngine
 from partitioner.errors import ConfigError, DataError, RunFailed
 from partitioner.output import finishing, versions
+from partitioner.output.tracking import codes_of
+from partitioner.output.weaving import Files, woven
 from partitioner.storage import Directory
 from tests import programs
 from tests.modes.schedule import Died, Schedule, die
@@ -284,8 +286,6 @@ def test_nights_on_dask(table: Table, dask_engine: DaskEngine) -> None:
 
 
 def test_files_without_a_change_are_taken_as_they_are(tmp_path: Path) -> None:
-    from partitioner.output.weaving import Files, woven
-
     output = Directory(tmp_path)
     for name, first in (("a", 0), ("b", 100), ("c", 200)):
         pq.write_table(pa.table({"y": range(first, first + 10)}), tmp_path / f"{name}.parquet")
@@ -305,6 +305,33 @@ def halves(batch: pd.DataFrame) -> pd.DataFrame:
     """Whole numbers unless one of them is none."""
     y = batch["x"] / 4
     return pd.DataFrame({"y": y.astype(int) if (y % 1 == 0).all() else y})
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", ""]), st.integers(-1, 1)), min_size=1, max_size=12))
+def test_rows_have_equal_codes_where_all_columns_of_the_key_are_equal(rows: list[tuple[str, int]]) -> None:
+    codes = codes_of([pa.chunked_array([list(column)]) for column in zip(*rows, strict=True)])
+    for one, code in zip(rows, codes.tolist(), strict=True):
+        assert [other == one for other in rows] == (codes == code).tolist()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data(), st.lists(st.integers(1, 6), min_size=1, max_size=4))
+def test_woven_files_hold_any_rows_in_any_order(data: st.DataObject, sizes: list[int]) -> None:
+    all_rows = [(file, row) for file, size in enumerate(sizes) for row in range(size)]
+    wanted = data.draw(st.one_of(st.permutations(all_rows), st.lists(st.sampled_from(all_rows), unique=True)))
+    large, own = data.draw(st.booleans()), data.draw(st.integers(0, len(sizes)))
+    with tempfile.TemporaryDirectory() as home:
+        output, names = Directory(home), [f"{i}.parquet" for i in range(len(sizes))]
+        for i, size in enumerate(sizes):
+            pq.write_table(pa.table({"y": [10 * i + row for row in range(size)]}), f"{home}/{i}.parquet")
+        files = Files(names, np.array(sizes), np.array(sizes) << (20 if large else 0), names, own)
+        file, row = (np.array([pair[k] for pair in wanted], np.int64) for k in (0, 1))
+        made, at, place = woven(output, 1, files, file, row)
+        held = [pq.read_table(f"{home}/{f['stored']}")["y"].to_pylist() for f in made]
+    expected = [10 * file + row for file, row in wanted]
+    assert [y for rows in held for y in rows] == expected
+    assert [held[i][j] for i, j in zip(at, place, strict=True)] == expected
 
 
 def as_text(batch: pd.DataFrame) -> pd.DataFrame:
