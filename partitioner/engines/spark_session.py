@@ -19,6 +19,7 @@ from partitioner.errors import ConfigError, EngineLost
 
 LOCALITY_WAIT = "spark.locality.wait"
 DEFAULT_MASTER = "local[*,4]"
+EXECUTOR_PATH = "spark.executorEnv.PYTHONPATH"
 DAEMON_SETTING, DAEMON = "spark.python.daemon.module", "partitioner.engines.spark_daemon"
 CONNECT = (
     "a Spark Connect session cannot run engine='spark': it has no SparkContext to place tasks on executors with; "
@@ -87,13 +88,15 @@ class Session:
     def _prepare_local(self, conf: dict[str, Any]) -> None:
         """Executors on this machine must find the driver whatever its name resolves to, our Python and packages.
 
-        Their Python workers are forked from one process that has imported what all of them need.
+        Their Python workers are forked from one process that has imported what all of them need; not where paths of the
+        caller's are set, for that process must find our packages before any file that Spark ships is there.
         """
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        if EXECUTOR_PATH in conf:
+            return
         packages = str(Path(__file__).resolve().parents[2])
-        paths = [p for p in (os.environ.get("PYTHONPATH"), packages) if p]
-        conf.setdefault("spark.executorEnv.PYTHONPATH", os.pathsep.join(paths))
+        conf[EXECUTOR_PATH] = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), packages) if p)
         conf.setdefault(DAEMON_SETTING, DAEMON)
 
     @property

@@ -203,3 +203,21 @@ def test_an_attempt_hands_itself_back_on_a_worker_that_is_left_out(monkeypatch: 
     ]
     assert [e.error.charged for e in told if e.error is not None] == [False, False]
     assert slept == [0.5, 16.0]
+
+
+@pytest.mark.parametrize(
+    ("given", "daemon"),
+    [
+        ({}, "partitioner.engines.spark_daemon"),
+        ({"spark.python.daemon.module": "mine"}, "mine"),
+        ({"spark.executorEnv.PYTHONPATH": "/elsewhere"}, None),
+    ],
+)
+def test_imports_are_shared_in_sessions_started_here_unless_their_paths_are_the_callers(
+    monkeypatch, given, daemon
+) -> None:
+    for name in ("SPARK_LOCAL_IP", "PYSPARK_PYTHON"):
+        monkeypatch.setenv(name, "as it was")
+    conf = dict(given)
+    Session._prepare_local(object.__new__(Session), conf)
+    assert conf.get("spark.python.daemon.module") == daemon
