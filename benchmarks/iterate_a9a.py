@@ -102,7 +102,10 @@ def mllib(session: Any, path: str, n: int) -> tuple[float, int, float]:
 
     begin = time.perf_counter()
     frame = session.read.format("libsvm").option("numFeatures", "123").load(path)
-    frame = frame.selectExpr("cast(label > 0 as double) as label", "features").repartition(2).cache()
+    frame = frame.selectExpr("cast(label > 0 as double) as label", "features")
+    if frame.rdd.getNumPartitions() < 2:  # a small file is one
+        frame = frame.repartition(2)
+    frame = frame.cache()
     lr = LogisticRegression(
         regParam=1.0 / n, elasticNetParam=0.0, standardization=False, tol=MLLIB_TOLERANCE, maxIter=1000
     )

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pyarrow import csv
 
 from connectors.line_source import LineSource, Opening
 from connectors.lines import compression, file_lines, range_lines
@@ -16,6 +17,7 @@ from connectors.listing import in_threads
 from connectors.location import reading
 from connectors.systems import FileInfo
 from partitioner.errors import ConfigError
+from partitioner.frames import to_numpy
 
 _COMMENT = re.compile(rb"#[^\n]*")
 _QUERY = re.compile(rb"\bqid:(\d+)")
@@ -111,12 +113,11 @@ def _parse_block(block: bytes, zero_based: bool) -> _Rows:
         raise ValueError("query ids (qid:) are not supported; remove them or read the file as csv.")
     lines = [line for line in block.split(b"\n") if line.strip()]
     counts = np.fromiter((line.count(b":") for line in lines), np.int64, len(lines))
-    tokens = b" ".join(lines).replace(b":", b" ").split()
-    if len(tokens) != len(lines) + 2 * int(counts.sum()):
+    numbers = _numbers(block) if lines else np.empty(0)
+    if len(numbers) != len(lines) + 2 * int(counts.sum()):
         raise ValueError("a line is not 'label index:value index:value ...'.")
-    numbers = np.fromiter(map(float, tokens), np.float64, len(tokens))
     at = np.cumsum(1 + 2 * counts) - (1 + 2 * counts)
-    rest = np.ones(len(tokens), bool)
+    rest = np.ones(len(numbers), bool)
     rest[at] = False
     pairs = numbers[rest].reshape(-1, 2)
     indices = pairs[:, 0].astype(np.int32) - (0 if zero_based else 1)
@@ -125,6 +126,26 @@ def _parse_block(block: bytes, zero_based: bool) -> _Rows:
         raise ValueError(f"indices are whole numbers from {first}.")
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     return _Rows(numbers[at], offsets, indices, np.ascontiguousarray(pairs[:, 1]))
+
+
+_APART = bytes.maketrans(b": \t\r\f\v", b"\n" * 6)
+_ONE_COLUMN = {
+    "read_options": csv.ReadOptions(use_threads=False, column_names=["number"]),
+    "parse_options": csv.ParseOptions(quote_char=False),
+    "convert_options": csv.ConvertOptions(column_types={"number": pa.float64()}, null_values=[]),
+}
+
+
+def _numbers(block: bytes) -> npt.NDArray[np.float64]:
+    """Every number of the text, as a column for Arrow, which is five times as fast as Python.
+
+    What Arrow does not take Python does, or refuses with the token in its message.
+    """
+    text = block.translate(_APART)
+    try:
+        return np.asarray(to_numpy(csv.read_csv(pa.BufferReader(text), **_ONE_COLUMN)["number"]), np.float64)
+    except pa.ArrowInvalid:
+        return np.fromiter(map(float, text.split()), np.float64)
 
 
 def _densify(rows: _Rows, width: int) -> Any:

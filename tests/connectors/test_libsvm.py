@@ -77,3 +77,21 @@ def test_agrees_with_scikit_learn(tmp_path):
     got = rows(dataset)
     np.testing.assert_array_equal([r["features"] for r in got], x[:200])
     np.testing.assert_array_equal([r["label"] for r in got], y[:200])
+
+
+def test_numbers_are_those_that_python_reads():
+    from connectors.libsvm import _numbers
+
+    assert _numbers(b"+1 1:.5 2:-2e3\n\n-1\t3:inf\r\n").tolist() == [
+        1.0,
+        1.0,
+        0.5,
+        2.0,
+        -2000.0,
+        -1.0,
+        3.0,
+        float("inf"),
+    ]
+    assert _numbers(b"1_000 1:1e400\n").tolist() == [1000.0, 1.0, float("inf")]
+    with pytest.raises(ValueError, match="'x'"):
+        _numbers(b"1 1:x\n")
