@@ -7,11 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -118,13 +119,22 @@ def wait_for_spark(session: Session) -> None:
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
     """The URL of a bucket on a local server that speaks S3, with the environment set so that every store finds it."""
+    from moto.s3.responses import S3Response
     from moto.server import ThreadedMotoServer
+
+    put, lock = S3Response.put_object, threading.Lock()
+
+    def one_at_a_time(self: S3Response) -> Any:
+        """A conditional put is one step, as S3 promises; the stand-in looks and then writes, in many threads."""
+        with lock:
+            return put(self)
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     endpoint = f"http://127.0.0.1:{server.get_host_and_port()[1]}"
     urllib.request.urlopen(urllib.request.Request(f"{endpoint}/commits", method="PUT")).close()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(S3Response, "put_object", one_at_a_time)
         for name, value in {
             "AWS_ENDPOINT": endpoint,
             "AWS_ALLOW_HTTP": "true",

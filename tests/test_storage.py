@@ -1,8 +1,10 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -43,6 +45,22 @@ def test_exactly_one_of_many_writers_creates_the_object(place: str) -> None:
         wins = race(8, lambda i, trial=trial: directory.put_new(f"k{trial}", bytes([i])))
         assert wins.count(True) == 1
         assert directory.get(f"k{trial}") == bytes([wins.index(True)])
+
+
+def test_the_stand_in_for_s3_creates_in_one_step(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its look and its write had a gap, wider on a busy machine, in which two writers won."""
+    from moto.s3.models import S3Backend
+
+    look = S3Backend.get_object
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        found = look(*args, **options)
+        time.sleep(0.02)
+        return found
+
+    monkeypatch.setattr(S3Backend, "get_object", slowly)
+    directory = Directory(f"{s3}/{tmp_path.name}")
+    assert race(4, lambda i: directory.put_new("k", bytes([i]))).count(True) == 1
 
 
 def staged_rows(sink: ParquetSink, rows: list[int]) -> object:

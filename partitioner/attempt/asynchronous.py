@@ -83,7 +83,8 @@ async def _all(call: Callable[[Any], Awaitable[T]], units: Sequence[Any], how: C
 
 
 async def _one(call: Callable[[Any], Awaitable[T]], unit: Any, how: Concurrency, pace: _Pace) -> T:
-    for done in range(how.retries + 1):
+    done = 0
+    while True:
         await pace.turn()
         try:
             return await call(unit)
@@ -91,8 +92,8 @@ async def _one(call: Callable[[Any], Awaitable[T]], unit: Any, how: Concurrency,
             if done == how.retries or not how.again(error):
                 raise
         pause = min(how.backoff_seconds * 2**done, MOST_BACKOFF)
+        done += 1
         await asyncio.sleep(pause * (0.5 + random.random() / 2))
-    raise AssertionError("the last try returns or raises")
 
 
 class _Pace:

@@ -187,7 +187,10 @@ class Lease:
             "lease_seconds": self._seconds,
         }
         _held_here.add(self._token)  # before it is there, for another thread to see
-        taken = self._run.put_new(f"lease/{self.epoch:06d}.json", json.dumps(facts).encode())
+        name = f"lease/{self.epoch:06d}.json"
+        taken = self._run.put_new(name, json.dumps(facts).encode())
+        if not taken:  # or a store's first answer was lost, and its second is about what the first had made
+            taken = _read(self._run, name).get("token") == self._token
         if not taken:
             _held_here.discard(self._token)
         return taken

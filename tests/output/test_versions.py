@@ -178,6 +178,13 @@ def test_of_two_that_claim_at_once_one_is_told(output: Directory, monkeypatch: p
         claim(output, "rN", "/runs/rN")
 
 
+def test_a_claim_whose_first_answer_was_lost_is_held(output: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = output.put_new
+    monkeypatch.setattr(output, "put_new", lambda name, data: create(name, data) and False)
+    assert claim(output, "rN", "/runs/rN") == 1
+    assert newest(output) == Version(1, "rN", "/runs/rN")
+
+
 def test_who_is_faster_and_still_writes_is_named(
     output: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -231,6 +231,14 @@ def test_who_loses_the_race_for_an_epoch_holds_nothing(run: Directory, monkeypat
     assert late._thread is None
 
 
+def test_a_lease_whose_first_answer_was_lost_is_held(run: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = run.put_new
+    monkeypatch.setattr(run, "put_new", lambda name, data: create(name, data) and False)
+    with Lease(run) as lease:
+        assert (lease.epoch, lease._token in leases._held_here) == (1, True)
+        assert holder(run).alive  # type: ignore[union-attr]
+
+
 def test_who_loses_the_race_is_told_who_won(run: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     put(run, 1, ELSEWHERE)
     seen = leases._seen
