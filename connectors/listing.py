@@ -27,6 +27,25 @@ def as_paths(paths: Paths) -> tuple[str, ...]:
     return tuple(absolute(p) for p in several)
 
 
+CHECKED = 1000
+"""Local paths at most whose existence is looked at before anything else; of more it shows when they are listed."""
+
+
+def check_there(paths: Paths) -> None:
+    """Raise DataError for a local path, no glob, that does not exist: a misspelt input is told before all else."""
+    several = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    for path in [absolute(p) for p in several] if len(several) <= CHECKED else ():
+        if "://" not in path and not os.path.exists(path) and not _MAGIC.search(path):
+            raise DataError(_nothing_at(path))
+
+
+def _nothing_at(path: str) -> str:
+    return (
+        f"Nothing at {path}: no such file or directory. Check the spelling; a relative path is looked up "
+        f"from the working directory ({os.getcwd()})."
+    )
+
+
 def expand(paths: Sequence[str], extensions: Sequence[str], options: Options | None = None) -> list[FileInfo]:
     """The files meant by ``paths``: as given, directories and globs sorted by name, no file twice.
 
@@ -60,10 +79,7 @@ def _directory(path: str, extensions: tuple[str, ...], options: Options | None) 
         try:
             below = list(system(path, options).walk(path, deep=True))
         except FileNotFoundError as error:
-            raise DataError(
-                f"Nothing at {path}: no such file or directory. Check the spelling; a relative path is looked up "
-                f"from the working directory ({os.getcwd()})."
-            ) from error
+            raise DataError(_nothing_at(path)) from error
     kept = [f for f in below if f.path.endswith(extensions or "") and not _ignored(f.path[len(path) :])]
     if not kept:
         wanted = " or ".join(extensions) or "any name"

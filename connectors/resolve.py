@@ -11,11 +11,11 @@ from typing import Any
 
 from connectors.arrays import is_tabular
 from connectors.databases import DATABASES
-from connectors.listing import Paths, as_paths, expand
+from connectors.listing import Paths, as_paths, check_there, expand
 from connectors.location import absolute, say
 from connectors.tables import refuse_tables, table_at
 from partitioner import choices, registry
-from partitioner.errors import ConfigError, DataError
+from partitioner.errors import ConfigError, DataError, nearest
 from partitioner.model.source import Source
 
 MOST_PATH = 4096
@@ -36,6 +36,13 @@ def resolve(spec: Any, *, connector: str | None = None, **options: Any) -> Sourc
     connector: ``columns``, ``storage_options`` and its own. Raises DataError where nothing tells the format,
     ConfigError for an option the connector does not have, UnknownName for an unregistered connector.
     """
+    if isinstance(spec, Mapping) and isinstance(spec.get("connector"), str) and not _is_specification(spec):
+        close = next((f" Did you mean 'path' where it says {str(k)!r}?" for k in spec if nearest(str(k), ["path"])), "")
+        raise ConfigError(
+            f"dataset {{connector: {spec['connector']}}} lacks path (or data), which says what to read.{close}"
+        )
+    if isinstance(spec, str | Mapping) and not spec:
+        raise DataError(f"The dataset is {spec!r}, which is nothing; give a path, data in memory, or a source.")
     if _is_specification(spec):
         given = dict(spec)
         data = given.pop("data") if "data" in given else given.pop("path")
@@ -45,6 +52,8 @@ def resolve(spec: Any, *, connector: str | None = None, **options: Any) -> Sourc
     if connector is None and isinstance(spec, list | tuple) and _is_text(spec):
         say(f"the list of {len(spec)} strings is read as text, in the column 'text': none of them looks like a path")
         return _build("memory", list(spec), options)
+    if connector not in ("sql", "iceberg") and not _is_sklearn(spec):  # a database, or a name in a catalogue
+        check_there(spec)
     name = _of_table(spec, connector, options.get("storage_options"))
     name = name or connector or _connector_of(spec, options.get("storage_options"))
     return _build(name, spec, options)

@@ -105,7 +105,8 @@ def named(spec: Any, kind: str) -> tuple[Any, dict[str, Any]]:
                 f"{about.word} is {spec[key]!r} in a mapping; it is a name, 'module:Class' or a class there."
             )
     key = about.keys[0]
-    close = nearest(key, [str(k) for k in spec]) if isinstance(spec, Mapping) else ""
+    meant = next((k for k in spec if nearest(str(k), [key])), None) if isinstance(spec, Mapping) else None
+    close = "" if meant is None else f" Did you mean {key!r} where it says {meant!r}?"
     lacks = f" lacks the key {key!r}, which names the {about.word};" if isinstance(spec, Mapping) else ":"
     raise ConfigError(f"{about.word} is {spec!r},{lacks} write a name, or {{{key}: <name>, <option>: <value>}}.{close}")
 

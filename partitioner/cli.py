@@ -34,7 +34,6 @@ from partitioner.running import plan_config, run_config
 from partitioner.runs.quarantine import quarantine_app
 from partitioner.runs.resume import from_directory
 from partitioner.runs.run import Run
-from partitioner.security import safe_yaml
 from partitioner.simulation import simulate as simulated
 from partitioner.store.run_directory import RunDirectory
 
@@ -106,8 +105,8 @@ def _config(
 
 
 def _with(settings: list[str] | None, **given: str | None) -> list[str]:
-    """Settings, with those that have an option of their own on top."""
-    return [*(settings or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+    """Settings, with those that have an option of their own on top; these are text, also ``--name 2026-11-21``."""
+    return [*(settings or []), *(f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None)]
 
 
 @app.command()
@@ -124,7 +123,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a configuration: plan, execute, reduce, report; or the job that it is for (its setting ``job``)."""
-    given = _with(settings, engine=engine, mode=mode, name=name)
+    given = [*_with(settings, mode=mode, name=name), *([f"engine={engine}"] if engine else [])]
     if (job := configuration.job_of(conf, given, allowed or [])) is not None:
         raise typer.Exit(run_job(job, conf, given, resume))
     config = _config(conf, _with(settings, mode=mode, name=name), engine, allowed, as_json)
@@ -217,7 +216,7 @@ def simulate(
         planned = plan_config(config)
     else:
         planned = place_tables(tasks, workers, seed=seed)
-    outcome = simulated(planned, safe_yaml.read(faults.read_text(), str(faults)) if faults else None, seed)
+    outcome = simulated(planned, None if faults is None else configuration.read_mapping(faults), seed)
     if as_json:
         typer.echo(json.dumps(outcome.to_json()))
         return

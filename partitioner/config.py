@@ -31,6 +31,14 @@ def _shaping(default: Any, **about: Any) -> Any:
     return Field(default, json_schema_extra={"shapes_result": True}, **about)
 
 
+_NUMBERS = (
+    *("sample", "limit", "batch_size", "max_batch_weight", "max_concurrency", "rate_limit", "retry_calls"),
+    *("retry_backoff", "target_task_seconds", "allowed_mem", "max_tasks", "min_tasks_per_slot", "task_cpus"),
+    *("task_gpus", "time_limit", "merge_above", "rows_per_file", "bytes_per_file", "max_retries", "timeout"),
+    *("max_quarantined", "lease_seconds", "seed"),
+)
+
+
 class RunConfig(BaseModel):
     """Everything a run is asked to do. Names are those of ``partitioner.run``'s parameters."""
 
@@ -193,6 +201,14 @@ class RunConfig(BaseModel):
             raise ValueError("write {key: <column or columns>, watermark: <column>}, or the watermark alone")
         return {"key": list(key), "watermark": mark}
 
+    @field_validator(*_NUMBERS, mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        """``limit: yes`` is no limit of 1."""
+        if isinstance(value, bool):
+            raise ValueError("input should be a number")
+        return value
+
     @field_validator("partition_by", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
@@ -203,7 +219,23 @@ class RunConfig(BaseModel):
     @classmethod
     def _absolute(cls, value: str | None) -> str | None:
         """A resume may be started from another working directory."""
+        if value is not None and not value.strip():
+            raise ValueError("name a directory")
         return None if value is None else absolute_url(value)
+
+    @field_validator("columns")
+    @classmethod
+    def _some(cls, value: list[str] | None) -> list[str] | None:
+        if value == []:
+            raise ValueError("name a column at least, or leave it out for all")
+        return value
+
+    @field_validator("batch_size")
+    @classmethod
+    def _rows_of_a_batch(cls, value: Any) -> Any:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("write a number of rows of at least 1, or 'auto'")
+        return value
 
     @field_validator("timeout")
     @classmethod
@@ -216,14 +248,19 @@ class RunConfig(BaseModel):
     @classmethod
     def _rows_or_share(cls, value: float | None) -> float | None:
         """1 is a row, 0.01 a share."""
-        if value is None or value >= 1 or value == 0:
-            return None if value is None else int(value)
-        return float(value)
+        if value is None or 0 < value < 1:
+            return value
+        if value != int(value):
+            raise ValueError("write a whole number of rows, or a share below 1")
+        return int(value)
 
     @field_validator("merge_above")
     @classmethod
     def _size(cls, value: Any) -> float:
-        return 0.0 if value in (0, "0") else parse_bytes(value)
+        size = 0.0 if value in (0, "0") else parse_bytes(value)
+        if not size >= 0:
+            raise ValueError("write bytes of at least 0, such as '16MB'")
+        return size
 
     @field_validator("allowed_mem", "bytes_per_file")
     @classmethod
@@ -262,7 +299,7 @@ def make(values: Mapping[str, Any]) -> RunConfig:
     try:
         return RunConfig(**values)
     except ValidationError as error:
-        raise ConfigError("\n".join(_sentence(e) for e in error.errors())) from None
+        raise ConfigError("\n".join(_sentences(error.errors()))) from None
 
 
 def _settings_only(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -272,11 +309,18 @@ def _settings_only(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key != "dataset" or is_place}
 
 
-def _sentence(error: Any) -> str:
-    key = ".".join(str(p) for p in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"unknown setting {key!r}.{nearest(key, list(RunConfig.model_fields))}"
-    return f"setting {key!r} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}."
+def _sentences(errors: Sequence[Any]) -> list[str]:
+    """One for each value: where it may be one of several things, with what it would have to be for each."""
+    told: dict[str, tuple[str, list[str]]] = {}
+    for error in errors:
+        # Behind the name stand places in a list, or which of several types was tried.
+        key = ".".join(str(p) for i, p in enumerate(error["loc"]) if not i or isinstance(p, int))
+        if error["type"] == "extra_forbidden":
+            told[key] = (f"unknown setting {key!r}.{nearest(key, list(RunConfig.model_fields))}", [])
+            continue
+        wanted = error["msg"].removeprefix("Value error, ").rstrip(".")
+        told.setdefault(key, (f"setting {key!r} is {error['input']!r}: ", []))[1].append(wanted[0].lower() + wanted[1:])
+    return [f"{begin}{', or '.join(wanted)}{'.' if wanted else ''}" for begin, wanted in told.values()]
 
 
 def load_config(
@@ -317,7 +361,7 @@ def load_settings(
 
 def _layered(path: str | Path, settings: Sequence[str], environment: Mapping[str, str] | None) -> dict[str, Any]:
     env = os.environ if environment is None else environment
-    values: dict[str, Any] = _expanded(_read(Path(path)), {**_BUILT_IN_VARIABLES, **env})
+    values: dict[str, Any] = _expanded(read_mapping(Path(path)), {**_BUILT_IN_VARIABLES, **env})
     for name, text in sorted(env.items()):
         if name.startswith(ENVIRONMENT) and name.removeprefix(ENVIRONMENT).lower() in RunConfig.model_fields:
             _put(values, name.removeprefix(ENVIRONMENT).lower(), text)
@@ -329,7 +373,8 @@ def _layered(path: str | Path, settings: Sequence[str], environment: Mapping[str
     return values
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. ConfigError for a file that is not there, or holds something else."""
     try:
         values = safe_yaml.read(path.read_text(), str(path))
     except FileNotFoundError:

@@ -126,6 +126,34 @@ def to_numpy(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
     return np.asarray(column.to_numpy(zero_copy_only=False))
 
 
+def doubles(column: Any) -> Any:
+    """An array or chunked array as float64: integers of any size as the nearest one, the rest as Arrow casts exactly.
+
+    Raises pa.ArrowInvalid or pa.ArrowNotImplementedError for what is no number.
+    """
+    return column.cast(pa.float64(), safe=not pa.types.is_integer(column.type))
+
+
+def vectors(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """float64[n, w] of a column of n lists of w numbers each; a null among the numbers is NaN.
+
+    Raises ValueError for a null instead of a list and for lists of different lengths, and what ``doubles`` does.
+    """
+    import pyarrow.compute as pc
+
+    if column.null_count:
+        raise ValueError(f"holds {column.null_count} nulls instead of vectors; fill or drop them")
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    widths = {width for chunk in chunks for width in pc.unique(pc.list_value_length(chunk)).to_pylist()}
+    if len(widths) > 1:
+        raise ValueError(
+            f"holds vectors of different lengths ({min(widths)} to {max(widths)}); a matrix needs equal ones"
+        )
+    flat = [np.asarray(to_numpy(doubles(chunk.flatten())), np.float64) for chunk in chunks]
+    whole = np.concatenate(flat) if flat else np.empty(0)
+    return whole.reshape(len(column), next(iter(widths), 0))
+
+
 def _numbers(column: pa.Array) -> npt.NDArray[Any]:
     return np.from_dlpack(column) if len(column) else np.empty(0, column.type.to_pandas_dtype())
 

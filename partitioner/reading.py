@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from partitioner import registry
+from partitioner.errors import DataError
 from partitioner.security.sealing import SIGNATURE, check_signed, sign
 from partitioner.storage import Directory
 
@@ -50,5 +51,9 @@ def load_result(url: str) -> Any:
 def sign_file(url: str) -> str:
     """Write the signature beside a file that the caller trusts; its place."""
     folder, _, name = url.rpartition("/")
-    Directory(folder or ".").put(f"{name}{SIGNATURE}", sign(read_bytes(url)))
+    try:
+        data = read_bytes(url)
+    except FileNotFoundError as error:
+        raise DataError(f"{error}; give the path of a pickled model.") from error
+    Directory(folder or ".").put(f"{name}{SIGNATURE}", sign(data))
     return f"{url}{SIGNATURE}"

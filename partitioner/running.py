@@ -287,7 +287,7 @@ def _begin(
     try_out(engine, directory, planned, shared)
     agreed = Agreement(directory.files).newest()
     if agreed is not None:
-        exporting.check_columns(config, agreed.schema.names)
+        exporting.check_columns(config, agreed.schema)
     stages.claim(config, directory, job, planned, target, prints)
     if on_plan is not None:
         on_plan(planned, directory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any
 
 from partitioner.coordinator.driver import drive
@@ -105,11 +106,28 @@ def faults_of(faults: Faults | Mapping[str, Any] | None) -> Faults:
     for key in faults:
         if key not in known:
             raise ConfigError(f"faults have no {key!r}; there are {', '.join(known)}.{nearest(key, known)}")
-    values = dict(faults)
-    for key, types in _SHAPES.items():
-        if key in values:
-            values[key] = tuple(_row(key, row, types) for row in values[key])
+    values: dict[str, Any] = {}
+    for key, value in faults.items():
+        values[key] = _entries(key, value) if key in _SHAPES else _number(key, value)
     return Faults(**values)
+
+
+def _entries(key: str, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"faults: {key} is {value!r}; write a list of entries.")
+    return tuple(_row(key, row, _SHAPES[key]) for row in value)
+
+
+def _number(key: str, value: Any) -> float:
+    """A number of at least 0; ConfigError for anything else, and for a share above 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
+        raise ConfigError(f"faults: {key} is {value!r}; write a number of at least 0.")
+    if key in _SHARES and value > 1:
+        raise ConfigError(f"faults: {key} is {value!r}; it is a share, 1 at most.")
+    return float(value)
+
+
+_SHARES = ("failure_rate", "doubled", "late", "lost", "misplaced")
 
 
 _SHAPES: dict[str, tuple[type, ...]] = {

@@ -74,6 +74,34 @@ def test_a_misspelt_key_is_exit_2_with_the_nearest(conf: Path, capfd: pytest.Cap
     assert capfd.readouterr().err == "ConfigError: unknown setting 'placment'. Did you mean 'placement'?\n"
 
 
+def test_a_name_may_be_a_date(conf: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert call("run", conf, "--name", "2026-11-21", "--json") == 0
+    assert json.loads(capfd.readouterr().out)["run_id"].endswith("-2026-11-21")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["simulate", "CONF", "--faults", "none.yaml"], "no configuration at"),
+        (["simulate", "CONF", "--faults", "FAULTS"], "faults: noise is 'x'; write a number of at least 0"),
+        (["sign", "none.pkl"], "there is no none.pkl"),
+        (["init", "CONF"], "cannot make"),
+        (["report", "RUN", "--html", "."], "cannot write the page ."),
+    ],
+)
+def test_files_that_are_not_there_are_exit_2(
+    conf: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    faults = conf.with_name("faults.yaml")
+    faults.write_text("noise: x")
+    if "RUN" in arguments:
+        call("run", conf)
+    run = next(iter((conf.parent / "runs").glob("*")), conf)
+    named = {"CONF": conf, "FAULTS": faults, "RUN": run}
+    assert call(*(named.get(argument, argument) for argument in arguments)) == 2
+    assert message in capfd.readouterr().err
+
+
 def test_an_infeasible_plan_is_exit_3(conf: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert call("run", conf, "--set", "task_cpus=64") == 3
     assert "InfeasiblePlan: No worker can hold task 't000000': it needs cpus = 64" in capfd.readouterr().err

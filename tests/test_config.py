@@ -78,6 +78,12 @@ def test_a_setting_without_a_value_is_refused(tmp_path: Path) -> None:
         config.load_config(write(tmp_path, "seed: 1\n"), ["seed"], {})
 
 
+@pytest.mark.parametrize("setting", ["limit", "sample", "batch_size", "timeout", "allowed_mem", "max_tasks"])
+def test_yes_is_no_number(setting: str) -> None:
+    with pytest.raises(ConfigError, match=f"setting '{setting}.*' is True: .*input should be a number"):
+        config.make({setting: True})
+
+
 def test_a_configuration_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         config.make({}).seed = 3  # type: ignore[misc]

@@ -24,6 +24,10 @@ def same(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
+def nested(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{"v": [x], "b": b"\x01"} for x in rows["x"].tolist()]
+
+
 def run(checkpoint: str, program: Any = same, table: pa.Table = TABLE, **options: Any) -> pt.Run:
     settings = {"cost": "rows", "max_tasks": 3, "engine": "serial", "progress": False, "report": False, **options}
     return pt.run(table, program, checkpoint=checkpoint, **settings)
@@ -60,7 +64,11 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path, checkpoint: str
             {"output": "x.csv", "bytes_per_file": "1MB"},
             "bytes_per_file makes files in a folder, and output .* is one csv",
         ),
-        ({"output": "out", "bytes_per_file": 0}, "setting 'bytes_per_file' is 0: value error, write bytes above 0"),
+        ({"output": "x.csv", "rows_per_file": 5}, "rows_per_file makes files in a folder, and output .* is one csv"),
+        ({"output": "out", "partition_by": ["c", "c"]}, "partition_by names 'c' more than once"),
+        ({"output": "out", "partition_by": ["x", "c"]}, "partition_by names all columns that the program returns"),
+        ({"output": "out", "program": nested, "partition_by": ["v"]}, "partition_by names 'v', which is list"),
+        ({"output": "out", "bytes_per_file": 0}, "setting 'bytes_per_file' is 0: write bytes above 0"),
         ({"output": "x.csv", "reducer": "count"}, "is for rows, and the reducer gives one result"),
         (
             {"output": "out", "partition_by": ["d"]},
@@ -128,10 +136,6 @@ def test_a_format_of_a_folder(tmp_path: Path, checkpoint: str) -> None:
     assert finished.result.paths == [f"{tmp_path}/out/part-00000.csv"]
     assert (tmp_path / "out" / "_SUCCESS").exists()
     assert pd.read_csv(finished.result.paths[0]).to_dict("records") == ROWS
-
-
-def nested(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{"v": [x], "b": b"\x01"} for x in rows["x"].tolist()]
 
 
 def test_nested_values_are_json_in_csv(tmp_path: Path, checkpoint: str) -> None:

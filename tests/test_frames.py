@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from partitioner.frames import to_array, to_numpy
+from partitioner.attempt.formats import column_to_numpy
+from partitioner.frames import doubles, to_array, to_numpy, vectors
 
 COLUMNS = [
     pa.array([1, 2, 3]),
@@ -71,3 +72,31 @@ def test_lists_become_what_arrow_infers(values: list[Any], nan_is_null: bool) ->
     expected, result = pa.array(values, from_pandas=nan_is_null), to_array(values, nan_is_null)
     assert result.type == expected.type
     assert repr(result.to_pylist()) == repr(expected.to_pylist())
+
+
+def test_large_integers_become_the_nearest_doubles() -> None:
+    assert doubles(pa.array([2**60 + 1, None])).to_pylist() == [float(2**60), None]
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.int64()), pa.large_list(pa.float32()), pa.list_(pa.float64(), 2)])
+def test_lists_of_equal_length_are_a_matrix(kind: pa.DataType) -> None:
+    column = pa.array([[1, 2], [3, 4], [5, 6]], kind)
+    assert vectors(column.slice(1)).tolist() == [[3.0, 4.0], [5.0, 6.0]]
+    assert vectors(pa.chunked_array([column, column.slice(2)])).tolist() == [[1, 2], [3, 4], [5, 6], [5, 6]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [([[1], [1, 2, 3]], r"different lengths \(1 to 3\)"), ([[1, 2], None], "1 nulls instead of vectors")],
+)
+def test_what_only_adds_up_to_a_matrix_is_none(rows: list[Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        vectors(pa.array(rows))
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [(pa.float32(), [[1.0, 2.0], [np.nan, np.nan]]), (pa.int64(), [[1.0, 2.0], [np.nan, np.nan]])],
+)
+def test_a_null_vector_is_nan_throughout(kind: pa.DataType, expected: list[list[float]]) -> None:
+    np.testing.assert_array_equal(column_to_numpy(pa.array([[1, 2], None], pa.list_(kind, 2))), expected)

@@ -52,6 +52,8 @@ FILTERS: dict[str, tuple[Any, list[int]]] = {
     "value first": ("98 < x", [99]),
     "columns": ("x == x and x < 1", [0]),
     "triples": ([("x", ">", 97)], [98, 99]),
+    "triples without tuples": ([["x", ">", 97], ["c", "==", "a"]], [98]),
+    "one triple": (["x", ">", 98], [99]),
     "groups of triples": ([[("x", "<", 1)], [("x", ">", 98)]], [0, 99]),
     "expression": (pc.field("x") > 98, [99]),
     "nothing": ("x is None", []),
@@ -63,6 +65,14 @@ FILTERS: dict[str, tuple[Any, list[int]]] = {
 def test_a_filter_keeps_the_rows_for_which_it_is_true(tmp_path: Path, case: str, form: str) -> None:
     given, expected = FILTERS[case]
     assert x_of(less_of(MADE[form](tmp_path), parse(given), None, None, 0)) == expected
+
+
+def test_a_sample_is_the_same_wherever_the_data_lies(tmp_path: Path) -> None:
+    samples = []
+    for name in ("a", "b/c"):
+        (tmp_path / name).mkdir(parents=True)
+        samples.append(x_of(less_of(parquet(tmp_path / name), None, 0.3, None, 7)))
+    assert samples[0] == samples[1]
 
 
 def test_row_groups_that_statistics_rule_out_are_not_read(tmp_path: Path) -> None:

@@ -62,6 +62,91 @@ def test_rows_without_an_output_of_their_own_are_merged_in_the_run_directory(tmp
     assert pq.read_table(Path(finished.url) / "output")["y"].to_pylist() == [*GOOD, -4, -8]
 
 
+def test_a_retry_tries_every_row_that_was_set_aside(tmp_path: Path) -> None:
+    finished = run(tmp_path, sample=0.99, seed=3, filter="x != 5", limit=4, name="nightly", max_quarantined=3)
+    aside = quarantine.rows_of(finished.directory)["x"].to_pylist()
+    again = quarantine.retry(finished.directory, program=programs.double)
+    assert (aside, again.result.to_pandas()["y"].tolist()) == ([-2, -4], [-4, -8])
+    assert again.directory.description()["config"]["name"] is None
+
+
+def test_the_next_incremental_night_holds_what_was_mended(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name, rows in (("a", [1, -2, 3]), ("b", [7])):
+        pq.write_table(pa.table({"x": rows}), tmp_path / "in" / f"{name}.parquet")
+
+    def night() -> pt.Run:
+        places = {"output": str(tmp_path / "out"), "checkpoint": str(tmp_path / "runs")}
+        settings: dict[str, Any] = {"cost": "rows", "engine": "serial", "on_error": "quarantine", "mode": "incremental"}
+        return pt.run(
+            str(tmp_path / "in"),
+            FailsUntil,
+            arguments={"mended": str(tmp_path / "mended")},
+            progress=False,
+            **settings,
+            **places,
+        )
+
+    finished = night()
+    (tmp_path / "mended").touch()
+    quarantine.retry(finished.directory, merge=True)
+    assert shown(tmp_path) == [2, 6, 14, -4]
+    assert night().counts["quarantined"] == 0
+    assert shown(tmp_path) == [2, -4, 6, 14]
+
+
+def test_rows_of_earlier_nights_are_in_the_quarantine_of_the_last(tmp_path: Path) -> None:
+    run(tmp_path, mode="append")
+    finished = run(tmp_path, mode="append")
+    assert quarantine.rows_of(finished.directory)["x"].to_pylist() == [-2, -4, -2, -4]
+    quarantine.retry(finished.directory, merge=True, program=programs.double)
+    assert shown(tmp_path) == [*GOOD, *GOOD, -4, -8, -4, -8]
+    assert quarantine.rows_of(run(tmp_path, mode="append").directory)["x"].to_pylist() == [-2, -4]
+
+
+@pytest.mark.parametrize("output", ["out", None])
+def test_a_run_whose_rows_were_mended_answers_with_them(tmp_path: Path, output: str | None) -> None:
+    place = None if output is None else str(tmp_path / output)
+    finished = run(tmp_path, output=place, name="nightly", mode="resume")
+    quarantine.retry(finished.directory, merge=True, program=programs.double)
+    again = run(tmp_path, output=place, name="nightly", mode="resume")
+    assert (again.run_id, again.result.to_pandas()["y"].tolist()) == (finished.run_id, [*GOOD, -4, -8])
+
+
+def test_a_single_result_cannot_be_mended(tmp_path: Path) -> None:
+    finished = run(tmp_path, reducer="mean")
+    with pytest.raises(ConfigError, match="made one result of all rows, to which no rows can be added"):
+        quarantine.retry(finished.directory, merge=True, program=programs.double)
+
+
+async def one_row(row: dict[str, Any]) -> int:
+    if row["x"] == -4:
+        raise ValueError("no")
+    return int(row["x"])
+
+
+async def any_row(row: dict[str, Any]) -> int:
+    return int(row["x"])
+
+
+def test_an_async_program_gets_single_rows_again_when_it_is_tried_again(tmp_path: Path) -> None:
+    finished = pt.run(
+        TABLE, one_row, cost="rows", engine="serial", on_error="quarantine", checkpoint=str(tmp_path), progress=False
+    )
+    again = quarantine.retry(finished.directory, program=any_row)
+    assert again.result.to_pandas()["result"].tolist() == [-4]
+
+
+class FailsUntil:
+    """Fails on negative rows until a file is there, as where a service was down."""
+
+    def __init__(self, mended: str) -> None:
+        self.mended = Path(mended)
+
+    def __call__(self, batch: pd.DataFrame) -> pd.DataFrame:
+        return programs.double(batch) if self.mended.exists() else programs.fails_on_negative(batch)
+
+
 class Died(BaseException):
     """Stands for the end of the driver."""
 

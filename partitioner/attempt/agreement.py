@@ -59,15 +59,20 @@ class Agreement:
         self._files = files
         self._known: Agreed | None = None
 
+    def at(self, number: int) -> Agreed | None:
+        """One version; None where there is none of this number."""
+        try:
+            return Agreed.from_json(number, self._files.get(f"{FOLDER}/{number:06d}.json"))
+        except FileNotFoundError:
+            return None
+
     def newest(self) -> Agreed | None:
         """The last version there is, None before the first."""
         number = 0 if self._known is None else self._known.number + 1
-        while True:
-            try:
-                self._known = Agreed.from_json(number, self._files.get(f"{FOLDER}/{number:06d}.json"))
-            except FileNotFoundError:
-                return self._known
+        while (found := self.at(number)) is not None:
+            self._known = found
             number += 1
+        return self._known
 
     def begin(self, schema: pa.Schema, who: str) -> None:
         """Make version 0 of what is there already: rows that an output holds, of which ``who`` says where."""
@@ -80,10 +85,27 @@ class Agreement:
             wanted = _merged(known, schema, who)
             if known is not None and wanted.schema.equals(known.schema) and wanted.lacking == known.lacking:
                 return known
+            _check_writable(wanted.schema)
             if self._files.put_new(f"{FOLDER}/{wanted.number:06d}.json", wanted.to_json()):
                 self._known = wanted
                 return wanted
             known = self.newest()
+
+
+def _check_writable(schema: pa.Schema) -> None:
+    """ProgramError naming the column whose type no Parquet file holds: by the trial, and not at the first commit."""
+    import pyarrow.parquet as pq
+
+    def writable(part: pa.Schema) -> str:
+        try:
+            pq.ParquetWriter(pa.BufferOutputStream(), part).close()
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+            return str(error).partition("\n")[0].rstrip(".")
+        return ""
+
+    for field in schema if writable(schema) else ():
+        if problem := writable(pa.schema([field])):
+            raise ProgramError(f"the program returns column {field.name!r} as {field.type}: {problem}. Convert it.")
 
 
 def _merged(known: Agreed | None, schema: pa.Schema, who: str) -> Agreed:
@@ -114,13 +136,32 @@ def _wider(known: Agreed, field: pa.Field, kind: pa.DataType, who: str) -> pa.Da
         return kind
     pair = [pa.schema([pa.field("x", k)]) for k in (field.type, kind)]
     try:
-        return pa.unify_schemas(pair, promote_options="permissive").field("x").type
+        if not _lossy(field.type, kind):
+            return pa.unify_schemas(pair, promote_options="permissive").field("x").type
     except (pa.ArrowTypeError, pa.ArrowInvalid):
-        raise ProgramError(
-            f"the program returns column {field.name!r} as {kind} in sub-task {who} and as {field.type} in sub-task "
-            f"{known.origin[field.name]}; one output has one type per column. Convert it in the program, for "
-            "example with astype or str."
-        ) from None
+        pass  # Arrow knows no type of both
+    raise ProgramError(
+        f"the program returns column {field.name!r} as {kind} in sub-task {who} and as {field.type} in sub-task "
+        f"{known.origin[field.name]}; one output has one type per column. Convert it in the program, for "
+        "example with astype or str."
+    )
+
+
+def _lossy(one: pa.DataType, other: pa.DataType) -> bool:
+    """Whether Arrow would bring two types together and lose something: text as bytes, decimals as doubles or integers."""
+    return any(
+        (_is_text(a) and _is_bytes(b))
+        or (pa.types.is_decimal(a) and (pa.types.is_floating(b) or pa.types.is_integer(b)))
+        for a, b in ((one, other), (other, one))
+    )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def agreed(batches: Iterator[pa.RecordBatch], agreement: Agreement, who: str) -> Iterator[pa.RecordBatch]:

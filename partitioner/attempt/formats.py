@@ -29,9 +29,16 @@ def to_numpy(batch: pa.RecordBatch) -> dict[str, np.ndarray[Any, Any]]:
 
 def column_to_numpy(column: pa.Array) -> np.ndarray[Any, Any]:
     """One column as an array of n values or, for fixed-size lists, n x size."""
-    if pa.types.is_fixed_size_list(column.type):
-        return frames.to_numpy(column.flatten()).reshape(len(column), column.type.list_size)
-    return frames.to_numpy(column)
+    if not pa.types.is_fixed_size_list(column.type):
+        return frames.to_numpy(column)
+    rows = frames.to_numpy(column.drop_null().flatten()).reshape(-1, column.type.list_size)
+    if not column.null_count:
+        return rows
+    number = rows.dtype.kind in "biuf"  # a null vector is NaN throughout, as a null number is
+    kind = rows.dtype if rows.dtype.kind == "f" else np.float64 if number else object
+    whole = np.full((len(column), column.type.list_size), np.nan if number else None, kind)
+    whole[np.flatnonzero(np.array(column.is_valid().to_pylist(), bool))] = rows
+    return whole
 
 
 def to_polars(batch: pa.RecordBatch) -> Any:

@@ -19,6 +19,9 @@ from partitioner.model.execution import is_gpu_memory
 from partitioner.security.masking import masked
 from partitioner.storage import Directory
 
+ERROR_COLUMN = "_error"
+"""The column of quarantined rows that says what went wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alone:
@@ -87,17 +90,17 @@ def _bisect(
 
 
 def poison_table(poison: list[tuple[pa.RecordBatch, list[str]]]) -> pa.Table:
-    """The poison rows of one attempt with their errors in the column ``_error``."""
+    """The poison rows of one attempt with their errors in the column ``ERROR_COLUMN``."""
     tables = []
     for rows, reasons in poison:
         table = pa.Table.from_batches([rows])
-        tables.append(table.append_column("_error", pa.array([masked(reason) for reason in reasons], pa.string())))
+        tables.append(table.append_column(ERROR_COLUMN, pa.array([masked(reason) for reason in reasons], pa.string())))
     return pa.Table.from_batches([table_to_batch(pa.concat_tables(tables))])
 
 
 def rows_digest(quarantined: pa.Table) -> str:
     """sha256 of quarantined rows without their errors, whose text may hold an address: the same for every like attempt."""
-    rows = quarantined.drop_columns(["_error"]).combine_chunks().replace_schema_metadata(None)
+    rows = quarantined.drop_columns([ERROR_COLUMN]).combine_chunks().replace_schema_metadata(None)
     out = pa.BufferOutputStream()
     with pa.ipc.new_stream(out, rows.schema) as writer:
         writer.write_table(rows)

@@ -16,7 +16,7 @@ iterator, generator             each of its items as above, one after the other,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -138,6 +138,13 @@ def _series(series: Any) -> pa.RecordBatch:
     return _named({RESULT if series.name is None else str(series.name): series})
 
 
+def _polars_frame(frame: Any) -> pa.RecordBatch:
+    for name, kind in frame.schema.items():
+        if str(kind) == "Object":  # Arrow would get the addresses of the objects
+            raise TypeError(f"its column {name!r} holds Python objects.")
+    return _plain(frame.to_arrow())
+
+
 def _polars_series(series: Any) -> pa.RecordBatch:
     return _named({series.name or RESULT: series.to_arrow()})
 
@@ -193,9 +200,14 @@ def _of_columns(columns: Mapping[Any, Any]) -> pa.RecordBatch:
 
 
 def _is_single(values: Any) -> bool:
+    """Whether a value beside columns is one value: what cannot be gone through, and text, bytes and arrays of no axis."""
+    if isinstance(values, Mapping | set | frozenset):
+        raise TypeError(f"a column is a {type(values).__name__}, which has no order of rows.")
     if isinstance(values, np.ndarray):
         return values.ndim == 0
-    return values is None or isinstance(values, str | bytes | bool | int | float | np.generic)
+    if type(values).__module__.partition(".")[0] == "torch":
+        return not values.dim()
+    return isinstance(values, str | bytes | bytearray | np.generic | pa.Scalar) or not isinstance(values, Iterable)
 
 
 def _of_list(values: list[Any]) -> pa.RecordBatch:
@@ -259,6 +271,8 @@ def _matrix(array: np.ndarray[Any, Any]) -> pa.Array:
             if plain.dtype.kind != "O"
             else to_array([_item(v) for v in plain])
         )
+    if isinstance(array, np.ma.MaskedArray):
+        return to_array(array.reshape(len(array), -1).tolist())
     flat = pa.array(np.ascontiguousarray(array).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(array.shape[1:])))
 
@@ -300,8 +314,9 @@ _BY_NAME: dict[tuple[str, str], Callable[[Any], pa.RecordBatch]] = {
     ("pandas", "DataFrame"): _frame,
     ("pandas", "Index"): lambda index: _named({RESULT if index.name is None else str(index.name): index}),
     ("pandas", "Series"): _series,
-    ("polars", "DataFrame"): lambda frame: _plain(frame.to_arrow()),
-    ("polars", "LazyFrame"): lambda frame: _plain(frame.collect().to_arrow()),
+    ("datasets", "Dataset"): lambda data: table_to_batch(data.with_format("arrow")[:]),
+    ("polars", "DataFrame"): _polars_frame,
+    ("polars", "LazyFrame"): lambda frame: _polars_frame(frame.collect()),
     ("polars", "Series"): _polars_series,
     ("pyarrow", "Array"): lambda array: _named({RESULT: array}),
     ("pyarrow", "ChunkedArray"): lambda array: _named({RESULT: array}),

@@ -41,7 +41,10 @@ def init(
     there = [name for name in files if (folder / name).exists()]
     if there:
         raise ConfigError(f"{(folder / there[0]).absolute()} is there already; name another folder.")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make {folder.absolute()}: {error.strerror}; name another folder.") from error
     for name, text in files.items():
         (folder / name).write_text(text)
     go = "" if folder.resolve() == Path.cwd() else f"  cd {folder}\n"

@@ -12,6 +12,7 @@ from partitioner.errors import ConfigError
 from partitioner.placement.api import Comparison
 from partitioner.placement.api import compare as compare_tables
 from partitioner.placement.api import place as place_tables
+from partitioner.report.report import write_page
 from partitioner.security import safe_yaml
 
 Tasks = Annotated[Path, typer.Option("--tasks", help="CSV or Parquet: task_id, seconds and demands.")]
@@ -93,7 +94,7 @@ def compare(
         tasks, workers, edges, algorithm or None, objective, seed, time_limit, bandwidth, steps
     )
     if html is not None:
-        html.write_text(result.to_html(), encoding="utf-8")
+        write_page(html, result.to_html())
     typer.echo(dumps(result.to_json()) if json_out else result.to_text())
 
 

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from partitioner.model import CommitRecord, SubTasks
+from partitioner.output.schemas import fitted
 from partitioner.output.versions import home
 from partitioner.storage import Directory, read_parquet
 
@@ -108,20 +110,26 @@ def part_of_run(records: Sequence[CommitRecord], counts: Mapping[str, int], run_
 
 
 def assembled(
-    output: Directory, number: int, parts: Iterable[Part], known: Mapping[str, Mapping[str, Any]]
+    output: Directory,
+    number: int,
+    parts: Iterable[Part],
+    known: Mapping[str, Mapping[str, Any]],
+    recast: frozenset[str] = frozenset(),
+    schema: pa.Schema | None = None,
 ) -> tuple[list[dict[str, Any]], list[Part]]:
     """Files that hold the rows of the parts in order, whole files all, and the parts in terms of them.
 
-    ``known`` are rows and sha256 by file. A file whose rows are all there, in order, is taken as it is; of another the rows
-    that are wanted are copied into files of this version: no program runs for that.
+    ``known`` are rows and sha256 by file. A file whose rows are all there, in order, is taken as it is; of another, and of
+    those in ``recast``, the rows that are wanted are copied into files of this version, in ``schema`` where it is given: no
+    program runs for that.
     """
     held = list(parts)
     stretches = _stretches(piece for part in held for piece in part.pieces if piece[2])
     files: list[dict[str, Any]] = []
     moved: dict[tuple[str, int], tuple[str, int]] = {}
-    copier = _Copier(output, number)
+    copier = _Copier(output, number, schema)
     for name, first, rows in stretches:
-        whole = first == 0 and rows == known[name]["rows"]
+        whole = first == 0 and rows == known[name]["rows"] and name not in recast
         stored, digest = (name, known[name]["sha256"]) if whole else copier.copied(name, first, rows)
         files.append({"stored": stored, "rows": rows, "sha256": digest})
         moved[name, first] = (stored, 0)
@@ -154,16 +162,20 @@ def _moved(
 class _Copier:
     """Writes stretches of rows of older files as files of a version; holds one file at a time."""
 
-    def __init__(self, output: Directory, number: int) -> None:
-        self._output, self._number, self._written = output, number, 0
+    def __init__(self, output: Directory, number: int, schema: pa.Schema | None) -> None:
+        self._output, self._number, self._written, self._schema = output, number, 0, schema
         self._held: tuple[str, Any] = ("", None)
 
     def copied(self, name: str, first: int, rows: int) -> tuple[str, str]:
         """The new file, and its sha256."""
         if self._held[0] != name:
-            self._held = (name, read_parquet(self._output.get(name)))
+            table = read_parquet(self._output.get(name))
+            self._held = (name, table.replace_schema_metadata(None))  # not what the older file says of itself
         buffer = io.BytesIO()
-        pq.write_table(self._held[1].slice(first, rows), buffer, compression="zstd", write_page_checksum=True)
+        table = self._held[1].slice(first, rows)
+        if self._schema is not None:
+            table = fitted(table, self._schema, f"{self._output.url}/{name}")
+        pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
         stored = f"{home(self._number)}/kept-{self._written:06d}.parquet"
         self._output.put(stored, buffer.getvalue())
         self._written += 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 
@@ -12,6 +10,7 @@ from partitioner.attempt.agreement import Agreement
 from partitioner.config import RunConfig
 from partitioner.output.exporting import home_of
 from partitioner.output.modes import Target, base_of
+from partitioner.output.schemas import said
 from partitioner.storage import Directory
 from partitioner.store.run_directory import RunDirectory
 
@@ -26,7 +25,7 @@ def begin_with_kept(config: RunConfig, directory: RunDirectory, target: Target) 
     base = base_of(Directory(str(home_of(config))), target.base) if keeps and target.number else None
     if base is None or base.manifest is None:
         return
-    schema = _schema_in(base.manifest) or agreed_by(RunDirectory(base.run))
+    schema = said(base.manifest) or agreed_by(RunDirectory(base.run))
     if schema is not None:
         Agreement(directory.files).begin(schema, f"(version {base.number} of the output)")
 
@@ -41,8 +40,3 @@ def said_of(run: RunDirectory) -> dict[str, str]:
     """What a manifest says of the columns of its rows, in Arrow's own encoding."""
     schema = agreed_by(run)
     return {} if schema is None else {"schema": base64.b64encode(schema.serialize().to_pybytes()).decode()}
-
-
-def _schema_in(manifest: Mapping[str, Any]) -> pa.Schema | None:
-    told = manifest.get("schema")
-    return None if told is None else pa.ipc.read_schema(pa.py_buffer(base64.b64decode(told)))

@@ -86,6 +86,8 @@ def form_of(config: RunConfig, rows: bool = True) -> Form | None:
         raise ConfigError(
             f"output {config.output} is named as {by_name}, and format is {config.format}; make them agree."
         )
+    if repeated := next((n for n in config.partition_by if config.partition_by.count(n) > 1), None):
+        raise ConfigError(f"partition_by names {repeated!r} more than once.")
     if by_name and config.partition_by:
         raise ConfigError(f"partition_by makes folders, and output {config.output} is one file; name a folder.")
     several = config.partition_by or config.rows_per_file or config.bytes_per_file
@@ -93,10 +95,11 @@ def form_of(config: RunConfig, rows: bool = True) -> Form | None:
     asked = by_name or config.format or ("parquet" if several else None)
     if asked is None or (asked == "parquet" and not several):
         return None
-    if config.bytes_per_file and (by_name or asked in TABLES):
+    sized = "bytes_per_file" if config.bytes_per_file else "rows_per_file" if config.rows_per_file else ""
+    if sized and (by_name or asked in TABLES):
         raise ConfigError(
-            f"bytes_per_file makes files in a folder, and output {config.output} is one {by_name or asked} "
-            f"{'table' if asked in TABLES else 'file'}; name a folder, or leave bytes_per_file out."
+            f"{sized} makes files in a folder, and output {config.output} is one {by_name or asked} "
+            f"{'table' if asked in TABLES else 'file'}; name a folder, or leave {sized} out."
         )
     if not rows:
         raise ConfigError(
@@ -178,13 +181,24 @@ def to_table(form: Form, config: RunConfig, tables: Iterator[pa.Table], schema: 
     _table_sink(form).write(config.output, tables, schema, mode, run_id, **options)
 
 
-def check_columns(config: RunConfig, known: Sequence[str]) -> None:
-    """Raise ConfigError where ``partition_by`` names a column that the program does not return."""
-    lacking = [name for name in config.partition_by if name not in known]
-    if lacking:
+def check_columns(config: RunConfig, schema: pa.Schema) -> None:
+    """Raise ConfigError where the program returns no such columns as ``partition_by`` can make folders of."""
+    known = list(schema.names)
+    for name in config.partition_by:
+        if name not in known:
+            raise ConfigError(
+                f"partition_by names {name!r}, which the program does not return; it returns {', '.join(known)}."
+                f"{nearest(name, known)}"
+            )
+        kind = schema.field(name).type
+        if pa.types.is_nested(kind) or "binary" in str(kind):
+            raise ConfigError(
+                f"partition_by names {name!r}, which is {kind}; folders are named by text, numbers or times."
+            )
+    if config.partition_by and len(config.partition_by) == len(known):
         raise ConfigError(
-            f"partition_by names {lacking[0]!r}, which the program does not return; it returns {', '.join(known)}."
-            f"{nearest(lacking[0], list(known))}"
+            f"partition_by names all columns that the program returns ({', '.join(known)}), which leaves none for the "
+            "files; leave one out."
         )
 
 
@@ -309,7 +323,7 @@ def _partitions(table: pa.Table, by: Sequence[str]) -> Iterator[tuple[str, pa.Ta
         rows.setdefault(key, []).append(i)
     rest = table.drop_columns(list(by))
     for key, places in rows.items():
-        folder = "".join(f"{quote(n)}={_text(v)}/" for n, v in zip(by, key, strict=True))
+        folder = "".join(f"{quote(n, safe=' ')}={_text(v)}/" for n, v in zip(by, key, strict=True))
         yield folder, rest.take(pa.array(places, pa.int64()))
 
 
@@ -328,11 +342,15 @@ def _csv(table: pa.Table) -> bytes:
 def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """CSV has no nested values: lists and structs become JSON, bytes hexadecimal digits."""
     kind = column.type
+    if isinstance(kind, pa.ExtensionType):
+        return _flat(pa.chunked_array([c.storage for c in column.chunks], kind.storage_type))
+    if kind in (pa.string_view(), pa.binary_view()):
+        return _flat(column.cast(pa.large_string() if kind == pa.string_view() else pa.large_binary()))
     if pa.types.is_nested(kind):
         return pa.chunked_array(
             [pa.array([None if v is None else json.dumps(v, default=str) for v in column.to_pylist()])]
         )
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return pa.chunked_array([pa.array([None if v is None else v.hex() for v in column.to_pylist()], pa.string())])
     return column
 

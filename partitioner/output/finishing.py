@@ -19,7 +19,7 @@ from partitioner.config import RunConfig
 from partitioner.errors import DamagedOutput, OutputExists
 from partitioner.model import CommitRecord, SubTasks
 from partitioner.model.source import Source
-from partitioner.output import versions
+from partitioner.output import schemas, versions
 from partitioner.output.arranged import Arrangement
 from partitioner.output.assembly import COUNTS, Part, assembled, part_of_run, parts_by_file, parts_of
 from partitioner.output.by_rows import assembled_by_rows, highest
@@ -65,7 +65,9 @@ def finish(
             output, target.number, directory, old_files, known, source, tasks, records
         )
     else:
-        files, parts = _assembled(config, directory, output, target, tasks, records, counts, arranged, base)
+        files, parts = _assembled(
+            config, directory, output, target, tasks, records, counts, arranged, base, value is None
+        )
         now = highest(directory, known, records, sum(p.counts["rows_in"] for p in parts)) if target.by else known
     manifest = manifest_of(output, directory, target, files, parts)
     if value is not None:
@@ -105,6 +107,7 @@ def _assembled(
     counts: Mapping[str, int],
     arranged: Iterator[pa.Table] | None,
     base: Version | None,
+    rows: bool,
 ) -> tuple[list[dict[str, Any]], list[Part]]:
     """Files, and what each input adds, where rows are told by their files, or are all there is, or come after the others."""
     anew = config.mode == "overwrite" or (target.by and not target.base_known)
@@ -118,7 +121,9 @@ def _assembled(
         known |= in_order
         pieces = tuple((name, 0, int(file["rows"])) for name, file in in_order.items())
         parts = [*before, replace(part_of_run(records, counts, directory.url), pieces=pieces)]
-    return assembled(output, target.number, parts, known)
+    names = list(dict.fromkeys(name for part in parts for name, _, count in part.pieces if count))
+    recast, schema = schemas.narrower(directory.files, output, names) if rows else (frozenset(), None)
+    return assembled(output, target.number, parts, known, recast, schema)
 
 
 def _arranged(output: Directory, number: int, tables: Iterator[pa.Table]) -> Iterator[tuple[str, dict[str, Any]]]:

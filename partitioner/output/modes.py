@@ -225,14 +225,14 @@ def check_current(config: RunConfig, directory: RunDirectory, target: Target) ->
 
     Raises ResumeRefused where the output has moved on to a later version.
     """
-    home = home_of(config)
+    home = home_of(config) or (f"{directory.url}/output" if config.output is None else None)
     if home is None:
         return None
     output = Directory(home)
     now = versions.committed(output)
     if now is None or now.number < target.number:
         return None
-    if now.number > target.number:
+    if now.number > target.number and now.run != directory.url:  # its own later version holds rows that were mended
         raise ResumeRefused(
             f"output {output.url} has moved on: version {now.number} is of run {now.run_id}, and run {directory.run_id} "
             f"wrote version {target.number}. What that run committed is in {directory.url}; start a new run."
@@ -277,8 +277,11 @@ def _sound_parts(
     sound = {f["stored"] for f in manifest["files"] if sizes.get(f["stored"]) == f["size"]}
     found: dict[str, list[Part]] = {}
     damaged: set[str] = set()
-    for part in parts_of(manifest):
-        if all(name in sound for name, _, _ in part.pieces):
+    parts = parts_of(manifest)
+    mended = any(not part.path for part in parts)  # rows that were in quarantine lie apart from those of their files
+    for part in parts:
+        again = mended and part.counts["quarantined"]
+        if not again and all(name in sound for name, _, _ in part.pieces):
             found.setdefault(part.path, []).append(part)
         else:
             damaged.add(part.path)

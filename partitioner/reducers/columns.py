@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ConfigError, ProgramError, nearest
-from partitioner.frames import is_frame, to_numpy
+from partitioner.frames import doubles, is_frame, to_numpy
 from partitioner.model.data import Floats
 
 MISSING = ("raise", "omit")
@@ -101,7 +101,7 @@ def missing_message(name: str, row: int, count: int) -> str:
 
 def _numbers(column: pa.ChunkedArray, name: str) -> Floats:
     try:
-        numbers = pc.cast(column, pa.float64())
+        numbers = doubles(column)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ProgramError(
             f"Column {name!r} of the program's output is {column.type}; the reducer needs numbers."

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from partitioner.errors import ProgramError, nearest
-from partitioner.frames import is_frame, is_index, is_series, to_numpy
+from partitioner.frames import doubles, is_frame, is_index, is_series, to_numpy
 from partitioner.model.data import Floats
 
 
@@ -94,7 +94,7 @@ def _of_table(table: pa.Table, names: Sequence[str]) -> Observations:
 
 def _column(column: Any, name: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
     try:
-        numbers = column.cast(pa.float64())
+        numbers = doubles(column)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ProgramError(
             f"Column {name!r} of the program's output is {column.type}; the reducer needs numbers. "

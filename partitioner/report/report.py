@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from partitioner.errors import MissingDependency, PartitionerError
+from partitioner.errors import ConfigError, MissingDependency, PartitionerError
 from partitioner.report import facts as reading
 from partitioner.report.facts import Facts
 from partitioner.report.summary import Summary, predictions, summarise
@@ -21,6 +21,18 @@ from partitioner.store.run_directory import RunDirectory
 
 COLUMNS_UP_TO = 50_000  # sub-tasks that report.json lists one by one
 NEEDS_PLOTLY = 'the page needs the package plotly, which is not installed: pip install "batch-partitioner[report]"'
+
+
+def write_page(target: Path, html: str) -> Path:
+    """Write a page, its folder made where it is not there; the path. ConfigError where that is not possible."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write the page {target}: {error.strerror}; name a file that can be written."
+        ) from error
+    return target
 
 
 class Report:
@@ -57,11 +69,7 @@ class Report:
 
     def save(self, path: str | Path) -> Path:
         """Write the page to ``path``; returns it. Raises MissingDependency without plotly."""
-        target = Path(path)
-        html = self.to_html()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(html, encoding="utf-8")
-        return target
+        return write_page(Path(path), self.to_html())
 
     def write(self, html: bool = True) -> None:
         """``report.json`` and, if asked and plotly is there, ``report.html`` in the run directory."""

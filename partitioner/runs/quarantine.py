@@ -8,32 +8,44 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
+from partitioner.attempt.isolate import ERROR_COLUMN
 from partitioner.errors import ConfigError
-from partitioner.runs.repair import check_mergeable, rest_of
+from partitioner.runs.repair import check_mergeable, rest_of, version_of
 from partitioner.runs.repair import merge as merge_rows
 from partitioner.runs.run import Run
-from partitioner.storage import read_parquet
+from partitioner.storage import Directory, read_parquet
 from partitioner.store.run_directory import RunDirectory
 
-ERROR_COLUMN = "_error"
 quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were set aside with their errors.")
 
 
 def rows_of(directory: RunDirectory) -> pa.Table:
-    """All quarantined rows of the committed sub-tasks of a run, in their order, with the column ``_error``.
+    """All rows that a run's output lacks, in their order, with the column ``_error``: quarantined by its committed
+    sub-tasks, or, where it added to an output, by runs before it.
 
     Raises ConfigError where it is no run.
     """
     directory.description()
-    directory = rest_of(directory)
-    commits = directory.commits()
-    records = [commits[key] for key in sorted(commits)]
-    tables = [read_parquet(directory.files.get(n)) for n in directory.quarantine_files(records)]
+    tables = [read_parquet(place.get(name)) for place, name in _files_of(rest_of(directory))]
     return (
         pa.concat_tables(tables, promote_options="permissive")
         if tables
         else pa.table({ERROR_COLUMN: pa.array([], pa.string())})
     )
+
+
+def _files_of(directory: RunDirectory) -> list[tuple[Directory, str]]:
+    """Files with the rows that a run's output lacks: also those of earlier runs whose rows it kept."""
+    commits = directory.commits()
+    own = directory.quarantine_files([commits[key] for key in sorted(commits)])
+    manifest = version_of(directory)
+    if manifest is None or "inputs" not in manifest or "rows" in manifest:  # rows told by key come and go one by one
+        return [(directory.files, name) for name in own]
+    urls = dict.fromkeys(url for part in manifest["inputs"] for url in part["quarantine"])
+    return [
+        (RunDirectory(home).files, f"quarantine/{name}")
+        for home, _, name in (u.rpartition("/quarantine/") for u in urls)
+    ]
 
 
 def retry(directory: RunDirectory, merge: bool = False, **changes: object) -> Run:
@@ -51,12 +63,30 @@ def retry(directory: RunDirectory, merge: bool = False, **changes: object) -> Ru
         raise ConfigError(f"run {directory.run_id} has no quarantined rows; there is nothing to try again.")
     if merge:
         check_mergeable(directory)
-    retried = run_config(
-        from_directory(directory, {"dataset": rows, "columns": None, "output": None, "mode": "error", **changes})
-    )
+    told = directory.description()["config"].get("cost")
+    cost = {} if isinstance(told, str) else {"cost": "bytes"}  # numbers are of the fragments of the whole input
+    retried = run_config(from_directory(directory, {**_OF_ALL_ROWS, **cost, "dataset": rows, **changes}))
     if merge:
         merge_rows(directory, retried)
     return retried
+
+
+_OF_ALL_ROWS: dict[str, object] = {
+    "columns": None,
+    "filter": None,
+    "sample": None,
+    "limit": None,
+    "max_quarantined": None,
+    "output": None,
+    "format": None,
+    "partition_by": [],
+    "rows_per_file": None,
+    "bytes_per_file": None,
+    "mode": "error",
+    "name": None,
+}
+"""Settings that were about the whole input, or its output: the rows set aside are what is left of them, and all are tried.
+A retry has no name, so that a schedule goes on with its own run."""
 
 
 @quarantine_app.command("list")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import pickle
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from partitioner import choices
 from partitioner.config import RunConfig, make
 from partitioner.errors import ConfigError
-from partitioner.output import finishing, modes, versions
+from partitioner.output import finishing, modes, schemas, versions
 from partitioner.output.assembly import Part, assembled
 from partitioner.output.exporting import form_of, home_of
 from partitioner.output.showing import show, shown
@@ -48,6 +51,13 @@ def rest_of(directory: RunDirectory) -> RunDirectory:
     return rest_of(RunDirectory(said["run"]))
 
 
+def version_of(directory: RunDirectory) -> Mapping[str, Any] | None:
+    """The manifest of the version of an output that a run wrote; None where it wrote none, or nothing was kept in it."""
+    number = int(directory.description().get("target", {}).get("number", 0))
+    manifest = versions.at(output_of(directory), number).manifest if number else None
+    return manifest if manifest is not None and manifest.get("run") == directory.url else None
+
+
 def check_mergeable(directory: RunDirectory) -> None:
     """Raises ConfigError where the output is not, or no longer, the one that this run wrote."""
     form = form_of(config_of(directory))
@@ -55,6 +65,11 @@ def check_mergeable(directory: RunDirectory) -> None:
         raise ConfigError(
             f"run {directory.run_id} wrote to a table, which has transactions of its own; retry with merge=False "
             "(--no-merge), and add the repaired rows by a run with mode='append'."
+        )
+    if not choices.choose("reducers", _reducer_of(directory)).rows:
+        raise ConfigError(
+            f"run {directory.run_id} made one result of all rows, to which no rows can be added; retry with merge=False "
+            "(--no-merge) for the result of the repaired rows alone."
         )
     if _rows_were_put_in_order(directory):
         raise ConfigError(
@@ -74,6 +89,12 @@ def check_mergeable(directory: RunDirectory) -> None:
             f"output {output.url} was written by {wrote} since, not by run {directory.run_id}; retry with merge=False "
             "(--no-merge) for the repaired rows alone."
         )
+
+
+def _reducer_of(directory: RunDirectory) -> Any:
+    said = directory.description()["config"].get("reducer", "concat")
+    live = isinstance(said, str) and said.startswith("<")  # an object, of which only the job knows more
+    return pickle.loads(directory.read_job()).reducer if live else said
 
 
 def _rows_were_put_in_order(directory: RunDirectory) -> bool:
@@ -98,14 +119,20 @@ def merge(directory: RunDirectory, retried: Run) -> Mapping[str, int]:
         assert base is not None, "check_mergeable found the output"
         stored = f"{versions.home(number)}/repaired-000000.parquet"
         buffer = io.BytesIO()
+        if (schema := schemas.of_version(output, base)) is not None:
+            rows = schemas.fitted(rows, schemas.wider(schema, rows.schema), f"the retry {retried.run_id}")
         pq.write_table(rows, buffer, compression="zstd", write_page_checksum=True)
         output.put(stored, buffer.getvalue())
         mended = retried.counts["rows_out"]
         counts = {"rows_in": 0, "rows_out": mended, "rows_written": rows.num_rows, "quarantined": -mended}
-        own = Part("", "", counts, (), ((stored, 0, rows.num_rows),))
+        records = retried.directory.commits()
+        aside = retried.directory.quarantine_files([records[key] for key in sorted(records)])
+        own = Part("", "", counts, tuple(f"{retried.url}/{name}" for name in aside), ((stored, 0, rows.num_rows),))
         parts, known = finishing.adopted(output, base)
         known[stored] = {"rows": rows.num_rows, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
-        files, parts = assembled(output, number, [*parts, own], known)
+        # What is left of those that were tried is in the quarantine of the retry.
+        before = [replace(part, quarantine=()) for part in parts]
+        files, parts = assembled(output, number, [*before, own], known)
         manifest = finishing.manifest_of(output, directory, modes.Target(number, base.number), files, parts)
         manifest |= {"run_id": retried.run_id, "mode": "repair", "job": (base.manifest or {}).get("job", "")}
         old = base.manifest or {}

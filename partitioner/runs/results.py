@@ -17,7 +17,7 @@ from partitioner.config import RunConfig
 from partitioner.errors import RunFailed
 from partitioner.model import CommitRecord, Piece, SubTasks
 from partitioner.model.data import Ints
-from partitioner.output import finishing, modes
+from partitioner.output import finishing, modes, schemas
 from partitioner.output.arranged import Arrangement
 from partitioner.output.exporting import digest_of, export, form_of, home_of, restores_rows, to_table
 from partitioner.output.output import Output
@@ -96,6 +96,9 @@ def reduce(
     """Stage 6. The result, with the manifest and ``_SUCCESS`` written last."""
     if job.reducer.rows:
         arrangement = Arrangement.of(job.source, directory.read_tasks(), records) if restores_rows(config) else None
+        files = Directory(job.sink.url)
+        if not isinstance(records, Records):  # of so many only what changed the schema would be read
+            schemas.check_fits(directory.files, files, [(r.path, r.task_key) for r in records if r.rows_written])
         output = Output(job.sink.url, records, config.preserve_order, _agreed_schema(directory), arrangement)
         job.sink.finish({**manifest(records, counts), "run_id": directory.run_id})
         _say_what_was_filled(directory)
@@ -153,7 +156,8 @@ def reduce_version(
 def of_version(config: RunConfig, directory: RunDirectory, job: Job, made: Mapping[str, Any]) -> Any:
     """The result of a committed version."""
     if job.reducer.rows:
-        output = Output(str(home_of(config)), finishing.as_records(made), True, _agreed_schema(directory))
+        schema = schemas.said(made) or _agreed_schema(directory)
+        output = Output(home_of(config) or f"{directory.url}/output", finishing.as_records(made), True, schema)
         form = form_of(config)
         if form is None:
             return output

@@ -47,6 +47,8 @@ def from_directory(directory: RunDirectory, changes: Mapping[str, Any]) -> RunCo
     live = {k for k, v in values.items() if isinstance(v, str) and v.startswith("<")}
     values |= {"dataset": job.source, "program": job.program} if "program" in live else {"dataset": job.source}
     values |= {k: v for k, v in job.batching.items() if k in live} | {"arguments": dict(job.arguments)}
+    if job.concurrency is not None and not job.concurrency.rows:
+        values.pop("batch_format", None)  # one row per call: nobody asked for batches
     values |= {"engine": "dask"} if "engine" in live else {}
     values |= {"cost": "bytes"} if "cost" in live else {}
     return configuration.make({**values, "checkpoint": directory.url.rpartition("/")[0], **changes})

@@ -12,9 +12,12 @@ from partitioner.splits.sizing import Size, count_within, split_whole_or_cut
 def contiguous(load: Load, size: Size, limits: Limits) -> Packing:
     """Exact chains-on-chains partition, within the memory of ``size``; see ``chains``."""
     second = load.memory_bytes if load.summed else None
-    chain = Chain.of(load.weights, second, size.memory_bytes)
+    capped = load.capped(size.seconds)
+    chain = Chain.of(capped.weights, second, size.memory_bytes)
     seconds_chain = chain if load.seconds.any() else Chain.of(load.seconds, second, size.memory_bytes)
-    count, size = count_within(size, lambda seconds: fewest_parts(seconds_chain, seconds), limits)
+    count, within = count_within(size, lambda seconds: fewest_parts(seconds_chain, seconds), limits)
+    if capped is not load and within.seconds > size.seconds:  # the target gave way to max_tasks
+        chain = Chain.of(load.weights, second, size.memory_bytes)
     count = min(count, len(load))
     return Packing(cut_evenly(chain, count, smallest_capacity(chain, count)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from heapq import heapify, heappop, heappush, heapreplace
 from math import inf
 
@@ -42,16 +43,16 @@ class Packed(Splitter):
 def longest_first(load: Load, size: Size, limits: Limits) -> Packing:
     """LPT into as few sub-tasks as it finds, from ``size.tasks`` on.
 
-    What is longer than ``size.seconds`` by itself gets that long a sub-task: refusing it is the caller's part.
+    What is longer than ``size.seconds`` by itself gets a sub-task to itself.
     """
     bounded = size.memory_bytes < inf and load.summed
-    allowed = max(size.seconds, float(load.seconds.max())) * (1 + 1e-9)
+    capped, allowed = load.capped(size.seconds), size.seconds * (1 + 1e-9)
     count = min(size.tasks, len(load))
     while True:
         if bounded:
-            labels = _lpt_bounded(load.weights, load.memory_bytes, count, size.memory_bytes)
+            labels = _lpt_bounded(capped.weights, load.memory_bytes, count, size.memory_bytes)
         else:
-            labels = _lpt(load.weights, count)
+            labels = _lpt(capped.weights, count)
         packing = Packing.of_labels(labels)
         made = len(packing.offsets) - 1
         if made > size.max_tasks:
@@ -59,8 +60,10 @@ def longest_first(load: Load, size: Size, limits: Limits) -> Packing:
                 f"Packing under allowed_mem = {limits.allowed_mem} bytes took {made} sub-tasks, and max_tasks = "
                 f"{limits.max_tasks}; raise max_tasks to {made} or allow more memory per sub-task."
             )
-        if packing.sums(load.seconds).max() <= allowed or count >= min(len(load), size.max_tasks):
+        if packing.sums(capped.seconds).max() <= allowed:
             return packing
+        if count >= min(len(load), size.max_tasks):  # the target gives way
+            return longest_first(load, replace(size, tasks=count, seconds=inf), limits)
         count = int(min(max(count + 1, count * 1.02), len(load), size.max_tasks))
 
 

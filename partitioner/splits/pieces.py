@@ -27,6 +27,12 @@ class Load:
         """What parts are balanced by: seconds, or, where nothing costs anything, one each."""
         return self.seconds if self.seconds.any() else np.ones(len(self))
 
+    def capped(self, seconds: float) -> Load:
+        """The same where nothing is longer than ``seconds``: what is fills a part by itself, and the others stay even."""
+        if not (self.seconds > seconds).any():
+            return self
+        return replace(self, seconds=np.minimum(self.seconds, seconds))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pieces:

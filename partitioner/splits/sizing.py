@@ -1,7 +1,8 @@
 """What limits ask for: how many sub-tasks, how large each may be, which fragments to cut, and when to refuse.
 
 ``allowed_mem`` is never exceeded. ``max_tasks`` comes next: where it forces sub-tasks longer than
-``target_task_seconds``, the target yields. Then the target, an upper limit on seconds, and ``min_tasks_per_slot``.
+``target_task_seconds``, the target yields. Then the target, an upper limit on seconds that yields also to what alone takes
+longer and cannot be cut, which gets a sub-task of its own; and ``min_tasks_per_slot``.
 With neither of these two there are ``TASKS_PER_SLOT`` sub-tasks per slot, ``LEAST_TASKS`` at least. A target in seconds
 cannot be applied to a stand-in cost (rows, bytes): there the count comes from the other limits.
 """
@@ -131,7 +132,7 @@ def split_whole_or_cut(
     even = float(whole.load.weights.sum()) / size.tasks * (1 + TOLERANCE)
     # One packer for both does at least as well on pieces: no need to try what cannot be even.
     hopeless = pack_whole is pack_cut and float(whole.load.weights.max()) > even
-    if dataset.divisible_by is None or (not hopeless and len(oversized(whole, size)[0]) == 0):
+    if dataset.divisible_by is None or (not hopeless and not breaks_a_limit(whole, size)):
         refuse_oversized(whole, size, limits, dataset)
         packing = pack_whole(whole.load, size)
         if dataset.divisible_by is None or float(packing.sums(whole.load.weights).max()) <= even:
@@ -156,17 +157,12 @@ def count_within(size: Size, needed: Callable[[float], int], limits: Limits) -> 
 
 
 def refuse_oversized(pieces: Pieces, size: Size, limits: Limits, dataset: Dataset) -> None:
-    """InfeasiblePlan for the first piece that alone breaks a limit and can be cut no further."""
-    bad, by_memory = oversized(pieces, size)
+    """InfeasiblePlan for the first piece that alone is above the memory allowed and can be cut no further."""
+    bad = _too_large(pieces, size)
     if len(bad) == 0:
         return
     i = int(bad[0])
-    fixed = pieces.costs.fixed_memory_bytes if by_memory else pieces.costs.fixed_seconds
-    value, name, limit, unit = (
-        (fixed + pieces.memory_bytes[i], "allowed_mem", limits.allowed_mem, "bytes")
-        if by_memory
-        else (fixed + pieces.seconds[i], "target_task_seconds", limits.target_task_seconds, "s")
-    )
+    value = pieces.costs.fixed_memory_bytes + pieces.memory_bytes[i]
     why = (
         "its connector reads fragments whole"
         if dataset.divisible_by is None
@@ -174,9 +170,9 @@ def refuse_oversized(pieces: Pieces, size: Size, limits: Limits, dataset: Datase
     )
     more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
     raise InfeasiblePlan(
-        f"Fragment {int(pieces.origin[i])}, {pieces.fragments[i].name}{more}, alone needs {value:.6g} {unit}, above "
-        f"{name} = {limit:.6g} {unit}, and cannot be cut: {why}. "
-        f"Raise {name} to at least {value:.6g} or write the data in smaller pieces."
+        f"Fragment {int(pieces.origin[i])}, {pieces.fragments[i].name}{more}, alone needs {value:.6g} bytes, above "
+        f"allowed_mem = {limits.allowed_mem:.6g} bytes, and cannot be cut: {why}. "
+        f"Raise allowed_mem to at least {value:.6g} or write the data in smaller pieces."
     )
 
 
@@ -195,12 +191,13 @@ def cuts(whole: Pieces, size: Size, most: Ints) -> Ints:
     return np.minimum(np.maximum(counts, 1), most).astype(np.int64)
 
 
-def oversized(pieces: Pieces, size: Size) -> tuple[Ints, bool]:
-    """Pieces that alone break a limit, and whether the limit is memory."""
-    over = np.flatnonzero(pieces.memory_bytes > size.memory_bytes * _ROUNDING)
-    if len(over):
-        return over, True
-    return np.flatnonzero(pieces.seconds > size.seconds * _ROUNDING), False
+def breaks_a_limit(pieces: Pieces, size: Size) -> bool:
+    """Whether a piece alone is above the memory allowed, or longer than the target."""
+    return len(_too_large(pieces, size)) > 0 or bool((pieces.seconds > size.seconds * _ROUNDING).any())
+
+
+def _too_large(pieces: Pieces, size: Size) -> Ints:
+    return np.flatnonzero(pieces.memory_bytes > size.memory_bytes * _ROUNDING)
 
 
 def _room(unit: str, name: str, limit: float | None, fixed: float) -> float:

@@ -59,13 +59,12 @@ def _rows_of_slices(source: StratifiedSource, costs: Costs, limits: Limits) -> I
         memory = float(costs.memory_bytes[0]) * (share if costs.memory_combines == "sum" else 1.0)
         seconds = float(costs.seconds[0]) * share
         too_large, too_long = memory > size.memory_bytes * (1 + 1e-9), seconds > size.seconds * (1 + 1e-9)
-        if not too_large and (not too_long or count >= size.max_tasks):
+        if not too_large and (not too_long or count >= most):
             return rows
         if count >= most:
-            name, value = ("allowed_mem", memory) if too_large else ("target_task_seconds", seconds)
             raise InfeasiblePlan(
                 f"Stratified by {source.column!r} into {count} sub-tasks, the most there can be, the largest needs "
-                f"{value:.6g}, above {name} = {getattr(limits, name):.6g}. Raise {name} or max_tasks."
+                f"{memory:.6g} bytes, above allowed_mem = {limits.allowed_mem:.6g}. Raise allowed_mem or max_tasks."
             )
         count = min(max(count + 1, ceil(count * 1.02)), most)
 

@@ -70,12 +70,19 @@ def parse(given: Any) -> Filter | None:
 def _of_triples(given: Any) -> Filter:
     import pyarrow.parquet as pq
 
-    groups = given if given and isinstance(given[0], list) else [given]
+    if _is_triple(given):
+        given = [given]
+    groups = [given] if all(_is_triple(part) for part in given) else given
     try:
         expression = pq.filters_to_expression([[tuple(triple) for triple in group] for group in groups])
         return Filter(expression, tuple(dict.fromkeys(str(triple[0]) for group in groups for triple in group)))
     except (ValueError, TypeError, IndexError) as error:
         raise ConfigError(f"filter {given!r} is no list of (column, operator, value): {error}.") from error
+
+
+def _is_triple(given: Any) -> bool:
+    """(column, operator, value), as a list too: YAML has no tuples."""
+    return isinstance(given, list | tuple) and len(given) == 3 and all(isinstance(part, str) for part in given[:2])
 
 
 def _of_text(text: str) -> Filter:

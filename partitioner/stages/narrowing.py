@@ -7,6 +7,7 @@ whose statistics rule it out are not read. A sample is decided by the place of a
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -96,10 +97,11 @@ def _filtered(dataset: Dataset, keep: Filter) -> Dataset:
 
 @dataclass(frozen=True, slots=True)
 class SampledSource(_Narrowed):
-    """Each row with probability ``share``, by ``seed`` and the row's place: file, row group, number."""
+    """Each row with probability ``share``, by ``seed`` and the row's place: file below ``root``, row group, number."""
 
     share: float
     seed: int
+    root: str = ""
 
     def describe(self) -> Dataset:
         """All fragments, of fewer rows."""
@@ -107,7 +109,8 @@ class SampledSource(_Narrowed):
 
     def read(self, fragment: Fragment, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The sampled rows of one fragment."""
-        key = hashlib.sha256(f"{self.seed}:{fragment.path}:{fragment.section}".encode()).digest()
+        place = fragment.path.removeprefix(self.root)
+        key = hashlib.sha256(f"{self.seed}:{place}:{fragment.section}".encode()).digest()
         salt = np.frombuffer(key[:8], np.uint64)[0]
         at = fragment.start
         for batch in self.inner.read(fragment, columns):
@@ -116,6 +119,12 @@ class SampledSource(_Narrowed):
             chosen = np.flatnonzero(_mixed(places ^ salt) < np.uint64(int(self.share * 2**64 - 1)))
             if len(chosen):
                 yield batch.take(pa.array(chosen))
+
+
+def _root(paths: Sequence[str]) -> str:
+    """The directory that all files are in, to the last slash: a sample is the same wherever the data lies."""
+    shared = os.path.commonprefix(list(paths))  # noqa: RUF071 - URLs too; it is cut at a slash
+    return shared[: shared.rfind("/") + 1]
 
 
 def _mixed(values: Any) -> Any:
@@ -132,7 +141,7 @@ def _sampled(dataset: Dataset, share: float, seed: int) -> Dataset:
     fragments = dataset.fragments
     numbered = dataset.divisible_by == "rows" and bool((fragments.rows >= 0).all())
     unknown = replace(fragments, rows=np.full(len(fragments), -1, np.int64))
-    source = SampledSource(dataset.source, share, seed)
+    source = SampledSource(dataset.source, share, seed, _root(fragments.paths))
     return replace(dataset, source=source, fragments=unknown, divisible_by=dataset.divisible_by if numbered else None)
 
 

@@ -112,6 +112,8 @@ def batching_of(config: RunConfig) -> Mapping[str, Any]:
     ]
     if unread:
         raise ConfigError(f"weight reads column {unread[0]!r}, which is not among columns; add it there.")
+    if config.padded and config.weight is None:
+        raise ConfigError("padded = True is about the weight of a batch: give weight too, or leave it out.")
     if config.sort_by_weight and config.allow_row_change:
         raise ConfigError(
             "sort_by_weight restores the order of one output row per input row; leave out allow_row_change."

@@ -11,6 +11,7 @@ import numpy as np
 
 from partitioner import program as programs
 from partitioner import registry
+from partitioner.attempt.isolate import ERROR_COLUMN
 from partitioner.attempt.job import Job
 from partitioner.attempt.pilot import pilot_program
 from partitioner.config import SHAPING, RunConfig, plain
@@ -71,6 +72,8 @@ def describe(parts: Resolved, directory: RunDirectory | None = None, version: in
     dataset = less_of(source.describe(), parts.keep, config.sample, config.limit, config.seed)
     if parts.config.columns is not None and dataset.schema is not None:
         _check_columns(parts.config.columns, list(dataset.schema.names))
+    if config.on_error == "quarantine" and dataset.schema is not None:
+        _check_no_errors(config.columns or list(dataset.schema.names))
     at = directory or RunDirectory(parts.config.checkpoint)
     return Described(dataset, None if parts.program is None else make_job(parts, dataset, at, version))
 
@@ -79,6 +82,14 @@ def _check_columns(wanted: list[str], known: list[str]) -> None:
     for name in wanted:
         if name not in known:
             raise DataError(f"the dataset has no column {name!r}; it has {', '.join(known)}.{nearest(name, known)}")
+
+
+def _check_no_errors(columns: Sequence[str]) -> None:
+    if ERROR_COLUMN in columns:
+        raise DataError(
+            f"the dataset has a column {ERROR_COLUMN!r}, and rows that are set aside say what went wrong there; leave it "
+            "out with columns=, or rename it."
+        )
 
 
 def cost(parts: Resolved, described: Described, started: Start | None = None) -> Costed:
@@ -148,10 +159,28 @@ def explained(parts: Resolved, planned: Plan, work: Split, facts: Mapping[str, A
     """The plan with the source of its costs, and the groups that are larger than a sub-task, among its reasons."""
     costs, target = work.costs, parts.config.target_task_seconds
     notes = {**facts, **work.notes}
-    if target is not None and costs.unit != "seconds":
-        notes["target_task_seconds"] = f"not applied, for the cost is in {costs.unit} and not in seconds"
+    if target is not None and (told := _beyond(target, work)):
+        notes["target_task_seconds"] = told
+    if parts.splitter.regroups and parts.config.preserve_order and parts.reducer.rows:
+        notes["order"] = f"rows come out as split {parts.splitter.name!r} puts them together, not in input order"
     source = CostFacts(costs.source, costs.unit, {str(name): figure for name, figure in costs.details.items()})
     return replace(planned, about=replace(planned.about, cost=source, notes={**notes, **planned.about.notes}))
+
+
+def _beyond(target: float, work: Split) -> str:
+    """Why sub-tasks are longer than the target, in words; empty where none is."""
+    if work.costs.unit != "seconds":
+        return f"not applied, for the cost is in {work.costs.unit} and not in seconds"
+    tasks = work.tasks
+    longer = int((tasks.seconds > target * (1 + 1e-6)).sum())
+    if not longer or tasks.fragments is None:
+        return ""
+    longest = int(np.argmax(tasks.seconds))
+    name = tasks.fragments[int(tasks.fragments_of(longest)[0])].name
+    return (
+        f"{longer} of {len(tasks)} sub-tasks take longer than {target:g} s, the longest {tasks.seconds[longest]:.4g} s "
+        f"({name}): max_tasks bounds their number, or what they hold cannot be cut further"
+    )
 
 
 def workers_of(parts: Resolved, workers: Any) -> Workers:

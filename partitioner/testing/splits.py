@@ -149,23 +149,28 @@ class SplitterContract:
         assert len(tasks) == 0
         assert tasks.offsets.tolist() == [0]
 
-    def test_what_breaks_a_limit_is_refused_where_it_cannot_be_cut(self, splitter: Splitter) -> None:
+    def test_what_breaks_the_memory_is_refused_where_it_cannot_be_cut(self, splitter: Splitter) -> None:
         """The message names fragment, size, limit and remedy; what ``prepare`` made divisible is cut instead."""
         dataset = dataset_of(np.array([10, 10]), None)
         costs = Costs(np.array([5.0, 45.0]), np.array([1e6, 9e9]))
-        for name, limit, words in (
-            ("target_task_seconds", 30.0, ("Fragment 1", "45 s", "target_task_seconds = 30", "Raise")),
-            ("allowed_mem", 4e9, ("Fragment 1", "9e+09 bytes", "allowed_mem = 4e+09", "Raise")),
-        ):
-            wanted: dict[str, Any] = {name: limit}
-            seen, _ = splitter.prepare(dataset, costs)
-            if seen is dataset:
-                with pytest.raises(InfeasiblePlan) as caught:
-                    _split(splitter, dataset, costs, Limits(**wanted, divisible=True))
-                assert all(word in str(caught.value) for word in words), caught.value
-            else:
-                _, tasks = _split(splitter, dataset, costs, Limits(**wanted, divisible=True))
-                assert tasks.seconds.max() <= 30.0 if name == "target_task_seconds" else tasks.memory_bytes.max() <= 4e9
+        limits = Limits(allowed_mem=4e9, divisible=True)
+        if splitter.prepare(dataset, costs)[0] is dataset:
+            with pytest.raises(InfeasiblePlan) as caught:
+                _split(splitter, dataset, costs, limits)
+            words = ("Fragment 1", "9e+09 bytes", "allowed_mem = 4e+09", "Raise")
+            assert all(word in str(caught.value) for word in words), caught.value
+        else:
+            assert _split(splitter, dataset, costs, limits)[1].memory_bytes.max() <= 4e9
+
+    def test_what_is_longer_than_the_target_and_cannot_be_cut_is_a_sub_task_of_its_own(
+        self, splitter: Splitter
+    ) -> None:
+        """The others keep to the target; what ``prepare`` made divisible is cut instead."""
+        dataset = dataset_of(np.array([10, 10, 10, 10, 10]), None)
+        costs = Costs(np.array([5.0, 10.0, 450.0, 20.0, 15.0]), np.ones(5))
+        _, tasks = _split(splitter, dataset, costs, Limits(target_task_seconds=30.0, divisible=True))
+        wanted = [450.0] if splitter.prepare(dataset, costs)[0] is dataset else []
+        assert [seconds for seconds in tasks.seconds.tolist() if seconds > 30.0 * (1 + 1e-6)] == wanted
 
     @pytest.mark.parametrize("name", ["target_task_seconds", "allowed_mem", "max_tasks", "min_tasks_per_slot"])
     def test_a_limit_of_zero_is_refused(self, splitter: Splitter, name: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.errors import ConfigError, DataError, nearest
-from partitioner.frames import to_numpy
+from partitioner.frames import doubles, to_numpy, vectors
 
 SPARSE = ("indices", "values")
 """The columns of a sparse row, as the libsvm connector gives them."""
@@ -105,19 +105,27 @@ def _numbers(column: pa.Array, name: str, missing: bool = False) -> Any:
     if column.null_count and not missing:
         raise DataError(f"column {name!r} has {column.null_count} nulls in a partition; fill or drop them first.")
     try:
-        return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return doubles(column).to_numpy(zero_copy_only=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DataError(f"column {name!r} is {column.type}; features are numbers. Leave it out of features.") from error
 
 
 def _vectors(column: pa.Array, name: str, missing: bool = False) -> Any:
     """n x f of a column of lists, fixed-size lists or bytes (pixels) of equal length."""
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        flat = np.frombuffer(b"".join(column.to_pylist()), np.uint8).astype(np.float64)
-    elif pa.types.is_nested(column.type):
-        flat = np.asarray(column.flatten().cast(pa.float64()).to_numpy(zero_copy_only=False))
-    else:
-        flat = _numbers(column, name, missing)
-    if not len(column) or flat.size % len(column):
-        raise DataError(f"column {name!r} holds vectors of different lengths; a matrix needs equal ones.")
-    return flat.reshape(len(column), -1)
+    kind = column.type
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return _bytes(column.to_pylist(), name)
+    if not pa.types.is_nested(kind):
+        return _numbers(column, name, missing).reshape(len(column), 1)
+    try:
+        return vectors(column)
+    except (ValueError, pa.ArrowNotImplementedError) as error:
+        raise DataError(f"column {name!r} {error}.") from error
+
+
+def _bytes(values: list[bytes | None], name: str) -> Any:
+    """n x f of n texts of f bytes each."""
+    if len({None if value is None else len(value) for value in values}) > 1 or None in values:
+        raise DataError(f"column {name!r} holds nulls, or bytes of different lengths; a matrix needs equal ones.")
+    flat = np.frombuffer(b"".join(value for value in values if value is not None), np.uint8)
+    return flat.astype(np.float64).reshape(len(values), len(flat) // max(len(values), 1))

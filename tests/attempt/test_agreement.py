@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ REFUSED = {
     "text after int": ([1], ["x"], "column 'y' as string in sub-task t1 and as int64 in sub-task t0"),
     "int after text": (["x"], [1], "column 'y' as int64 in sub-task t1 and as string in sub-task t0"),
     "bool after int": ([1], [True], "column 'y' as bool in sub-task t1 and as int64 in sub-task t0"),
+    "bytes after text": (["x"], [b"x"], "column 'y' as binary in sub-task t1 and as string in sub-task t0"),
+    "double after decimal": ([Decimal("0.1")], [0.1], "column 'y' as double in sub-task t1 and as decimal128"),
     "an int that no double holds": (
         [0.5],
         [2**60 + 1],

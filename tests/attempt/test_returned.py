@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ class Columns(NamedTuple):
     score: list[float]
 
 
+DAY = datetime.date(2026, 11, 21)
 TWO = {"a": [1, 2], "b": ["x", "y"]}
 ANSWERS = {"text": ["x", "y"], "score": [0.5, 1.0]}
 
@@ -67,9 +69,12 @@ FORMS: dict[str, tuple[Any, dict[str, list[Any]]]] = {
     "numpy, three": (np.arange(8).reshape(2, 2, 2), {"result": [[0, 1, 2, 3], [4, 5, 6, 7]]}),
     "numpy structured": (np.array([(1, "x"), (2, "y")], [("a", "i8"), ("b", "U1")]), TWO),
     "numpy masked": (np.ma.array([1, 2], mask=[False, True]), {"result": [1, None]}),
+    "numpy masked, two": (np.ma.array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]]), {"result": [[1, None], [3, 4]]}),
     "numpy objects": (np.array(["x", None], object), {"result": ["x", None]}),
     "dict of columns": ({"a": [1, 2], "b": np.array(["x", "y"])}, TWO),
     "dict with one value for all": ({"a": [1, 2], "model": "m1"}, {"a": [1, 2], "model": ["m1", "m1"]}),
+    "dict with one day for all": ({"a": [1, 2], "day": DAY}, {"a": [1, 2], "day": [DAY, DAY]}),
+    "dict with one Arrow scalar": ({"a": [1, 2], "b": pa.scalar(5)}, {"a": [1, 2], "b": [5, 5]}),
     "dict of matrices": ({"e": np.ones((2, 2))}, {"e": [[1.0, 1.0], [1.0, 1.0]]}),
     "dict of series and polars": ({"a": pd.Series([1, 2]), "b": pl.Series(["x", "y"])}, TWO),
     "list of dicts": ([{"a": 1, "b": "x"}, {"a": 2, "b": "y"}], TWO),
@@ -112,6 +117,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "mixed values": ([1, "x"], "returned a list that has no table form: Could not convert 'x' with type str"),
     "mixed column": (pd.DataFrame({"a": [1, "x"]}, dtype=object), "returned a pandas DataFrame that has no table form"),
     "complex numbers": (np.array([1j]), "complex128 numbers have no column type"),
+    "a dict as a column": ({"a": [1, 2], "b": {"x": 1, "y": 2}}, "a column is a dict, which has no order of rows"),
+    "a set as a column": ({"a": [1, 2], "b": {1, 2}}, "a column is a set, which has no order of rows"),
     "columns of one name": (pa.table([[1], [2]], ["a", "a"]), "returned more than one column named 'a'"),
 }
 

@@ -38,6 +38,14 @@ def test_target_counts_the_fixed_cost():
     assert tasks.seconds.tolist() == pytest.approx([20.0] * 4)
 
 
+def test_what_is_longer_than_the_target_and_cannot_be_cut_leaves_the_others_even():
+    tasks = Ordered().split(
+        dataset_of(np.full(9, 10), None), costs(500, *[1.0] * 8), Limits(target_task_seconds=4.0, max_tasks=100)
+    )
+    assert tasks.seconds[0] == 500.0
+    assert tasks.seconds[1:].max() <= 4.0
+
+
 def test_max_tasks_prevails_over_the_target():
     tasks = Ordered().split(dataset_of(np.array([100])), costs(60), Limits(target_task_seconds=1.0, max_tasks=2))
     assert tasks.seconds.tolist() == pytest.approx([30.0, 30.0])

@@ -50,9 +50,16 @@ def test_there_are_more_slices_where_memory_asks_for_them():
     assert tasks.memory_bytes.tolist() == [16.0] * 4
 
 
-def test_a_limit_that_no_slice_keeps_is_refused():
-    with pytest.raises(InfeasiblePlan, match=r"into 4 sub-tasks, the most there can be, the largest needs 1, above"):
-        stratify(list("abab"), Limits(target_task_seconds=0.5))
+def test_memory_that_no_slice_keeps_within_is_refused():
+    with pytest.raises(
+        InfeasiblePlan, match=r"into 4 sub-tasks, the most there can be, the largest needs 4 bytes, above"
+    ):
+        stratify(list("abab"), Limits(allowed_mem=3), memory=16.0)
+
+
+def test_a_target_that_no_slice_keeps_gives_way():
+    _, tasks, _ = stratify(list("abab"), Limits(target_task_seconds=0.5))
+    assert len(tasks) == 4
 
 
 def test_splitting_without_preparing_is_refused():

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ConfigError, nearest
-from partitioner.frames import to_numpy
+from partitioner.frames import doubles, to_numpy
 from partitioner.model.data import Floats
 
 _BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -201,5 +201,5 @@ def _numeric(value: Any) -> Any:
         raise ConfigError(
             f"a cost expression computes with numbers, got a column of {kind}; use len(column) for its length."
         )
-    filled = pc.fill_null(value.cast(pa.float64()) if not pa.types.is_boolean(kind) else value.cast(pa.int8()), 0)
+    filled = pc.fill_null(doubles(value) if not pa.types.is_boolean(kind) else value.cast(pa.int8()), 0)
     return np.asarray(to_numpy(filled), np.float64)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.errors import ConfigError, ProgramError
-from partitioner.frames import is_frame, to_numpy
+from partitioner.frames import doubles, is_frame, to_numpy, vectors
 from partitioner.model.data import Floats
 from partitioner.reducers.columns import column_of, table_of
 
@@ -148,24 +148,15 @@ def _is_vectors(kind: pa.DataType) -> bool:
 
 
 def _vectors(column: pa.ChunkedArray, name: str) -> Floats:
-    parts = [np.asarray(to_numpy(chunk.flatten().cast(pa.float64()).fill_null(np.nan))) for chunk in column.chunks]
-    flat = np.concatenate(parts) if parts else np.empty(0)
-    if not len(column):
-        return np.empty((0, 0))
-    if flat.size % len(column) or len(set(_widths(column))) > 1:
-        raise ProgramError(f"Column {name!r} holds vectors of different lengths; a matrix needs equal ones.")
-    return np.asarray(flat.reshape(len(column), -1))
-
-
-def _widths(column: pa.ChunkedArray) -> list[int]:
-    import pyarrow.compute as pc
-
-    return [int(w) for w in pc.unique(pc.list_value_length(column)).to_pylist() if w is not None]
+    try:
+        return vectors(column)
+    except (ValueError, pa.ArrowNotImplementedError) as error:
+        raise ProgramError(f"Column {name!r} {error}.") from error
 
 
 def _numbers(column: pa.ChunkedArray, name: str, reducer: str) -> Floats:
     try:
-        return np.asarray(to_numpy(column.cast(pa.float64()).fill_null(np.nan)), np.float64)
+        return np.asarray(to_numpy(doubles(column).fill_null(np.nan)), np.float64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ProgramError(
             f"Column {name!r} of the program's output is {column.type}; {reducer} needs numbers. Name others with features=."

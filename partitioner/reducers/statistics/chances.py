@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.errors import ProgramError
-from partitioner.frames import to_numpy
+from partitioner.frames import doubles, to_numpy, vectors
 from partitioner.model.data import Floats
 from partitioner.reducers.columns import column_of
 
@@ -42,9 +42,11 @@ def chances_of(table: pa.Table, name: str, classes: Sequence[Any]) -> Floats:
         raise ProgramError(f"Column {name!r} of the program's output has {column.null_count} nulls; fill or drop them.")
     nested = pa.types.is_nested(column.type)
     try:
-        flat = np.asarray(to_numpy((column.flatten() if nested else column).cast(pa.float64())), np.float64)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        raise ProgramError(f"Column {name!r} is {column.type}; probabilities are numbers, or lists of them.") from error
+        flat = vectors(column).reshape(-1) if nested else np.asarray(to_numpy(doubles(column)), np.float64)
+    except (ValueError, pa.ArrowNotImplementedError) as error:
+        raise ProgramError(
+            f"Column {name!r} is {column.type}; probabilities are numbers, or lists of them, as many in each: {error}."
+        ) from error
     width = len(classes) if nested else 1
     if len(flat) != width * len(column) or (not nested and len(classes) != 2):
         raise ProgramError(
