@@ -99,8 +99,8 @@ def handed_over(state: State, live: Live, record: CommitRecord) -> bool:
 def _slow(state: State, live: Live, task: int) -> frozenset[str]:
     """The workers that would take much longer for it than the quickest, by what they took so far."""
     expected = {name: forecast.seconds(state, h, task) for name, h in state.workers.items() if can_hold(state, h, task)}
-    here, took = live.attempt.worker_id, (state.last_now or 0.0) - (live.started or 0.0)
-    if here in expected:
-        expected[here] = max(expected[here], took)
+    here = live.attempt.worker_id
+    if here in expected and live.started is not None and state.last_now is not None:
+        expected[here] = max(expected[here], state.last_now - live.started)
     quickest = min(expected.values(), default=inf)
     return frozenset(name for name, seconds in expected.items() if seconds > SLOWER * quickest)

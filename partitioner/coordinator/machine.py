@@ -137,9 +137,8 @@ def _counted(state: State, live: Live, record: CommitRecord, now: float) -> None
     if task in state.parts:  # a driver before this one had divided the part too
         splitting.died(state, task)
         return
-    if record.cut:
-        if handover.handed_over(state, live, record):
-            _done(state, task, live, now)
+    if record.cut:  # the rows before it are a part too, so something is left to do
+        handover.handed_over(state, live, record)
         return
     state.trouble(task).counting = False
     rows = record.part[1] if record.part is not None else max(0, state.rows_of(task))

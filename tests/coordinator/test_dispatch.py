@@ -72,6 +72,7 @@ def test_a_state_takes_over_what_it_is_given() -> None:
     )
     assert (state.scale_known, state.numbers, state.key, state.epoch) == (False, {1: 4}, b"k", 6)
     assert (state.seconds, state.as_planned) == ([1.0, 2.0], True)
+    assert (state.by_class[""], state.by_class["x"][1]) == ([5.0, 3.0], 2.0)
     sent = submits(step(state, [], 0.0)[1])
     assert (sent[0].key, sent[0].epoch, sent[0].number, sent[0].run_url) == (b"k", 6, 0, "url")
 
@@ -339,6 +340,12 @@ def test_a_suspect_of_the_pool_reserves_even_a_full_worker_and_takes_an_empty_on
     assert from_pool(state) == (None, 0, [1])
 
 
+def test_a_full_worker_where_work_waits_already_is_not_kept_for_a_suspect() -> None:
+    state = pooled([1.0, 1.0], used=2.0)
+    state.deaths[0], state.workers["w"].ahead = 1, 1.0
+    assert (dispatch._next(state, state.workers["w"], 0.0), state.workers["w"].reserved) == (None, None)
+
+
 def test_what_is_not_ready_any_more_leaves_the_pool() -> None:
     state = pooled([1.0, 1.0])
     state.status[0] = DONE
@@ -569,6 +576,13 @@ def test_of_equally_long_sub_tasks_the_first_in_the_queue_is_taken() -> None:
     assert steal(state) == 0
 
 
+def test_nothing_is_asked_back_from_a_worker_that_is_as_quick_as_expected_though_it_takes_long() -> None:
+    state, _ = sent_ahead()
+    next(iter(state.attempts.values())).expected = 50.0
+    steal(state, 1.0)
+    assert state.recalls == []
+
+
 @pytest.mark.parametrize("why", ["not late", "off", "began", "was here", "slower", "soon", "cannot"])
 def test_what_is_not_asked_back(why: str) -> None:
     state, live = sent_ahead(recall=why != "off")
@@ -684,6 +698,13 @@ def test_memory_is_safe_where_any_of_them_fit_together_or_all_do(
     for each in others:
         held(state, "w", memory_bytes=each, cpus=0.1)
     assert bundling.memory_is_safe(state, state.workers["w"], memory) is safe
+
+
+def test_on_one_core_nothing_runs_together() -> None:
+    table = Workers.of([Worker("w", cpus=1, memory_bytes=100.0)])
+    state = state_of(by_hand([1.0], table, [0]), bundle=8)
+    held(state, "w", memory_bytes=100.0)
+    assert bundling.memory_is_safe(state, state.workers["w"], 100.0)
 
 
 @pytest.mark.parametrize(("memory", "fits"), [(4.0, True), (5.0, False)])

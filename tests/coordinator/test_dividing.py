@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from partitioner.coordinator import splitting
 from partitioner.coordinator.state import State
-from partitioner.coordinator.transitions import DONE, LIVE, READY, SPLIT, Change
+from partitioner.coordinator.transitions import BLOCKED, DONE, LIVE, READY, SPLIT, Change
 from partitioner.coordinator.troubles import Part, Search, range_of
 from tests.coordinator.outcomes import rowed
 from tests.coordinator.paper import state_of
@@ -131,6 +131,13 @@ def test_a_resume_tries_the_gaps_between_what_is_committed_and_no_range_across_a
     assert splitting.proceed(state, 0, 20, [(12, 15), (2, 5)], [], [8]) is False
     assert (ranges(state), state.status[0]) == ([(0, 2), (5, 8), (8, 11), (11, 12), (15, 18), (18, 20)], SPLIT)
     assert state.searches[0].good == 3
+
+
+def test_what_waits_for_others_is_divided_once_these_are_committed() -> None:
+    state = state_of(rowed([20], 1), divisible=True)
+    state.status[0] = BLOCKED
+    assert splitting.proceed(state, 0, 20, [(2, 5)], ["t000000"], [8]) is False
+    assert (state.held_back, state.parts, state.remaining) == ({0: (20, [(2, 5)], ["t000000"], [8])}, {}, 1)
 
 
 def test_a_resume_where_everything_is_committed_is_done() -> None:

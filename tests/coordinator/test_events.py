@@ -105,6 +105,13 @@ def test_an_end_where_it_was_asked_for_is_as_planned() -> None:
     assert state.as_planned is True
 
 
+def test_the_workers_are_compared_at_the_eighth_completion_and_then_again_after_some() -> None:
+    state, (first, _) = begun(20)
+    state.completions = 7
+    step(state, [done(first, seconds=10.0)], 110.0)
+    assert (state.completions, state.next_forecast) == (8, 16)
+
+
 def test_an_end_without_a_record_says_nothing_of_durations() -> None:
     state, (first, _) = begun()
     step(state, [Event(EventKind.FINISHED, first.attempt_id, "worker-0")], 110.0)

@@ -220,9 +220,25 @@ def test_what_runs_for_longer_than_is_likely_counts_as_completed_now() -> None:
     running(state, "a", 10.0, 0.0)
     forecast.look(state, a, likely - 0.01)
     assert a.factor == 1.0
+    forecast.look(state, a, likely + 0.01)
+    assert a.factor > 1.0
     forecast.look(state, a, 40.0)
     assert a.factor == pytest.approx(shrunk(log(4), 0.0, 1.0, 0.2))
     assert (a.weight, a.log_ratios) == (0.0, 0.0)
+
+
+def test_a_worker_is_suspect_from_the_second_on_that_is_hardly_likely_any_more() -> None:
+    state = fresh()
+    a, late = state.workers["a"], 0.5 * exp(1.5 * 0.2) * (1 + 1e-6)
+    live = running(state, "a", 0.5, 0.0)
+    assert forecast.suspect_after(state, live) == pytest.approx(late, rel=1e-12)
+    assert [forecast.is_suspect(state, a, now) for now in (late * 0.999, late * 1.001, late * 2)] == [False, True, True]
+    forecast.look(state, a, late * 1.01)
+    assert a.factor > 1.0
+    a.factor = 3.0
+    assert [forecast.is_suspect(state, a, now) for now in (late * 2.999, late * 3.001)] == [False, True]
+    live.started = None
+    assert not forecast.is_suspect(state, a, 99.0)
 
 
 def test_late_attempts_count_behind_what_was_completed_and_what_has_not_begun_not_at_all() -> None:

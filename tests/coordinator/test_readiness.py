@@ -90,6 +90,14 @@ def test_what_was_committed_before_counts_from_second_zero_with_its_delay() -> N
     assert sorted(ready.due) == [(4.0, 3), (9.0, 2)]
 
 
+def test_short_delays_after_what_was_committed_before_are_kept_to() -> None:
+    ready = Readiness.of(tasks(2, edges((0, 1, 0.25, 0))), [1, 0])
+    assert ready.due == [(0.25, 1)]
+    ready = Readiness.of(tasks(2, edges((0, 1, 0.25, 0))), [0, 0])
+    ready.committed(0, 0.5, "", [""] * 2)
+    assert ready.due == [(0.75, 1)]
+
+
 def test_edges_without_columns_of_their_own_delay_nothing() -> None:
     graph = Edges(np.array([0]), np.array([1]), np.zeros(0), np.zeros(0))
     ready = Readiness.of(tasks(2, graph), [0, 0], bandwidth=1.0)

@@ -238,6 +238,12 @@ def test_slow_is_who_takes_half_as_long_again_as_the_quickest(speeds: list[float
     assert handover._slow(state, live, 0) == slow
 
 
+def test_an_attempt_of_which_nobody_knows_when_it_began_makes_nobody_slow() -> None:
+    state, live = one_runs([1.0, 1.0])
+    live.started, state.last_now = None, 500.0
+    assert handover._slow(state, live, 0) == frozenset()
+
+
 def test_an_attempt_of_a_worker_that_is_gone_makes_nobody_slow() -> None:
     state, live = one_runs([1.0, 1.0])
     del state.workers["w0"]
