@@ -20,7 +20,8 @@ from adbc_driver_postgresql import dbapi
 import partitioner as pt
 from benchmarks.postgres_server import server
 from benchmarks.versions import versions
-from connectors.sql import Range, SqlSource
+from connectors.key_ranges import Range
+from connectors.sql import SqlSource
 from partitioner.model import Dataset
 
 REPEATS = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,11 +20,17 @@ FETCHED = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """One kind. ``row`` is the expression that tells equal keys apart and orders them; ``mark`` stands for a value."""
+    """One kind. ``row`` is the expression that tells equal keys apart and orders them; ``mark`` stands for a value.
+
+    ``stand`` is an expression for the state of the places of a table's rows, and ``moved``, of a table and such a state,
+    is true for a row whose place may be another one than it was then.
+    """
 
     row: str
     cast_row: str
     mark: Callable[[int], str]
+    stand: Callable[[str], str]
+    moved: Callable[[str, str], str]
     connect: Callable[[str], Any]
     fetch: Callable[[Any, str, Sequence[Any]], Iterator[pa.RecordBatch]]
 
@@ -123,11 +130,50 @@ def _postgres_rows(connection: Any, query: str, values: Sequence[Any]) -> Iterat
             yield from (batch.slice(at, FETCHED) for at in range(0, batch.num_rows, FETCHED))
 
 
-_POSTGRES = Database("ctid", "::tid", lambda i: f"${i}", _postgres, _postgres_rows)
+def _row_ids(table: str) -> str:
+    """The least and greatest number of a row: what compacting a file changes where it changes any."""
+    ends = [f"coalesce((SELECT {end}(rowid) FROM {quoted(table)}), 0)" for end in ("min", "max")]
+    return " || ' to ' || ".join(ends)
+
+
+def _row_ids_moved(table: str, stand: str) -> str:
+    return f"{_row_ids(table)} <> '{_plain(stand)}'"
+
+
+def _file_node(table: str) -> str:
+    """The file of a table, another one once all of it was written anew (VACUUM FULL, CLUSTER)."""
+    literal = quoted(table).replace("'", "''")
+    return f"coalesce(CAST(pg_relation_filenode(CAST('{literal}' AS regclass)) AS text), '-')"
+
+
+def _snapshot(table: str) -> str:
+    """The table's file and the transactions that had ended: ``next:next:running,...`` in their numbers of 64 bits."""
+    return f"{_file_node(table)} || ':' || CAST(txid_current_snapshot() AS text)"
+
+
+def _written_since(table: str, stand: str) -> str:
+    """Whether a version of a row is of a transaction that had not ended then; all rows, where the file is another.
+
+    Rows carry 32 bits of that number, so they are compared by how many transactions ago they are.
+    """
+    node, _, following, running = _plain(stand).split(":")
+    since = f"age(xmin) BETWEEN 0 AND age(CAST('{int(following) % 2**32}' AS xid))"
+    numbers = ",".join(str(int(number) % 2**32) for number in running.split(",") if number)
+    return f"({since} OR xmin = ANY (CAST('{{{numbers}}}' AS xid[])) OR {_file_node(table)} <> '{node}')"
+
+
+def _plain(stand: str) -> str:
+    """A state as it goes into a query. Raises DataError for what is none."""
+    if not re.fullmatch(r"[0-9,: \-to]*", stand):
+        raise DataError(f"{stand!r} is no state of a table; the run directory was changed. Start a new run.")
+    return stand
+
+
+_POSTGRES = Database("ctid", "::tid", lambda i: f"${i}", _snapshot, _written_since, _postgres, _postgres_rows)
 DATABASES: Mapping[str, Database] = {
-    "duckdb": Database("rowid", "", lambda i: f"${i}", _duckdb, _duckdb_rows),
+    "duckdb": Database("rowid", "", lambda i: f"${i}", _row_ids, _row_ids_moved, _duckdb, _duckdb_rows),
     "postgresql": _POSTGRES,
     "postgres": _POSTGRES,
-    "sqlite": Database("rowid", "", lambda i: f"?{i}", _sqlite, _sqlite_rows),
+    "sqlite": Database("rowid", "", lambda i: f"?{i}", _row_ids, _row_ids_moved, _sqlite, _sqlite_rows),
 }
 """Scheme of the URL -> the kind."""

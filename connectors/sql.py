@@ -1,42 +1,34 @@
 """A table of a database: fragments are key ranges of equal rows, however the keys lie, read on the workers.
 
 Ranges of equal width (what Spark's JDBC source makes) are of very unequal rows where keys have holes or crowd together.
-Here the database ranks the keys once, and boundaries are taken at every so many rows; a single key that has more rows than
-a range is divided by the place of its rows.
+Here every range has the same rows (``connectors.key_ranges``), also where one key has many of them. The ranges of a run are
+kept in its directory, so that a resume works on the same ones; and rows whose place is part of a range are not read once
+they changed, for their place did too.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from connectors.databases import connected, database, quoted, rows_of, shown
 from connectors.file_source import BATCH_ROWS, narrowed, projected
+from connectors.key_ranges import Range, decoded, encoded, ranges_of
 from partitioner.errors import ConfigError, DataError
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.source import Source
+from partitioner.storage import Directory, read_parquet
 
 SAMPLE = 1000
 """Rows that tell the types, and the bytes of a row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Rows whose key is at least ``low`` and below ``high`` (None: no bound), or equal to ``low`` from one place to another.
-
-    ``rows`` of it; ``null`` where it is the rows without a key; ``places`` half-open, as the database writes them.
-    """
-
-    rows: int
-    low: Any = None
-    high: Any = None
-    null: bool = False
-    single: bool = False
-    places: tuple[Any, Any] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +48,7 @@ class SqlSource(Source):
     schema: pa.Schema | None = field(default=None, repr=False)
     known: tuple[Range, ...] = field(default=(), repr=False)
     bound: tuple[str, Any] | None = field(default=None, repr=False)
+    stand: str = field(default="", repr=False)
 
     name: ClassVar[str] = "sql"
 
@@ -72,7 +65,7 @@ class SqlSource(Source):
 
     def above(self, column: str, bound: Any) -> SqlSource:
         """The rows that the database finds above the bound, or null there, in ranges of their own."""
-        return replace(self, bound=(column, bound), known=())
+        return replace(self, bound=(column, bound), known=(), stand="")
 
     def _also(self, values: list[Any]) -> str:
         """The rows above the bound as SQL, its value added to ``values``; empty where there is none."""
@@ -110,15 +103,28 @@ class SqlSource(Source):
         wanted = narrowed(columns, self.columns, self._shown)
         schema = projected(source.schema, wanted, self._shown)
         kind, part = database(self.url), source.known[fragment.section]
-        condition, values = self._condition(part)
-        names = ", ".join(map(quoted, schema.names)) or "1"
-        order = f"{quoted(self.key)}, {kind.row}"
-        condition += self._also(values)
-        query = f"SELECT {names} FROM {quoted(self.table)} WHERE {condition} ORDER BY {order}"
+        names = [quoted(name) for name in schema.names]
+        names += [kind.moved(self.table, source.stand)] if part.by_place else []
+        select = f"SELECT {', '.join(names) or '1'} FROM {quoted(self.table)}"
         with connected(self.url) as connection:
-            for batch in rows_of(connection, self.url, query, values):
-                for at in range(0, batch.num_rows, BATCH_ROWS):
-                    yield self._fitted(batch.slice(at, BATCH_ROWS), schema)
+            for condition, values in part.conditions(self.key, kind):
+                query = f"{select} WHERE {condition}{self._also(values)} ORDER BY {quoted(self.key)}, {kind.row}"
+                for batch in rows_of(connection, self.url, query, values):
+                    kept = self._in_place(batch, part) if part.by_place else batch
+                    for at in range(0, kept.num_rows, BATCH_ROWS):
+                        yield self._fitted(kept.slice(at, BATCH_ROWS), schema)
+
+    def _in_place(self, batch: pa.RecordBatch, part: Range) -> pa.RecordBatch:
+        """The batch without its last column, which says whether a row may have moved. Raises DataError where one has."""
+        last = batch.num_columns - 1
+        if pc.any(batch.column(last).cast(pa.bool_())).as_py():
+            key = "no key" if part.null else f"the key {part.low!r}"
+            raise DataError(
+                f"{self._shown} has changed since its ranges were made: rows of {key}, of which there are more than a range "
+                "holds, are told apart by their places, and these moved. Start a new run; for a table that changes "
+                "meanwhile, name a key with a value of its own for each row."
+            )
+        return batch.select(range(last))
 
     def _fitted(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         if not len(schema):
@@ -141,6 +147,22 @@ class SqlSource(Source):
         with connected(self.url) as connection:
             return [row for batch in rows_of(connection, self.url, query, values) for row in batch.to_pylist()]
 
+    def materialise(self, directory: str) -> SqlSource:
+        """This source with the ranges that are kept below ``directory``, where they are written the first time."""
+        digest = hashlib.sha256(f"{self._shown} {self.key} {self.ranges}".encode()).hexdigest()
+        files, name = Directory(directory), f"ranges-{digest[:16]}.parquet"
+        if not files.exists(name):
+            source = self if self.known and self.schema is not None else self._looked()
+            assert source.schema is not None, "it was looked at"
+            facts = {"schema": source.schema.serialize().to_pybytes(), "stand": source.stand.encode()}
+            buffer = io.BytesIO()
+            pq.write_table(encoded(source.known).replace_schema_metadata(facts), buffer)
+            files.put_new(name, buffer.getvalue())
+        kept = read_parquet(files.get(name))
+        facts = kept.schema.metadata
+        schema = pa.ipc.read_schema(pa.py_buffer(facts[b"schema"]))
+        return replace(self, schema=schema, known=decoded(kept), stand=facts[b"stand"].decode())
+
     def _looked(self) -> SqlSource:
         """This source with its schema and ranges."""
         with connected(self.url) as connection:
@@ -150,69 +172,15 @@ class SqlSource(Source):
             raise DataError(f"{self._shown} has no rows that would tell its types; give schema=.")
         schema = self.schema or _settled(batches[0].schema)
         projected(schema, [self.key], self._shown)
-        return replace(self, schema=schema, known=tuple(self._ranges()))
+        kind = database(self.url)
+        # First, so that what changes from here on is noticed.
+        (before,) = self._asked(f"SELECT {kind.stand(self.table)} AS stand")
+        known = tuple(ranges_of(self.table, self.key, self.ranges, kind, self._asked, self._also))
+        return replace(self, schema=schema, known=known, stand=before["stand"])
 
     def _row_bytes(self, schema: pa.Schema) -> float:
         """A rough figure: eight bytes a value, and what texts have on average is not asked for."""
         return 8.0 * max(len(schema), 1)
-
-    def _ranges(self) -> list[Range]:
-        key, table, kind = quoted(self.key), quoted(self.table), database(self.url)
-        values: list[Any] = []
-        also = self._also(values)
-        query = f"SELECT count(*) AS n, count({key}) AS k FROM {table} WHERE 1 = 1{also}"
-        (counts,) = self._asked(query, values)
-        step = max(-(-int(counts["k"]) // self.ranges), 1)
-        ranked = (
-            f"SELECT {key} AS k, row_number() OVER (ORDER BY {key}) AS r, rank() OVER (ORDER BY {key}) AS f "
-            f"FROM {table} WHERE {key} IS NOT NULL{also}"
-        )
-        query = f"SELECT k, min(f) AS f FROM ({ranked}) AS ranked WHERE (r - 1) % {step} = 0 GROUP BY k ORDER BY k"
-        starts = [(row["k"], int(row["f"]) - 1) for row in self._asked(query, values)]
-        ends = [*starts[1:], (None, int(counts["k"]))] if starts else []
-        found = []
-        for (low, first), (high, last) in zip(starts, ends, strict=True):
-            whole = Range(last - first, low, high)
-            found += self._divided(whole, step, kind.row) if last - first > step else [whole]
-        missing = int(counts["n"]) - int(counts["k"])
-        return [*([Range(missing, null=True)] if missing else []), *found]
-
-    def _divided(self, whole: Range, step: int, row: str) -> list[Range]:
-        """A range that is too large because its first key has many rows: these by their places, and what comes after."""
-        key, table, mark = quoted(self.key), quoted(self.table), database(self.url).mark(1)
-        text = f"CAST({row} AS VARCHAR)" if database(self.url).cast_row else row
-        values = [whole.low]
-        also = self._also(values)
-        there = f"FROM {table} WHERE {key} = {mark}{also}"
-        ranked = f"SELECT {row} AS p, {text} AS t, row_number() OVER (ORDER BY {row}) AS r {there}"
-        query = f"SELECT t, r FROM ({ranked}) AS ranked WHERE (r - 1) % {step} = 0 ORDER BY r"
-        (count,) = self._asked(f"SELECT count(*) AS n {there}", values)
-        places = [row["t"] for row in self._asked(query, values)]
-        equal = int(count["n"])
-        sizes = [min(step, equal - i * step) for i in range(len(places))]
-        bounds = zip(places, [*places[1:], None], sizes, strict=True)
-        hot = [Range(size, whole.low, single=True, places=(low, high)) for low, high, size in bounds]
-        rest = whole.rows - equal
-        return [*hot, *([Range(rest, whole.low, whole.high, places=("after", None))] if rest else [])]
-
-    def _condition(self, part: Range) -> tuple[str, list[Any]]:
-        """The rows of a range as SQL, with its values."""
-        key, kind = quoted(self.key), database(self.url)
-        if part.null:
-            return f"{key} IS NULL", []
-        values = [part.low]
-        if part.single:
-            terms = [f"{key} = {kind.mark(1)}"]
-            for sign, place in zip((">=", "<"), part.places, strict=True):
-                if place is not None:
-                    values.append(place)
-                    terms.append(f"{kind.row} {sign} {kind.mark(len(values))}{kind.cast_row}")
-            return " AND ".join(terms), values
-        terms = [f"{key} {'>' if part.places[0] == 'after' else '>='} {kind.mark(1)}"]
-        if part.high is not None:
-            values.append(part.high)
-            terms.append(f"{key} < {kind.mark(2)}")
-        return " AND ".join(terms), values
 
 
 def _settled(schema: pa.Schema) -> pa.Schema:

@@ -22,7 +22,7 @@ from partitioner.engines import preload
 from partitioner.engines.base import Engine
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.engines.trial import try_out
-from partitioner.errors import ConfigError, Interrupted, ResumeRefused
+from partitioner.errors import ConfigError, EngineLost, Interrupted, ResumeRefused, StorageFailed
 from partitioner.model import CommitRecord, Dataset, Plan, Workers
 from partitioner.output import exporting, modes
 from partitioner.output.columns import begin_with_kept
@@ -236,7 +236,7 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
         unsure = lease.rebooted and config.fsync != "each"
         committed = integrity.reconcile(directory, job, config.verify == "full" or unsure)
         stages.write_job(directory, job)
-        tasks = resuming.without_done(directory.read_tasks(), committed)
+        tasks = directory.read_tasks()
         if not (
             resuming.rest(tasks, committed) or merging.waits(config, directory, job, tasks, committed, target.number)
         ):
@@ -248,7 +248,7 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
             started = starting.start(config, engine, directory, measures=False)
             held.callback(starting.forget_late, engine)
         with phases("plan"):
-            planned = stages.place(parts, tasks, started.workers)
+            planned = resuming.placed(tasks, committed, lambda left: stages.place(parts, left, started.workers))
         finished = _execute(config, engine, planned, directory, job, committed, False, lease, phases, target)
         return _report(config, finished, stages.bound(parts, job), dataset, phases)
 
@@ -257,8 +257,9 @@ def _answer(parts: Resolved, directory: RunDirectory, job: Job, manifest: Mappin
     """A run whose version of the output is committed, as it was."""
     print(f"run {directory.run_id} is finished; nothing is left to run", file=sys.stderr)
     records = directory.commits()
-    tasks = resuming.without_done(directory.read_tasks(), records)
-    planned = stages.place(parts, tasks, Workers.identical(1))
+    planned = resuming.placed(
+        directory.read_tasks(), records, lambda left: stages.place(parts, left, Workers.identical(1))
+    )
     result = results.of_version(parts.config, directory, job, manifest)
     directory.mark_finished(manifest["counts"])
     held = tuple(records[key] for key in sorted(records))
@@ -308,6 +309,7 @@ def _execute(
 ) -> Run:
     """Stages 5 and 6: run what is not committed, count the rows, reduce."""
     merger = merging.Merger(config, engine, directory, lease, planned.workers)
+    start_seconds = phases.seconds.get("engine start", 0.0)
     with reported_if_stopped(directory, html=config.report):
         try:
             with (
@@ -319,7 +321,9 @@ def _execute(
                     directory,
                     job,
                     committed,
-                    lambda known: execute(config, at, planned, directory, known, seconds_known, lease, [progress]),
+                    lambda known: execute(
+                        config, at, planned, directory, known, seconds_known, lease, [progress], start_seconds
+                    ),
                     full=config.verify == "full",
                 )
             upcoming.forget(directory.url)
@@ -336,6 +340,9 @@ def _execute(
                     )
                 else:
                     result = results.reduce(config, directory, job, records, counts, merger)
+        except (EngineLost, StorageFailed) as error:
+            error.args = (f"{error} To go on: {resuming.resume_command(directory)}",)
+            raise
         except (Interrupted, KeyboardInterrupt) as error:
             raise Interrupted(
                 f"{str(error) or 'stopped by Ctrl-C'}; resume with: {resuming.resume_command(directory)}"

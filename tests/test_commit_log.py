@@ -1,13 +1,18 @@
 """Records in bulk: a resume of very many committed sub-tasks reads a few files."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 import partitioner as pt
-from partitioner.model import CommitRecord
+from partitioner import choices
+from partitioner.coordinator.ledger import Ledger, next_numbers
+from partitioner.model import CommitRecord, Edges, EventKind, Plan, SubTasks, Workers
+from partitioner.runs.resume import placed
 from partitioner.store import commit_log
 from partitioner.store.commit_log import decoded, encoded
 from partitioner.store.commits import Commits, Records
@@ -118,6 +123,56 @@ def test_sub_tasks_that_were_split_are_found_among_many_records(tmp_path: Path) 
     assert [key for key, _ in found] == ["t000000", "t000001", "t000001.1", "t000001.0", "t000002"]
     assert found[-1][1] == "t000002-a3"
     assert dict(commits) == run.commits()
+
+
+def test_numbers_of_attempts_are_read_from_the_ledger_of_what_is_left(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    ledger = Ledger(run)
+    for attempt in ("t000000-a0", "t000001-a0", "t000001-a1", "t000002.4-9-a3"):
+        ledger.note("submitted", attempt=attempt, worker="w")
+    ledger.note(EventKind.STARTED, attempt="t000003-a5", worker="w")
+    ledger.note(EventKind.FINISHED, attempt="t000000-a0", worker="w")
+    ledger.flush()
+    run.files.put("ledger/torn.jsonl", b'{"what": "submitted", "time": 1.5, "attempt": "t000001-a7')
+    assert next_numbers(run) == {"t000000": 1, "t000001": 2, "t000002.4-9": 4, "t000003": 6}
+    assert next_numbers(run, {"t000001"}) == {"t000001": 2, "t000002.4-9": 4}
+
+
+def placing(seen: list[list[str]]) -> Callable[[SubTasks], Plan]:
+    def place(left: SubTasks) -> Plan:
+        seen.append(left.task_id.to_pylist())
+        return choices.choose("placements", "lpt").place(left, Workers.identical(2))
+
+    return place
+
+
+def test_only_what_is_left_is_placed() -> None:
+    tasks = SubTasks.build([3.0, 9.0, 2.0, 1.0], seconds_by_class={"gpu": np.array([1.0, np.nan, 2.0, 3.0])})
+    seen: list[list[str]] = []
+    planned = placed(tasks, {"t000001": record(1)}, placing(seen))
+    assert seen == [["t000000", "t000002", "t000003"]]
+    assert planned.finish.tolist() == [3.0, 0.0, 2.0, 3.0]
+    assert planned.worker.tolist() == [0, 0, 1, 1]
+    assert (planned.makespan, planned.tasks.seconds.tolist()) == (3.0, [3.0, 0.0, 2.0, 1.0])
+
+
+def test_nothing_left_is_a_plan_of_no_time() -> None:
+    tasks = SubTasks.build([3.0, 2.0])
+    planned = placed(tasks, {"t000000": record(0), "t000001": record(1)}, placing([]))
+    assert (planned.makespan, planned.finish.tolist(), len(planned)) == (0.0, [0.0, 0.0], 2)
+
+
+def test_what_depends_on_each_other_is_placed_as_a_whole() -> None:
+    edges = Edges(np.array([0]), np.array([1]), np.array([5.0]), np.zeros(1))
+    tasks = SubTasks.build([3.0, 2.0], edges=edges)
+    seen: list[list[str]] = []
+
+    def place(left: SubTasks) -> Plan:
+        seen.append(left.task_id.to_pylist())
+        return choices.choose("placements", "heft").place(left, Workers.identical(1))
+
+    assert placed(tasks, {"t000000": record(0)}, place).start.tolist() == [0.0, 5.0]
+    assert seen == [["t000000", "t000001"]]
 
 
 def test_twenty_thousand_records_are_read_from_three_files(tmp_path: Path) -> None:

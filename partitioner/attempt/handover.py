@@ -42,11 +42,11 @@ def until_asked(calls: Calls, attempt: Attempt, loaded: Loaded, tally: Tally) ->
 
 def rows_of(attempt: Attempt, loaded: Loaded) -> int:
     """Rows of a sub-task that may be handed over; 0 where it may not, or where only reading tells how many there are."""
-    care, job, tasks = attempt.care, loaded.job, loaded.tasks
+    care, job, inputs = attempt.care, loaded.job, loaded.tasks
     plain = care.rows is None and not (care.isolate or care.count or care.condemned)
-    if not plain or job.by_file or job.reducer.whole_task or tasks.fragments is None:
+    if not plain or job.by_file or job.reducer.whole_task:
         return 0
-    rows = tasks.fragments.rows[tasks.fragments_of(attempt.whole)]
+    rows = inputs.fragments.rows[inputs.fragments_of(attempt.whole)]
     return int(rows.sum()) if (rows >= 0).all() else 0
 
 

@@ -16,7 +16,7 @@ from partitioner.attempt.asynchronous import Concurrency
 from partitioner.attempt.batching import Batcher
 from partitioner.errors import ProgramError
 from partitioner.frames import on_demand
-from partitioner.model import SubTasks
+from partitioner.model import TaskInputs
 from partitioner.security import masking
 from partitioner.store.run_directory import RunDirectory
 
@@ -69,7 +69,7 @@ class Loaded:
 
     job: Job
     run: RunDirectory
-    tasks: SubTasks
+    tasks: TaskInputs
     call: Callable[[Any], Any]
     batcher: Batcher | None
     agreement: Agreement
@@ -99,7 +99,7 @@ def load(run_url: str, key: bytes = b"") -> Loaded:
         begin = time.perf_counter()
         run = RunDirectory(run_url, key)
         job, call = _for_program(run)
-        tasks, agreement = run.read_tasks(), Agreement(run.files)
+        tasks, agreement = run.read_inputs(), Agreement(run.files)
         loaded = Loaded(job, run, tasks, call, _batcher(job), agreement, time.perf_counter() - begin)
         _jobs[run_url] = loaded
         while len(_jobs) > KEPT_JOBS:

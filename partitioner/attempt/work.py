@@ -15,22 +15,21 @@ from partitioner.attempt.batching import Places
 from partitioner.attempt.formats import table_to_batch
 from partitioner.attempt.job import Job, Loaded
 from partitioner.attempt.tally import Tally
-from partitioner.model import Attempt, Fragment, SubTasks, Upcoming
+from partitioner.model import Attempt, Fragment, TaskInputs, Upcoming
 
 
 def runs_of(
-    tasks: SubTasks, task: int, together: bool, by_file: bool = False, by_section: bool = False
+    inputs: TaskInputs, task: int, together: bool, by_file: bool = False, by_section: bool = False
 ) -> list[list[Fragment]]:
     """The sub-task's fragments as contiguous runs of the input, or all together where order does not matter.
 
     Output rows of a run stay together, so that input order can be restored when sub-tasks are packed out of order.
     ``by_file``: a run ends with its file, ``by_section``: with its section of it (row group).
     """
-    assert tasks.fragments is not None
-    indices = tasks.fragments_of(task)
+    indices = inputs.fragments_of(task)
     if not len(indices):
         return []
-    table = tasks.fragments
+    table = inputs.fragments
     apart = np.diff(indices) != 1
     if by_file:
         apart |= np.diff(table.path_index[indices]) != 0
@@ -92,7 +91,7 @@ def _and_next(items: Iterator[upcoming.Item], loaded: Loaded, told: Upcoming) ->
         upcoming.begin(loaded, told, first, _positioned(job, first, 0, 0, sys.maxsize), everything)
 
 
-def runs_for(job: Job, tasks: SubTasks, task: int) -> list[list[Fragment]]:
+def runs_for(job: Job, tasks: TaskInputs, task: int) -> list[list[Fragment]]:
     """The runs of a sub-task as the job wants them, see ``runs_of``."""
     together = not job.by_file and not (job.reducer.rows and job.preserve_order)
     return runs_of(tasks, task, together, job.by_file, job.by_section)

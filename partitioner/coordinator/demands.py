@@ -6,6 +6,7 @@ differs from sub-task to sub-task and grows after deaths, is kept apart.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.model import SubTasks, Worker
+from partitioner.model.data import Floats
 
 SLACK = 1e-9
 """Relative, as in placement, so that ten tenths of a core fit into one."""
@@ -69,7 +71,7 @@ class Kind:
 class Demands:
     """``kind`` of every sub-task, the ``kinds`` there are, and ``memory`` bytes of each sub-task."""
 
-    kind: list[int]
+    kind: array[int]
     kinds: list[Kind]
     memory: list[float]
 
@@ -84,11 +86,20 @@ class Demands:
         columns += list(tasks.requires.values()) + [np.isnan(v) for v in tasks.seconds_by_class.values()]
         code = np.zeros(len(tasks), np.int64)
         for values in columns:
+            if not len(values) or (values == values[0]).all():
+                continue
             distinct, inverse = np.unique(values, return_inverse=True)
             if len(distinct) > 1:
                 code = np.unique(code * len(distinct) + inverse, return_inverse=True)[1]
-        examples = np.unique(code, return_index=True)[1]
-        return cls(code.tolist(), [_kind(tasks, i) for i in examples.tolist()], tasks.memory_bytes.tolist())
+        examples = np.unique(code, return_index=True)[1] if code.any() else np.arange(min(len(code), 1))
+        kinds = [_kind(tasks, i) for i in examples.tolist()]
+        return cls(array("q", code.tobytes()), kinds, _listed(tasks.memory_bytes))
+
+
+def _listed(column: Floats) -> list[float]:
+    """The values; of a column of one value all are one object, which saves 24 bytes each."""
+    alike = len(column) > 0 and bool((column == column[0]).all())
+    return [float(column[0])] * len(column) if alike else column.tolist()
 
 
 def _kind(tasks: SubTasks, i: int) -> Kind:

@@ -9,6 +9,7 @@ from math import inf
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,7 +18,7 @@ from partitioner.config import RunConfig, timeout_of
 from partitioner.coordinator import ledger as ledgers
 from partitioner.coordinator import splitting
 from partitioner.coordinator.driver import Observer, drive
-from partitioner.coordinator.policy import BACKUP_FACTOR, HAND_OVER_SECONDS, Policy
+from partitioner.coordinator.policy import BACKUP_FACTOR, HAND_OVER_SECONDS, NO_WORKER_SECONDS, Policy
 from partitioner.coordinator.state import Action, HandOver, State, Submit, initial
 from partitioner.engines.base import Engine
 from partitioner.errors import ConfigError, PartitionerError
@@ -73,10 +74,15 @@ class Fence:
         self._lease.check()
 
 
-def policy_for(config: RunConfig, engine: Engine, tasks: SubTasks | None = None) -> Policy:
+AGAIN = 10.0
+"""Times what the engine took to start: so long it is waited for workers that died, which start as slowly again."""
+
+
+def policy_for(config: RunConfig, engine: Engine, tasks: SubTasks | None = None, start_seconds: float = 0.0) -> Policy:
     """Limits from the configuration, and dispatch as the engine's capabilities ask for.
 
     Without ``tasks``, for rounds, whose partitions stay where they are: no back-ups, and no rows of one apart.
+    ``start_seconds``: what the engine took to start, where it did for this run.
     """
     able = engine.capabilities
     seconds, factor = timeout_of(config)
@@ -94,6 +100,7 @@ def policy_for(config: RunConfig, engine: Engine, tasks: SubTasks | None = None)
         timeout_factor=factor,
         read_ahead=tasks is not None and able.real,
         one_process=able.one_process,
+        no_worker_seconds=max(NO_WORKER_SECONDS, AGAIN * start_seconds),
     )
 
 
@@ -159,16 +166,22 @@ def execute(
     seconds_known: bool,
     lease: Lease,
     watching: Sequence[Observer] = (),
+    start_seconds: float = 0.0,
 ) -> tuple[Sequence[CommitRecord], int]:
-    """Run what is not committed; the records of all sub-tasks in order, and how many attempts this session made."""
+    """Run what is not committed; the records of all sub-tasks in order, and how many attempts this session made.
+
+    ``start_seconds``: what the engine took to start.
+    """
     ids = planned.tasks.task_id
     many = committed if isinstance(committed, Commits) else None
-    numbers = ledgers.next_numbers(run) if committed or run.files.names("ledger") else {}
+    done = _done(ids, committed)
+    left = None if many is None else frozenset(ids.filter(pa.array(~done)).to_pylist())
+    numbers = ledgers.next_numbers(run, left) if committed or run.files.names("ledger") else {}
     state = initial(
         planned,
         run.url,
-        policy_for(config, engine, planned.tasks),
-        committed=_done(ids, committed),
+        policy_for(config, engine, planned.tasks, start_seconds),
+        committed=np.flatnonzero(done),
         seconds_known=seconds_known,
         key=run.key,
         epoch=lease.epoch,
@@ -196,11 +209,11 @@ def execute(
     return ordered, collector.attempted
 
 
-def _done(ids: pa.Array, committed: Mapping[str, CommitRecord]) -> list[int]:
-    """Indices of the sub-tasks that are committed as a whole."""
+def _done(ids: pa.Array, committed: Mapping[str, CommitRecord]) -> npt.NDArray[np.bool_]:
+    """Which sub-tasks are committed as a whole."""
     if isinstance(committed, Commits):
-        return list(np.flatnonzero(committed.done(ids)).tolist())
-    return [i for i, key in enumerate(ids.to_pylist()) if key in committed and not committed[key].split]
+        return committed.done(ids)
+    return np.array([key in committed and not committed[key].split for key in ids.to_pylist()], np.bool_)
 
 
 def _by_index(ids: pa.Array, numbers: Mapping[str, int]) -> dict[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import exp, log
 
@@ -21,7 +22,7 @@ class Kinds:
     seen: dict[int, tuple[int, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, tasks: SubTasks, guess: list[float]) -> Kinds | None:
+    def of(cls, tasks: SubTasks, guess: Iterable[float]) -> Kinds | None:
         """None where no sub-task says what it is like."""
         if tasks.alike is None:
             return None

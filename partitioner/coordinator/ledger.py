@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 from partitioner.coordinator.state import Action, Rung, State, Submit
@@ -67,11 +68,23 @@ def _parsed(line: str) -> dict[str, Any] | None:
     return values if isinstance(values, dict) and "what" in values and "time" in values else None
 
 
-def next_numbers(run: RunDirectory) -> dict[str, int]:
-    """Task key to the number its next attempt should have, after the sessions so far."""
+_ATTEMPT = re.compile(
+    rb'^\{"what": "(?:submitted|%b)", "time": [0-9.e+-]+, "attempt": "([^"\n]+)-a([0-9]+)"'
+    % EventKind.STARTED.encode(),
+    re.MULTILINE,
+)
+"""The beginning of a line that ``note`` writes of an attempt: millions of them are looked at before the first sub-task."""
+
+
+def next_numbers(run: RunDirectory, of: Container[str] | None = None) -> dict[str, int]:
+    """Task key to the number its next attempt should have, after the sessions so far.
+
+    ``of``: only sub-tasks that it holds, and parts of sub-tasks (``t000012.0-8``).
+    """
     numbers: dict[str, int] = {}
-    for line in read(run):
-        if line["what"] in ("submitted", EventKind.STARTED):
-            key, _, number = line["attempt"].rpartition("-a")
-            numbers[key] = max(numbers.get(key, 0), int(number) + 1)
+    for name in run.files.names("ledger"):
+        for found, number in _ATTEMPT.findall(run.files.get(name)):
+            key = found.decode()
+            if of is None or key in of or "." in key:
+                numbers[key] = max(numbers.get(key, 0), int(number) + 1)
     return numbers

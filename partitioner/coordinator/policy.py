@@ -12,6 +12,9 @@ HAND_OVER_SECONDS = 5.0
 """What handing over the rest of a running sub-task has to save: some seconds go by until the attempt looks, commits, and
 others have begun."""
 
+NO_WORKER_SECONDS = 60.0
+"""Without any worker that can hold what waits, until the run stops: a nanny starts a process again within seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -48,7 +51,7 @@ class Policy:
     ahead_tasks: int = 32
     next_seconds: float = 2.0
     keep_queued: int = 2
-    no_worker_seconds: float = 60.0
+    no_worker_seconds: float = NO_WORKER_SECONDS
     bundle: int = 1
     recall: bool = True
     rerouted: bool = False

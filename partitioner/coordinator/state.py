@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from partitioner.coordinator.transitions import BLOCKED, DONE, READY, Change, af
 from partitioner.coordinator.troubles import Health, Part, Range, Search, Trouble
 from partitioner.errors import PartitionerError
 from partitioner.model import Attempt, Failure, Plan, SubTasks, Worker
-from partitioner.model.data import Floats
+from partitioner.model.data import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +114,12 @@ class State:
     run_url: str
     policy: Policy
     status: bytearray
-    seconds: list[float]
+    seconds: array[float]
     demands: Demands
     workers: dict[str, WorkerState] = field(default_factory=dict)
     pool: Pool = field(init=False)  # waiting for no worker in particular
-    by_class: dict[str, list[float]] = field(default_factory=dict)  # seconds on workers of a class, where they differ
-    planned: list[float] = field(default_factory=list)  # start of every sub-task in the plan, seconds
+    by_class: dict[str, array[float]] = field(default_factory=dict)  # seconds on workers of a class, where they differ
+    planned: array[float] = field(default_factory=lambda: array("d"))  # start of every sub-task in the plan, seconds
     home: list[str] = field(default_factory=list)  # the worker in whose queue every sub-task is or was last
     devices: dict[int, tuple[int, ...]] = field(default_factory=dict)  # GPUs of a sub-task in the plan
     readiness: Readiness = field(default_factory=Readiness)
@@ -295,7 +296,7 @@ def initial(
     plan: Plan,
     run_url: str,
     policy: Policy,
-    committed: Iterable[int] = (),
+    committed: Iterable[int] | Ints = (),
     seconds_known: bool = True,
     first_numbers: dict[int, int] | None = None,
     key: bytes = b"",
@@ -309,27 +310,26 @@ def initial(
     get nothing until they join; what the plan gives them waits for them, though not for long.
     """
     n, tasks = len(plan), plan.tasks
-    done = bytearray(n)
-    for i in committed:
-        done[i] = True
+    done = np.zeros(n, np.bool_)
+    done[committed if isinstance(committed, np.ndarray) else np.fromiter(committed, np.int64)] = True
     state = State(
         tasks=tasks,
         run_url=run_url,
         policy=policy,
-        status=bytearray(DONE if d else READY for d in done),
-        seconds=_reference_seconds(tasks).tolist(),
-        by_class={name: column.tolist() for name, column in tasks.seconds_by_class.items()},
+        status=bytearray(np.where(done, DONE, READY).astype(np.uint8).tobytes()),
+        seconds=_doubles(_reference_seconds(tasks)),
+        by_class={name: _doubles(column) for name, column in tasks.seconds_by_class.items()},
         demands=Demands.of(tasks),
-        planned=plan.start.tolist(),
+        planned=_doubles(plan.start),
         makespan=plan.makespan,
         home=np.array([*plan.workers.worker_id, ""], object)[plan.worker].tolist(),
         devices=dict(plan.devices),
-        readiness=Readiness.of(tasks, done, plan.bandwidth),
+        readiness=Readiness.of(tasks, done.tobytes(), plan.bandwidth),
         scale_known=seconds_known,
         may_replace=plan.objective == "makespan" and not len(tasks.edges),
         numbers=dict(first_numbers or {}),
         key=key,
-        remaining=n - sum(done),
+        remaining=n - int(done.sum()),
         epoch=epoch,
         awaited=set(awaited),
         largest_memory=float(tasks.memory_bytes.max(initial=0.0)),
@@ -342,6 +342,11 @@ def initial(
     state.hungry = dict.fromkeys(state.workers)
     state.richest = sorted((-w.backlog, name) for name, w in state.workers.items())
     return state
+
+
+def _doubles(column: Floats) -> array[float]:
+    """A column that grows, as eight bytes a value: a million Python floats take 32 MB."""
+    return array("d", np.ascontiguousarray(column, np.float64).tobytes())
 
 
 def _reference_seconds(tasks: SubTasks) -> Floats:
@@ -359,15 +364,15 @@ def _fill_queues(state: State, plan: Plan) -> None:
         state.workers[worker.worker_id] = WorkerState(worker, health=health)
     state.seen = set(state.workers)
     holders = list(state.workers.values())
-    loads = _loads(plan)
-    worker = plan.worker.tolist()
-    for i in np.lexsort((np.arange(len(plan)), plan.finish, plan.start)).tolist():
-        if state.status[i] != DONE:
-            holders[worker[i]].queue.append(i)
-            holders[worker[i]].backlog += loads[i]
+    left = np.flatnonzero(np.frombuffer(state.status, np.uint8) != DONE)
+    left = left[np.lexsort((left, plan.finish[left], plan.start[left]))]
+    loads = _loads(plan)[left].tolist()
+    for i, j, load in zip(left.tolist(), plan.worker[left].tolist(), loads, strict=True):
+        holders[j].queue.append(i)
+        holders[j].backlog += load
 
 
-def _loads(plan: Plan) -> list[float]:
+def _loads(plan: Plan) -> Floats:
     """Seconds of its whole worker that each sub-task takes: its seconds times the largest share of any resource."""
     tasks, workers = plan.tasks, plan.workers
     share = np.zeros(len(plan))
@@ -377,5 +382,5 @@ def _loads(plan: Plan) -> list[float]:
     ]
     for demand, capacity in pairs:
         share = np.maximum(share, np.divide(demand, capacity[plan.worker], out=np.zeros(len(plan)), where=demand > 0))
-    loads: list[float] = ((plan.finish - plan.start) * np.minimum(share, 1.0)).tolist()
+    loads: Floats = (plan.finish - plan.start) * np.minimum(share, 1.0)
     return loads

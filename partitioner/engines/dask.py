@@ -31,6 +31,10 @@ from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Worker
 
 # A dead worker must be reported at once: the coordinator, not the scheduler, decides what is tried again.
 _SETTINGS = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.low-level-log-length": 0}
+_BACK_LATE = {"distributed.deploy.lost-worker-timeout": "7 days"}
+"""A nanny brings its worker back. By default the cluster ends one whose worker was gone for 15 s; on a busy machine it takes
+longer to start, and nobody was left. It is read whenever a worker goes, so it is set while the cluster lives."""
+
 _UNREACHABLE = (OSError, TimeoutError, ClosedClientError)
 LOOK_SECONDS = 1.0  # between looks at which workers there are
 LIVENESS_SECONDS = 120.0
@@ -124,6 +128,7 @@ class DaskEngine(Engine):
         if os.environ.get(preload.VARIABLE):
             self.preloaded = self._held.enter_context(preload.fork_server())
             self._held.callback(preload.stop_server)
+        self._held.enter_context(dask.config.set(_BACK_LATE))
         with dask.config.set(_SETTINGS):
             self._cluster = LocalCluster(
                 n_workers=workers,

@@ -28,6 +28,12 @@ HOLDS = (0.2, 0.5, 1.5, 4.0)
 """Seconds that a look holds a slot, one round after the other, until every slot was seen: Python workers start slowly."""
 
 BUNDLE = 256
+KNOCK_SECONDS = 3.0
+"""Without a word from the server while queries run, until its port is tried, and between two tries."""
+
+REFUSALS = 2
+"""Tries of the port, one after the other, that were refused: the server is gone, for its sessions went with it."""
+
 INTERRUPT_SECONDS = 0.5  # between tries to interrupt a query, which may have been on its way to the server
 
 
@@ -72,6 +78,7 @@ class SparkConnectEngine(Engine):
         self._cancelled: set[str] = set()
         self._died = False
         self._tag, self._interrupted = f"partitioner-{uuid4().hex}", time.monotonic()
+        self._heard, self._refusals, self._gone = time.monotonic(), 0, False
 
     @classmethod
     def expected_workers(cls, options: Mapping[str, Any]) -> Workers | None:
@@ -150,6 +157,7 @@ class SparkConnectEngine(Engine):
     def _failed(self, attempt: Attempt, error: Exception) -> Event:
         text = message_of(error)
         if attempt.attempt_id not in self._cancelled and not self._session.alive:
+            self._gone = True
             return Event(EventKind.ENGINE_LOST, error=Failure(f"Spark Connect no longer answers: {first_cause(text)}"))
         if is_death(text):
             return Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id, error=Failure(text))
@@ -173,12 +181,28 @@ class SparkConnectEngine(Engine):
             found.append(self._events.get(timeout=timeout) if timeout > 0 else self._events.get_nowait())
             while True:
                 found.append(self._events.get_nowait())
+        found += self._lost(bool(found))
+        if self._gone:
+            return found
         self._start_what_fits()
         if time.monotonic() - self._interrupted > INTERRUPT_SECONDS:
             with self._lock:
                 unheard = self._cancelled & self._running.keys()
             self._interrupt(unheard)
         return found
+
+    def _lost(self, heard: bool) -> list[Event]:
+        """That the engine is lost, where nothing was heard for a while and nobody listens at the server's address."""
+        now = time.monotonic()
+        if heard or not self._running or now - self._heard < KNOCK_SECONDS:
+            self._heard = now if heard else self._heard
+            return []
+        self._heard, self._refusals = now, self._refusals + 1 if self._session.refused else 0
+        if self._refusals < REFUSALS:
+            return []
+        self._gone = True
+        why = f"nobody listens at {self._session.endpoint}, where its server was"
+        return [Event(EventKind.ENGINE_LOST, error=Failure(f"Spark Connect no longer answers: {why}"))]
 
     def cancel(self, attempt_ids: Sequence[str]) -> None:
         """What waits is dropped, what runs is interrupted."""
@@ -196,7 +220,7 @@ class SparkConnectEngine(Engine):
     def _interrupt(self, attempt_ids: set[str]) -> None:
         """End their queries; one that the server does not know yet is interrupted again by a later poll."""
         self._interrupted = time.monotonic()
-        for attempt_id in sorted(attempt_ids):
+        for attempt_id in () if self._gone else sorted(attempt_ids):
             with contextlib.suppress(Exception):  # a server that is gone ends them all
                 self._spark.interruptTag(f"{self._tag}-{attempt_id}")
 
@@ -254,7 +278,7 @@ class SparkConnectEngine(Engine):
             running = set(self._running)
             self._cancelled |= running
         self._interrupt(running)
-        self._session.close()
+        self._session.close(self._gone)
 
 
 def _at_once(looks: Sequence[Look]) -> dict[str, int]:

@@ -60,10 +60,24 @@ class ConnectSession:
         self.ours = found is None
         self.spark: SparkSession = found if found is not None else _opened(module, remote, conf)
         self.address = remote or os.environ.get("SPARK_REMOTE", "the session given")
+        self.endpoint = _endpoint(self.spark)
 
     def setting(self, name: str, default: str) -> str:
         """A setting of the server's; ``default`` where it has none."""
         return str(self.spark.conf.get(name, default) or default)
+
+    @property
+    def refused(self) -> bool:
+        """Whether nobody listens at the server's address any more, which the client finds out after many tries only."""
+        if not self.endpoint:
+            return False
+        try:
+            _knock(f"sc://{self.endpoint}")
+        except ConnectionRefusedError:
+            return True
+        except OSError:  # slow, or a name that is not resolved now: the client's own tries decide
+            return False
+        return False
 
     @property
     def alive(self) -> bool:
@@ -75,10 +89,20 @@ class ConnectSession:
         except Exception:  # whatever the client raises, there is no answer
             return False
 
-    def close(self) -> None:
-        """Stop what was opened here; a server that was started here ends with it."""
-        if self.ours:
+    def close(self, lost: bool = False) -> None:
+        """Stop what was opened here; a server that was started here ends with it. One that is ``lost`` is told nothing."""
+        if lost:
+            self.spark.client.close()
+        elif self.ours:
             self.spark.stop()
+
+
+def _endpoint(spark: SparkSession) -> str:
+    """``host:port`` of the server, empty for a client whose connection is made in a way of its own."""
+    from pyspark.sql.connect.client import DefaultChannelBuilder
+
+    builder = spark.client._builder  # in public it tells its host alone
+    return builder.endpoint if isinstance(builder, DefaultChannelBuilder) else ""
 
 
 def remote_of(given: Any, remote: str | None) -> str | None:

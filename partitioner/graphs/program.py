@@ -6,24 +6,32 @@ import inspect
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
 
 from partitioner.attempt.formats import FORMATS, table_to_batch
-from partitioner.attempt.job import build, load
+from partitioner.attempt.job import KEPT_JOBS, build, load
 from partitioner.attempt.returned import is_stream, to_record_batch
 from partitioner.attempt.surroundings import task_context
 from partitioner.errors import ProgramError, RunFailed
 from partitioner.graphs.graph import step_of
 from partitioner.graphs.results import Made, encoded, read_made
 from partitioner.graphs.step import DATASET, Step
+from partitioner.model import SubTasks
 from partitioner.reducers import partials
 
 _FRAMES = {"pandas": ("DataFrame",), "polars": ("DataFrame",), "pyarrow": ("Table", "RecordBatch")}
 
 KEPT_RESULTS = 8
 """Results of other steps that a process keeps: a model that many partitions use is read once."""
+
+
+@lru_cache(maxsize=KEPT_JOBS)
+def _tasks_of(run_url: str) -> SubTasks:
+    """All sub-tasks of a pipeline with their dependencies, read once per process."""
+    return load(run_url).run.read_tasks()
 
 
 class StepProgram:
@@ -61,7 +69,7 @@ class StepProgram:
 
     def _waits(self, run_url: str, key: str) -> dict[str, list[str]]:
         """Step to the keys of its sub-tasks that this one reads."""
-        tasks = load(run_url).tasks
+        tasks = _tasks_of(run_url)
         keys = tasks.task_id.to_pylist()
         found: dict[str, list[str]] = {}
         for source in tasks.edges.source[tasks.edges.target == keys.index(key)].tolist():

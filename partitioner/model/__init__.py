@@ -25,7 +25,7 @@ from partitioner.model.fragments import Fragment, Fragments
 from partitioner.model.merging import Merge, Piece
 from partitioner.model.plan import Plan
 from partitioner.model.source import Dataset, Sink, Source
-from partitioner.model.tasks import Edges, Limits, SubTask, SubTasks
+from partitioner.model.tasks import Edges, Limits, SubTask, SubTasks, TaskInputs
 from partitioner.model.workers import Worker, Workers
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "Spans",
     "SubTask",
     "SubTasks",
+    "TaskInputs",
     "Turn",
     "Upcoming",
     "Worker",

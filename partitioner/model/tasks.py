@@ -83,6 +83,22 @@ _DEFAULTS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TaskInputs:
+    """What each sub-task reads, which is all that a worker has to know of them.
+
+    Fragments of task i are ``fragment_index[offsets[i]:offsets[i + 1]]``, indices into ``fragments``, in input order.
+    """
+
+    fragments: Fragments
+    offsets: Ints
+    fragment_index: Ints
+
+    def fragments_of(self, i: int) -> Ints:
+        """Indices into ``fragments`` of task i, in input order."""
+        return self.fragment_index[self.offsets[i] : self.offsets[i + 1]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SubTasks:
     """Columnar sub-tasks, n of them.
 
@@ -156,6 +172,26 @@ class SubTasks:
             depends_on=tuple(
                 (self.task_id[int(self.edges.source[e])].as_py(), float(self.edges.delay[e])) for e in parents
             ),
+        )
+
+    def take(self, indices: npt.ArrayLike) -> SubTasks:
+        """The sub-tasks at ``indices``, in that order, as things to be placed: without dependencies and fragments."""
+        i = np.asarray(indices, np.int64)
+        columns: dict[str, Any] = {c: getattr(self, c)[i] for c in ("seconds", *_DEFAULTS)}
+        for several in ("seconds_by_class", "resources", "requires"):
+            columns[several] = {name: column[i] for name, column in getattr(self, several).items()}
+        for texts in ("hot_groups", "preferred_host"):
+            columns[texts] = tuple(getattr(self, texts)[k] for k in i.tolist()) if getattr(self, texts) else ()
+        return replace(
+            self,
+            **columns,
+            task_id=self.task_id.take(pa.array(i)),
+            hard_deadline=None if self.hard_deadline is None else self.hard_deadline[i],
+            alike=None if self.alike is None else self.alike[i],
+            edges=Edges(),
+            fragments=None,
+            offsets=np.zeros(1, np.int64),
+            fragment_index=np.empty(0, np.int64),
         )
 
     def with_columns(self, **columns: Any) -> SubTasks:

@@ -67,7 +67,9 @@ def _rows_read(tasks: SubTasks, records: Sequence[CommitRecord]) -> tuple[Ints, 
     """Rows that each sub-task read, and its records; the parts of one that was split count together."""
     if isinstance(records, Records):
         held = records.columns(["task_key", "rows_in"])
-        wholes = pc.list_element(pc.split_pattern(held["task_key"], "."), 0)
+        keys = held["task_key"]
+        split = pc.any(pc.match_substring(keys, ".")).as_py()  # t000012.0-8 is of t000012
+        wholes = pc.list_element(pc.split_pattern(keys, "."), 0) if split else keys
         rows = held["rows_in"].to_numpy()
     else:
         wholes = pa.array([record.whole for record in records], pa.string())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from partitioner.attempt.job import Job
 from partitioner.config import RunConfig
 from partitioner.coordinator.ledger import Ledger
 from partitioner.errors import ConfigError, ResumeRefused
-from partitioner.model import CommitRecord, SubTasks
+from partitioner.model import CommitRecord, Plan, SubTasks
 from partitioner.output.modes import runs_below
 from partitioner.stages.steps import fingerprints
 from partitioner.storage import Directory
@@ -105,6 +106,21 @@ def without_done(tasks: SubTasks, committed: Mapping[str, CommitRecord]) -> SubT
     done = done_of(tasks, committed)
     by_class = {k: np.where(done & ~np.isnan(v), 0.0, v) for k, v in tasks.seconds_by_class.items()}
     return tasks.with_columns(seconds=np.where(done, 0.0, tasks.seconds), seconds_by_class=by_class)
+
+
+def placed(tasks: SubTasks, committed: Mapping[str, CommitRecord], place: Callable[[SubTasks], Plan]) -> Plan:
+    """A plan of all sub-tasks, of which only those that are left are placed; what is committed takes no time in it.
+
+    Where sub-tasks depend on each other all of them are given to ``place``, for delays count from those committed.
+    """
+    whole, left = without_done(tasks, committed), np.flatnonzero(~done_of(tasks, committed))
+    if len(tasks.edges) or len(left) == len(tasks):
+        return place(whole)
+    part = place(tasks.take(left))
+    worker, start, finish = np.zeros(len(tasks), np.int32), np.zeros(len(tasks)), np.zeros(len(tasks))
+    worker[left], start[left], finish[left] = part.worker, part.start, part.finish
+    devices = {int(left[i]): held for i, held in part.devices.items()}
+    return replace(part, tasks=whole, worker=worker, start=start, finish=finish, devices=devices)
 
 
 def done_of(tasks: SubTasks, committed: Mapping[str, CommitRecord]) -> npt.NDArray[np.bool_]:

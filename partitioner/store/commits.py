@@ -19,7 +19,7 @@ from partitioner.store.commit_log import records_of
 MANY = 100_000
 """Records in segments from which on they stay columns: as objects they take about 1 kB and 50 microseconds each."""
 
-_FIRST = ["task_key", "split", "part"]
+_FIRST = {"task_key": pa.string(), "split": pa.bool_(), "part": pa.string()}
 
 
 class Commits(Mapping[str, CommitRecord]):
@@ -34,22 +34,22 @@ class Commits(Mapping[str, CommitRecord]):
         tables: list[pa.Table] = []
         for name in names:
             try:
-                tables.append(read_parquet(files.get(name), _FIRST))
+                tables.append(read_parquet(files.get(name), list(_FIRST)))
                 self._names.append(name)
             except (pa.ArrowException, OSError, ValueError, KeyError):
                 print(f"{name} is torn; its sub-tasks are looked up in their outputs", file=sys.stderr)
         self._ends = np.cumsum([table.num_rows for table in tables])
         self._held: dict[int, pa.Table] = {}
         self._asked: tuple[pa.Array, npt.NDArray[np.bool_]] | None = None
-        keys = pa.concat_tables(tables) if tables else pa.table({n: pa.array([], pa.string()) for n in _FIRST})
+        keys = pa.concat_tables(tables) if tables else pa.table({n: pa.array([], t) for n, t in _FIRST.items()})
         self._keys: pa.ChunkedArray = keys["task_key"]
         counts = ~_among(self._keys, list(loose))
         if pc.count_distinct(self._keys).as_py() != len(self._keys):  # gathered twice: the later one counts
             last = {key: i for i, key in enumerate(self._keys.to_pylist())}
             counts &= np.isin(np.arange(len(self._keys)), list(last.values()))
         self._rows = np.flatnonzero(counts)
-        odd = [bool(split) or part != "null" for split, part in zip(*_odd(keys), strict=True)] if len(keys) else []
-        self._odd = self._rows[np.array(odd, bool)[self._rows]] if any(odd) else self._rows[:0]
+        odd = np.asarray(pc.or_(keys["split"].cast(pa.bool_()), pc.not_equal(keys["part"], "null")), bool)
+        self._odd = self._rows[odd[self._rows]]
         self.loose = {key: record for key, record in loose.items() if record is not None}
 
     def columns(self, names: Sequence[str]) -> pa.Table:
@@ -140,10 +140,6 @@ class Commits(Mapping[str, CommitRecord]):
     def _at(self, key: str) -> int | None:
         found = int(pc.index(self._keys, key).as_py())  # -1, which is no row, where there is none
         return found if found in self._rows else None
-
-
-def _odd(keys: pa.Table) -> tuple[list[Any], list[Any]]:
-    return keys["split"].to_pylist(), keys["part"].to_pylist()
 
 
 def _among(keys: Any, wanted: Any) -> npt.NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ import pytest
 import partitioner as pt
 from connectors.resolve import resolve
 from connectors.sql import SqlSource
-from partitioner.errors import ConfigError, DataError
+from partitioner.errors import ConfigError, DataError, PartitionerError, RunFailed
 from partitioner.model import Dataset
 
 Fill = Callable[[pa.Table], str]
@@ -81,7 +82,31 @@ def test_every_row_once_in_ranges_of_equal_rows(fill: Fill, distinct: bool) -> N
         zip(*table.to_pydict().values(), strict=True)
     )
     assert found["id"].to_pylist() == sorted(table["id"].to_pylist())
-    assert dataset.fragments.rows.max() <= table.num_rows / 64 + 1
+    assert len(dataset.fragments) == 64
+    assert dataset.fragments.rows.max() <= 1.05 * table.num_rows / 64 + 1  # a boundary moves to the start of its key
+    assert dataset.fragments.rows[:-1].min() >= 0.95 * table.num_rows / 64
+
+
+def test_rows_of_one_key_are_cut_where_its_rows_lie(fill: Fill) -> None:
+    keys = [3] * 5 + [7] * 90 + [8] * 5
+    dataset = SqlSource(fill(pa.table({"id": keys, "c": [str(i) for i in range(100)]})), "t", "id", ranges=4).describe()
+    assert dataset.fragments.rows.tolist() == [25, 25, 25, 25]
+    assert [row["c"] for row in rows_of(dataset)] == [str(i) for i in range(100)]
+
+
+def test_few_rows_of_a_key_move_its_boundary_and_ask_for_no_places(fill: Fill) -> None:
+    keys = [i // 3 for i in range(600)]
+    source = SqlSource(fill(pa.table({"id": keys, "c": ["x"] * 600})), "t", "id", ranges=10).describe().source
+    assert isinstance(source, SqlSource)
+    assert not any(part.by_place for part in source.known)
+    assert [part.rows for part in source.known] == [60] * 10
+
+
+def test_many_rows_without_a_key_are_ranges_too(fill: Fill) -> None:
+    keys = pa.array([None] * 100 + [1, 2, 3, 4], pa.int64())
+    dataset = SqlSource(fill(pa.table({"id": keys, "c": [str(i) for i in range(104)]})), "t", "id", ranges=4).describe()
+    assert dataset.fragments.rows.max() <= 26
+    assert [row["c"] for row in rows_of(dataset)] == [str(i) for i in range(104)]
 
 
 def test_rows_without_a_key_are_read_too(fill: Fill) -> None:
@@ -106,6 +131,90 @@ def test_text_keys_and_projection(fill: Fill) -> None:
         for x in b["id"].to_pylist()
     ]
     assert rows == [2, 1, 3]
+
+
+KEYS: list[list[Any]] = [
+    [1, 2, 3, 4],
+    ["a", "b", "it's", "z"],
+    [1.5, 2.5, 3.5, 4.5],
+    [dt.datetime(2026, 1, day, 12, 30) for day in (1, 2, 3, 4)],
+    [dt.date(2026, 1, day) for day in (1, 2, 3, 4)],
+]
+
+
+@pytest.mark.parametrize("keys", KEYS, ids=["int", "text", "float", "timestamp", "date"])
+def test_ranges_of_a_run_are_kept_with_it(keys: list[Any], tmp_path: Path) -> None:
+    url = fill_duckdb(pa.table({"id": keys, "c": list("abcd")}), tmp_path)
+    first = SqlSource(url, "t", "id", ranges=2).materialise(str(tmp_path / "input"))
+    with closing(duckdb.connect(url.removeprefix("duckdb://"))) as db:
+        db.execute("INSERT INTO t SELECT * FROM t")
+    again = SqlSource(url, "t", "id", ranges=2).materialise(str(tmp_path / "input"))
+    assert (again.known, again.stand, again.schema) == (first.known, first.stand, first.schema)
+    assert [part.rows for part in again.known] == [2, 2]
+
+
+HOT = {"id": [7] * 90 + [8] * 10, "c": [str(i) for i in range(100)]}
+
+
+def test_rows_that_changed_are_not_read_by_their_places(postgres: str) -> None:
+    dataset = SqlSource(fill_postgres(pa.table(HOT), postgres), "t", "id", ranges=4).describe()
+    assert len(rows_of(dataset)) == 100
+    with closing(adbc_driver_postgresql.dbapi.connect(postgres)) as db, closing(db.cursor()) as cursor:
+        cursor.execute("UPDATE t SET c = 'new' WHERE c = '3'")
+        db.commit()
+    with pytest.raises(
+        DataError, match=r"#t has changed since its ranges were made: rows of the key 7, .*Start a new run"
+    ):
+        rows_of(dataset)
+
+
+def test_rows_that_changed_are_read_where_each_has_a_key_of_its_own(postgres: str) -> None:
+    table = pa.table({"id": list(range(100)), "c": [str(i) for i in range(100)]})
+    dataset = SqlSource(fill_postgres(table, postgres), "t", "id", ranges=4).describe()
+    with closing(adbc_driver_postgresql.dbapi.connect(postgres)) as db, closing(db.cursor()) as cursor:
+        cursor.execute("UPDATE t SET c = 'new' WHERE id = 3")
+        db.commit()
+    assert [row["c"] for row in rows_of(dataset)] == ["0", "1", "2", "new", *(str(i) for i in range(4, 100))]
+
+
+def test_a_table_written_anew_is_noticed(postgres: str) -> None:
+    dataset = SqlSource(fill_postgres(pa.table(HOT), postgres), "t", "id", ranges=4).describe()
+    with closing(adbc_driver_postgresql.dbapi.connect(postgres, autocommit=True)) as db, closing(db.cursor()) as cursor:
+        cursor.execute("VACUUM FULL t")
+    with pytest.raises(DataError, match=r"has changed since its ranges were made"):
+        rows_of(dataset)
+
+
+def test_rows_that_a_compacted_file_numbers_anew_are_noticed(tmp_path: Path) -> None:
+    url = fill_sqlite(pa.table({"id": [1, *HOT["id"]], "c": ["gone", *HOT["c"]]}), tmp_path)
+    with closing(sqlite3.connect(tmp_path / "x.db")) as db:
+        db.execute("DELETE FROM t WHERE c = 'gone'")
+        db.commit()
+        dataset = SqlSource(url, "t", "id", ranges=4).describe()
+        db.execute("VACUUM")
+    with pytest.raises(DataError, match=r"has changed since its ranges were made"):
+        rows_of(dataset)
+
+
+def fails_at_8(rows: pd.DataFrame, folder: str) -> pd.DataFrame:
+    if 8 in set(rows["id"]) and not Path(folder, "mended").exists():
+        raise ValueError("not yet")
+    return rows
+
+
+def test_a_resume_does_not_mix_rows_that_moved(postgres: str, checkpoint: str, tmp_path: Path) -> None:
+    """The places of two rows are exchanged between two runs: every range keeps its number of rows, and its ends."""
+    given = {"connector": "sql", "path": fill_postgres(pa.table(HOT), postgres), "table": "t", "key": "id", "ranges": 4}
+    options: dict[str, Any] = {"engine": "serial", "progress": False, "report": False, "cost": "rows", "max_tasks": 4}
+    options |= {"arguments": {"folder": str(tmp_path)}, "max_retries": 0, "name": "hot", "checkpoint": checkpoint}
+    with pytest.raises(RunFailed, match="not yet"):
+        pt.run(given, fails_at_8, **options)
+    (tmp_path / "mended").touch()
+    with closing(adbc_driver_postgresql.dbapi.connect(postgres)) as db, closing(db.cursor()) as cursor:
+        cursor.execute("UPDATE t SET c = CASE c WHEN '3' THEN '70' ELSE '3' END WHERE c IN ('3', '70')")
+        db.commit()
+    with pytest.raises(PartitionerError, match=r"has changed since its ranges were made"):
+        pt.run(given, fails_at_8, resume="auto", **options)
 
 
 def same(rows: pd.DataFrame) -> pd.DataFrame:

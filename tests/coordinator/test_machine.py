@@ -2,8 +2,11 @@
 
 import pytest
 
+from partitioner.config import make
+from partitioner.coordinator.execute import policy_for
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import Cancel, State, Stop, Submit
+from partitioner.engines.serial import SerialEngine
 from partitioner.errors import EngineLost, RunFailed
 from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Workers
 from tests.coordinator.paper import big_and_small, failed, lost, plan_of, started, state_of
@@ -193,6 +196,13 @@ def test_without_workers_the_run_waits_and_then_stops_resumably() -> None:
     assert isinstance(stop, Stop)
     assert isinstance(stop.error, EngineLost)
     assert "1 sub-tasks wait and none of the 0 workers left can hold them for 30 s" in str(stop.error)
+
+
+def test_workers_that_start_slowly_are_waited_for_longer() -> None:
+    config, engine = make({"dataset": "x", "program": "builtins:len"}), SerialEngine()
+    assert policy_for(config, engine).no_worker_seconds == 60.0
+    assert policy_for(config, engine, start_seconds=3.0).no_worker_seconds == 60.0
+    assert policy_for(config, engine, start_seconds=40.0).no_worker_seconds == 400.0
 
 
 def test_a_lost_engine_stops_the_run() -> None:

@@ -45,6 +45,13 @@ def kills_its_python_worker(batch: pd.DataFrame, folder: str) -> pd.DataFrame:
     return double(batch)
 
 
+def kills_the_server(batch: pd.DataFrame, folder: str) -> pd.DataFrame:
+    if 30 in set(batch["x"]) and in_a_subtask() and first_time(folder, "killed"):
+        next(p for p in psutil.Process().parents() if any("SparkConnectServer" in part for part in p.cmdline())).kill()
+        time.sleep(60)
+    return double(batch)
+
+
 def bad_node(batch: pd.DataFrame, name: str) -> pd.DataFrame:
     if pt.task_context().worker_id == name:
         raise OSError(28, "No space left on device")

@@ -1,7 +1,10 @@
+import os
+import signal
 import threading
 from pathlib import Path
 from typing import Any
 
+import dask
 import pyarrow as pa
 import pytest
 from distributed import LocalCluster
@@ -52,6 +55,19 @@ def test_a_cluster_needs_a_worker(workers: int) -> None:
         DaskEngine(workers=workers)
 
 
+def test_a_worker_that_comes_back_late_is_still_a_worker() -> None:
+    """The cluster would give up on it after a moment, as it does after 15 s where nobody says otherwise."""
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}):
+        engine = DaskEngine(workers=1)
+        try:
+            ((name, pid),) = engine.call(os.getpid).items()
+            assert isinstance(pid, int)
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: isinstance(now := engine.call(os.getpid).get(name), int) and now != pid)
+        finally:
+            engine.close()
+
+
 @pytest.mark.filterwarnings("default")
 def test_a_scheduler_that_goes_away_stops_the_run_resumably(tmp_path: Path, checkpoint: str) -> None:
     cluster = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50)
@@ -80,8 +96,9 @@ def test_a_scheduler_that_goes_away_stops_the_run_resumably(tmp_path: Path, chec
     (tmp_path / "gate").touch()
     thread.join(timeout=120)
     assert [type(f) for f in failures] == [EngineLost]
-    assert "resume the run" in str(failures[0])
     (run_id,) = (p.name for p in Path(checkpoint).iterdir())
+    assert "\n" not in str(failures[0])
+    assert str(failures[0]).endswith(f"resume the run. To go on: partitioner resume {checkpoint}/{run_id}")
     finished = pt.run(TABLE, programs.marking, engine="serial", resume=run_id, **settings)
     assert finished.result.to_pandas()["y"].tolist() == [2 * x for x in range(80)]
     assert finished.attempted < 16

@@ -119,6 +119,21 @@ def test_a_run_goes_on_with_another_engine(
     assert run.attempted < len(run.records)
 
 
+def test_a_server_that_is_gone_ends_the_run_in_a_line_and_another_engine_goes_on(
+    engine: SparkConnectEngine, checkpoint: str, tmp_path: Path
+) -> None:
+    """The last test with this server: it does not come back."""
+    settings = {"arguments": {"folder": str(tmp_path)}, "checkpoint": checkpoint, "progress": False, "cost": "rows"}
+    settings |= {"max_tasks": 6, "name": "lost"}
+    with pytest.raises(EngineLost, match=r"^the engine went away: Spark Connect no longer answers: [^\n]*$") as lost:
+        pt.run(programs.ROWS, programs.kills_the_server, engine=engine, **settings)
+    (run,) = Path(checkpoint).iterdir()
+    assert str(lost.value).endswith(f"What is committed stays; resume the run. To go on: partitioner resume {run}")
+    finished = pt.run(programs.ROWS, programs.kills_the_server, engine="serial", resume=run.name, **settings)
+    assert finished.result.to_pandas()["y"].tolist() == [2 * x for x in range(60)]
+    assert finished.attempted < len(finished.records)
+
+
 LOCAL = """
 import partitioner as pt
 

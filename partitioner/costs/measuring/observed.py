@@ -33,10 +33,9 @@ def observed(
     """
     if tasks.fragments is None:
         raise ValueError("observed() needs sub-tasks that hold fragments")
+    records = list(records[:: -(-len(records) // LEARNED_AT_MOST)] if len(records) > LEARNED_AT_MOST else records)
     among = pc.index_in(pa.array([r.task_key for r in records], pa.string()), value_set=tasks.task_id).to_pylist()
     index = {r.task_key: i for r, i in zip(records, among, strict=True) if i is not None}
-    if len(records) > LEARNED_AT_MOST:
-        records = list(records[:: -(-len(records) // LEARNED_AT_MOST)])
     whole = [r for r in records if r.task_key in index and not r.quarantined and r.seconds > 0]
     base = {"rows", "bytes", *tasks.fragments.features}
     known = [t for t in terms if t.per_row or t.feature in base]
