@@ -24,6 +24,10 @@ from partitioner.training.design import Design
 
 PENALTIES = ("l2", "l1", None)
 
+KEPT_STEPS, KEPT_NUMBERS = (10, 100), 1_000_000
+"""Steps that L-BFGS remembers, within so many numbers: an evaluation is a round over all data, so fewer of them are worth
+memory on the driver (a9a: 683 with 10 steps, a third with 100)."""
+
 
 class Losses(TreeSum):
     """Sums of losses and gradients; what the first round found out about labels and width is joined."""
@@ -188,7 +192,15 @@ def _minimised(
 
     start = np.zeros((2 if twice else 1) * size + k)
     bounds = [(0.0, None)] * (2 * size) + [(None, None)] * k if twice else None
-    settings = {"maxiter": rounds, "maxfun": rounds, "maxls": 50, "gtol": tolerance, "ftol": 8 * np.finfo(float).eps}
+    kept = int(np.clip(KEPT_NUMBERS // len(start), *KEPT_STEPS))
+    settings = {
+        "maxcor": kept,
+        "maxiter": rounds,
+        "maxfun": rounds,
+        "maxls": 50,
+        "gtol": tolerance,
+        "ftol": 8 * np.finfo(float).eps,
+    }
     best = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=settings)
     return _joined(best.x, shape, twice), float(best.fun)
 
