@@ -83,6 +83,7 @@ _OF_ALL_ROWS: dict[str, object] = {
     "rows_per_file": None,
     "bytes_per_file": None,
     "mode": "error",
+    "incremental": None,
     "name": None,
 }
 """Settings that were about the whole input, or its output: the rows set aside are what is left of them, and all are tried.

@@ -161,7 +161,7 @@ def _known(config: RunConfig, target: Target, tracking: Tracking, prints: Mappin
     base = base_of(output, target.base)
     if base is None or base.manifest is None:
         return Known.nothing(), EMPTY
-    if base.manifest.get("job") != job_of(prints):
+    if "rows" in base.manifest and base.manifest.get("job") != job_of(prints):
         return Known.nothing(), "code or settings are others than those that made the output"
     known = known_rows(output, base.manifest, tracking)
     return (Known.nothing(), known) if isinstance(known, str) else (known, "")
