@@ -1,0 +1,127 @@
+"""Boosted trees over all partitions by xgboost's own distributed training, each partition where the plan puts it.
+
+    python -m jobs.train_boosted conf/train_boosted.yaml [--set arguments.rounds=50]
+
+xgboost sums the histograms of every level itself, so the model is that of all rows. All of its workers hold their part to
+the end, and one that dies stops them all: the model is kept every ``every`` rounds below ``output``, and the same command
+goes on from the last one there. Dask alone: the engine is a cluster started here, or an ``address``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import partitioner as pt
+from jobs.session import job_main
+from jobs.training import configured
+from partitioner import registry
+from partitioner.errors import ConfigError, MissingDependency
+from partitioner.training.design import Design
+
+
+def rows_of(source: Any, fragments: Any, design: Design) -> tuple[Any, Any]:
+    """Features float32[n, f] and labels of one partition, read where this runs."""
+    batches = [batch for i in range(len(fragments)) for batch in source.read(fragments[i])]
+    table = pa.Table.from_batches(batches).combine_chunks()
+    (batch,) = table.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
+    return np.asarray(design.matrix(batch), np.float32), np.asarray(design.labels(batch), np.float32)
+
+
+def placed(client: Any, plan: pt.Plan, source: Any, design: Design) -> tuple[Any, Any]:
+    """The rows of every sub-task of a plan as Dask arrays, each on the worker of the plan."""
+    import dask.array as da
+
+    known = client.scheduler_info(n_workers=-1)["workers"]
+    address = {str(info["name"]): where for where, info in known.items()}
+    parts: list[Any] = []
+    for i in range(len(plan.tasks)):
+        fragments = plan.tasks.fragments.take(plan.tasks.fragments_of(i))
+        where = [address[plan.workers.worker_id[int(plan.worker[i])]]]
+        parts.append(client.submit(rows_of, source, fragments, design, workers=where, pure=False))
+    shapes = client.gather([client.submit(lambda part: part[0].shape, part) for part in parts])
+    x, y = [], []
+    for part, shape in zip(parts, shapes, strict=True):
+        if shape[0]:
+            first, second = (client.submit(lambda p, k=k: p[k], part, pure=False) for k in (0, 1))
+            x.append(da.from_delayed(first, shape, np.float32))
+            y.append(da.from_delayed(second, shape[:1], np.float32))
+    return da.concatenate(x), da.concatenate(y)
+
+
+def newest(place: Path) -> tuple[int, str | None]:
+    """Rounds of the last model that is kept, and its file."""
+    kept = sorted(place.glob("round-*.ubj"))
+    return (int(kept[-1].stem[6:]), str(kept[-1])) if kept else (0, None)
+
+
+def train(client: Any, x: Any, y: Any, given: dict[str, Any], place: Path) -> Any:
+    """The booster after all rounds, kept on the way."""
+    import xgboost
+    from xgboost import dask as distributed
+
+    data = distributed.DaskDMatrix(client, x, y)
+    done, file = newest(place)
+    booster = None if file is None else xgboost.Booster(model_file=file)
+    while done < given["rounds"]:
+        count = min(given["every"], given["rounds"] - done)
+        told = distributed.train(client, given["params"], data, count, evals=[(data, "train")], xgb_model=booster)
+        booster, done = told["booster"], done + count
+        scratch = place / "unfinished.ubj"
+        booster.save_model(scratch)
+        scratch.replace(place / f"round-{done:06d}.ubj")  # whole or not at all
+        print(
+            f"round {done}: " + ", ".join(f"{k} {v[-1]:.6f}" for k, v in told["history"]["train"].items()), flush=True
+        )
+    return booster
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Plan, place, train, keep the model and what it was made of."""
+    dataset, given, settings = configured(arguments, "Boosted trees by xgboost's own distributed training.")
+    try:
+        import xgboost
+    except ModuleNotFoundError as error:
+        raise MissingDependency('boosted trees need xgboost: pip install "batch-partitioner[boosting]"') from error
+    from distributed import Client, LocalCluster
+
+    if "label" not in given or "output" not in settings:
+        raise ConfigError("it needs 'label' below 'arguments:', and 'output', a local folder for the model.")
+    place, engine = Path(settings.pop("output")), dict(settings.pop("engine", {"engine": "dask"}))
+    if engine.pop("engine", "dask") != "dask":
+        raise ConfigError(
+            "the engine is not dask; xgboost's own training on Spark is xgboost.spark, given the session."
+        )
+    given = {"rounds": 50, "every": 10, "params": {"tree_method": "hist"}, **given}
+    place.mkdir(parents=True, exist_ok=True)
+    address = engine.pop("address", None)
+    cluster = (
+        None if address else LocalCluster(int(engine.pop("workers", 2)), threads_per_worker=1, dashboard_address=None)
+    )
+    with Client(address or cluster) as client:
+        plan = pt.plan(dataset, engine=client, **settings)
+        print(f"{plan.explain(limit=0)}\n", flush=True)
+        source = registry.import_ours("connectors.resolve").resolve(dataset)
+        began = time.perf_counter()
+        x, y = placed(client, plan, source, Design.of(given.get("features"), given["label"], given.get("width")))
+        booster = train(client, x, y, given, place)
+        seconds = time.perf_counter() - began
+    if cluster is not None:
+        cluster.close()
+    booster.save_model(place / "model.ubj")
+    card = {"model": "xgboost.Booster", "rounds": given["rounds"], "params": given["params"], "rows": int(x.shape[0])}
+    card |= {"partitions": len(plan.tasks), "seconds": seconds, "xgboost": xgboost.__version__, "dataset": str(dataset)}
+    (place / "model_card.json").write_text(json.dumps(card, indent=2))
+    said = f"{card['rows']} rows, {len(plan.tasks)} partitions, {given['rounds']} rounds, {seconds:.2f} s"
+    print(f"{place / 'model.ubj'}: {said}")
+    return 0
+
+
+if __name__ == "__main__":
+    job_main(main)
