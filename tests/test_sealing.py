@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import pickle
 import stat
@@ -81,6 +83,72 @@ def test_a_short_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(sealing.KEY_VARIABLE, "short")
     with pytest.raises(ConfigError, match="has 5 characters; a key has at least 16"):
         sealing.key_of_run("a")
+
+
+def test_a_key_of_sixteen_characters_is_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(sealing.KEY_VARIABLE, "0123456789abcdef")
+    own = hashlib.sha256(b"0123456789abcdef").digest()
+    assert sealing.key_of_run("a") == hmac.digest(own, b"run\0a", "sha256")
+    assert sealing.sign(b"data") == hmac.digest(own, b"file\0data", "sha256").hex().encode()
+    sealing.check_signed(b"data", sealing.sign(b"data") + b"\n", "it")
+
+
+def filed(text: str) -> None:
+    sealing._filed_key.cache_clear()
+    sealing.key_file().parent.mkdir(parents=True)
+    sealing.key_file().write_text(text)
+    sealing.key_file().chmod(0o600)
+
+
+def test_the_key_in_the_file_is_taken_without_its_line_end() -> None:
+    filed("0123456789abcdef\n")
+    own = hashlib.sha256(b"0123456789abcdef").digest()
+    assert sealing.key_of_run("a") == hmac.digest(own, b"run\0a", "sha256")
+
+
+def test_a_key_file_that_is_too_short_says_what_to_do() -> None:
+    filed("0123456789abcde")
+    with pytest.raises(ConfigError, match=r"key has 15 characters; remove it, and a new one is made"):
+        sealing.key_of_run("a")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_key_is_made_whole_in_a_folder_for_its_owner(there: bool) -> None:
+    folder = sealing.key_file().parent
+    sealing._filed_key.cache_clear()
+    if there:
+        folder.mkdir(parents=True)
+    sealing.key_of_run("a")
+    assert [p.name for p in folder.iterdir()] == ["key"]
+    assert len(sealing.key_file().read_text()) == 64
+    assert there or stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_without_a_place_for_a_key_this_process_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("read-only")
+
+    sealing._filed_key.cache_clear()
+    monkeypatch.setattr(sealing, "_create", refuse)
+    one = sealing.key_of_run("a")
+    assert sealing.key_of_run("a") == one
+    assert not sealing.key_file().exists()
+    sealing._filed_key.cache_clear()
+    assert sealing.key_of_run("a") != one
+
+
+def test_of_two_that_make_a_key_at_once_both_have_that_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    create = sealing._create
+
+    def late(path: Path, text: str) -> None:
+        create(path, "the key of the other process")
+        create(path, text)
+
+    sealing._filed_key.cache_clear()
+    monkeypatch.setattr(sealing, "_create", late)
+    own = hashlib.sha256(b"the key of the other process").digest()
+    assert sealing.key_of_run("a") == hmac.digest(own, b"run\0a", "sha256")
+    assert [p.name for p in sealing.key_file().parent.iterdir()] == ["key"]
 
 
 class Hostile:

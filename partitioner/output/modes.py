@@ -197,7 +197,7 @@ def _shown(output: Directory) -> int:
     try:
         return int(json.loads(output.get(versions.PLAIN_MANIFEST)).get("version", 0))
     except FileNotFoundError:
-        return -1
+        return 0
 
 
 def base_of(output: Directory, number: int) -> Version | None:

@@ -132,4 +132,4 @@ def _create(path: Path, text: str) -> None:
             file.write(text)
         os.link(staged, path)
     finally:
-        staged.unlink(missing_ok=True)
+        staged.unlink()

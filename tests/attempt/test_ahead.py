@@ -66,6 +66,7 @@ def test_an_error_comes_where_it_was_raised() -> None:
 def test_nothing_is_left_running_when_the_caller_stops() -> None:
     found = ahead(iter(range(100)))
     assert next(found) == 0
+    assert all(reader.daemon for reader in readers())
     found.close()  # type: ignore[attr-defined]
     assert readers() == []
 

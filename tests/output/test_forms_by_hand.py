@@ -468,6 +468,11 @@ def test_an_exchanged_folder_keeps_its_rights_and_leaves_nothing_beside_it(tmp_p
     assert not (tmp_path / "out" / "k=0").exists()
 
 
+def test_a_system_without_an_exchange_goes_step_by_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing.ctypes, "CDLL", lambda *_, **__: object())
+    assert publishing._exchange(tmp_path, tmp_path) is False
+
+
 @pytest.mark.parametrize(
     ("name", "part"),
     [

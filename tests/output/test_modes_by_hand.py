@@ -56,6 +56,16 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
+def showing(seen: list[int]) -> Any:
+    """Stands for showing a version of an output to its readers."""
+
+    def show(config: RunConfig, output: Directory, manifest: Any) -> None:
+        assert config.output == output.url
+        seen.append(manifest["version"])
+
+    return show
+
+
 def name_of(run: RunDirectory | None) -> str:
     return "" if run is None else run.run_id
 
@@ -147,7 +157,7 @@ def test_a_new_run_claims_the_next_version_from_the_last_that_counts(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(modes, "show", lambda config, output, manifest: seen.append(manifest["version"]))
+    monkeypatch.setattr(modes, "show", showing(seen))
     home.version(1, "r1", "done")
     home.version(2, "r2", "abandoned")
     home.put("_manifest.json", version=1)
@@ -163,7 +173,7 @@ def test_a_version_that_readers_do_not_see_yet_is_shown_first(
     home: Home, monkeypatch: pytest.MonkeyPatch, shown: int | None
 ) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(modes, "show", lambda config, output, manifest: seen.append(manifest["version"]))
+    monkeypatch.setattr(modes, "show", showing(seen))
     home.version(1, "r1", "done")
     if shown is not None:
         home.put("_manifest.json", version=shown)
@@ -233,7 +243,7 @@ def test_where_the_output_is_by_now(
     home: Home, monkeypatch: pytest.MonkeyPatch, committed: int, target: int, answer: str
 ) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(modes, "show", lambda config, output, manifest: seen.append(manifest["version"]))
+    monkeypatch.setattr(modes, "show", showing(seen))
     for number in range(1, committed + 1):
         home.version(number, f"r{number}", "done")
     run = home.run("r9")

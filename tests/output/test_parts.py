@@ -316,6 +316,20 @@ def test_a_file_of_other_rows_than_were_read_cannot_be_put_in_order() -> None:
         arranged(Placed([2, 0, 1]), [[0]], [record("t000000", rows_written=2)])
 
 
+def test_of_two_files_the_one_that_does_not_fit_is_named() -> None:
+    records = [record("t000001", rows_written=2), record("t000000", rows_written=2)]
+    with pytest.raises(DataError, match="the output of sub-task t000000 has 2 rows for 3 rows read"):
+        arranged(Placed([2, 0, 1], [3, 4]), [[0], [1]], records)
+
+
+def test_the_places_of_a_file_are_told_with_those_set_aside() -> None:
+    records = [record("t000001", rows_written=2), record("t000000", rows_written=2, quarantined=1, left_out=((1, 2),))]
+    found = arranged(Placed([2, 0, 1], [4, 3]), [[0], [1]], records)
+    assert found is not None
+    told = [[places.tolist() for places in found.places_of(file)] for file in (0, 1)]
+    assert told == [[[4, 3], []], [[2, 1], [0]]]
+
+
 def test_an_output_whose_run_is_gone_is_made_anew(output: Directory) -> None:
     with pytest.raises(OutputExists, match="of run r, whose directory u with the rows is gone; mode='overwrite' makes"):
         finishing.adopted(output, Version(0, "r", "u", {"files": []}))

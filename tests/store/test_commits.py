@@ -154,12 +154,12 @@ def test_columns_come_in_order_whether_slices_or_single_rows_are_joined(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gathered(run, [record("c", size=3), record("a", size=1)], [record("d", size=4)])
-    commits = commits_of(run, {"b": record("b", size=2)})
-    ordered = commits.in_order(pa.array(["a", "b", "c", "d"]), {})
+    commits = commits_of(run, {"e": record("e", size=5), "b": record("b", size=2)})
+    ordered = commits.in_order(pa.array(list("abcde")), {})
     for most in (module.MOST_SLICES, 0):
         monkeypatch.setattr(module, "MOST_SLICES", most)
         found = ordered.columns(["task_key", "size"]).to_pydict()
-        assert found == {"task_key": ["a", "b", "c", "d"], "size": [1, 2, 3, 4]}
+        assert found == {"task_key": list("abcde"), "size": [1, 2, 3, 4, 5]}
     assert commits_of(run).in_order(pa.array(["x"]), {}).columns(["size"]).num_rows == 0
 
 
