@@ -6,7 +6,6 @@ differs from sub-task to sub-task and grows after deaths, is kept apart.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
@@ -71,7 +70,7 @@ class Kind:
 class Demands:
     """``kind`` of every sub-task, the ``kinds`` there are, and ``memory`` bytes of each sub-task."""
 
-    kind: array[int]
+    kind: list[int]
     kinds: list[Kind]
     memory: list[float]
 
@@ -93,13 +92,18 @@ class Demands:
                 code = np.unique(code * len(distinct) + inverse, return_inverse=True)[1]
         examples = np.unique(code, return_index=True)[1] if code.any() else np.arange(min(len(code), 1))
         kinds = [_kind(tasks, i) for i in examples.tolist()]
-        return cls(array("q", code.tobytes()), kinds, _listed(tasks.memory_bytes))
+        return cls(code.tolist(), kinds, listed(tasks.memory_bytes))
 
 
-def _listed(column: Floats) -> list[float]:
-    """The values; of a column of one value all are one object, which saves 24 bytes each."""
-    alike = len(column) > 0 and bool((column == column[0]).all())
-    return [float(column[0])] * len(column) if alike else column.tolist()
+def listed(column: Floats) -> list[float]:
+    """The values. Where most are the first one they are one object: what is committed takes no time, and 24 bytes each."""
+    others = np.flatnonzero(column != column[:1]) if len(column) else np.empty(0, np.int64)
+    if not len(column) or len(others) > len(column) // 2:
+        return list(column.tolist())
+    values = [float(column[0])] * len(column)
+    for i, value in zip(others.tolist(), column[others].tolist(), strict=True):
+        values[i] = value
+    return values
 
 
 def _kind(tasks: SubTasks, i: int) -> Kind:

@@ -9,7 +9,6 @@ from math import inf
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,6 +22,7 @@ from partitioner.coordinator.state import Action, HandOver, State, Submit, initi
 from partitioner.engines.base import Engine
 from partitioner.errors import ConfigError, PartitionerError
 from partitioner.model import CommitRecord, Event, EventKind, Plan, SubTasks
+from partitioner.model.data import Ints
 from partitioner.store.commit_log import SEGMENT
 from partitioner.store.commits import Commits
 from partitioner.store.lease import Lease
@@ -174,14 +174,13 @@ def execute(
     """
     ids = planned.tasks.task_id
     many = committed if isinstance(committed, Commits) else None
-    done = _done(ids, committed)
-    left = None if many is None else frozenset(ids.filter(pa.array(~done)).to_pylist())
+    left = None if many is None else frozenset(ids.filter(pa.array(~many.done(ids))).to_pylist())
     numbers = ledgers.next_numbers(run, left) if committed or run.files.names("ledger") else {}
     state = initial(
         planned,
         run.url,
         policy_for(config, engine, planned.tasks, start_seconds),
-        committed=np.flatnonzero(done),
+        committed=_done(ids, committed),
         seconds_known=seconds_known,
         key=run.key,
         epoch=lease.epoch,
@@ -209,11 +208,11 @@ def execute(
     return ordered, collector.attempted
 
 
-def _done(ids: pa.Array, committed: Mapping[str, CommitRecord]) -> npt.NDArray[np.bool_]:
-    """Which sub-tasks are committed as a whole."""
+def _done(ids: pa.Array, committed: Mapping[str, CommitRecord]) -> list[int] | Ints:
+    """Indices of the sub-tasks that are committed as a whole."""
     if isinstance(committed, Commits):
-        return committed.done(ids)
-    return np.array([key in committed and not committed[key].split for key in ids.to_pylist()], np.bool_)
+        return np.flatnonzero(committed.done(ids))
+    return [i for i, key in enumerate(ids.to_pylist()) if key in committed and not committed[key].split]
 
 
 def _by_index(ids: pa.Array, numbers: Mapping[str, int]) -> dict[int, int]:

@@ -69,11 +69,10 @@ def _parsed(line: str) -> dict[str, Any] | None:
 
 
 _ATTEMPT = re.compile(
-    rb'^\{"what": "(?:submitted|%b)", "time": [0-9.e+-]+, "attempt": "([^"\n]+)-a([0-9]+)"'
-    % EventKind.STARTED.encode(),
+    rb'^(?=[^\n]*"what": "(?:submitted|%b)")[^\n]*"attempt": "([^"\n]+)-a([0-9]+)"' % EventKind.STARTED.encode(),
     re.MULTILINE,
 )
-"""The beginning of a line that ``note`` writes of an attempt: millions of them are looked at before the first sub-task."""
+"""A line of an attempt: millions of them are looked at before the first sub-task of a resume."""
 
 
 def next_numbers(run: RunDirectory, of: Container[str] | None = None) -> dict[str, int]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from array import array
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from partitioner.coordinator.demands import Demands
+from partitioner.coordinator.demands import Demands, listed
 from partitioner.coordinator.kinds import Kinds
 from partitioner.coordinator.policy import Policy
 from partitioner.coordinator.pool import Pool, Rank
@@ -114,12 +113,12 @@ class State:
     run_url: str
     policy: Policy
     status: bytearray
-    seconds: array[float]
+    seconds: list[float]
     demands: Demands
     workers: dict[str, WorkerState] = field(default_factory=dict)
     pool: Pool = field(init=False)  # waiting for no worker in particular
-    by_class: dict[str, array[float]] = field(default_factory=dict)  # seconds on workers of a class, where they differ
-    planned: array[float] = field(default_factory=lambda: array("d"))  # start of every sub-task in the plan, seconds
+    by_class: dict[str, list[float]] = field(default_factory=dict)  # seconds on workers of a class, where they differ
+    planned: list[float] = field(default_factory=list)  # start of every sub-task in the plan, seconds
     home: list[str] = field(default_factory=list)  # the worker in whose queue every sub-task is or was last
     devices: dict[int, tuple[int, ...]] = field(default_factory=dict)  # GPUs of a sub-task in the plan
     readiness: Readiness = field(default_factory=Readiness)
@@ -317,10 +316,10 @@ def initial(
         run_url=run_url,
         policy=policy,
         status=bytearray(np.where(done, DONE, READY).astype(np.uint8).tobytes()),
-        seconds=_doubles(_reference_seconds(tasks)),
-        by_class={name: _doubles(column) for name, column in tasks.seconds_by_class.items()},
+        seconds=listed(_reference_seconds(tasks)),
+        by_class={name: listed(column) for name, column in tasks.seconds_by_class.items()},
         demands=Demands.of(tasks),
-        planned=_doubles(plan.start),
+        planned=listed(plan.start),
         makespan=plan.makespan,
         home=np.array([*plan.workers.worker_id, ""], object)[plan.worker].tolist(),
         devices=dict(plan.devices),
@@ -342,11 +341,6 @@ def initial(
     state.hungry = dict.fromkeys(state.workers)
     state.richest = sorted((-w.backlog, name) for name, w in state.workers.items())
     return state
-
-
-def _doubles(column: Floats) -> array[float]:
-    """A column that grows, as eight bytes a value: a million Python floats take 32 MB."""
-    return array("d", np.ascontiguousarray(column, np.float64).tobytes())
 
 
 def _reference_seconds(tasks: SubTasks) -> Floats:
