@@ -133,6 +133,11 @@ def _opened(module: Any, remote: str | None, conf: Mapping[str, Any]) -> SparkSe
     try:
         spark = _started(wanted, dict(conf)) if wanted.startswith("local") else _reached(module, wanted, conf)
         assert spark.version  # a session is made without a word to the server
+    except ImportError as error:
+        raise MissingDependency(
+            f"a server of Spark Connect at {wanted!r} starts in this process, which has the client alone "
+            f"({first_cause(str(error))}): pip install 'batch-partitioner[connect]', or give the address of one (sc://host:port)."
+        ) from error
     except Exception as error:
         raise EngineLost(
             f"no Spark Connect server answers at {wanted!r}: {first_cause(message_of(error))}. Check the address, that the "

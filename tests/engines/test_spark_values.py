@@ -12,7 +12,7 @@ from partitioner.engines.spark_bundle import Bundle, demand_of, describe, ends_o
 from partitioner.engines.spark_executors import Executor, python_memory, workers_of
 from partitioner.engines.spark_failures import first_cause
 from partitioner.engines.spark_session import Session
-from partitioner.errors import ConfigError, EngineLost
+from partitioner.errors import ConfigError, EngineLost, MissingDependency
 from partitioner.model import Attempt, Event, EventKind
 
 
@@ -66,6 +66,15 @@ def test_connect_addresses_and_sessions_mean_the_connect_engine() -> None:
 def test_wrong_options_of_the_connect_engine_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message), resolve({"engine": "spark_connect", **options}).opened():
         pass
+
+
+def test_the_thin_client_alone_starts_no_server_here(monkeypatch) -> None:
+    def started(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'py4j'")
+
+    monkeypatch.setattr("partitioner.engines.spark_connect_session._started", started)
+    with pytest.raises(MissingDependency, match=r"starts in this process, which has the client alone .*py4j"):
+        resolve({"engine": "spark_connect", "remote": "local[2]"}).opened().__enter__()
 
 
 def test_workers_of_a_connect_server_that_would_start_here_are_known_before(monkeypatch) -> None:
