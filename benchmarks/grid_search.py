@@ -94,7 +94,12 @@ def planned(client: Client, folder: str) -> Callable[..., tuple[float, Any]]:
 
     def run(model: Any, grid: Any, x: Any, y: Any, workers: int) -> tuple[float, Any]:
         search = GridSearch(model, grid, cv=FOLDS, refit=False, engine=client, settings={"checkpoint": folder})
-        return timed(search, x, y)
+        began = time.time()
+        seconds, found = timed(search, x, y)
+        first, last = min(r.started for r in found.run_.records), max(r.finished for r in found.run_.records)
+        said = f"first fit after {first - began:.2f} s, {began + seconds - last:.2f} s from the last one's end to the answer"
+        print(f"  planned: {said}")
+        return seconds, found
 
     return run
 
