@@ -183,7 +183,15 @@ def start(config: RunConfig, engine: Engine, run: RunDirectory, measures: bool, 
         memory_bytes=max((a.memory_bytes for a in there), default=0.0),
         slots_in_process=together,
         runner=OnSlots(engine, run, slots, traced=together == 1),
-        told={"preload": _forked(engine, there)} if forked else {},
+        told={**({"preload": _forked(engine, there)} if forked else {}), **_not_there(engine)},
+    )
+
+
+def _not_there(engine: Engine) -> dict[str, str]:
+    """What the plan says of workers that it counts on and that have not answered."""
+    names = [] if engine.late is None else sorted(engine.late.waiting)
+    return (
+        {"workers not there yet": f"{len(names)} ({', '.join(names[:5])}); they join when they answer"} if names else {}
     )
 
 

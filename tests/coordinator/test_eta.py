@@ -73,3 +73,13 @@ def test_the_interval_holds_the_truth_about_nine_times_in_ten() -> None:
     answers = [pair for seed in range(24) for pair in told(seed)]
     held = sum(said.low <= truth <= said.high for truth, said in answers) / len(answers)
     assert 0.85 <= held <= 0.95
+
+
+def test_a_sub_task_of_several_cores_begins_when_they_are_free_together() -> None:
+    plan = plan_of([10.0, 10.0], Workers.identical(1, cpus=2), cpus=[1.0, 2.0])
+    state = state_of(plan, next_seconds=0.0, ahead_seconds=0.0)
+    state.workers["worker-0"].queue.clear()
+    state.workers["worker-0"].queue.extend([0, 1])
+    step(state, [], 0.0)
+    step(state, [started("t000000-a0")], 0.0)
+    assert asked(state, 8.0).seconds < 18.0  # 2 + 10 and some doubt; a core each would be 20 + 1

@@ -97,6 +97,7 @@ def test_one_that_never_answers_holds_nobody_and_gets_nothing(checkpoint: str) -
     finished = ran(Three(NEVER), checkpoint)
     assert finished.result.to_table().column("x").to_pylist() == list(range(12))
     assert {r.worker_id for r in finished.records} == {"worker-0", "worker-1"}
+    assert finished.plan.reasons["workers not there yet"] == "1 (worker-2); they join when they answer"
 
 
 @pytest.mark.usefixtures("impatient")

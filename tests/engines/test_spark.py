@@ -98,7 +98,9 @@ def test_many_subtasks_are_few_jobs(spark, checkpoint) -> None:
     )
     jobs = len(spark.sparkContext.statusTracker().getJobIdsForGroup(None)) - before
     assert (len(run.records), run.attempted) == (60, 60)
-    assert jobs <= 5  # a look at the executors, preflight, the program loaded in every slot, the trial, one bundle
+    assert (
+        jobs <= 5
+    )  # a look at the executors, the question to every slot (and to one not reached), the trial, one bundle
 
 
 def test_running_attempts_are_reported_while_they_run(engine, checkpoint) -> None:
