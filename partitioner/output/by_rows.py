@@ -15,6 +15,7 @@ from partitioner.model.data import Ints
 from partitioner.model.source import Source
 from partitioner.output.arranged import Arrangement
 from partitioner.output.assembly import COUNTS, Part
+from partitioner.output.schemas import narrower
 from partitioner.output.tracking import MARK, Known
 from partitioner.output.weaving import Files, woven
 from partitioner.storage import Directory
@@ -42,7 +43,9 @@ def assembled_by_rows(
     held = to_numpy(table[HELD]).astype(np.int64)
     file, row, aside, asides = _places(directory, len(before), known, held, source, tasks, records)
     there = np.flatnonzero(file >= 0)
-    files, file[there], row[there] = woven(output, number, _files(before, records), file[there], row[there])
+    files, file[there], row[there] = woven(
+        output, number, _files(directory, output, before, records), file[there], row[there]
+    )
     used, codes = np.unique(aside[aside >= 0], return_inverse=True)
     aside[aside >= 0] = codes
     kept = tuple(asides[i] for i in used.tolist())
@@ -92,12 +95,15 @@ def _places(
     return file, row, aside, asides
 
 
-def _files(before: Sequence[Mapping[str, Any]], records: Sequence[CommitRecord]) -> Files:
+def _files(
+    directory: RunDirectory, output: Directory, before: Sequence[Mapping[str, Any]], records: Sequence[CommitRecord]
+) -> Files:
     names = [str(f["stored"]) for f in before] + [r.path for r in records]
     rows = [int(f["rows"]) for f in before] + [r.rows_written for r in records]
     sizes = [int(f["size"]) for f in before] + [r.size for r in records]
     digests = [str(f["sha256"]) for f in before] + [r.digest for r in records]
-    return Files(names, np.array(rows, np.int64), np.array(sizes, np.int64), digests, len(before))
+    narrow, schema = narrower(directory.files, output, names)
+    return Files(names, np.array(rows, np.int64), np.array(sizes, np.int64), digests, len(before), narrow, schema)
 
 
 def highest(directory: RunDirectory, known: Known, records: Sequence[CommitRecord], rows: int) -> Known:

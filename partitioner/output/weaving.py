@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from partitioner.errors import DataError
 from partitioner.model.data import Ints
+from partitioner.output.schemas import fitted
 from partitioner.output.versions import home
 from partitioner.storage import Directory, read_parquet
 
@@ -28,13 +29,15 @@ SMALL_BYTES = 1 << 20
 @dataclass(frozen=True, slots=True, eq=False)
 class Files:
     """Files to take rows from: ``names`` below the output, ``rows`` and stored ``bytes`` int64[n], ``sha256``; those from
-    number ``own`` on are of this run."""
+    number ``own`` on are of this run; those of ``narrow`` are not in ``schema``, and are written again in it."""
 
     names: Sequence[str]
     rows: Ints
     bytes: Ints
     sha256: Sequence[str]
     own: int
+    narrow: frozenset[str] = field(default_factory=frozenset)
+    schema: pa.Schema | None = None
 
 
 @dataclass(slots=True)
@@ -65,6 +68,8 @@ def woven(
         numbers = np.unique(file[group.start : group.stop]).tolist()
         held = {n: held[n] if n in held else read_parquet(output.get(files.names[n])) for n in numbers}
         table = _gathered(held, file[group.start : group.stop], row[group.start : group.stop])
+        if files.schema is not None:
+            table = fitted(table, files.schema, "rows that are kept")
         made.append(_written(output, f"{home(number)}/woven-{k:06d}.parquet", table))
     sizes = np.array([group.rows for group in groups], np.int64)
     starts = np.cumsum(sizes) - sizes
@@ -79,6 +84,7 @@ def _groups(files: Files, file: Ints, row: Ints) -> list[_Group]:
     sizes = np.diff(np.append(begins, len(file)))
     of = file[begins]
     whole = (row[begins] == 0) & (sizes == files.rows[of]) & ((of < files.own) | (files.bytes[of] >= SMALL_BYTES))
+    whole &= np.array([name not in files.narrow for name in files.names], bool)[of]
     found: list[_Group] = []
     for i in np.flatnonzero(whole | np.append(True, whole[:-1])).tolist():
         taken = int(of[i]) if whole[i] else -1

@@ -78,7 +78,7 @@ NIGHTS = st.lists(
 )
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(NIGHTS)
 def test_nights_of_any_changes_equal_fresh_runs(nights: list[list[tuple[int, int]]]) -> None:
     with tempfile.TemporaryDirectory() as home:
