@@ -187,6 +187,7 @@ def _is_late(state: State, holder: WorkerState, task: int, now: float) -> bool:
         return True
     due = state.began + state.planned[task] + TOLERANCE * max(1.0, state.planned[task])
     if now >= due:
+        holder.held = None  # from here on it waits for others, and not for its second
         return True
     if holder.held != task:
         holder.held = task

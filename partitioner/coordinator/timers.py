@@ -84,7 +84,7 @@ def due(state: State, actions: list[Action]) -> Iterator[tuple[Live, Failure]]:
         live = state.attempts.get(attempt_id)
         if live is None:
             continue
-        if what == TIMEOUT and live.why is None:
+        if what == TIMEOUT:
             seconds = live.attempt.timeout_seconds
             live.why = Failure(f"it took longer than {seconds:g} s", "TimedOut", timeout=True)
             state.note("timed out", live, live.why.message)

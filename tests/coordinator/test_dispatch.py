@@ -221,6 +221,13 @@ def test_one_longer_sub_task_waits_for_what_ends_within_two_seconds_while_others
     assert dispatch._may_send_ahead(state, holder, 10.0 - left, 1.0) is may
 
 
+def test_nothing_is_sent_ahead_to_a_worker_that_is_suspected_to_have_become_slow() -> None:
+    for now, may in ((1.3, True), (1.4, False)):
+        state = queue_of(ahead_seconds=0.0)
+        held(state, "worker-0", 1.0, since=0.0)
+        assert dispatch._may_send_ahead(state, state.workers["worker-0"], now, 1.0) is may
+
+
 def test_the_worker_is_looked_at_again_two_seconds_before_it_is_done() -> None:
     state = queue_of()
     holder = state.workers["worker-0"]
@@ -574,6 +581,16 @@ def test_of_equally_long_sub_tasks_the_first_in_the_queue_is_taken() -> None:
     state = dry(5)
     state.seconds = [3.0] * 5
     assert steal(state) == 0
+
+
+def test_a_worker_asks_nothing_back_from_itself() -> None:
+    state, live = sent_ahead()
+    state.attempts.pop(live.attempt.attempt_id)
+    dispatch.release(state, live)
+    held(state, "worker-1", 2.0, task=0, since=0.0)
+    held(state, "worker-1", 2.0, task=1)
+    stealing._recall(state, state.workers["worker-1"], 60.0)
+    assert state.recalls == []
 
 
 def test_nothing_is_asked_back_from_a_worker_that_is_as_quick_as_expected_though_it_takes_long() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from partitioner.coordinator import machine
@@ -14,7 +15,7 @@ from partitioner.coordinator.transitions import BLOCKED, DONE, LIVE, READY
 from partitioner.coordinator.troubles import Part, Search
 from partitioner.engines.simulated_world import record_of
 from partitioner.errors import EngineLost
-from partitioner.model import Attempt, Event, EventKind, Failure, Worker
+from partitioner.model import Attempt, Edges, Event, EventKind, Failure, Worker, Workers
 from tests.coordinator.outcomes import done, ends, rowed, rungs, stop_of, submits
 from tests.coordinator.paper import by_hand, failed, lost, started, state_of
 
@@ -168,11 +169,14 @@ def test_a_count_of_rows_divides_the_sub_task_and_of_none_or_one_does_not() -> N
     for rows, keys in ((8, ["t000000.0-4"]), (1, ["t000000.0-1"]), (0, [])):
         state = state_of(rowed([-1], 1), divisible=True)
         state.trouble(0).counting = True
+        state.readiness.children[0], state.readiness.missing[7] = [(7, 99.0, 0.0)], 1
+        state.home += [""] * 8
         (first,) = submits(step(state, [], 0.0)[1])
         assert first.care.count
         _, actions = step(state, [done(first, split=True, part=(0, rows))], 1.0)
         assert [a.task_key for a in submits(actions)] == keys
         assert (state.trouble(0).counting, state.finished) == (False, not keys)
+        assert state.readiness.missing == ({7: 1} if keys else {})
 
 
 def test_a_count_without_a_figure_goes_by_what_the_input_says() -> None:
@@ -413,6 +417,23 @@ def test_a_sub_task_that_waits_for_its_second_is_no_reason_to_stop() -> None:
     state = state_of(by_hand([1.0], 1, [0], start=[500.0], release=[500.0]), no_worker_seconds=20.0)
     assert all(stops(step(state, [], float(now))[1]) == [] for now in range(0, 400, 10))
     assert (state.stuck_since, state.status[0] == READY) == (None, False)
+
+
+def test_a_sub_task_that_is_late_in_the_plan_and_waits_for_its_second_is_no_reason_to_stop() -> None:
+    state = state_of(by_hand([1.0], 1, [0], start=[0.0], release=[500.0]), no_worker_seconds=20.0)
+    assert all(stops(step(state, [], float(now))[1]) == [] for now in range(0, 400, 10))
+    assert state.workers["worker-0"].held is None
+
+
+def test_a_head_that_is_late_since_nobody_can_hold_what_it_waits_for_is_a_reason_to_stop() -> None:
+    table = Workers.of([Worker("large", memory_bytes=100.0), Worker("small", memory_bytes=10.0)])
+    plan = by_hand([5.0, 1.0], table, [0, 1], start=[0.0, 10.0], memory_bytes=[50.0, 1.0])
+    edges = Edges(np.array([0]), np.array([1]), np.zeros(1), np.zeros(1))
+    state = state_of(replace(plan, tasks=plan.tasks.with_columns(edges=edges)), no_worker_seconds=20.0)
+    step(state, [], 0.0)
+    step(state, [Event(EventKind.WORKER_LOST, worker_id="large")], 1.0)
+    said = [stop for now in range(5, 60, 5) for stop in stops(step(state, [], float(now))[1])]
+    assert said == [EngineLost]
 
 
 def test_a_head_that_waits_for_its_place_in_the_plan_is_no_reason_to_stop() -> None:

@@ -261,6 +261,7 @@ def test_late_attempts_count_behind_what_was_completed_and_what_has_not_begun_no
 def test_a_worker_that_completed_nothing_is_expected_to_be_as_all() -> None:
     state = fresh()
     forecast.observe(state, state.workers["a"], 0, 30.0)
+    forecast.observe(state, state.workers["a"], 1, 30.0)
     b = state.workers["b"]
     assert forecast.factor(state, b) == pytest.approx(3.0)
     forecast.look(state, b, 0.0)
@@ -315,6 +316,30 @@ def test_the_level_is_that_of_all_by_speed_and_the_doubt_that_of_the_last(monkey
     level, doubt = said[0]
     assert level == pytest.approx((left_a * rate_a + left_b * rate_b) / (rate_a + rate_b))
     assert doubt == pytest.approx(left_a * forecast.spread(state) / sqrt(30), rel=1e-3)
+
+
+def moves(state: State, left: list[float], load: list[float], level: float, doubt: float, monkeypatch: Any) -> Any:
+    """What would be moved, as (sub-task, from, to); None where it does not pay."""
+    kept: list[Any] = []
+    monkeypatch.setattr(rebalancing._Attempt, "_apply", lambda self, moved: kept.append(sorted(moved)))
+    tried = rebalancing._Attempt(state, list(state.workers.values()), left, 0.0)
+    tried.load = load
+    pays = tried.run(level, doubt)
+    assert pays is bool(kept)
+    return kept[0] if kept else None
+
+
+def test_what_waits_for_the_late_goes_to_who_is_done_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Workers.of(Worker(f"w{j}") for j in range(5))
+    state = state_of(by_hand([10.0] * 10, table, [0] * 10))
+    load = [100.0, 60.0, 70.0, 0.0, 80.0]
+    assert moves(state, load, list(load), 50.0, 1.0, monkeypatch) == [(i, 0, 3) for i in (1, 3, 5, 7, 9)]
+
+
+def test_a_move_that_would_end_hardly_sooner_by_its_own_length_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Workers.of([Worker("a"), Worker("b", cpus=4, speed=0.105)])
+    state = state_of(by_hand([10.0] * 2, table, [0, 0]))
+    assert moves(state, [100.0, 0.0], [100.0, 0.0], 20.0, 8.0, monkeypatch) is None
 
 
 def test_the_first_comparison_is_after_eight_completions() -> None:

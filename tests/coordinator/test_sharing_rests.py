@@ -93,6 +93,14 @@ def test_exactly_the_seconds_that_are_worth_it_are_worth_it() -> None:
         assert (20.5, "") in state.alarms
 
 
+@pytest.mark.parametrize(("rows", "told"), [(1, []), (2, ["t000000-a0"])])
+def test_two_rows_can_be_shared_and_one_cannot(rows: int, told: list[str]) -> None:
+    state, _ = one_runs([1.0, 1.0])
+    assert state.tasks.fragments is not None
+    state.tasks.fragments.rows[:] = rows
+    assert asked(state, 20.0) == told
+
+
 def test_the_reason_tells_the_gain_and_the_idle_workers() -> None:
     state, _ = one_runs([1.0, 1.0, 0.1])
     asked(state, 20.0)
@@ -206,6 +214,12 @@ def test_part_of_a_core_counts_as_one_and_a_row_is_never_divided() -> None:
     record = replace(record_of(live.attempt, 0.0, 98.0), part=(0, 98))
     handover.handed_over(state, live, record)
     assert pieces(state) == [(98, 99), (99, 100)]
+
+
+def test_there_are_no_more_pieces_than_rows() -> None:
+    state, live = one_runs([1.0] * 6)
+    handover.handed_over(state, live, replace(record_of(live.attempt, 0.0, 98.0), part=(0, 98)))
+    assert state.rungs[-1].reason == "at row 98 of 100; the rest in 2 pieces"
 
 
 def test_where_nobody_is_free_the_rest_is_one_piece() -> None:
