@@ -56,7 +56,7 @@ def test_what_is_committed_is_in_no_queue_and_counts_no_more() -> None:
     assert state.workers["worker-0"].backlog == 2.0
     assert state.seen == {"worker-0", "worker-1"}
     assert state.home == ["worker-0", "worker-0", "worker-1"]
-    assert (state.planned, state.makespan, state.may_replace) == ([0.0, 1.0, 0.0], 4.0, True)
+    assert (list(state.planned), state.makespan, state.may_replace) == ([0.0, 1.0, 0.0], 4.0, True)
 
 
 def test_a_state_takes_over_what_it_is_given() -> None:
@@ -71,8 +71,8 @@ def test_a_state_takes_over_what_it_is_given() -> None:
         plan, "url", state_of(by_hand([1.0], 1, [0])).policy, (), False, first_numbers={1: 4}, key=b"k", epoch=6
     )
     assert (state.scale_known, state.numbers, state.key, state.epoch) == (False, {1: 4}, b"k", 6)
-    assert (state.seconds, state.as_planned) == ([1.0, 2.0], True)
-    assert (state.by_class[""], state.by_class["x"][1]) == ([5.0, 3.0], 2.0)
+    assert (list(state.seconds), state.as_planned) == ([1.0, 2.0], True)
+    assert (list(state.by_class[""]), state.by_class["x"][1]) == ([5.0, 3.0], 2.0)
     sent = submits(step(state, [], 0.0)[1])
     assert (sent[0].key, sent[0].epoch, sent[0].number, sent[0].run_url) == (b"k", 6, 0, "url")
 

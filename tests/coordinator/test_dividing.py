@@ -223,9 +223,9 @@ def test_a_part_has_its_share_of_the_seconds_and_the_demands_of_its_whole() -> N
     state.trouble(0).slow_on = frozenset(["w"])
     state.hungry, state.idle = {}, {"worker-0": None}
     task = state.add_part(Part(0, "t000000.00-03", 0, 3, ("t000000",)), 0.3)
-    assert (task, state.seconds, state.by_class) == (1, [50.0, 15.0], {"old": [80.0, 24.0]})
-    assert (state.demands.memory, state.demands.kind, state.numbers) == ([7.0, 7.0], [0, 0], {1: 4})
-    assert (state.planned, state.home[1], state.status[1], state.remaining) == ([0.0, 0.0], "", READY, 2)
+    assert (task, list(state.seconds), state.by_class) == (1, [50.0, 15.0], {"old": [80.0, 24.0]})
+    assert (list(state.demands.memory), list(state.demands.kind), state.numbers) == ([7.0, 7.0], [0, 0], {1: 4})
+    assert (list(state.planned), state.home[1], state.status[1], state.remaining) == ([0.0, 0.0], "", READY, 2)
     assert (state.troubles[1].smaller, state.troubles[1].slow_on) == (8, frozenset(["w"]))
     assert (state.deaths, list(state.pool), state.hungry) == ({1: 0}, [1], {"worker-0": None})
 

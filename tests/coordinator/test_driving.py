@@ -212,7 +212,7 @@ def test_lines_are_written_once_a_second_has_passed(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize("torn", ['{"what": "submi', "[1]", '{"what": "x"}', '{"time": 1.0}', "3"])
 def test_a_line_that_was_not_written_whole_is_told_and_the_others_count(tmp_path: Path, torn: str) -> None:
     run = RunDirectory(str(tmp_path))
-    whole = json.dumps({"what": "submitted", "attempt": "t000001-a4", "time": 1.0})
+    whole = json.dumps({"what": "submitted", "time": 1.0, "attempt": "t000001-a4"})
     run.files.put("ledger/1.jsonl", f"{whole}\n{torn}\n".encode())
     assert list(ledger.read(run))[1] == {"what": "torn", "segment": "ledger/1.jsonl", "time": 0.0}
     assert [line["what"] for line in ledger.read(run)] == ["submitted", "torn"]
@@ -228,7 +228,7 @@ def test_the_next_number_is_behind_the_last_that_was_handed_over_or_begun(tmp_pa
         ("finished", "t000003-a7"),
         ("submitted", "t000001.00-05-a1"),
     ]
-    text = "\n".join(json.dumps({"what": w, "attempt": a, "time": 0.0}) for w, a in told)
+    text = "\n".join(json.dumps({"what": w, "time": 0.0, "attempt": a}) for w, a in told)
     run.files.put("ledger/1.jsonl", text.encode())
     assert ledger.next_numbers(run) == {"t000001": 5, "t000002": 1, "t000001.00-05": 2}
 
@@ -344,7 +344,8 @@ def test_a_share_of_rows_needs_an_input_that_says_how_many_it_has() -> None:
 
 def test_what_is_committed_as_a_whole_is_done_and_what_was_split_is_not() -> None:
     ids = pa.array(["t0", "t1", "t2"])
-    assert execute._done(ids, {"t2": record("t2"), "t0": record("t0", split=True), "t9": record("t9")}) == [2]
+    committed = {"t2": record("t2"), "t0": record("t0", split=True), "t9": record("t9")}
+    assert list(execute._done(ids, committed)) == [False, False, True]
 
 
 def test_numbers_are_by_index_and_those_of_parts_are_passed_over() -> None:
