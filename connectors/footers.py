@@ -99,6 +99,11 @@ def read_footer(info: FileInfo, wanted: Sequence[str] | None, options: Options) 
         metadata = pq.read_metadata(file)
     own = metadata.schema.to_arrow_schema()
     names = [name for name in own.names if wanted is None or name in wanted]
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise DataError(
+            f"{info.path} has more than one column named {repeated!r}; rename them, or choose others by columns=."
+        )
     count = metadata.num_row_groups
     groups = [metadata.row_group(i) for i in range(count)]
     rows = np.fromiter((g.num_rows for g in groups), np.int64, count)

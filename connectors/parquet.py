@@ -51,10 +51,11 @@ class ParquetSource(FileSource):
         footers = in_threads(lambda info: read_footer(info, self.columns, self.storage_options), files, self.remote)
         paths = [info.path for info in files]
         own = united(footers, paths, self.columns) if self.schema is None else self.schema
-        lying = [f for f in partition_schema(files, self.paths) if f.name not in own.names]
+        told = partition_schema(files, self.paths)
+        lying = [f for f in told if f.name not in own.names]
         schema = projected(pa.schema([*own, *lying], own.metadata), self.columns, files[0].path)
         stored = pa.schema([f for f in schema if f.name in own.names])
-        source = self if not lying else replace(self, partitions=pa.schema(lying))
+        source = self if not len(told) else replace(self, partitions=pa.schema(lying))
         if any(not _alike(f.schema, stored, self.columns is None) for f in footers):
             source = replace(source, schema=own)
             _say_what_is_lacking(stored, footers, paths)

@@ -37,7 +37,10 @@ def _open(url: str) -> Any:
     from obstore.store import LocalStore, from_url
 
     if "://" not in url:
-        return LocalStore(url, mkdir=True)
+        try:
+            return LocalStore(url, mkdir=True)
+        except OSError as error:
+            raise StorageFailed(f"{url} is no directory, and none can be made there: {error}. Name another.") from error
     try:
         return from_url(url)
     except Exception as error:

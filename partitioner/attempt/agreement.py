@@ -126,7 +126,8 @@ def _merged(known: Agreed | None, schema: pa.Schema, who: str) -> Agreed:
         if field.name not in known.schema.names:
             fields.append(pa.field(field.name, field.type))
             origin[field.name] = who
-            lacking[field.name] = known.origin[known.schema.names[0]] if known.schema.names else who
+            if known.schema.names:  # without columns there were no rows
+                lacking[field.name] = known.origin[known.schema.names[0]]
     return Agreed(known.number + 1, pa.schema(fields), origin, lacking)
 
 
@@ -134,7 +135,7 @@ def _wider(known: Agreed, field: pa.Field, kind: pa.DataType, who: str) -> pa.Da
     """The narrowest type that holds both, by Arrow's own rules of promotion."""
     if kind.equals(field.type):
         return kind
-    pair = [pa.schema([pa.field("x", k)]) for k in (field.type, kind)]
+    pair = [pa.schema([pa.field("x", _undecorated(k, other))]) for k, other in ((field.type, kind), (kind, field.type))]
     try:
         if not _lossy(field.type, kind):
             return pa.unify_schemas(pair, promote_options="permissive").field("x").type
@@ -145,6 +146,15 @@ def _wider(known: Agreed, field: pa.Field, kind: pa.DataType, who: str) -> pa.Da
         f"{known.origin[field.name]}; one output has one type per column. Convert it in the program, for "
         "example with astype or str."
     )
+
+
+def _undecorated(kind: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """What values beside those of another type are: a dictionary or a view is how they are stored."""
+    if pa.types.is_dictionary(kind) and not pa.types.is_dictionary(other):
+        return kind.value_type
+    if kind == pa.string_view():
+        return pa.large_string()
+    return pa.large_binary() if kind == pa.binary_view() else kind
 
 
 def _lossy(one: pa.DataType, other: pa.DataType) -> bool:
@@ -168,6 +178,8 @@ def agreed(batches: Iterator[pa.RecordBatch], agreement: Agreement, who: str) ->
     """The batches of one attempt, all cast to one version. Raises Widened where a later batch makes a newer one."""
     chosen: Agreed | None = None
     for batch in batches:
+        if not batch.schema.names and agreement.newest() is not None:
+            continue  # a batch without columns has no rows, and lacks nothing
         version = agreement.admit(batch.schema, who)
         if chosen is not None and not version.schema.equals(chosen.schema):
             raise Widened

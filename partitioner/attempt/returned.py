@@ -59,9 +59,13 @@ def to_record_batches(value: Any) -> Iterator[pa.RecordBatch]:
 
 
 def to_record_batch(value: Any) -> pa.RecordBatch:
-    """One return value as a record batch; ProgramError, in one sentence with the remedies, for what has no such form."""
+    """One return value as a record batch; ProgramError, in one sentence with the remedies, for what has no such form.
+
+    What an iterator raises while its items are taken is an error of the program, and passes.
+    """
+    taken = list(to_record_batches(value)) if is_stream(value) else None
     try:
-        batch = _converted(value)
+        batch = _converted(value) if taken is None else _joined(taken)
     except (pa.ArrowException, TypeError, ValueError, OverflowError, NotImplementedError) as error:
         raise ProgramError(
             f"the program returned a {_name(value)} that has no table form: {_line(error)} "
@@ -75,8 +79,6 @@ def to_record_batch(value: Any) -> pa.RecordBatch:
 
 
 def _converted(value: Any) -> pa.RecordBatch:
-    if is_stream(value):
-        return _joined(list(to_record_batches(value)))
     for kind in type(value).__mro__:
         convert = _BY_NAME.get((kind.__module__.partition(".")[0], kind.__name__))
         if convert is not None:

@@ -41,6 +41,8 @@ WIDENED = {
     "text after null": (arrow([None], pa.null()), arrow(["x"], pa.string()), pa.string()),
     "null after text": (arrow(["x"], pa.string()), arrow([None], pa.null()), pa.string()),
     "large text": (arrow(["x"], pa.string()), arrow(["x"], pa.large_string()), pa.large_string()),
+    "text after a dictionary": (arrow(["x"], pa.string()).dictionary_encode(), arrow(["y"], pa.string()), pa.string()),
+    "text after a view": (arrow(["x"], pa.string_view()), arrow(["y"], pa.string()), pa.large_string()),
     "lists of other lengths": (
         arrow([[1.0, 2.0]], pa.list_(pa.float64(), 2)),
         arrow([[1.0]], pa.list_(pa.float64(), 1)),

@@ -132,6 +132,15 @@ def test_everything_else_is_one_sentence(form: str) -> None:
     assert "\n" not in str(refused.value)
 
 
+def test_what_an_iterator_raises_is_an_error_of_the_program() -> None:
+    def parts() -> Iterator[list[int]]:
+        yield [1]
+        raise ValueError("a bad row")
+
+    with pytest.raises(ValueError, match="^a bad row$"):
+        to_record_batch(parts())
+
+
 def test_an_iterator_is_taken_one_by_one() -> None:
     taken = []
 

@@ -23,6 +23,18 @@ def rows(source, fragments, columns=None):
     return pa.Table.from_batches(batches).to_pylist() if batches else []
 
 
+def test_a_column_that_is_there_twice_is_named(tmp_path):
+    pq.write_table(pa.table([[1], [2]], names=["a", "a"]), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match="more than one column named 'a'"):
+        ParquetSource(tmp_path).describe()
+
+
+def test_a_column_of_the_file_counts_and_not_that_of_its_directory(tmp_path):
+    write(tmp_path / "k=1" / "x.parquet", a=[1], k=[5])
+    source = ParquetSource(tmp_path).describe().source
+    assert rows(source, source.describe().fragments) == [{"a": 1, "k": 5}]
+
+
 def test_fragments_are_row_groups_in_file_order(tmp_path):
     write(tmp_path / "b.parquet", a=[7, 8])
     write(tmp_path / "a.parquet", a=[1, 2, 3, 4])
