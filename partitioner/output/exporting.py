@@ -323,7 +323,7 @@ def _partitions(table: pa.Table, by: Sequence[str]) -> Iterator[tuple[str, pa.Ta
         rows.setdefault(key, []).append(i)
     rest = table.drop_columns(list(by))
     for key, places in rows.items():
-        folder = "".join(f"{quote(n, safe=' ')}={_text(v)}/" for n, v in zip(by, key, strict=True))
+        folder = "".join(f"{quote(n, safe='')}={_text(v)}/" for n, v in zip(by, key, strict=True))
         yield folder, rest.take(pa.array(places, pa.int64()))
 
 

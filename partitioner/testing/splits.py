@@ -167,9 +167,9 @@ class SplitterContract:
     ) -> None:
         """The others keep to the target; what ``prepare`` made divisible is cut instead."""
         dataset = dataset_of(np.array([10, 10, 10, 10, 10]), None)
-        costs = Costs(np.array([5.0, 10.0, 450.0, 20.0, 15.0]), np.ones(5))
+        costs = Costs(np.array([5.0, 10.0, 250.0, 20.0, 15.0]), np.ones(5))
         _, tasks = _split(splitter, dataset, costs, Limits(target_task_seconds=30.0, divisible=True))
-        wanted = [450.0] if splitter.prepare(dataset, costs)[0] is dataset else []
+        wanted = [250.0] if splitter.prepare(dataset, costs)[0] is dataset else []
         assert [seconds for seconds in tasks.seconds.tolist() if seconds > 30.0 * (1 + 1e-6)] == wanted
 
     @pytest.mark.parametrize("name", ["target_task_seconds", "allowed_mem", "max_tasks", "min_tasks_per_slot"])

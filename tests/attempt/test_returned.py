@@ -137,7 +137,7 @@ def test_what_an_iterator_raises_is_an_error_of_the_program() -> None:
         yield [1]
         raise ValueError("a bad row")
 
-    with pytest.raises(ValueError, match="^a bad row$"):
+    with pytest.raises(ValueError, match=r"^a bad row$"):
         to_record_batch(parts())
 
 

@@ -187,11 +187,12 @@ def test_tables_get_their_options_and_all_rows_of_a_night(monkeypatch: pytest.Mo
 
 
 def test_columns_to_partition_by_are_those_of_the_program() -> None:
-    check_columns(config(partition_by=["a"], output="/o"), ["a", "b"])
+    schema = pa.schema([("a", pa.int64()), ("b", pa.string())])
+    check_columns(config(partition_by=["a"], output="/o"), schema)
     with pytest.raises(
         ConfigError, match=r"names 'aa', which the program does not return; it returns a, b\. Did you mean"
     ):
-        check_columns(config(partition_by=["b", "aa"], output="/o"), ["a", "b"])
+        check_columns(config(partition_by=["b", "aa"], output="/o"), schema)
 
 
 def table(*rows: int) -> pa.Table:
