@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.arrays import is_tabular
 from connectors.databases import DATABASES
-from connectors.listing import Paths, as_paths, check_there, expand
+from connectors.listing import Paths, as_paths, expand
 from connectors.location import absolute, say
 from connectors.tables import refuse_tables, table_at
 from partitioner import choices, registry
@@ -52,8 +52,6 @@ def resolve(spec: Any, *, connector: str | None = None, **options: Any) -> Sourc
     if connector is None and isinstance(spec, list | tuple) and _is_text(spec):
         say(f"the list of {len(spec)} strings is read as text, in the column 'text': none of them looks like a path")
         return _build("memory", list(spec), options)
-    if connector not in ("sql", "iceberg") and not _is_sklearn(spec):  # a database, or a name in a catalogue
-        check_there(spec)
     name = _of_table(spec, connector, options.get("storage_options"))
     name = name or connector or _connector_of(spec, options.get("storage_options"))
     return _build(name, spec, options)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from partitioner import config as configuration
+from partitioner import registry
 from partitioner.attempt import upcoming
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job, forget
@@ -158,7 +159,12 @@ def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | No
 
 
 def _new_directory(config: RunConfig) -> RunDirectory:
-    """The directory of a new run, once it is clear that its output is free: before anything of the user's runs."""
+    """The directory of a new run, once it is clear that its output is free: before anything of the user's runs.
+
+    A path that is misspelt is told first.
+    """
+    if isinstance(config.dataset, str):
+        registry.import_ours("connectors.listing").check_there(config.dataset)
     directory = RunDirectory(f"{config.checkpoint}/{new_run_id(config.name)}")
     exporting.check_free_file(config)
     if (folder := exporting.folder_of(config)) is not None and config.mode not in modes.VERSIONED:
