@@ -84,12 +84,6 @@ def test_after_a_single_row_it_looks_too(monkeypatch: pytest.MonkeyPatch) -> Non
     assert tally.part == (0, 1)
 
 
-def test_sub_tasks_without_fragments_hand_nothing_over() -> None:
-    made = loaded([])
-    made.tasks = SubTasks.build([1.0])
-    assert rows_of(ATTEMPT, made) == 0
-
-
 def test_between_looks_half_a_second_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     made = loaded(asked)

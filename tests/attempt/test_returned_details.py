@@ -173,6 +173,9 @@ class Tensor:
     def __len__(self) -> int:
         return len(self.array)
 
+    def dim(self) -> int:
+        return self.array.ndim
+
     def detach(self) -> Tensor:
         self.steps.append("detach")
         return self

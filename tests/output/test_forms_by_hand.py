@@ -187,12 +187,19 @@ def test_tables_get_their_options_and_all_rows_of_a_night(monkeypatch: pytest.Mo
 
 
 def test_columns_to_partition_by_are_those_of_the_program() -> None:
-    schema = pa.schema([("a", pa.int64()), ("b", pa.string())])
-    check_columns(config(partition_by=["a"], output="/o"), schema)
+    columns = pa.schema([("a", pa.int64()), ("b", pa.string()), ("l", pa.list_(pa.int64())), ("y", pa.binary())])
+    check_columns(config(partition_by=["a"], output="/o"), columns)
+    for name in ("l", "y"):
+        with pytest.raises(
+            ConfigError, match=f"names '{name}', which is .*; folders are named by text, numbers or times"
+        ):
+            check_columns(config(partition_by=["a", name], output="/o"), columns)
+    with pytest.raises(ConfigError, match=r"names all columns that the program returns \(a, b\)"):
+        check_columns(config(partition_by=["b", "a"], output="/o"), pa.schema([columns.field("a"), columns.field("b")]))
     with pytest.raises(
-        ConfigError, match=r"names 'aa', which the program does not return; it returns a, b\. Did you mean"
+        ConfigError, match=r"names 'aa', which the program does not return; it returns a, b, l, y\. Did"
     ):
-        check_columns(config(partition_by=["b", "aa"], output="/o"), schema)
+        check_columns(config(partition_by=["b", "aa"], output="/o"), columns)
 
 
 def table(*rows: int) -> pa.Table:
@@ -232,7 +239,7 @@ def test_partitions_have_folders_of_their_own_and_lose_their_columns() -> None:
 
 def test_folders_are_quoted_but_for_spaces() -> None:
     rows = pa.table({"a b": ["x/y z"], "x": [1]})
-    assert files(Form("csv", False, ("a b",), 9), rows) == [("a%20b=x%2Fy z/part-00000.csv", 1)]
+    assert files(Form("csv", False, ("a b",), 9), rows) == [("a b=x%2Fy z/part-00000.csv", 1)]
 
 
 def test_rows_of_partitions_are_written_when_they_are_too_many_to_hold(monkeypatch: pytest.MonkeyPatch) -> None:
