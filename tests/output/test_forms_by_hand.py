@@ -239,7 +239,7 @@ def test_partitions_have_folders_of_their_own_and_lose_their_columns() -> None:
 
 def test_folders_are_quoted_but_for_spaces() -> None:
     rows = pa.table({"a b": ["x/y z"], "x": [1]})
-    assert files(Form("csv", False, ("a b",), 9), rows) == [("a b=x%2Fy z/part-00000.csv", 1)]
+    assert files(Form("csv", False, ("a b",), 9), rows) == [("a%20b=x%2Fy z/part-00000.csv", 1)]
 
 
 def test_rows_of_partitions_are_written_when_they_are_too_many_to_hold(monkeypatch: pytest.MonkeyPatch) -> None:
