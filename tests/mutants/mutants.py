@@ -154,8 +154,8 @@ _CHOSEN: list[tuple[str, str, str, str]] = [
     (f"{C}/capacity.py", "return able and ladder.allows(state, holder, i)", "return able", "another worker first"),
     (
         f"{C}/state.py",
-        "np.lexsort((np.arange(len(plan)), plan.finish, plan.start))",
-        "np.arange(len(plan))",
+        "left = left[np.lexsort((left, plan.finish[left], plan.start[left]))]",
+        "pass",
         "the plan's order",
     ),
     (f"{C}/readiness.py", "self.missing[child] -= 1", "self.missing[child] = 0", "all predecessors"),
