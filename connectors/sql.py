@@ -143,6 +143,10 @@ class SqlSource(Source):
         (row,) = self._asked(f"SELECT count(*) AS n, min({key}) AS low, max({key}) AS high FROM {table}")
         return {self._shown: f"{row['n']} rows, {row['low']} to {row['high']}"}
 
+    def tells_changes(self) -> bool:
+        """No: an update of a row leaves their number, and the least and greatest key."""
+        return False
+
     def _asked(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         with connected(self.url) as connection:
             return [row for batch in rows_of(connection, self.url, query, values) for row in batch.to_pylist()]

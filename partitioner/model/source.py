@@ -56,6 +56,12 @@ class Source(ABC):
         """
         return self.fingerprints()
 
+    def tells_changes(self) -> bool:
+        """Whether ``contents`` differ whenever a row does; the default is True. False where whoever holds the data has no
+        such figure, as a database: an incremental run is then by key and watermark.
+        """
+        return True
+
     def tells_sections(self) -> bool:
         """Whether ``section_content`` tells the sections of a file (row groups) apart; the default is False."""
         return False

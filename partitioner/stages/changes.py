@@ -57,7 +57,7 @@ class Rest:
 
 
 def check(parts: Resolved) -> None:
-    """Raises ConfigError where rows cannot be told by key and watermark with the other settings."""
+    """Raises ConfigError where what changed cannot be told, of this source or with the other settings."""
     config, tracking = parts.config, tracking_of(parts.config)
     if config.incremental is not None and config.mode not in {"incremental", "overwrite"}:
         raise ConfigError(
@@ -65,6 +65,12 @@ def check(parts: Resolved) -> None:
             "mode='incremental', or mode='overwrite' for one night that makes everything anew."
         )
     if tracking is None:
+        if config.mode == "incremental" and not parts.source.tells_changes():
+            raise ConfigError(
+                f"mode='incremental' goes by what is in each file, and connector {parts.source.name!r} does not tell "
+                "whether a row was updated. Tell rows apart with incremental={'key': ..., 'watermark': ...}, or use "
+                "mode='overwrite'."
+            )
         return
     if parts.splitter.regroups:
         raise ConfigError(

@@ -270,6 +270,20 @@ def test_rows_of_a_database_are_told_by_key(tmp_path: Path) -> None:
     assert night(watermark="at") == (0, added)
 
 
+def test_a_database_tells_no_update_without_a_key(tmp_path: Path) -> None:
+    place = tmp_path / "t.db"
+    with sqlite3.connect(place) as database:
+        database.execute("CREATE TABLE t (id INTEGER, x INTEGER)")
+        database.executemany("INSERT INTO t VALUES (?, ?)", [(i, i) for i in range(4)])
+    dataset = {"connector": "sql", "path": f"sqlite://{place}", "table": "t", "key": "id"}
+    options: dict[str, Any] = {"engine": "serial", "cost": "rows", "progress": False, "mode": "incremental"}
+    places = {"output": str(tmp_path / "out"), "checkpoint": str(tmp_path / "runs")}
+    for narrow in ({}, {"filter": "x > 1"}):
+        with pytest.raises(ConfigError, match=r"does not tell whether a row was updated.*'watermark'"):
+            pt.run(dataset, programs.double, columns=["x"], **narrow, **options, **places)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_frame_in_memory_is_told_by_two_columns_of_text(tmp_path: Path) -> None:
     frame = pd.DataFrame({"a": list("xxyy"), "b": list("pqpq"), "at": [0, 0, 0, 0], "x": range(4)})
     options: dict[str, Any] = {"engine": "serial", "cost": "rows", "progress": False, "mode": "incremental"}
