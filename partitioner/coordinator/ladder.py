@@ -34,6 +34,12 @@ SMALLEST_BATCH = 16
 HOPELESS = 3
 """Rows that kill, one after the other and without one that does not, after which it is held to be the program."""
 
+MOST_HANDED_BACK = 6
+"""Attempts in turn that may be handed back while nothing else ends."""
+
+LONGEST_HELD = 40.0
+"""Seconds: more than an attempt that is handed back keeps its place for before it goes (on Spark 16 s, and the way)."""
+
 TOLERATED = 0.2
 """A worker that is to blame for fewer failures than this share of its successes stays: some errors come and go."""
 
@@ -304,9 +310,29 @@ def allows(state: State, holder: WorkerState, task: int) -> bool:
     )
 
 
+def handed_back(state: State, why: Failure | None) -> None:
+    """Count an attempt that a worker which is to leave it alone handed back; another failure begins the count anew."""
+    if why is not None:
+        state.handed_back = 0 if why.charged else state.handed_back + 1
+
+
+def _in_circles(state: State) -> bool:
+    """Whether all that runs is handed back in turn: two slots that hold each other's sub-tasks never exchange them.
+
+    What really runs has begun longer ago than an attempt is held before it is handed back.
+    """
+    if state.handed_back < MOST_HANDED_BACK or state.last_now is None:
+        return False
+    began = (live.started for live in state.attempts.values() if live.started is not None)
+    return all(state.last_now - second < LONGEST_HELD for second in began)
+
+
 def avoided(state: State, holder: WorkerState, task: int) -> tuple[str, ...]:
-    """The workers that are to hand a sub-task back, where the engine takes the one asked for as a hint."""
-    if not state.policy.rerouted or state.as_planned:
+    """The workers that are to hand a sub-task back, where the engine takes the one asked for as a hint.
+
+    None where nothing but handing back goes on: the next attempt is made wherever it is brought to.
+    """
+    if not state.policy.rerouted or state.as_planned or _in_circles(state):
         return ()
     others = (other for other in state.workers.values() if other is not holder)
     return tuple(other.worker.worker_id for other in others if not allows(state, other, task))

@@ -72,6 +72,7 @@ def _finished(state: State, event: Event, now: float, actions: list[Action]) -> 
     live = _end(state, event.attempt_id, event.worker_id)
     if live is None:
         return
+    state.handed_back = 0
     task, record = live.attempt.task, event.record
     if state.status[task] != LIVE:
         _overtaken(state, live, now)
@@ -151,6 +152,7 @@ def _counted(state: State, live: Live, record: CommitRecord, now: float) -> None
 def _failed(state: State, event: Event, now: float, actions: list[Action]) -> None:
     live = _end(state, event.attempt_id, event.worker_id)
     if live is not None:
+        ladder.handed_back(state, event.error)
         _went_wrong(state, live, live.why or event.error or UNKNOWN, actions)
 
 
@@ -170,6 +172,7 @@ def _cancelled(state: State, event: Event, now: float, actions: list[Action]) ->
     live = _end(state, event.attempt_id, event.worker_id)
     if live is None:
         return
+    ladder.handed_back(state, event.error)
     if live.why is not None:
         _went_wrong(state, live, live.why, actions)
     elif state.status[live.attempt.task] == LIVE:

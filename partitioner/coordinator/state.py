@@ -172,6 +172,7 @@ class State:
     copies: dict[int, list[str]] = field(default_factory=dict)  # attempts of sub-tasks that have a back-up
     quarantined: int = 0
     wasted_seconds: float = 0.0  # of attempts that another one of the same sub-task overtook
+    handed_back: int = 0  # attempts in turn that workers which are to leave them alone handed back
     rungs: list[Rung] = field(default_factory=list)
     stopped: bool = False
     topping_up: bool = False  # this fill sends a bundle ahead

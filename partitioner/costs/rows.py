@@ -53,7 +53,7 @@ class Rows(CostModel):
         unknown = np.flatnonzero(rows < 0)
         if not len(unknown):
             return rows
-        if dataset.divisible_by == "rows":  # a filter or a sample leaves open how many are kept; all of them are read
+        if dataset.divisible_by == "rows" and dataset.source.narrowed():  # how many are kept is open; all are read
             return np.where(rows < 0, dataset.fragments.stop - dataset.fragments.start, rows).astype(np.float64)
         if not self.count:
             first = int(unknown[0])

@@ -345,7 +345,7 @@ def test_a_share_of_rows_needs_an_input_that_says_how_many_it_has() -> None:
 def test_what_is_committed_as_a_whole_is_done_and_what_was_split_is_not() -> None:
     ids = pa.array(["t0", "t1", "t2"])
     committed = {"t2": record("t2"), "t0": record("t0", split=True), "t9": record("t9")}
-    assert list(execute._done(ids, committed)) == [False, False, True]
+    assert list(execute._done(ids, committed)) == [2]
 
 
 def test_numbers_are_by_index_and_those_of_parts_are_passed_over() -> None:

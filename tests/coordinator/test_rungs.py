@@ -92,6 +92,31 @@ def test_where_a_placement_is_a_hint_attempts_name_the_workers_that_are_to_hand_
     assert (again.task, again.avoid) == (first[0].task, (first[0].worker_id,))
 
 
+def handed_back_in_circles(workers: int, running: int) -> list[tuple[str, ...]]:
+    """What the attempts at a sub-task are to avoid, one after the other, each handed back after a second."""
+    state = state_of(plan_of([500.0] * workers, workers=workers), rerouted=True)
+    first = submits(step(state, [], 0.0)[1])
+    step(state, [started(a.attempt_id) for a in first], 0.0)
+    over = [on(first[0], first[0].worker_id), *(done(a) for a in first[1 : workers - running])]
+    (again,) = submits(step(state, over, 100.0)[1])
+    told = [again.avoid]
+    for second in range(101, 109):
+        back = Failure("elsewhere", "Misplaced", charged=False)
+        went = Event(EventKind.CANCELLED, again.attempt_id, first[0].worker_id, error=back)
+        step(state, [started(again.attempt_id)], second - 0.5)
+        (again,) = submits(step(state, [went], float(second))[1])
+        told.append(again.avoid)
+    return told
+
+
+def test_what_is_handed_back_in_circles_while_nothing_else_runs_is_made_where_it_comes() -> None:
+    assert handed_back_in_circles(workers=2, running=0) == [("worker-0",)] * 6 + [()] * 3
+
+
+def test_what_is_handed_back_while_others_really_run_goes_on_being_handed_back() -> None:
+    assert handed_back_in_circles(workers=3, running=1) == [("worker-0",)] * 9
+
+
 def test_where_a_placement_is_exact_nothing_needs_to_be_named() -> None:
     state = state_of(plan_of([2.0] * 3, workers=3))
     first = submits(step(state, [], 0.0)[1])
