@@ -23,7 +23,7 @@ from jobs.session import job_main
 from jobs.training import configured
 from partitioner import registry
 from partitioner.errors import ConfigError, MissingDependency
-from partitioner.training.design import Design
+from partitioner.training import Design
 
 
 def rows_of(source: Any, fragments: Any, design: Design) -> tuple[Any, Any]:

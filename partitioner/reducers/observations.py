@@ -110,7 +110,7 @@ def _numbers(value: Any) -> Floats:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError) as error:
         raise ProgramError(
-            f"The program returned {type(value).__name__}; the reducer needs real numbers: a number, an array, "
+            f"The program returned {type(value).__name__}; the reducer needs numbers, real ones: a number, an array, "
             "a table or a data frame."
         ) from error
     return array if array.ndim else array.reshape(1)
