@@ -120,9 +120,11 @@ def _may_send_ahead(state: State, holder: WorkerState, now: float, seconds: floa
         return bundling.has_room(state, holder)
     if not state.scale_known or len(holder.live) >= policy.ahead_tasks + holder.worker.cpus:
         return False
+    if forecast.is_suspect(state, holder, now):
+        return False
     if (holder.ahead + seconds) * state.scale / holder.worker.speed < policy.ahead_seconds:
         return True
-    if holder.ahead > 0 or len(holder.queue) <= policy.keep_queued or forecast.is_suspect(state, holder, now):
+    if holder.ahead > 0 or len(holder.queue) <= policy.keep_queued:
         return False
     wait = forecast.next_end(state, holder, now) - now
     if wait <= policy.next_seconds * (1 + EPSILON):

@@ -222,10 +222,11 @@ def test_one_longer_sub_task_waits_for_what_ends_within_two_seconds_while_others
 
 
 def test_nothing_is_sent_ahead_to_a_worker_that_is_suspected_to_have_become_slow() -> None:
-    for now, may in ((1.3, True), (1.4, False)):
-        state = queue_of(ahead_seconds=0.0)
-        held(state, "worker-0", 1.0, since=0.0)
-        assert dispatch._may_send_ahead(state, state.workers["worker-0"], now, 1.0) is may
+    for short, seconds in ((0.0, 1.0), (0.25, 0.0)):  # a longer sub-task, and one that is short
+        for now, may in ((1.3, True), (1.4, False)):
+            state = queue_of(ahead_seconds=short)
+            held(state, "worker-0", 1.0, since=0.0)
+            assert dispatch._may_send_ahead(state, state.workers["worker-0"], now, seconds) is may
 
 
 def test_the_worker_is_looked_at_again_two_seconds_before_it_is_done() -> None:
