@@ -155,6 +155,11 @@ def _planned(metadata: str, version: int | None, options: tuple[tuple[str, str],
     """The scan tasks of a snapshot, by path."""
     try:
         tasks = list(_opened(metadata, options).scan(snapshot_id=version).plan_files()) if version is not None else []
+    except OSError as error:  # a list of files that the metadata names
+        raise DataError(
+            f"Cannot read the Iceberg table of {metadata}: {str(error).partition(chr(10))[0]}. Restore the file, or name a "
+            "snapshot that does not need it with version=."
+        ) from error
     except (ValueError, NotImplementedError) as error:
         raise DataError(
             f"Cannot read the Iceberg table of {metadata}: {error}. Compact it, then plan again."

@@ -203,6 +203,17 @@ def test_an_iceberg_table_agrees_with_pyiceberg_after_delete_and_evolution(tmp_p
     assert len(found["x"]) == 91
 
 
+@pytest.mark.parametrize("lost", ["snap-*.avro", "*-m*.avro"])
+def test_a_manifest_of_an_iceberg_table_that_is_gone_is_named(tmp_path: Path, lost: str) -> None:
+    iceberg_table(tmp_path)
+    for file in (tmp_path / "n" / "t" / "metadata").glob(lost):
+        file.unlink()
+    with pytest.raises(
+        DataError, match=r"Cannot read the Iceberg table of .*\.avro.*Restore the file, or name a snapshot"
+    ):
+        resolve(tmp_path / "n" / "t").describe()
+
+
 def test_an_iceberg_table_is_found_by_its_name(tmp_path: Path) -> None:
     iceberg_table(tmp_path)
     catalog = {"name": "c", "type": "sql", "uri": f"sqlite:///{tmp_path}/c.db"}
