@@ -88,6 +88,7 @@ class Built:
 _jobs: OrderedDict[str, Loaded] = OrderedDict()
 _programs: OrderedDict[str, Built] = OrderedDict()
 _lock = threading.Lock()
+_built = 0
 
 
 def load(run_url: str, key: bytes = b"") -> Loaded:
@@ -141,14 +142,21 @@ def build_before_fork(run_url: str) -> None:
         _build_now(run, run.read_job_plainly())
 
 
+def built() -> int:
+    """How many programs this process has built so far, also before it was forked."""
+    return _built
+
+
 def _build_now(run: RunDirectory, pickled: bytes | None = None) -> Built:
+    global _built
     begin = time.perf_counter()
     job: Job = pickle.loads(run.read_job() if pickled is None else pickled)
     masking.remember(job.secrets)
-    built = _programs[run.url] = Built(job, build(job.program, job.arguments), time.perf_counter() - begin)
+    found = _programs[run.url] = Built(job, build(job.program, job.arguments), time.perf_counter() - begin)
+    _built += 1
     while len(_programs) > KEPT_JOBS:
         _programs.popitem(last=False)
-    return built
+    return found
 
 
 def _batcher(job: Job) -> Batcher | None:

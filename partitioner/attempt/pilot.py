@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from partitioner.attempt import garbage
 from partitioner.attempt.formats import FORMATS
 from partitioner.attempt.job import Job, build, program_of
 from partitioner.attempt.surroundings import guest, kept_prints
@@ -53,6 +54,7 @@ class Loaded:
 def loaded(index: int, count: int, run_url: str, key: bytes) -> Loaded:
     """In a slot: build the program now rather than on its first sub-task. Raises what building it raises."""
     built, now = program_of(run_url, key)
+    garbage.settle()
     return Loaded(_process(), built.seconds if now else 0.0, float(resident_bytes()))
 
 
@@ -94,7 +96,9 @@ def run_share(index: int, count: int, run_url: str, key: bytes, asked: Asked, se
     at = (run_url, threading.get_ident())
     if at not in _runners:
         columns = None if built.job.columns is None else list(built.job.columns)
-        _runners[at] = InProcess(pilot_program(built.job, built.call), columns, traced=asked.traced)
+        _runners[at] = InProcess(
+            pilot_program(built.job, built.call), columns, traced=asked.traced, between=garbage.settle
+        )
     mine = asked.pieces.take(asked.order[index::count])
     if not len(mine):
         return Share(index, count, process, ())

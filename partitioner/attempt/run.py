@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from partitioner.attempt import handover, parts
+from partitioner.attempt import garbage, handover, parts
 from partitioner.attempt.agreement import Widened, agreed
 from partitioner.attempt.batching import restored
 from partitioner.attempt.calling import RowsFailed, call_program, verdict
@@ -53,6 +53,7 @@ def run_attempt(attempt: Attempt) -> Event:
             _keep(attempt, text)
         except StorageFailed as error:  # what the event says matters more than the prints
             print(f"{error} The prints of {attempt.attempt_id} are lost.", file=sys.stderr)
+    garbage.settle()
     return event
 
 

@@ -17,6 +17,7 @@ import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Security, get_worker
 from distributed.client import ClosedClientError
 
+from partitioner.attempt import garbage
 from partitioner.attempt.job import load
 from partitioner.attempt.run import describe_error, run_attempt
 from partitioner.engines import preload
@@ -49,6 +50,7 @@ def _attempt(topic: str, attempt: Attempt) -> Event:
 
     The start is told once the program is loaded, so that a new process has the whole ``timeout`` for the sub-task.
     """
+    garbage.worker()
     worker, key = get_worker(), _key(attempt)
     with contextlib.suppress(Exception, SystemExit):  # the attempt says what is wrong with it
         load(attempt.run_url, attempt.key)
@@ -96,6 +98,7 @@ class DaskEngine(Engine):
         timeout: float = 20.0,
         tls: bool = False,
     ) -> None:
+        garbage.driver()
         count, threads = worker_count(workers), whole("threads_per_worker", threads_per_worker)
         memory_of(memory_limit, threads)
         self._speeds = {str(k): float(v) for k, v in (speeds or {}).items()}

@@ -17,6 +17,7 @@ from typing import Any
 import cloudpickle
 from distributed import Client, Future, get_worker
 
+from partitioner.attempt import garbage
 from partitioner.engines.asked import Answers, Asked
 from partitioner.errors import EngineLost
 
@@ -27,6 +28,7 @@ def answer(
     topic: str, question: str, function: Callable[..., Any], index: int, count: int, args: Sequence[Any]
 ) -> None:
     """On a worker: call the function and tell what it returned; what it raises is the error of the task."""
+    garbage.worker()
     told = cloudpickle.dumps(function(index, count, *args))
     get_worker().log_event(topic, [question, index, told])
 

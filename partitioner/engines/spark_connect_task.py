@@ -14,10 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from partitioner.attempt import garbage
 from partitioner.attempt.run import run_attempt
 from partitioner.attempt.surroundings import assigned_devices
 from partitioner.engines.spark_executors import look_around
-from partitioner.engines.spark_garbage import settle
 from partitioner.engines.spark_place import devices_of, executor_id, handed_back
 from partitioner.model import Attempt, Event, EventKind, Failure
 
@@ -50,9 +50,9 @@ def run_one(sealed: bytes, known: Sequence[str], batches: Iterator[pa.RecordBatc
     if here in attempt.avoid:
         yield _row(handed_back(attempt, here))
         return
+    garbage.worker()
     with assigned_devices(devices_of(context)):
         event = run_attempt(replace(attempt, worker_id=here if here in known else attempt.worker_id))
-    settle(attempt.run_url)
     yield _row(event)
 
 
@@ -68,6 +68,7 @@ def call_one(
     _drained(batches)
     began = time.time()
     context = _context()
+    garbage.worker()
     answer: Any
     if context is not None and context.attemptNumber() > 0:
         answer = RuntimeError("the process that ran it died")

@@ -6,7 +6,6 @@ Sessions that are started here name it by themselves; in a session of yours set 
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 
@@ -15,6 +14,7 @@ if __name__ == "__main__":
     for name in ("partitioner.attempt.run", "connectors.parquet"):  # what every worker needs
         importlib.import_module(name)
 
+    from partitioner.attempt import garbage
     from partitioner.attempt.job import forget
     from partitioner.engines import preload
 
@@ -24,5 +24,6 @@ if __name__ == "__main__":
 
     from pyspark.daemon import manager
 
-    gc.freeze()  # a collection in a forked worker would write to every page that it shares with the others
+    garbage.worker()
+    garbage.settle()  # a collection in a forked worker would write to every page that it shares with the others
     manager()

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from partitioner.attempt import garbage
 from partitioner.attempt.run import run_attempt
 from partitioner.attempt.surroundings import assigned_devices
-from partitioner.engines.spark_garbage import settle
 from partitioner.engines.spark_imports import Accumulator, AccumulatorParam, TaskContext
 from partitioner.engines.spark_place import devices_of, executor_id, handed_back
 from partitioner.model import Attempt, Event, EventKind, Failure
@@ -59,10 +59,9 @@ def run_here(attempt: Attempt, here: str, context: Any) -> Event:
     """Run one attempt on executor ``here``, with the devices that Spark gave the task, or hand it back from there."""
     if here in attempt.avoid:
         return handed_back(attempt, here)
+    garbage.worker()
     with assigned_devices(devices_of(context)):
-        event = run_attempt(replace(attempt, worker_id=here))
-    settle(attempt.run_url)
-    return event
+        return run_attempt(replace(attempt, worker_id=here))
 
 
 def call_partition(function: Callable[..., Any], args: Sequence[Any], asked: Iterable[str]) -> Iterator[bytes]:
@@ -82,6 +81,7 @@ def call_slot(
 
     A try after a death does not run the function again: what killed the first would kill the next.
     """
+    garbage.worker()
     context = TaskContext.get()
     for index, wanted in asked:
         answer: Any

@@ -40,7 +40,7 @@ class InProcess:
     ``columns`` are those the program reads, None for all. Small and picklable where ``build`` is, so that it can also be
     sent to a worker. A row group from which several pieces come is decoded once. Some pieces run once more under
     tracemalloc, within a sixth of the time, since the resident size of a process hardly moves for small ones; with
-    ``traced`` False none do, for tracing slows every thread of the process.
+    ``traced`` False none do, for tracing slows every thread of the process. ``between`` is called after every piece.
     """
 
     def __init__(
@@ -49,8 +49,10 @@ class InProcess:
         columns: list[str] | None = None,
         worker_class: str = "",
         traced: bool = True,
+        between: Callable[[], None] | None = None,
     ) -> None:
         self.build, self.columns, self.worker_class, self.traced = build, columns, worker_class, traced
+        self._between = between
         self._program: Program | None = None
         self._groups: dict[tuple[str, int], pa.Table] = {}
         self._timed = self._traced = 0.0
@@ -74,6 +76,8 @@ class InProcess:
             except CostError as error:
                 failure = failure or error
                 timings.append(None)
+            if self._between is not None:
+                self._between()
         if failure is not None and not any(timings):
             raise failure
         return timings
