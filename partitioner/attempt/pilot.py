@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from partitioner.attempt import garbage
@@ -66,13 +67,22 @@ def _process() -> str:
 class Asked:
     """One round of a pilot: ``order`` indices into ``pieces``, repeats allowed; ``parents`` the fragments they are of.
 
-    ``traced``: allocations may be traced, for no two slots share a process.
+    ``sizes``: how many of these each call is of, None for one. ``traced``: allocations may be traced, for no two slots share
+    a process.
     """
 
     pieces: Fragments
     parents: Fragments
     order: Ints
     traced: bool = False
+    sizes: Ints | None = None
+
+    def share(self, index: int, count: int) -> tuple[Fragments, Ints | None]:
+        """The pieces of every ``count``-th call from the ``index``-th, and how many each is of."""
+        if self.sizes is None:
+            return self.pieces.take(self.order[index::count]), None
+        mine = np.arange(len(self.sizes)) % count == index
+        return self.pieces.take(self.order[np.repeat(mine, self.sizes)]), self.sizes[mine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,7 @@ class Share:
 
 
 def run_share(index: int, count: int, run_url: str, key: bytes, asked: Asked, seconds: float) -> Share:
-    """On a worker: every ``count``-th of the pieces asked for, from the ``index``-th, within ``seconds``."""
+    """On a worker: every ``count``-th of the calls asked for, from the ``index``-th, within ``seconds``."""
     process = _process()
     built, _ = program_of(run_url, key)
     at = (run_url, threading.get_ident())
@@ -99,13 +109,13 @@ def run_share(index: int, count: int, run_url: str, key: bytes, asked: Asked, se
         _runners[at] = InProcess(
             pilot_program(built.job, built.call), columns, traced=asked.traced, between=garbage.settle
         )
-    mine = asked.pieces.take(asked.order[index::count])
+    mine, sizes = asked.share(index, count)
     if not len(mine):
         return Share(index, count, process, ())
     try:
-        timings = _runners[at](Dataset(built.job.source, asked.parents), mine, seconds)
+        timings = _runners[at](Dataset(built.job.source, asked.parents), mine, seconds, sizes)
     except CostError as error:
-        return Share(index, count, process, (None,) * len(mine), str(error))
+        return Share(index, count, process, (None,) * len(mine if sizes is None else sizes), str(error))
     return Share(index, count, process, tuple(timings))
 
 

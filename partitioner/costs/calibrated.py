@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.costs.base import CostModel
-from partitioner.costs.fitting.fit import FitOptions, fit
+from partitioner.costs.fitting.fit import PIECES, FitOptions, fit, program_seconds
 from partitioner.costs.fitting.fitted import Fitted
 from partitioner.costs.fitting.terms import Term, automatic, candidates, columns
 from partitioner.costs.measuring.measurements import Measurements, Timing
@@ -18,7 +18,7 @@ from partitioner.costs.measuring.pilot import LEAST_PIECES, Pilot, choose
 from partitioner.costs.measuring.runner import InProcess, Program, Runner
 from partitioner.costs.memory import positive
 from partitioner.errors import ConfigError
-from partitioner.model import Costs, Dataset
+from partitioner.model import Costs, Dataset, Fragments
 from partitioner.model.data import Ints
 
 ROUNDS = 5
@@ -31,8 +31,11 @@ TOGETHER = 0.4
 LEAST_TOGETHER = 0.1
 """Seconds below which a spell with all slots busy tells nothing."""
 
+CALLS = 3
+"""Calls of a slot that this spell is cut into."""
+
 MOST_REPEATS = 2000
-"""Pieces a slot is given for that spell at most."""
+"""Pieces that run before a slot is given for that spell at most."""
 
 AUTOMATIC_LIMIT = 512 << 20
 
@@ -157,7 +160,8 @@ class Calibrated(CostModel):
             good = [t for t in timings if t is not None]
             done = np.array([i for i, t in enumerate(timings) if t is not None], np.int64)
             self.failed += len(timings) - len(good)
-            parts.append(_warmed(Measurements.of(part.take(done).columns, good), good, seen))
+            alone = dict(part.take(done).columns) | {PIECES: np.ones(len(good))}
+            parts.append(_warmed(Measurements.of(alone, good), good, seen))
             ran.append(indices[done])
             spent += self._longest_slot(timings)
             if chosen < len(indices) or len(timings) < chosen or spent >= self.budget_seconds:
@@ -166,37 +170,61 @@ class Calibrated(CostModel):
         if not parts:
             return pilot, Measurements.of({}, [])
         measured, indices = Measurements.concat(parts), np.concatenate(ran)
-        if self.slots > 1:
-            self.company = self._together(dataset, pilot, terms, measured, indices)
-        return pilot.take(indices), measured.times(self.company)
+        if self.slots == 1:
+            return pilot.take(indices), measured
+        self.company, beside = self._together(dataset, pilot, terms, measured, indices)
+        return pilot.take(indices), Measurements.concat([measured.times(self.company), *beside])
 
     def _together(
         self, dataset: Dataset, pilot: Pilot, terms: list[Term], before: Measurements, indices: Ints
-    ) -> float:
-        """What the pieces take with every slot busy, beside what they took in rounds that end slot by slot.
+    ) -> tuple[float, list[Measurements]]:
+        """What calls take with every slot busy, beside what the rounds let expect, and the measurements that say so.
 
-        All slots go through the same pieces, in orders of their own, until the rest of the budget is spent. 1.0 where too
-        little of it is left to tell.
+        The calls are of new pieces, several each, as a sub-task is: a piece that runs again finds its data in the caches of
+        the processor. Where calls are so dear that the rest of the budget holds too few of them, the pieces known run again.
+        1.0 where too little of the budget is left to tell.
         """
-        assert self.runner is not None
+        so_far = self._so_far(terms, [before.without_reading()])
+        window = self._allowed(dataset, self._so_far(terms, [before])) - self.spent
+        if window < LEAST_TOGETHER or len(before) < LEAST_PIECES:
+            return 1.0, []
+        part, sizes = _calls(pilot.reserve, so_far, window, self.slots)
+        if not len(sizes):
+            return self._again(dataset, pilot, before, indices, window), []
+        timings = self._spell(dataset, part, sizes, window)
+        done = np.array([i for i, t in enumerate(timings) if t is not None], np.int64)
+        if not len(done):
+            return 1.0, []
+        whole = {name: np.add.reduceat(values, np.cumsum(sizes) - sizes)[done] for name, values in part.columns.items()}
+        m = Measurements.of(whole | {PIECES: sizes[done].astype(np.float64)}, [t for t in timings if t is not None])
+        m = replace(m, first=np.zeros(len(m), np.bool_))
+        expected = so_far.predict(whole)[0] + so_far.fixed_seconds
+        took = program_seconds(m, "cpu" if self.options.clock == "cpu" else "wall")
+        factor = float(took.sum() / expected.sum()) if expected.sum() > 0 and took.sum() > 0 else 1.0
+        return factor, [m]
+
+    def _again(self, dataset: Dataset, pilot: Pilot, before: Measurements, indices: Ints, window: float) -> float:
+        """The same for pieces that ran before: all slots go through them, in orders of their own."""
         steady = ~before.first
         known = np.unique(indices[steady])
-        if not len(known) or len(before) < LEAST_PIECES:
-            return 1.0
         took = before.seconds - before.read_seconds
         usual = np.array([took[steady & (indices == i)].mean() for i in known])
-        window = self._allowed(dataset, self._so_far(terms, [before])) - self.spent
-        if window < LEAST_TOGETHER or not usual.sum() > 0:
+        if not usual.sum() > 0:
             return 1.0
         rng = np.random.default_rng(self.options.seed)
         passes = max(min(int(2 * window / usual.sum()) + 1, MOST_REPEATS // len(known)), 1)
         orders = [np.concatenate([rng.permutation(len(known)) for _ in range(passes)]) for _ in range(self.slots)]
         asked = np.stack(orders, axis=1).ravel()
-        timings = self.runner(dataset, pilot.take(known[asked]).pieces, window)
+        timings = self._spell(dataset, pilot.take(known[asked]), None, window)
         done = [(t.seconds - t.read_seconds, usual[asked[i]]) for i, t in enumerate(timings) if t is not None]
-        self.spent += self._longest_slot(timings)
         together, apart = np.sum(done, axis=0) if done else (0.0, 0.0)
         return float(together / apart) if together > 0 and apart > 0 else 1.0
+
+    def _spell(self, dataset: Dataset, part: Pilot, sizes: Ints | None, window: float) -> Sequence[Timing | None]:
+        assert self.runner is not None
+        timings = self.runner(dataset, part.pieces, window, sizes)
+        self.spent += self._longest_slot(timings)
+        return timings
 
     def _affordable(
         self, dataset: Dataset, part: Pilot, terms: list[Term], parts: list[Measurements], spent: float
@@ -255,6 +283,21 @@ class Calibrated(CostModel):
                 "share_of_bytes": self.pilot.share,
             },
         }
+
+
+def _calls(reserve: Pilot | None, so_far: Fitted, window: float, slots: int) -> tuple[Pilot, Ints]:
+    """Pieces and how many make each call of ``slots`` slots in a ``window`` of seconds; none where it holds too few."""
+    none = np.zeros(0, np.int64)
+    if reserve is None or not len(reserve.pieces):
+        return Pilot(Fragments.of([]), none, {}, 0.0), none
+    wanted = window / CALLS - so_far.fixed_seconds
+    ahead = so_far.predict(reserve.columns)[0]
+    fits = np.flatnonzero(ahead <= max(wanted, 0.0))
+    ends = np.floor(np.cumsum(ahead[fits]) / max(wanted, 1e-9))
+    sizes = np.unique(ends, return_counts=True)[1][: int(2 * CALLS * slots)]
+    if len(sizes) < 2 * slots:
+        return reserve.take(none), none
+    return reserve.take(fits[: int(sizes.sum())]), sizes.astype(np.int64)
 
 
 def _work(dataset: Dataset, fitted: Fitted) -> float:

@@ -32,7 +32,7 @@ class Slots(Protocol):
 
 
 class OnSlots:
-    """Runs pieces on all slots together: slot k of n gets every n-th piece of those asked for.
+    """Runs pieces on all slots together: slot k of n gets every n-th call of those asked for.
 
     A ``Runner`` of cost models. ``job.pkl`` must be in the run directory. A slot that dies loses its pieces, the others go
     on; CostError where the program failed on every piece, PreflightFailed where no slot lived to tell.
@@ -44,12 +44,15 @@ class OnSlots:
         self._where, self._run, self._traced = where, run, traced
         self._timed: dict[str, dict[Piece, list[Timing]]] = {}
 
-    def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> list[Timing | None]:
-        """One timing per piece, None where the program failed on it or its slot did not come to it."""
+    def __call__(
+        self, dataset: Dataset, pieces: Fragments, seconds_limit: float, sizes: Ints | None = None
+    ) -> list[Timing | None]:
+        """One timing per call, None where the program failed in it or its slot did not come to it."""
         rows, order = _unique(pieces)
-        asked = Asked(rows, _parents(dataset.fragments, rows), order, self._traced)
+        asked = Asked(rows, _parents(dataset.fragments, rows), order, self._traced, sizes)
+        count = len(order if sizes is None else sizes)
         answers = self._where.call_slots(run_share, self.slots, self._run.url, self._run.key, asked, seconds_limit)
-        found: list[Timing | None] = [None] * len(pieces)
+        found: list[Timing | None] = [None] * count
         errors = []
         for worker, shares in answers.items():
             for share in shares:
@@ -57,9 +60,9 @@ class OnSlots:
                     self.lost[worker] = f"{type(share).__name__}: {share}"
                     continue
                 errors += [share.error] if share.error else []
-                for i, timing in zip(range(share.index, len(order), share.count), share.timings, strict=False):
+                for i, timing in zip(range(share.index, count, share.count), share.timings, strict=False):
                     found[i] = found[i] or timing
-                    if timing is not None:
+                    if timing is not None and sizes is None:
                         self._timed.setdefault(worker, {}).setdefault(_key(rows, int(order[i])), []).append(timing)
         if not any(found):
             self._refuse(errors)

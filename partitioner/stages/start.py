@@ -29,6 +29,7 @@ from partitioner.engines.pilot import OnSlots
 from partitioner.engines.preflight import NOBODY, Check, Ready, facts, ready, refuse
 from partitioner.errors import InfeasiblePlan, PreflightFailed
 from partitioner.model import Costs, Dataset, Fragments, Plan, Workers
+from partitioner.model.data import Ints
 from partitioner.stages.resolved import Resolved
 from partitioner.store.run_directory import RunDirectory
 
@@ -91,10 +92,12 @@ class Here(OnSlots):
         folder = held.enter_context(tempfile.TemporaryDirectory())
         super().__init__(self._processes, RunDirectory(f"{folder}/pilot"), self._processes.slots, traced=True)
 
-    def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> list[Timing | None]:
+    def __call__(
+        self, dataset: Dataset, pieces: Fragments, seconds_limit: float, sizes: Ints | None = None
+    ) -> list[Timing | None]:
         """As on an engine; the first call starts the processes and loads the program."""
         self._load()
-        return super().__call__(dataset, pieces, seconds_limit)
+        return super().__call__(dataset, pieces, seconds_limit, sizes)
 
     def ask(self, function: Callable[..., Any], *args: Any) -> list[Any]:
         """As on an engine; see ``__call__``."""

@@ -21,7 +21,7 @@ from partitioner.costs.formulas.formula import parse
 from partitioner.costs.measuring.measurements import Timing
 from partitioner.errors import DataError
 from partitioner.model import Costs, Dataset, Fragment, Fragments
-from partitioner.model.data import Floats
+from partitioner.model.data import Floats, Ints
 from partitioner.model.source import Source
 
 
@@ -96,11 +96,16 @@ class FormulaRunner:
         self.memory_per_byte, self.cpu_share = memory_per_byte, cpu_share
         self.seconds = 0.0
 
-    def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> list[Timing]:
-        """Timings of the pieces until ``seconds_limit``."""
+    def __call__(
+        self, dataset: Dataset, pieces: Fragments, seconds_limit: float, sizes: Ints | None = None
+    ) -> list[Timing]:
+        """Timings of the calls until ``seconds_limit``."""
         began = self.seconds
         timings: list[Timing] = []
-        for seconds, size in zip(self.true(replace(dataset, fragments=pieces)), pieces.bytes, strict=True):
+        starts = np.arange(len(pieces)) if sizes is None else np.cumsum(sizes) - sizes
+        alone = self.true(replace(dataset, fragments=pieces)) - self.fixed
+        true = np.add.reduceat(alone, starts) + self.fixed
+        for seconds, size in zip(true, np.add.reduceat(pieces.bytes, starts), strict=True):
             if timings and self.seconds - began > seconds_limit:
                 break
             noisy = float(seconds * np.exp(self.noise * self.rng.standard_normal()))

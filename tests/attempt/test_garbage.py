@@ -1,4 +1,4 @@
-"""What a worker process has loaded is out of sight of the collector; what it drops is not, and no user's process is touched."""
+"""What a worker has loaded is out of sight of its collector, what it drops is not, and no process of a user is touched."""
 
 from __future__ import annotations
 

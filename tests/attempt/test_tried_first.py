@@ -219,7 +219,7 @@ class Runner:
         self.asked: list[tuple[list[int], float]] = []
         self.error = error
 
-    def __call__(self, dataset: Any, pieces: Fragments, seconds: float) -> list[Timing | None]:
+    def __call__(self, dataset: Any, pieces: Fragments, seconds: float, sizes: Any = None) -> list[Timing | None]:
         self.asked.append((pieces.section.tolist(), seconds))
         if self.error is not None:
             raise self.error
@@ -240,6 +240,29 @@ def test_a_slot_takes_every_so_many_th_piece(tmp_path: Path) -> None:
     assert runner.asked == [([1, 2], 2.5)]
     assert (share.index, share.count, share.timings, share.error) == (1, 2, (None, None), "")
     assert shared(made, 0, 2, runner).timings == (None,) * 3
+
+
+def test_a_slot_takes_every_so_many_th_call_where_calls_are_of_several_pieces(tmp_path: Path) -> None:
+    fragments = ready(tmp_path).tasks.fragments
+    assert fragments is not None
+    asked = pilot.Asked(fragments, fragments, np.array([3, 1, 0, 2, 3]), sizes=np.array([2, 1, 2]))
+    shares = [asked.share(k, 2) for k in range(2)]
+    assert [(pieces.section.tolist(), sizes.tolist()) for pieces, sizes in shares if sizes is not None] == [
+        (fragments.section[[3, 1, 2, 3]].tolist(), [2, 2]),
+        (fragments.section[[0]].tolist(), [1]),
+    ]
+
+
+def test_a_call_of_several_pieces_is_one_batch(tmp_path: Path) -> None:
+    made = ready(tmp_path, noted, columns=("x",))
+    fragments = made.tasks.fragments
+    assert fragments is not None
+    asked = pilot.Asked(fragments, fragments, np.array([2, 0]), sizes=np.array([2]))
+    SEEN.clear()
+    share = pilot.run_share(0, 1, made.directory.url, KEY, asked, 60.0)
+    assert (len(share.timings), share.error) == (1, "")
+    assert SEEN == [[10, 11, 12, 13, 14, 0, 1, 2, 3, 4]]
+    pilot.end_of_pilot(made.directory.url)
 
 
 def test_a_slot_without_pieces_runs_nothing(tmp_path: Path) -> None:

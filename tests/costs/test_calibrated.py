@@ -5,6 +5,9 @@ import pyarrow as pa
 import pytest
 
 from partitioner.costs.calibrated import Calibrated
+from partitioner.costs.fitting.fit import FitOptions, fit
+from partitioner.costs.fitting.terms import candidates
+from partitioner.costs.measuring.measurements import Measurements, Timing
 from partitioner.errors import ConfigError
 from partitioner.testing.costs import FormulaRunner, TableSource, text_dataset
 
@@ -125,11 +128,11 @@ def test_wrong_options_are_refused(options, said):
 
 
 class Crowded(FormulaRunner):
-    """Slots that slow one another, which shows where they go through the same pieces again and again."""
+    """Slots that slow one another where all are busy to the end: in calls of several pieces, or the same ones again."""
 
-    def __call__(self, dataset, pieces, seconds_limit):
-        timings = super().__call__(dataset, pieces, seconds_limit)
-        crowded = len(pieces) > 2 * len({(p.path, p.start, p.stop) for p in pieces})
+    def __call__(self, dataset, pieces, seconds_limit, sizes=None):
+        timings = super().__call__(dataset, pieces, seconds_limit, sizes)
+        crowded = sizes is not None or len(pieces) > 2 * len({(p.path, p.start, p.stop) for p in pieces})
         return [replace(t, seconds=1.4 * t.seconds, cpu_seconds=1.4 * t.cpu_seconds) if crowded else t for t in timings]
 
 
@@ -151,3 +154,51 @@ def test_slots_that_do_not_disturb_one_another_change_nothing():
         runner.true(DATASET).sum(), rel=0.05
     )
     assert not any("slots busy" in note for note in costs.details["notes"])
+
+
+class Noted(FormulaRunner):
+    """Notes which pieces each round was asked for, and in calls of how many."""
+
+    def __init__(self, truth):
+        super().__init__(truth)
+        self.asked = []
+
+    def __call__(self, dataset, pieces, seconds_limit, sizes=None):
+        places = {(pieces[i].path, pieces[i].start, pieces[i].stop) for i in range(len(pieces))}
+        self.asked.append((places, sizes))
+        return super().__call__(dataset, pieces, seconds_limit, sizes)
+
+
+@pytest.mark.parametrize("divisible", ["rows", "none"])
+def test_the_spell_with_all_slots_busy_is_of_new_pieces_in_calls_of_several(divisible):
+    runner = Noted("1e-3 * len(text)")
+    dataset = replace(text_dataset(fragments=400, rows=2), divisible_by=divisible)
+    Calibrated(features=["bytes"], budget_share=0.05).bind(runner=runner, slots=2).estimate(dataset)
+    *rounds, (pieces, sizes) = runner.asked
+    assert all(s is None for _, s in rounds)
+    assert sizes.sum() == len(pieces)
+    assert 4 <= len(sizes) <= 12
+    assert not pieces & set().union(*(before for before, _ in rounds))
+
+
+def test_calls_too_dear_for_the_spell_are_of_pieces_that_ran_before():
+    runner = Noted("1e-3 * len(text)")
+    Calibrated(budget_share=0.05).bind(runner=runner, slots=2).estimate(text_dataset(fragments=4, rows=20))
+    assert all(sizes is None for _, sizes in runner.asked)
+
+
+def memory_per_byte(several, grown):
+    sizes = np.array([1e4, 2e4, 3e4, 1e5, 4e5])
+    pieces = np.array([1.0, 1.0, 1.0, 1.0, 8.0 if several else 1.0])
+    traced = np.where(sizes < 1e5, 100 * sizes, 0)
+    timings = [Timing(1.0, baseline_memory_bytes=1e8, peak_memory_bytes=1e8 + grown, traced_bytes=t) for t in traced]
+    measured = Measurements.of({"bytes": sizes, "rows": pieces, "pieces": pieces}, timings)
+    return fit(measured, candidates(DATASET, []), FitOptions()).details()["memory"]["bytes"]
+
+
+def test_a_call_of_many_pieces_that_frees_between_them_lowers_what_is_held():
+    alone = memory_per_byte(several=False, grown=2e7)
+    assert alone == pytest.approx(103, rel=0.02)
+    assert memory_per_byte(several=True, grown=2.4e7) == pytest.approx(1.02 * 1.25 * 60)
+    assert memory_per_byte(several=True, grown=0.0) == pytest.approx(alone / 2)
+    assert memory_per_byte(several=True, grown=1e9) == pytest.approx(alone)

@@ -22,6 +22,14 @@ MOST_WAITING = 4.0
 
 CLEARLY = 0.8
 BOOTSTRAPS = 60
+PIECES = "pieces"
+"""Column with the number of pieces in each call."""
+
+SEVERAL = 4
+LEAST_HELD = 0.5
+"""Share of what pieces hold one by one that calls of ``SEVERAL`` are thought to hold at least: a resident size that hardly
+grows may mean memory that was free before."""
+
 SLACK = 1.02
 """Memory above the quantile seen: what allocators round up and a run of other pieces leaves behind."""
 
@@ -67,7 +75,7 @@ def fit(measurements: Measurements, terms: Sequence[Term], options: FitOptions |
     beta = beta * _unbiased(work.design @ beta, work.seconds) * scale
     covariance = _bootstrap(work.design, work.seconds, options.seed) * scale**2
     chosen, coefficients, covariance = _with_reading(steady, options.clock, chosen, beta, covariance)
-    memory_terms, memory = _memory(steady, usable, options)
+    memory_terms, memory = _memory(measurements, usable, options)
     return Fitted(
         terms=tuple(chosen),
         coefficients=tuple(float(c) for c in coefficients[1:]),
@@ -200,7 +208,8 @@ def _memory(m: Measurements, terms: Sequence[Term], options: FitOptions) -> tupl
     if bytes_term is None or not peaks.any():
         return [], np.array([float(peaks.max(initial=0.0)) * SLACK])
     size = m.columns["bytes"]
-    slope = max(_memory_slope(m, size, peaks), options.bytes_held)
+    alone = _memory_slope(m, size, peaks)
+    slope = max(_held_together(m, size, peaks, alone), options.bytes_held)
     above = np.sort(peaks - slope * size)
     rank = min(math.ceil((len(above) + 1) * options.quantile), len(above))
     fixed = max(float(above[rank - 1]), 0.0)
@@ -208,7 +217,7 @@ def _memory(m: Measurements, terms: Sequence[Term], options: FitOptions) -> tupl
 
 
 def _memory_slope(m: Measurements, size: Floats, peaks: Floats) -> float:
-    """Bytes of memory per byte of input, the larger of what tracing and resident sizes say; a stand-in where neither can.
+    """Bytes of memory per byte of input, the larger of what tracing and resident sizes say; 0 where neither can.
 
     The resident size moves by whole arenas: pieces must be of a megabyte, and the largest twice the smallest, to show it.
     """
@@ -224,7 +233,21 @@ def _memory_slope(m: Measurements, size: Floats, peaks: Floats) -> float:
     if large.sum() >= 4 and size[large].max() >= 2 * size[large].min():
         x = np.stack([np.ones(int(large.sum())), size[large]], axis=1)
         slopes.append(float(robust(x, peaks[large]).coefficients[1]))
-    return max(slopes, default=MEMORY_PER_BYTE)
+    return max(slopes, default=0.0)
+
+
+def _held_together(m: Measurements, size: Floats, peaks: Floats, alone: float) -> float:
+    """Bytes of memory per byte of a call of many pieces, where such calls were made: one that goes from piece to piece frees
+    between them, and holds less than their sum.
+
+    1.25 times what the processes have grown to; a stand-in where nothing tells.
+    """
+    several = m.columns.get(PIECES, np.ones(len(m))) >= SEVERAL
+    if not several.any():
+        return alone or MEMORY_PER_BYTE
+    grown = peaks - m.baseline_memory_bytes[~m.first].min(initial=np.inf)
+    together = 1.25 * float((grown[several] / np.maximum(size[several], 1.0)).max(initial=0.0))
+    return min(max(together, LEAST_HELD * alone), alone) if alone else max(together, MEMORY_PER_BYTE)
 
 
 def _notes(terms: Sequence[Term], work: _Work, n: int) -> tuple[str, ...]:

@@ -106,6 +106,17 @@ class Measurements:
             cpu_seconds=cpu + (self.cpu_seconds - cpu) * factor,
         )
 
+    def without_reading(self) -> Measurements:
+        """The same with the program's own seconds alone."""
+        nothing = np.zeros(len(self))
+        return replace(
+            self,
+            seconds=self.seconds - self.read_seconds,
+            cpu_seconds=np.maximum(self.cpu_seconds - self.read_cpu_seconds, 0.0),
+            read_seconds=nothing,
+            read_cpu_seconds=nothing,
+        )
+
     @staticmethod
     def concat(parts: Sequence[Measurements]) -> Measurements:
         """All of ``parts``, in order; columns that not every part has are left out."""

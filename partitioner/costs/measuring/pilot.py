@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,6 +22,10 @@ from partitioner.model import Dataset, Fragments
 from partitioner.model.data import Floats, Ints
 
 PARENTS = 24
+
+RESERVE = 256
+"""Pieces for the spell in which every slot is busy, at most."""
+
 READ_LIMIT = 256 << 20
 SINGLES = 18
 FEW_SINGLES = 3
@@ -35,13 +40,15 @@ class Pilot:
     """n ``pieces`` from small to large, and what is known of them before they run.
 
     ``origin`` int64[n] the fragment each was cut from; ``columns`` float64[n] the terms of each, from its own rows where
-    they were read, and ``bytes touched``, what reading it costs; ``share`` of the dataset's bytes.
+    they were read, and ``bytes touched``, what reading it costs; ``share`` of the dataset's bytes. ``reserve``: pieces like
+    those of the run, in random order, none of them in ``pieces``; None where there are none.
     """
 
     pieces: Fragments
     origin: Ints
     columns: Mapping[str, Floats]
     share: float
+    reserve: Pilot | None = None
 
     def take(self, indices: Ints) -> Pilot:
         """The pieces at ``indices``."""
@@ -75,8 +82,8 @@ def choose(
     elif dataset.divisible_by == "bytes":
         pilot = _by_bytes(dataset, terms, share, rng, kept, read_columns)
     else:
-        pilot = _whole(dataset, terms, share, kept)
-    return _within(pilot, share)
+        pilot = _whole(dataset, terms, share, kept, rng)
+    return replace(_within(pilot, share), reserve=pilot.reserve)
 
 
 def _parents(f: Fragments, kept: Ints, rng: np.random.Generator) -> Ints:
@@ -104,7 +111,23 @@ def _by_rows(
     total_rows = int((f.stop - f.start).sum())
     budget = max(int(share * total_rows), min(LEAST_PIECES, int(lengths.sum())))
     sizes = [np.diff(s["bytes"]) for s in sums]
-    which, start, stop = _ranges(sizes, lengths, budget, share * float(f.bytes.sum()), rng)
+    free = [np.ones(int(n), np.bool_) for n in lengths]
+    chosen = _ranges(sizes, lengths, free, budget, share * float(f.bytes.sum()), rng)
+    pilot = _cut(dataset, terms, parents, sums, *chosen)
+    return replace(pilot, reserve=_cut(dataset, terms, parents, sums, *_reserve(lengths, free, budget, rng)))
+
+
+def _cut(
+    dataset: Dataset,
+    terms: Sequence[Term],
+    parents: Ints,
+    sums: Sequence[Mapping[str, Floats]],
+    which: Ints,
+    start: Ints,
+    stop: Ints,
+) -> Pilot:
+    """The row ranges ``start`` to ``stop`` of parents ``which``."""
+    f = dataset.fragments
     places = list(zip(which, start, stop, strict=True))
     own = {
         name: np.array([sums[w][name][b] - sums[w][name][a] for w, a, b in places])
@@ -149,10 +172,17 @@ def _scaled(values: Floats, total: float) -> Floats:
 
 
 def _ranges(
-    sizes: list[Floats], lengths: Ints, budget: int, budget_bytes: float, rng: np.random.Generator
+    sizes: list[Floats],
+    lengths: Ints,
+    free: list[npt.NDArray[np.bool_]],
+    budget: int,
+    budget_bytes: float,
+    rng: np.random.Generator,
 ) -> tuple[Ints, Ints, Ints]:
-    """(parent, first row, past the last row) of the pieces: single rows, then blocks, none overlapping."""
-    free = [np.ones(int(n), np.bool_) for n in lengths]
+    """(parent, first row, past the last row) of the pieces: single rows, then blocks, none overlapping.
+
+    Rows that are taken are no longer ``free``.
+    """
     out: list[tuple[int, int, int]] = []
 
     def take(parent: int, start: int, stop: int) -> None:
@@ -181,6 +211,22 @@ def _ranges(
             if len(out) > before:
                 break
     triples = np.array(out, np.int64).reshape(-1, 3)
+    return triples[:, 0], triples[:, 1], triples[:, 2]
+
+
+def _reserve(
+    lengths: Ints, free: list[npt.NDArray[np.bool_]], budget: int, rng: np.random.Generator
+) -> tuple[Ints, Ints, Ints]:
+    """(parent, first row, past the last row) of equal blocks of rows that are still free, at most ``RESERVE``, shuffled."""
+    length = max(min(budget // 48, int(lengths.max(initial=1))), 1)
+    places = [
+        (parent, start, start + length)
+        for parent, n in enumerate(lengths.tolist())
+        for start in range(0, n - length + 1, length)
+        if free[parent][start : start + length].all()
+    ]
+    picked = rng.permutation(len(places))[:RESERVE]
+    triples = np.array([places[i] for i in picked], np.int64).reshape(-1, 3)
     return triples[:, 0], triples[:, 1], triples[:, 2]
 
 
@@ -246,7 +292,7 @@ def _described(
     return pilot.take(np.flatnonzero(rows > 0))
 
 
-def _whole(dataset: Dataset, terms: Sequence[Term], share: float, kept: Ints) -> Pilot:
+def _whole(dataset: Dataset, terms: Sequence[Term], share: float, kept: Ints, rng: np.random.Generator) -> Pilot:
     """Fragments that cannot be cut: the small ones up to the share, at quantiles of what is affordable."""
     f = dataset.fragments
     order = kept[np.argsort(f.bytes[kept], kind="stable")]
@@ -254,11 +300,18 @@ def _whole(dataset: Dataset, terms: Sequence[Term], share: float, kept: Ints) ->
     pool = order[: max(affordable, min(LEAST_PIECES, len(order)))]
     strata = np.array_split(pool, min(SINGLES + BLOCKS, max(len(pool), 1)))
     picked = np.array([s[len(s) // 2] for s in strata if len(s)], np.int64)
-    part = replace(dataset, fragments=f.take(picked))
-    values = columns(part, terms)
-    size = base_columns(part)["bytes"]
-    values |= {name: v for name, v in base_columns(part).items() if name in ("rows", "bytes")} | {TOUCHED: size}
-    return Pilot(part.fragments, picked, values, float(size.sum()) / max(float(f.bytes.sum()), 1.0))
+    read = any(t.per_row for t in terms)
+    others = rng.permutation(np.setdiff1d(kept, picked))[: PARENTS if read else RESERVE]
+    others = others[np.cumsum(f.bytes[others]) <= READ_LIMIT] if read else others
+    return replace(_uncut(dataset, terms, picked), reserve=_uncut(dataset, terms, others) if len(others) else None)
+
+
+def _uncut(dataset: Dataset, terms: Sequence[Term], picked: Ints) -> Pilot:
+    part = replace(dataset, fragments=dataset.fragments.take(picked))
+    base = base_columns(part)
+    values = columns(part, terms) | {"rows": base["rows"], "bytes": base["bytes"], TOUCHED: base["bytes"]}
+    whole = max(float(dataset.fragments.bytes.sum()), 1.0)
+    return Pilot(part.fragments, picked, values, float(base["bytes"].sum()) / whole)
 
 
 def _within(pilot: Pilot, share: float) -> Pilot:

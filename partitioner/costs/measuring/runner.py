@@ -6,7 +6,7 @@ import os
 import socket
 import time
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from partitioner.costs.measuring.measurements import Timing
 from partitioner.errors import CostError
 from partitioner.measure import measured
 from partitioner.model import Dataset, Fragment, Fragments
+from partitioner.model.data import Ints
 
 KEPT_BYTES = 64 << 20
 TRACED_SHARE = 0.15
@@ -26,10 +27,13 @@ Program = Callable[[pa.RecordBatch], Any]
 class Runner(Protocol):
     """How the pilot gets its timings: in this process, or in the slots of an engine."""
 
-    def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> Sequence[Timing | None]:
-        """One timing per piece, in order; fewer when ``seconds_limit`` is spent before the last.
+    def __call__(
+        self, dataset: Dataset, pieces: Fragments, seconds_limit: float, sizes: Ints | None = None
+    ) -> Sequence[Timing | None]:
+        """One timing per call, in order; fewer when ``seconds_limit`` is spent before the last.
 
-        None for a piece on which the program failed; CostError where it failed on all.
+        A call is of one piece, or of as many as ``sizes`` says, one after another, read together as a sub-task reads them.
+        None for a call in which the program failed; CostError where it failed in all.
         """
         ...
 
@@ -60,19 +64,21 @@ class InProcess:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_program": None, "_groups": {}}
 
-    def __call__(self, dataset: Dataset, pieces: Fragments, seconds_limit: float) -> list[Timing | None]:
-        """Timings of the pieces until ``seconds_limit``, None where the program fails: a poison row, or too few to train on.
+    def __call__(
+        self, dataset: Dataset, pieces: Fragments, seconds_limit: float, sizes: Ints | None = None
+    ) -> list[Timing | None]:
+        """Timings of the calls until ``seconds_limit``, None where the program fails: a poison row, or too few to train on.
 
-        CostError naming the first piece where it fails on all.
+        CostError naming the first piece where it fails in all.
         """
         began = time.perf_counter()
         timings: list[Timing | None] = []
         failure: CostError | None = None
-        for i in range(len(pieces)):
+        for call in calls_of(pieces, sizes):
             if timings and time.perf_counter() - began > seconds_limit:
                 break
             try:
-                timings.append(self._one(dataset, pieces[i]))
+                timings.append(self._one(dataset, call))
             except CostError as error:
                 failure = failure or error
                 timings.append(None)
@@ -82,7 +88,7 @@ class InProcess:
             raise failure
         return timings
 
-    def _one(self, dataset: Dataset, fragment: Fragment) -> Timing:
+    def _one(self, dataset: Dataset, call: Fragments) -> Timing:
         load = 0.0
         if self._program is None:
             start = time.perf_counter()
@@ -90,10 +96,11 @@ class InProcess:
             load = time.perf_counter() - start
         with measured() as m:
             start, cpu, own = time.perf_counter(), time.process_time(), time.thread_time()
-            table, decoded = self._read(dataset, fragment)
+            read = [self._read(dataset, call[i]) for i in range(len(call))]
+            table, decoded = _joined([part for part, _ in read]), any(new for _, new in read)
             reading, cpu_reading = time.perf_counter() - start, time.process_time() - cpu
             own_reading = time.thread_time() - own
-            self._call(table, fragment)
+            self._call(table, call[0])
         cpu_seconds = (
             m.thread_cpu_seconds if m.shared else m.cpu_seconds
         )  # other slots of the process are not this piece
@@ -110,7 +117,7 @@ class InProcess:
             process=f"{socket.gethostname()}:{os.getpid()}",
         )
         self._timed += timing.seconds
-        return replace(timing, traced_bytes=self._trace(table, fragment))
+        return replace(timing, traced_bytes=self._trace(table, call[0]) if len(call) == 1 else 0.0)
 
     def _read(self, dataset: Dataset, fragment: Fragment) -> tuple[pa.Table, bool]:
         """The rows of one piece, and whether they were truly read: row groups are decoded whole, and kept while small."""
@@ -156,6 +163,19 @@ class InProcess:
         self._traced += took
         self._timed += took
         return peak
+
+
+def calls_of(pieces: Fragments, sizes: Ints | None) -> Iterator[Fragments]:
+    """The pieces of each call: one, or as many as ``sizes`` says."""
+    stops = np.arange(1, len(pieces) + 1) if sizes is None else np.cumsum(sizes)
+    start = 0
+    for stop in stops.tolist():
+        yield pieces.take(np.arange(start, stop))
+        start = stop
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    return tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="permissive")
 
 
 def _rows_of(fragment: Fragment) -> str:
