@@ -83,6 +83,11 @@ class ProgramExited(PartitionerError):
 
     exit_code = 4
 
+    @classmethod
+    def by(cls, error: BaseException) -> ProgramExited:
+        """In the place of what the function raised."""
+        return cls(f"the program raised {type(error).__name__}({text_of(error)}) instead of returning")
+
 
 class OutputExists(PartitionerError):
     """The output directory already holds another run."""
@@ -146,6 +151,35 @@ class Interrupted(PartitionerError):
     """Stopped by Ctrl-C; the message holds the command that resumes."""
 
     exit_code = 130
+
+
+MOST_SAID = 2_000
+"""Characters of one error's text that are kept in events, ledger, messages and beside rows; its log has all of it."""
+
+
+def text_of(error: BaseException, most: int = MOST_SAID) -> str:
+    """What any error says, without secrets, in about ``most`` characters that can be written anywhere.
+
+    Errors of strangers may fail when they are asked, or say megabytes, or hold bytes of a file name that are no text.
+    """
+    try:
+        said = str(error)
+    except Exception as failure:
+        said = f"<its text cannot be had: {type(failure).__name__}>"
+    return shortened(masked(said), most)
+
+
+def clause(error: BaseException) -> str:
+    """``text_of`` as a part of a sentence, which has a period of its own."""
+    return text_of(error).rstrip().removesuffix(".")
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning and the end of a long text; what UTF-8 cannot encode is written out."""
+    text = text.encode(errors="backslashreplace").decode()
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2]} ... ({len(text)} characters in all) ... {text[-(most // 2) :]}"
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, ProgramExited
 
 T = TypeVar("T")
 
@@ -91,9 +91,19 @@ async def _one(call: Callable[[Any], Awaitable[T]], unit: Any, how: Concurrency,
         except Exception as error:
             if done == how.retries or not how.again(error):
                 raise
+        except BaseException as error:  # SystemExit would end the loop, and with it every later call
+            if _is_cancelled():
+                raise
+            raise ProgramExited.by(error) from error
         pause = min(how.backoff_seconds * 2**done, MOST_BACKOFF)
         done += 1
         await asyncio.sleep(pause * (0.5 + random.random() / 2))
+
+
+def _is_cancelled() -> bool:
+    """Whether this call is not wanted any more: what it raises then is not the program's."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class _Pace:

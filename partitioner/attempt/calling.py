@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,6 +17,7 @@ from partitioner.attempt.formats import FORMATS
 from partitioner.attempt.isolate import Alone, call_isolating
 from partitioner.attempt.job import Job
 from partitioner.attempt.returned import is_stream, to_record_batch, to_record_batches
+from partitioner.attempt.surroundings import TimedOut
 from partitioner.attempt.tally import Tally
 from partitioner.errors import ProgramError, ProgramExited
 from partitioner.model import NO_CARE, Care, spans_of
@@ -157,21 +158,39 @@ def _unending(values: Iterator[Any]) -> Iterator[Any]:
     """The same items; an exception that is meant to end a process is an error of the program here too."""
     try:
         yield from values
-    except (SystemExit, asyncio.CancelledError) as error:
-        raise _exited(error) from error
-
-
-def _exited(error: BaseException) -> ProgramExited:
-    return ProgramExited(f"the program raised {type(error).__name__}({error}) instead of returning")
+    except (GeneratorExit, KeyboardInterrupt, TimedOut, Exception):
+        raise
+    except BaseException as error:
+        raise ProgramExited.by(error) from error
 
 
 def _guarded(call: Callable[[Any], Any], batch: Any) -> Any:
-    """An exception that is meant to end a process is an error of the program; a second Ctrl-C of a person is not."""
+    """What is no Exception (sys.exit, a panic of a library in Rust) is an error of the program like others.
+
+    A second Ctrl-C of a person is not.
+    """
     try:
-        return call(batch)
-    except (SystemExit, GeneratorExit, asyncio.CancelledError) as error:
-        raise _exited(error) from error
+        return _in_this_process(call, batch)
+    except (TimedOut, Exception):
+        raise
     except KeyboardInterrupt as error:
         if threading.current_thread() is threading.main_thread():
             raise
-        raise _exited(error) from error
+        raise ProgramExited.by(error) from error
+    except BaseException as error:
+        raise ProgramExited.by(error) from error
+
+
+def _in_this_process(call: Callable[[Any], Any], batch: Any) -> Any:
+    """Call it; a copy of this process that the program forked and did not end is ended here, or both would go on."""
+    process, code = os.getpid(), 1
+    try:
+        value = call(batch)
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        raise
+    finally:
+        if os.getpid() != process:
+            os._exit(code & 0xFF)
+    return value

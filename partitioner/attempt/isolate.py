@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from partitioner.attempt.formats import table_to_batch
 from partitioner.attempt.surroundings import TimedOut
-from partitioner.errors import PartitionerError
+from partitioner.errors import PartitionerError, text_of
 from partitioner.model import Attempt
 from partitioner.model.execution import is_gpu_memory
 from partitioner.security.masking import masked
@@ -33,10 +33,10 @@ class Alone:
 
 def alone(error: Exception) -> Alone:
     """What to keep of the error of one row."""
-    return Alone(f"{type(error).__name__}: {error}", isinstance(error, OSError))
+    return Alone(f"{type(error).__name__}: {text_of(error)}", isinstance(error, OSError))
 
 
-def about_rows(error: Exception) -> bool:
+def about_rows(error: BaseException) -> bool:
     """Whether a row may be to blame: not for errors that no retry mends, nor where memory ran out."""
     if isinstance(error, PartitionerError) and error.fatal:
         return False

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.asynchronous import Concurrency
 from partitioner.attempt.batching import Batcher
-from partitioner.errors import ProgramError
+from partitioner.attempt.surroundings import TimedOut
+from partitioner.errors import MOST_SAID, ProgramError, shortened, text_of
 from partitioner.frames import on_demand
 from partitioner.model import TaskInputs
 from partitioner.security import masking
@@ -176,8 +177,12 @@ def build(program: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable
     if inspect.isclass(program):
         try:
             built = program(**arguments)
-        except Exception as error:
-            raise ProgramError(f"{program.__qualname__}(**{dict(arguments)!r}) failed: {error!r}") from error
+        except (KeyboardInterrupt, TimedOut):
+            raise
+        except BaseException as error:  # also SystemExit, which would end the driver without a word
+            given = shortened(masking.masked(repr(dict(arguments))), MOST_SAID)
+            why = f"{type(error).__name__}({text_of(error)!r})"
+            raise ProgramError(f"{program.__qualname__}(**{given}) failed: {why}") from error
         if not callable(built):
             raise ProgramError(f"{program.__qualname__} has no __call__; give it one that takes a batch.")
         return built

@@ -74,7 +74,9 @@ def probe(index: int, count: int, run_url: str, key: bytes, asked: Asked) -> Tri
         try:
             with kept_prints(), guest(Attempt("probe", -1, 0, "driver", ""), built.job.seed):
                 _called(built.call, FORMATS[built.job.batch_format](rows))
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also SystemExit, which would end the slot without a word
             failure = Failure.of(error)
     total = gpu_memory()
     if failure is not None and failure.gpu:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -44,7 +43,9 @@ def run_attempt(attempt: Attempt) -> Event:
             wait_for_trial()
             loaded = load(attempt.run_url, attempt.key)
             event = _KINDS[attempt.kind](attempt, loaded)
-        except (Exception, SystemExit, GeneratorExit, CancelledError) as error:
+        except KeyboardInterrupt:  # a person's
+            raise
+        except BaseException as error:  # also SystemExit, TimedOut, and the panics of programs in Rust
             traceback.print_exc()
             why = replace(describe_error(error), peak_memory_bytes=peak_memory_bytes())
             event = Event(EventKind.FAILED, attempt.attempt_id, attempt.worker_id, error=why)
@@ -66,7 +67,8 @@ def describe_error(error: BaseException) -> Failure:
 
 
 def _keep(attempt: Attempt, text: str) -> None:
-    RunDirectory(attempt.run_url).files.put(Attempt.log_of(attempt.attempt_id), text.encode())
+    data = text.encode(errors="backslashreplace")  # names of files may hold bytes that are no text
+    RunDirectory(attempt.run_url).files.put(Attempt.log_of(attempt.attempt_id), data)
 
 
 def _finished(attempt: Attempt, loaded: Loaded) -> Event:

@@ -80,11 +80,28 @@ def seed_of(run_seed: int, task_key: str) -> int:
 
 
 class _PerThread(io.TextIOBase):
-    """A stream that goes to the buffer of the attempt running in this thread, and else to the original stream."""
+    """A stream that goes to the buffer of the attempt running in this thread, and else to the original stream.
+
+    What else a program asks of standard output is answered by the original: its name, ``reconfigure``.
+    """
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
 
     def __init__(self, original: Any) -> None:
         self.original = original
         self.local = threading.local()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.original, name)
+
+    @property
+    def buffer(self) -> _Bytes:
+        """What takes bytes."""
+        return _Bytes(self)
+
+    def close(self) -> None:
+        """Nothing: it is the process's, and that of other attempts."""
 
     def write(self, text: str) -> int:
         target = getattr(self.local, "target", None)
@@ -100,6 +117,20 @@ class _PerThread(io.TextIOBase):
 
     def isatty(self) -> bool:
         return False
+
+
+class _Bytes(io.RawIOBase):
+    """The same for bytes, which are kept as text."""
+
+    def __init__(self, stream: _PerThread) -> None:
+        self._stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._stream.write(bytes(data).decode(errors="backslashreplace"))
+        return len(data)
 
 
 _STREAMS = ("stdout", "stderr")
@@ -144,13 +175,17 @@ def kept_prints() -> Iterator[io.StringIO]:
         _leave_streams()
 
 
-class TimedOut(Exception):
-    """The attempt took longer than it may."""
+class TimedOut(BaseException):
+    """The attempt took longer than it may. No Exception: a program that catches those, to try again, is ended too."""
+
+
+TOLD_AGAIN = 1.0
+"""Seconds until a program that went on in spite of TimedOut is told again."""
 
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise TimedOut in this thread after so many seconds.
+    """Raise TimedOut in this thread after so many seconds, and again while that does not end the block.
 
     Only in the main thread of a process on a system with signals, which is where the serial engine and Spark run attempts;
     elsewhere the coordinator has the process ended.
@@ -160,13 +195,19 @@ def limited(seconds: float) -> Iterator[None]:
         yield
         return
 
+    over = threading.Event()
+
     def on_alarm(number: int, frame: Any) -> None:
-        raise TimedOut(f"it took longer than {seconds:g} s")
+        if not over.is_set():
+            raise TimedOut(f"it took longer than {seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, on_alarm)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, TOLD_AGAIN)
     try:
-        yield
+        try:
+            yield
+        finally:
+            over.set()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)

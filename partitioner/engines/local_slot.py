@@ -23,7 +23,7 @@ def main() -> None:
             return
         try:
             answer = function(*args)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             answer = error
         cloudpickle.dump(answer, out)
         out.flush()

@@ -10,6 +10,7 @@ from enum import StrEnum
 from math import inf
 from typing import Any
 
+from partitioner.errors import shortened, text_of
 from partitioner.model.merging import Merge
 from partitioner.model.workers import Worker
 from partitioner.security.masking import masked
@@ -144,13 +145,16 @@ class EventKind(StrEnum):
 _GPU_MEMORY = re.compile(r"CUDA(_ERROR)?.{0,20}out.of.memory|RESOURCE_EXHAUSTED|OOM when allocating", re.IGNORECASE)
 
 
+MOST_TRACED = 20_000
+"""Characters of a traceback that travel with an event."""
+
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 _NOT_THE_USERS = ("/partitioner/", "/connectors/", "/site-packages/", "/lib/python3", "<frozen")
 
 
 def is_gpu_memory(error: BaseException) -> bool:
     """Whether a device ran out of memory: torch and cupy by the class, CUDA, JAX and TensorFlow by the message."""
-    return type(error).__name__ == "OutOfMemoryError" or bool(_GPU_MEMORY.search(str(error)))
+    return type(error).__name__ == "OutOfMemoryError" or bool(_GPU_MEMORY.search(text_of(error)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +191,10 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException, fatal: bool = False) -> Failure:
-        """From an exception, with its traceback, without the secrets that this process knows."""
-        text = "".join(traceback.format_exception(error))
+        """From an exception, with its traceback, without the secrets that this process knows, and of bounded length."""
+        text = shortened(masked("".join(traceback.format_exception(error))), MOST_TRACED)
         gpu = is_gpu_memory(error)
-        return cls(
-            masked(str(error)), type(error).__name__, masked(text), fatal, gpu or isinstance(error, MemoryError), gpu
-        )
+        return cls(text_of(error), type(error).__name__, text, fatal, gpu or isinstance(error, MemoryError), gpu)
 
     def to_json(self) -> dict[str, Any]:
         """What there is to say beside the traceback, which lies in the log of the attempt."""

@@ -97,20 +97,24 @@ def test_what_no_run_can_mend_is_said(tmp_path: Path) -> None:
     assert tried(ready(tmp_path, raising(ConfigError("wrong setting")))) == "ConfigError: wrong setting"
 
 
+class Ends(BaseException):
+    """Of no known kind."""
+
+
 @pytest.mark.parametrize(
-    "error", [ValueError("a row"), MemoryError("x"), OSError("x"), SystemExit(3), KeyboardInterrupt()]
+    "error", [ValueError("a row"), MemoryError("x"), OSError("x"), SystemExit(3), KeyboardInterrupt(), Ends()]
 )
 def test_what_the_run_has_its_own_answer_to_is_not(tmp_path: Path, error: BaseException) -> None:
     assert tried(ready(tmp_path, raising(error))) == ""
 
 
-class Ends(BaseException):
-    """Of no known kind."""
-
-
-def test_any_other_end_is_raised_in_the_thread_that_asked(tmp_path: Path) -> None:
+def test_an_end_that_is_not_the_programs_is_raised_in_the_thread_that_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("partitioner.attempt.trial._first_rows", lambda *_: raising(Ends())(None))
+    made = ready(tmp_path, noted)
     with pytest.raises(Ends):
-        tried(ready(tmp_path, raising(Ends())))
+        tried(made)
 
 
 def test_poison_rows_are_set_aside_where_they_will_be(tmp_path: Path) -> None:

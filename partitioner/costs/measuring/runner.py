@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.costs.measuring.measurements import Timing
-from partitioner.errors import CostError
+from partitioner.errors import CostError, clause
 from partitioner.measure import measured
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.data import Ints
@@ -142,9 +142,11 @@ class InProcess:
         try:
             for batch in table.combine_chunks().to_batches():
                 self._program(batch)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also SystemExit, which would end the slot without a word
             raise CostError(
-                f"the pilot's program failed on {_rows_of(fragment)}: {type(error).__name__}: {error}. "
+                f"the pilot's program failed on {_rows_of(fragment)}: {type(error).__name__}: {clause(error)}. "
                 "Mend it, or declare the cost instead of calibrating."
             ) from error
 
