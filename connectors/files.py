@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from connectors.file_source import FileSource, narrowed, one_row_each, projected
 from connectors.location import reading, system
-from partitioner.errors import ConfigError, DataError, nearest
+from partitioner.errors import ConfigError, DataError, clause, nearest
 from partitioner.model import Dataset, Fragment
 
 CONTENTS = {"text": pa.large_string(), "bytes": pa.large_binary(), "none": None}
@@ -71,4 +71,6 @@ class FilesSource(FileSource):
                 'errors="replace" to mark what does not decode, or content="bytes".'
             ) from error
         except LookupError as error:
-            raise ConfigError(f"No encoding {self.encoding!r}, or no errors={self.errors!r}: {error}.") from error
+            raise ConfigError(
+                f"No encoding {self.encoding!r}, or no errors={self.errors!r}: {clause(error)}."
+            ) from error

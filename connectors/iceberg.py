@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.location import absolute, need, system
-from partitioner.errors import DataError
+from partitioner.errors import DataError, clause
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.source import Source
 
@@ -109,7 +109,7 @@ class IcebergSource(Source):
                 named = {"name": "default", **self.catalog}
                 return str(load_catalog(**named).load_table(self.path).metadata_location)
             except (NoSuchTableError, NoSuchNamespaceError) as error:
-                raise DataError(f"The catalogue has no Iceberg table {self.path!r}: {error}.") from error
+                raise DataError(f"The catalogue has no Iceberg table {self.path!r}: {clause(error)}.") from error
         if self.path.endswith(".metadata.json"):
             return self.path
         found = [i.path for i in system(self.path, self.storage_options).walk(f"{self.path}/metadata", deep=False)]
@@ -162,6 +162,6 @@ def _planned(metadata: str, version: int | None, options: tuple[tuple[str, str],
         ) from error
     except (ValueError, NotImplementedError) as error:
         raise DataError(
-            f"Cannot read the Iceberg table of {metadata}: {error}. Compact it, then plan again."
+            f"Cannot read the Iceberg table of {metadata}: {clause(error)}. Compact it, then plan again."
         ) from error
     return sorted(tasks, key=lambda task: task.file.file_path)

@@ -14,7 +14,7 @@ from connectors.file_source import FileSource, narrowed, one_row_each, projected
 from connectors.listing import in_threads
 from connectors.location import Options, need, reading, system
 from connectors.systems import FileInfo
-from partitioner.errors import DataError
+from partitioner.errors import DataError, clause
 from partitioner.model import Dataset, Fragment
 
 HEADER_BYTES = 64 << 10
@@ -84,7 +84,7 @@ def pixels_of(data: bytes, path: str) -> list[int]:
     try:
         return np.asarray(_opened(data, path).convert("RGB"), np.uint8).reshape(-1)  # type: ignore[return-value]
     except OSError as error:
-        raise DataError(f"Cannot decode the image {path}: {error}. Restore or remove that file.") from error
+        raise DataError(f"Cannot decode the image {path}: {clause(error)}. Restore or remove that file.") from error
 
 
 def _opened(data: bytes, path: str) -> Any:

@@ -12,7 +12,7 @@ import pyarrow.json as pj
 from connectors.line_source import LineSource, Opening
 from connectors.lines import line_count
 from connectors.schemas import unify
-from partitioner.errors import DataError
+from partitioner.errors import DataError, clause
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class JsonLinesSource(LineSource):
             return unify(_read(block, None, "infer").schema for block in samples if block.strip())
         except pa.ArrowException as error:
             raise DataError(
-                f"Cannot infer the fields of {', '.join(self.paths)} as jsonl: {error}. Every line holds one JSON "
+                f"Cannot infer the fields of {', '.join(self.paths)} as jsonl: {clause(error)}. Every line holds one JSON "
                 "object; where a field has several types, mend it or give all of them with schema=."
             ) from error
 

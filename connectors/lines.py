@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from connectors.location import Options, open_file, system
 from connectors.systems import FileInfo
-from partitioner.errors import DataError
+from partitioner.errors import DataError, clause
 from partitioner.model import Fragments
 
 BLOCK_BYTES = 4 << 20
@@ -90,8 +90,8 @@ def uncompressing(path: str) -> Iterator[None]:
         if compression(path) is None:
             raise
         raise DataError(
-            f"Cannot uncompress {path} as {compression(path)}: {error}. Restore that file, or rename it if it is not "
-            "compressed."
+            f"Cannot uncompress {path} as {compression(path)}: {clause(error)}. Restore that file, or rename it if it "
+            "is not compressed."
         ) from error
 
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from connectors.arrays import as_table
 from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.parquet import ParquetSource
-from partitioner.errors import DataError
+from partitioner.errors import DataError, clause
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.source import Source
 from partitioner.storage import Directory
@@ -120,7 +120,7 @@ class MemorySource(Source):
             pq.write_table(self.table, buffer, row_group_size=self.group_rows, **options)
         except pa.ArrowException as error:
             raise DataError(
-                f"The data given cannot be written as Parquet for the workers: {error}. Convert the column it names."
+                f"The data given cannot be written as Parquet for the workers: {clause(error)}. Convert the column it names."
             ) from error
         return buffer.getvalue()
 

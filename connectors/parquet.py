@@ -19,7 +19,7 @@ from connectors.location import open_file, reading, say
 from connectors.row_groups import read_rows
 from connectors.systems import FileInfo
 from connectors.tables import refuse_tables
-from partitioner.errors import DataError
+from partitioner.errors import DataError, clause
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.data import Ints
 
@@ -152,8 +152,8 @@ def fitted(batch: pa.RecordBatch, schema: pa.Schema, path: str) -> pa.RecordBatc
             columns.append(batch.column(field.name).cast(field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise DataError(
-                f"{path}: column {field.name!r} does not fit into {field.type}, which the files have together: {error}. "
-                "Rewrite the file, or leave the column out with columns=."
+                f"{path}: column {field.name!r} does not fit into {field.type}, which the files have together: "
+                f"{clause(error)}. Rewrite the file, or leave the column out with columns=."
             ) from error
     return pa.RecordBatch.from_arrays(columns, schema=schema) if columns else batch.select([])
 

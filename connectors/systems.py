@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 
-from partitioner.errors import DataError, MissingDependency
+from partitioner.errors import DataError, MissingDependency, clause
 
 OBSTORE_SCHEMES = frozenset(
     ("abfs", "abfss", "adl", "az", "azure", "gcs", "gs", "http", "https", "memory", "s3", "s3a")
@@ -149,7 +149,7 @@ class Fsspec:
         try:
             self._fs, _ = fsspec.core.url_to_fs(f"{root}/", **options)
         except (ValueError, ImportError) as error:
-            raise DataError(f"No storage system serves {self._scheme}:// paths ({root}): {error}.") from error
+            raise DataError(f"No storage system serves {self._scheme}:// paths ({root}): {clause(error)}.") from error
 
     def walk(self, base: str, deep: bool) -> Iterator[FileInfo]:
         """As in ``System``."""

@@ -15,7 +15,7 @@ from connectors.images import HEADER_BYTES, ImagesSource, size_of
 from connectors.listing import in_threads
 from connectors.location import Options, open_file, reading, system
 from connectors.systems import FileInfo
-from partitioner.errors import DataError
+from partitioner.errors import DataError, clause
 from partitioner.model import Dataset, Fragment, Fragments
 
 KEY = "__key__"
@@ -135,6 +135,6 @@ def _samples(info: FileInfo, options: _Options) -> list[Sample]:
                 sample.files[ending.lower()] = (member.offset_data, member.size)
     except tarfile.TarError as error:
         raise DataError(
-            f"Cannot read {info.path} as tar: {error}. Restore that shard, or name the good ones."
+            f"Cannot read {info.path} as tar: {clause(error)}. Restore that shard, or name the good ones."
         ) from error
     return list(samples.values())

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, field_validator
 
-from partitioner.errors import ConfigError, nearest
+from partitioner.errors import ConfigError, clause, nearest
 from partitioner.security import masking, safe_yaml, trust
 from partitioner.sizes import parse_bytes
 from partitioner.storage import absolute_url
@@ -382,7 +382,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except IsADirectoryError:
         raise ConfigError(f"{path} is a directory; give the path of a YAML file.") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no YAML text: {error}.") from None
+        raise ConfigError(f"{path} is no YAML text: {clause(error)}.") from None
     if not isinstance(values, dict):
         held = "is empty" if values is None else f"holds {str(values)[:40]!r}"
         raise ConfigError(f"{path} {held}; a configuration is a mapping of settings, such as 'dataset: data.csv'.")

@@ -14,7 +14,7 @@ from typing import Any
 
 import cloudpickle
 
-from partitioner.errors import ProgramError, nearest
+from partitioner.errors import ProgramError, clause, nearest
 from partitioner.importing import module_of
 from partitioner.own_code import installed, libraries, sources, without_docstrings
 from partitioner.security.masking import masked
@@ -75,7 +75,7 @@ def _check_bind(target: Any, given: tuple[Any, ...], arguments: Mapping[str, Any
     except TypeError as error:
         named = f" and the arguments {', '.join(arguments)}" if arguments else ""
         raise ProgramError(
-            f"{problem}{named}: {error}. It takes {signature}; give what it needs in arguments."
+            f"{problem}{named}: {clause(error)}. It takes {signature}; give what it needs in arguments."
         ) from None
 
 
@@ -105,7 +105,7 @@ def dumps(value: Any, program: Callable[..., Any]) -> bytes:
                 cloudpickle.unregister_pickle_by_value(module)
     except Exception as error:
         raise ProgramError(
-            f"{name_of(program)} cannot be sent to workers: {type(error).__name__}: {error}. "
+            f"{name_of(program)} cannot be sent to workers: {type(error).__name__}: {clause(error)}. "
             "Open locks, files and connections inside the function or in the class's __init__, not around it."
         ) from error
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from partitioner.errors import ConfigError, StorageFailed
+from partitioner.errors import ConfigError, StorageFailed, clause
 
 _STAGED = re.compile(r"#\d+$")
 
@@ -40,7 +40,9 @@ def _open(url: str) -> Any:
         try:
             return LocalStore(url, mkdir=True)
         except OSError as error:
-            raise StorageFailed(f"{url} is no directory, and none can be made there: {error}. Name another.") from error
+            raise StorageFailed(
+                f"{url} is no directory, and none can be made there: {clause(error)}. Name another."
+            ) from error
     try:
         return from_url(url)
     except Exception as error:

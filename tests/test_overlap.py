@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 import partitioner as pt
 from partitioner.reducers.tree import merge_tree
 from partitioner.reducers.tree_sum import TreeSum
+from partitioner.runs.overlap import least_busy
 from partitioner.store.run_directory import RunDirectory
 from tests import merge_programs as programs
 from tests.chaos.scene import ROOT, SIGKILL, kill_group, wait_until
@@ -84,3 +86,22 @@ def test_small_partial_results_are_left_to_the_driver(tmp_path: Path, dask_engin
     finished = run(tmp_path, engine=dask_engine, program=programs.weights, arguments={}, merge_above="1GB")
     assert finished.result["w"].tobytes() == expected()
     assert not (Path(finished.url) / "merge").exists()
+
+
+@pytest.mark.parametrize(
+    ("busy", "merging", "worker"),
+    [
+        ({"a": 0, "b": 1}, set(), "a"),
+        ({"a": 0, "b": 2}, {"a"}, None),  # a is done with its merge before b has begun another
+        ({"a": 0, "b": 1}, {"a"}, None),
+        ({"a": 1, "b": 1}, {"a"}, "b"),
+        ({"a": 0, "b": 0}, {"a"}, "b"),
+        ({"a": 1, "four": 2}, set(), "four"),
+        ({"a": 0, "b": 0}, {"a", "b"}, None),
+        ({}, set(), None),
+    ],
+)
+def test_a_merge_goes_to_the_least_busy_worker_or_waits_for_it(
+    busy: dict[str, int], merging: set[str], worker: str | None
+) -> None:
+    assert least_busy(busy, merging, {"a": 1.0, "b": 1.0, "four": 4.0}) == worker

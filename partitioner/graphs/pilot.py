@@ -15,7 +15,7 @@ from partitioner.attempt.formats import FORMATS, table_to_batch
 from partitioner.attempt.job import program_of
 from partitioner.attempt.surroundings import guest
 from partitioner.costs.base import CostModel
-from partitioner.errors import CostError, PartitionerError
+from partitioner.errors import CostError, PartitionerError, clause
 from partitioner.graphs.program import StepProgram, as_given, callable_of, made
 from partitioner.graphs.results import Made, encoded
 from partitioner.graphs.source import StepCosts, StepsSource
@@ -178,8 +178,8 @@ def miniature(steps: Sequence[Step], rows: pa.Table | None, seed: int) -> Second
 def _remedy(step: Step, rows: pa.Table | None, error: Exception) -> str:
     count = 0 if rows is None else rows.num_rows
     return (
-        f"the pilot of step {step.name!r} on {count} rows failed: {type(error).__name__}: {error}. Mend it; or, where it "
-        "needs more rows, raise pilot_rows; or declare 'seconds' of every step, and no pilot runs."
+        f"the pilot of step {step.name!r} on {count} rows failed: {type(error).__name__}: {clause(error)}. Mend it; or, "
+        "where it needs more rows, raise pilot_rows; or declare 'seconds' of every step, and no pilot runs."
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from partitioner import choices
 from partitioner import program as programs
-from partitioner.errors import ConfigError, ProgramError, nearest
+from partitioner.errors import ConfigError, ProgramError, clause, nearest
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.partials import SERIALIZERS
 
@@ -114,8 +114,8 @@ def _bind(step: Step, target: Any, given: Sequence[Any], keywords: Mapping[str, 
     except TypeError as error:
         what = "one batch" if step.over is not None else "no batch"
         raise ProgramError(
-            f"step {step.name!r} cannot call {programs.name_of(step.program)} with {what} and {sorted(keywords)}: {error}. "
-            f"It takes {signature}."
+            f"step {step.name!r} cannot call {programs.name_of(step.program)} with {what} and {sorted(keywords)}: "
+            f"{clause(error)}. It takes {signature}."
         ) from None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partitioner.errors import ConfigError, ProgramError, nearest
+from partitioner.errors import ConfigError, ProgramError, clause, nearest
 from partitioner.frames import doubles, is_frame, to_numpy
 from partitioner.model.data import Floats
 
@@ -36,7 +36,7 @@ def _of_columns(columns: dict[Any, Any]) -> pa.Table:
         return pa.table({str(name): _array(column) for name, column in columns.items()})
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as error:
         raise ProgramError(
-            f"The program returned a dict that is no table: {error}. Return columns of equal length."
+            f"The program returned a dict that is no table: {clause(error)}. Return columns of equal length."
         ) from error
 
 

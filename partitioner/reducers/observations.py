@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from partitioner.errors import ProgramError, nearest
+from partitioner.errors import ProgramError, clause, nearest
 from partitioner.frames import doubles, is_frame, is_index, is_series, to_numpy
 from partitioner.model.data import Floats
 
@@ -75,7 +75,8 @@ def _as_table(columns: dict[str, Any]) -> pa.Table:
         return pa.table({str(name): column if np.ndim(column) else [column] for name, column in columns.items()})
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
         raise ProgramError(
-            f"The program returned a dict that is no table: {error}. Return columns of equal length, or one number each."
+            f"The program returned a dict that is no table: {clause(error)}. Return columns of equal length, or one number "
+            "each."
         ) from error
 
 

@@ -11,7 +11,7 @@ import cloudpickle
 import numpy as np
 import pyarrow as pa
 
-from partitioner.errors import ConfigError, DamagedOutput, DataError, ProgramError, RunFailed, nearest
+from partitioner.errors import ConfigError, DamagedOutput, DataError, ProgramError, RunFailed, clause, nearest
 from partitioner.model import Piece, Sink
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.container import poison_in, views
@@ -98,7 +98,9 @@ def read(sink: Sink, pieces: Sequence[Piece]) -> list[Any]:
             f"the partial result of sub-task {piece.key} is gone: there is no {piece.url}. {again}"
         ) from error
     except DamagedOutput as error:
-        raise RunFailed(f"the partial result of sub-task {piece.key} cannot be read: {error}. {again}") from error
+        raise RunFailed(
+            f"the partial result of sub-task {piece.key} cannot be read: {clause(error)}. {again}"
+        ) from error
     for what, wanted in (("digest", piece.digest), ("of", piece.of)):
         if wanted and facts.get(what) != wanted:
             raise RunFailed(

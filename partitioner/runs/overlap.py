@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -68,6 +68,16 @@ def chosen_in(engine: Engine) -> FanIn | None:
     return engine.chosen if isinstance(engine, Overlap) else None
 
 
+def least_busy(busy: Mapping[str, int], merging: Set[str], cores: Mapping[str, float]) -> str | None:
+    """Who gets the next merge: the worker with the fewest attempts and merges for each of its cores.
+
+    None where that is one that merges: what it merges is done before a busier worker would begin.
+    """
+    load = {name: (count + (name in merging)) / cores[name] for name, count in busy.items()}
+    name = min(load, key=lambda name: (load[name], name not in merging), default=None)
+    return None if name in merging else name
+
+
 class Overlap(Passing):
     """Hands out merges between sub-tasks, one at a time to a worker, and hides their events from the coordinator.
 
@@ -90,6 +100,7 @@ class Overlap(Passing):
         self.late = merger.engine.late  # the driver loop hears of them; they are given no merges
         silent = frozenset() if self.late is None else self.late.waiting
         self._busy: Counter[str] = Counter({name: 0 for name in planned.workers.worker_id if name not in silent})
+        self._cores = dict(zip(planned.workers.worker_id, planned.workers.cpus.tolist(), strict=True))
         self._live: dict[str, str] = {}
         self._ledger = ledgers.Ledger(RunDirectory(home))
         self._numbers: dict[str, int] = {}
@@ -146,6 +157,8 @@ class Overlap(Passing):
                 del self._flying[attempt_id]
         elif event.kind is EventKind.WORKER_JOINED:
             self._busy.setdefault(event.worker_id, 0)
+            if event.worker is not None:
+                self._cores[event.worker_id] = event.worker.cpus
         elif event.kind in ENDS:
             where = self._live.pop(event.attempt_id, "")
             if where in self._busy:
@@ -203,13 +216,11 @@ class Overlap(Passing):
             self._ready.append(_Node(merge, stage, above))
 
     def _hand_out(self) -> None:
-        """The merges that are ready, each to the worker with least to do that merges nothing yet."""
+        """The merges that are ready, each to the worker with least to do, once that merges nothing any more."""
         while self._ready and not self._off:
-            merging = {node.worker_id for node in self._flying.values()}
-            free = [name for name in self._busy if name not in merging]
-            if not free:
+            worker = least_busy(self._busy, {node.worker_id for node in self._flying.values()}, self._cores)
+            if worker is None:
                 return
-            worker = min(free, key=lambda name: self._busy[name])
             node = replace(self._ready.popleft(), worker_id=worker)
             attempt = self._attempt(node)
             self._flying[attempt.attempt_id] = node

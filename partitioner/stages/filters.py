@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partitioner.errors import ConfigError, DataError, nearest
+from partitioner.errors import ConfigError, DataError, clause, nearest
 
 _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -77,7 +77,7 @@ def _of_triples(given: Any) -> Filter:
         expression = pq.filters_to_expression([[tuple(triple) for triple in group] for group in groups])
         return Filter(expression, tuple(dict.fromkeys(str(triple[0]) for group in groups for triple in group)))
     except (ValueError, TypeError, IndexError) as error:
-        raise ConfigError(f"filter {given!r} is no list of (column, operator, value): {error}.") from error
+        raise ConfigError(f"filter {given!r} is no list of (column, operator, value): {clause(error)}.") from error
 
 
 def _is_triple(given: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from partitioner.errors import ConfigError, DataError, nearest
+from partitioner.errors import ConfigError, DataError, clause, nearest
 from partitioner.frames import doubles, to_numpy, vectors
 
 SPARSE = ("indices", "values")
@@ -120,7 +120,7 @@ def _vectors(column: pa.Array, name: str, missing: bool = False) -> Any:
     try:
         return vectors(column)
     except (ValueError, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"column {name!r} {error}.") from error
+        raise DataError(f"column {name!r} {clause(error)}.") from error
 
 
 def _bytes(values: list[bytes | None], name: str) -> Any:

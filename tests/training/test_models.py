@@ -6,6 +6,7 @@ import pytest
 
 from partitioner.errors import ConfigError, DataError, RunFailed
 from partitioner.training import fit_kmeans, fit_linear, fit_logistic, fit_pca
+from partitioner.training.design import Design
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(400, 4)) * [1.0, 5.0, 0.2, 1.0] + [0.0, 100.0, 0.0, -3.0]
@@ -177,3 +178,9 @@ def test_the_log_loss_of_far_off_scores_neither_overflows_nor_loses_its_gradient
         )
     assert found["loss"] == pytest.approx(2000.0 + np.log(2.0))
     np.testing.assert_allclose(found["gradient"][:, 0], [2000.0, -1.0 + 1.0 + 0.5])
+
+
+def test_a_column_that_is_no_number_is_named_in_one_sentence() -> None:
+    batch = pa.record_batch({"f": pa.array([["a"]])})
+    with pytest.raises(DataError, match=r"^column 'f' Failed to parse string: 'a' as a scalar of type double\.$"):
+        Design("f").matrix(batch)

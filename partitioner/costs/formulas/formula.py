@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partitioner.errors import ConfigError, nearest
+from partitioner.errors import ConfigError, clause, nearest
 from partitioner.frames import doubles, to_numpy
 from partitioner.model.data import Floats
 
@@ -81,7 +81,7 @@ def parse(text: str) -> Formula:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(
-            f"cost expression {text!r} is no formula: {error}. Write such as '2e-6 * len(text) ** 2'."
+            f"cost expression {text!r} is no formula: {clause(error)}. Write such as '2e-6 * len(text) ** 2'."
         ) from error
     outside: dict[str, None] = {}
     inside: dict[str, None] = {}

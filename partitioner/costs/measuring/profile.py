@@ -22,7 +22,7 @@ import numpy as np
 from partitioner.costs.fitting.terms import Term
 from partitioner.costs.measuring.drift import DriftReport
 from partitioner.costs.measuring.measurements import NUMBERS, Measurements
-from partitioner.errors import DataError, MissingDependency
+from partitioner.errors import DataError, MissingDependency, clause
 
 VERSION = 1
 KEPT = 2000
@@ -183,7 +183,7 @@ class ProfileStore:
                     yield db
             except sqlite3.DatabaseError as error:
                 raise DataError(
-                    f"the profile store {self.location} cannot be used: {error}. Name another, or remove the file."
+                    f"the profile store {self.location} cannot be used: {clause(error)}. Name another, or remove the file."
                 ) from error
             finally:
                 db.close()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from partitioner.errors import ConfigError, ProgramError
+from partitioner.errors import ConfigError, ProgramError, clause
 from partitioner.frames import doubles, is_frame, to_numpy, vectors
 from partitioner.model.data import Floats
 from partitioner.reducers.columns import column_of, table_of
@@ -151,7 +151,7 @@ def _vectors(column: pa.ChunkedArray, name: str) -> Floats:
     try:
         return vectors(column)
     except (ValueError, pa.ArrowNotImplementedError) as error:
-        raise ProgramError(f"Column {name!r} {error}.") from error
+        raise ProgramError(f"Column {name!r} {clause(error)}.") from error
 
 
 def _numbers(column: pa.ChunkedArray, name: str, reducer: str) -> Floats:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from partitioner.errors import ProgramError
+from partitioner.errors import ProgramError, clause
 from partitioner.frames import doubles, to_numpy, vectors
 from partitioner.model.data import Floats
 from partitioner.reducers.columns import column_of
@@ -45,7 +45,8 @@ def chances_of(table: pa.Table, name: str, classes: Sequence[Any]) -> Floats:
         flat = vectors(column).reshape(-1) if nested else np.asarray(to_numpy(doubles(column)), np.float64)
     except (ValueError, pa.ArrowNotImplementedError) as error:
         raise ProgramError(
-            f"Column {name!r} is {column.type}; probabilities are numbers, or lists of them, as many in each: {error}."
+            f"Column {name!r} is {column.type}; probabilities are numbers, or lists of them, as many in each: "
+            f"{clause(error)}."
         ) from error
     width = len(classes) if nested else 1
     if len(flat) != width * len(column) or (not nested and len(classes) != 2):

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partitioner.errors import ConfigError, ProgramError
+from partitioner.errors import ConfigError, ProgramError, clause
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import column_of, table_of
 
@@ -55,7 +55,7 @@ class TopK(Reducer):
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise ProgramError(
                 f"The program returned columns {left.schema.names} first and {right.schema.names} later, which do not go "
-                f"into one table: {error}."
+                f"into one table: {clause(error)}."
             ) from error
 
     def extract_output(self, accumulator: pa.Table | None) -> pa.Table:
