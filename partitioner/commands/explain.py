@@ -10,6 +10,8 @@ import typer
 
 from partitioner.coordinator import ledger
 from partitioner.errors import ConfigError, nearest
+from partitioner.report.clocks import on_the_drivers
+from partitioner.report.history import history
 from partitioner.store.run_directory import RunDirectory
 
 
@@ -32,11 +34,12 @@ def life(run: RunDirectory, task: str) -> list[dict[str, Any]]:
     if task.partition(".")[0] not in known:
         raise ConfigError(f"run {run.run_id} has no sub-task {task!r}; it has {len(known)}.{nearest(task, known)}")
     found = [{"time": float(line["time"]), "text": text} for line in ledger.read(run) for text in _told(line, task)]
-    for key, record in sorted(run.commits().items()):
+    commits = run.commits()
+    wrong = history(ledger.read(run), commits).clocks
+    for key, record in sorted(commits.items()):
         if _is_of(key, task):
-            found.append(
-                {"time": record.finished or found[-1]["time"] if found else 0.0, "text": _committed(key, record)}
-            )
+            at = on_the_drivers(record, wrong).finished or (found[-1]["time"] if found else 0.0)
+            found.append({"time": at, "text": _committed(key, record)})
     return sorted(found, key=lambda line: line["time"])
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from partitioner.coordinator import ledger
 from partitioner.errors import ConfigError
 from partitioner.model import Attempt, CommitRecord
+from partitioner.report import clocks
 from partitioner.report.history import FAILED, History, history
 from partitioner.storage import read_parquet
 from partitioner.store.run_directory import RunDirectory
@@ -82,6 +83,8 @@ def read(run: RunDirectory) -> Facts:
     keys = tuple(tasks["task_id"].to_pylist())
     commits = run.commits()
     told = history(ledger.read(run), commits)
+    if told.clocks:
+        commits = {key: clocks.on_the_drivers(record, told.clocks) for key, record in commits.items()}
     nothing = np.full(len(keys), np.nan)
     plan, workers, start, finish = _plan(run, len(keys))
     failed = [t.attempt_id for t in told.tries if t.outcome == FAILED]

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from partitioner.model import CommitRecord
+from partitioner.report import clocks
 
 COMMITTED, FAILED, LOST, CANCELLED, UNFINISHED = "committed", "failed", "lost", "cancelled", "unfinished"
 OUTCOMES = (COMMITTED, FAILED, LOST, CANCELLED, UNFINISHED)
@@ -81,11 +82,15 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Sessions in order, attempts in order of submission and rungs in order of time."""
+    """Sessions in order, attempts in order of submission and rungs in order of time; ``clocks`` that are wrong, see there.
+
+    All times are of the driver's clock.
+    """
 
     sessions: tuple[Session, ...]
     tries: tuple[Try, ...]
     rungs: tuple[Rung, ...] = ()
+    clocks: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def last(self) -> Session | None:
@@ -112,9 +117,11 @@ def history(lines: Iterable[Mapping[str, Any]], commits: Mapping[str, CommitReco
     book = _Book()
     for line in lines:
         book.take(line)
-    _settle(book, commits)
+    seen = {t.attempt_id: (t.submitted, t.finished) for t in book.tries.values() if t.outcome == COMMITTED}
+    wrong = clocks.ahead(commits.values(), seen)
+    _settle(book, {key: clocks.on_the_drivers(record, wrong) for key, record in commits.items()} if wrong else commits)
     _place_in_time(book.sessions)
-    return History(tuple(book.sessions), tuple(book.tries.values()), tuple(book.rungs))
+    return History(tuple(book.sessions), tuple(book.tries.values()), tuple(book.rungs), wrong)
 
 
 class _Book:

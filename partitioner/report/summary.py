@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.placement.shares import granted_shares
+from partitioner.report import clocks
 from partitioner.report.facts import Facts, Floats
 from partitioner.report.faults import NONE, Faults, faults
 from partitioner.report.history import CANCELLED, COMMITTED, FAILED, LOST, UNFINISHED, Try
@@ -57,7 +58,7 @@ class Summary:
     ``busy`` and ``wasted`` are shares of slot time; ``error`` is the absolute relative error of predictions per sub-task;
     ``obeyed`` the share of attempts that ran where asked, ``obeyed_by_worker`` the mean of that over the workers asked for,
     ``moved`` of sub-tasks re-placed since the plan; ``faults``: what went wrong; ``merging``: what merging partial results
-    on workers took, in words.
+    on workers took, in words; ``clocks`` of workers that are wrong, in words.
     """
 
     run_id: str
@@ -107,6 +108,7 @@ class Summary:
     start_seconds: float = 0.0
     faults: Faults = NONE
     merging: str = ""
+    clocks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; loads and stragglers as lists of mappings."""
@@ -161,6 +163,7 @@ def summarise(facts: Facts) -> Summary:
         loads=loads,
         stragglers=_stragglers(facts, predicted),
         drift=facts.drift,
+        clocks=clocks.sentences(told.clocks),
         merging=facts.merging,
         phases=tuple(facts.phases.items()),
         call_seconds=facts.total_seconds,

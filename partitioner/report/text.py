@@ -25,7 +25,7 @@ def table(summary: Summary) -> str:
 
 def notes(s: Summary) -> list[str]:
     """Sentences without which a figure would be misread."""
-    found = [*s.drift, *([s.merging] if s.merging else [])]
+    found = [*s.drift, *s.clocks, *([s.merging] if s.merging else [])]
     if not s.predicts:
         unit = s.unit or "units the plan does not name"
         measured = "" if s.scale is None else f" Measured: {s.scale:.3g} s per unit, of one slot."
