@@ -24,3 +24,66 @@ def test_every_file_of_this_project_that_the_docs_name_is_there() -> None:
     named = {(page.name, name) for page in PAGES for name in path.findall(page.read_text())}
     assert named, "the docs name files"
     assert [pair for pair in sorted(named) if not (ROOT / pair[1]).exists()] == []
+
+
+FAULTS = [
+    "worker SIGKILL",
+    "segfault",
+    "preemption",
+    "out of memory",
+    "out of memory of one row",
+    "out of memory of the GPU (a stand-in raises the error of torch)",
+    "poison row",
+    "innocent neighbours",
+    "innocent neighbours in threads of one process",
+    "bad node",
+    "all workers excluded",
+    "straggler",
+    "both finish",
+    "zombie of an older epoch",
+    "crash between write and commit",
+    "crash between commit and acknowledgement",
+    "driver death before and after every write",
+    "torn journal",
+    "disk full at the n-th write",
+    "a small file system that is full",
+    "changed input",
+    "changed code",
+    "changed helper",
+    "two drivers",
+    "messages lost, doubled, reordered",
+    "SIGSTOP beyond the lease",
+    "clock jump both ways",
+    "costs NaN, negative, infinite",
+    "costs wrong by 100 x",
+    "too large for every worker",
+    "cycle",
+    "empty",
+    "one row",
+    "no workers",
+    "join and leave each second",
+    "one big among endless small",
+    "infeasible deadline",
+    "unpicklable function",
+    "unpicklable result",
+    "`exit(0)`",
+    "partial missing",
+    "partial doubled",
+    "partials swapped",
+    "cancel in mid-run",
+    "the store is S3",
+]
+
+
+def test_every_fault_has_a_row_that_names_a_test_of_it() -> None:
+    text = (ROOT / "docs" / "guarantees.md").read_text().partition("## Every fault")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
+    assert [fault for fault, _ in rows] == FAULTS
+    assert [fault for fault, shown in rows if not re.search(r"`test_\w+`", shown)] == []
+
+
+def test_every_guarantee_names_what_shows_it() -> None:
+    text = (ROOT / "docs" / "guarantees.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    shown = re.compile(r"`(test_\w+|tests/[\w/.]+|python -m [\w.]+|benchmarks/\w+\.py)`|laws")
+    assert [row[0] for row in rows if row[-1] not in ("shown by", "test") and not shown.search(row[-1])] == []

@@ -86,7 +86,8 @@ def _failure_message(state: State, live: Live, failure: Failure, tries: int) -> 
     return (
         f"sub-task {live.attempt.task_key} failed {tries} time{'s' * (tries > 1)} ({why}), "
         f"last on {live.attempt.worker_id}: "
-        f"{failure.type}: {failure.message}.{'' if failure.fatal or state.policy.quarantine else remedy} "
+        f"{failure.type}: {failure.message.removesuffix('.')}."
+        f"{'' if failure.fatal or state.policy.quarantine else remedy} "
         f"{failure.place}What is committed stays: mend the cause, then partitioner resume {state.run_url} goes on. "
         f"Its prints and traceback are in {state.run_url}/{Attempt.log_of(live.attempt.attempt_id)}"
     )

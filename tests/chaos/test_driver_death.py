@@ -1,6 +1,9 @@
 """SIGKILL of the driver at every kind of moment, then a resume from the run directory alone."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +51,28 @@ def test_a_driver_with_dask_workers_dies_and_another_engine_goes_on(
     assert done.returncode == 0, done.stderr
     assert scene.output() == undisturbed
     assert {key: scene.executions()[key] - ran[key] for key in before} == dict.fromkeys(before, 0)
+
+
+WRITES = ("run.json", "quarantine", "part-t000001", "commits/t000001", "_manifest.json", "_SUCCESS", "finished.json")
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_driver_that_dies_right_after_a_write_is_followed_by_one_that_delivers_the_same(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.chaos.every_write", str(tmp_path / "home"), *WRITES]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    lines = told.stdout.splitlines()
+    assert (told.returncode, len(lines)) == (0, len(WRITES)), told.stdout + told.stderr
+    assert {line[:8] for line in lines} == {"the same"}
+
+
+def test_a_small_disk_that_is_full_stops_the_run_which_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    command, own = [sys.executable, "-m", "tests.chaos.small_disk", str(tmp_path)], ["--map-root-user", "--mount"]
+    unshare = shutil.which("unshare")
+    if unshare and subprocess.run([unshare, *own, "true"], capture_output=True, check=False).returncode == 0:
+        command = [unshare, *own, *command, "mount"]  # where the kernel lets us, a real file system
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert told.returncode == 0, told.stderr
+    facts = json.loads(told.stdout)
+    assert "No space left on device" in facts["said"] or "File too large" in facts["said"]
+    assert "Free space or restore access there, then resume the run" in facts["said"]
+    assert (facts["x"], facts["attempted"]) == (list(range(8)), 8 - facts["before"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -60,8 +61,9 @@ def bad_node(batch: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def killing(batch: pd.DataFrame, row: int) -> pd.DataFrame:
+    """A segmentation fault where the row is alone (or among an odd number of them), else an exit without a word."""
     if (batch["x"] == row).any():
-        os._exit(9)
+        os.kill(os.getpid(), signal.SIGSEGV) if len(batch) % 2 else os._exit(9)
     return doubled(batch)
 
 

@@ -51,6 +51,10 @@ def failed(attempt_id: str, **error: Any) -> Event:
     return Event(EventKind.FAILED, attempt_id, error=Failure("no", "ValueError", **error))
 
 
+def finish(attempt_id: str) -> Event:
+    return Event(EventKind.FINISHED, attempt_id)
+
+
 def lost(attempt_id: str) -> Event:
     return Event(EventKind.LOST, attempt_id)
 

@@ -78,6 +78,8 @@ def test_the_last_words_name_how_often_where_and_what_to_do() -> None:
     stop = ladder.failed(state, on(), ERROR)
     assert str(stop).startswith("sub-task t000000 failed 2 times (tries allowed: 2)")
     assert "on_error" not in str(stop)
+    stop = ladder.failed(trying(max_retries=5), on(), Failure("no room. Free some.", "OSError", fatal=True))
+    assert "last on worker-0: OSError: no room. Free some. What is committed stays" in str(stop)
 
 
 def test_rows_that_failed_alone_are_remembered_by_worker_and_count_as_no_try() -> None:

@@ -9,15 +9,11 @@ from partitioner.coordinator.state import Cancel, State, Stop, Submit
 from partitioner.engines.serial import SerialEngine
 from partitioner.errors import EngineLost, RunFailed
 from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Workers
-from tests.coordinator.paper import big_and_small, failed, lost, plan_of, started, state_of
+from tests.coordinator.paper import big_and_small, failed, finish, lost, plan_of, started, state_of
 
 
 def submitted(actions: list[object]) -> list[tuple[str, str]]:
     return [(a.attempt.attempt_id, a.attempt.worker_id) for a in actions if isinstance(a, Submit)]
-
-
-def finish(attempt_id: str) -> Event:
-    return Event(EventKind.FINISHED, attempt_id)
 
 
 def first(state: State) -> list[Attempt]:

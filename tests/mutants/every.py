@@ -27,7 +27,7 @@ import pytest
 
 from tests.mutants.__main__ import ROOT, _tests_of
 from tests.mutants.generated import mutants_of
-from tests.mutants.mutants import Mutant
+from tests.mutants.mutants import MUTANTS, Mutant
 
 ELSEWHERE = {"dask_engine", "spark", "s3", "connect_server", "postgres", "shared_data"}
 """Fixtures of tests that need other processes, or data that is not the project's."""
@@ -165,20 +165,29 @@ def _by_name(codes: Any) -> dict[str, list[CodeType]]:
     return found
 
 
+def _listed(name: str) -> list[Mutant]:
+    """Those of the list, with the place that each changes."""
+    text = (ROOT / name).read_text()
+    return [m._replace(at=text.index(m.right)) for m in MUTANTS if m.file == name]
+
+
 def main() -> int:
     """Print what survives; exit code 1 where something does."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", help="Source files, or patterns of them.")
     parser.add_argument("--tests", nargs="+", default=[], help="Instead of those of tests.mutants for the first file.")
+    parser.add_argument("--listed", action="store_true", help="Those of the list of tests.mutants instead of all.")
     parser.add_argument("--random", type=int, default=0, help="So many of them, drawn with --seed; all by default.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lines", default="", help="Only those of these lines, such as 10-40.")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=60.0, help="Of computing, after which a mutant hangs.")
     asked = parser.parse_args()
-    names = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "partitioner").rglob("*.py"))
+    names = sorted(
+        str(p.relative_to(ROOT)) for top in ("partitioner", "connectors") for p in (ROOT / top).rglob("*.py")
+    )
     files = [n for n in names if any(fnmatch.fnmatch(n, f) for f in asked.files)]
-    every = [m for name in files for m in mutants_of(ROOT, ROOT / name)]
+    every = [m for name in files for m in (_listed(name) if asked.listed else mutants_of(ROOT, ROOT / name))]
     if asked.lines:
         first, _, last = asked.lines.partition("-")
         every = [m for m in every if int(first) <= m.line <= int(last or first)]

@@ -45,6 +45,10 @@ _FIGURES = tuple(
         "driving",
         "sessions",
         "eta_figures",
+        "whole_stories",
+        "upcoming",
+        "awaiting",
+        "alike",
     )
 )
 _FORECAST = tuple(
@@ -63,6 +67,8 @@ _RESUME = (
     "--deselect=tests/test_resume.py::test_a_resume_from_another_working_directory_writes_to_the_same_output",
 )
 
+_BY_KEY = ("tests/modes/test_keys.py", "tests/modes/test_sections.py", "tests/modes/test_starting_again.py")
+
 TESTS: dict[str, tuple[str, ...]] = {
     "partitioner/coordinator": (*_FIGURES, *_MACHINE, *_FORECAST, _SLOW),
     "partitioner/attempt": _ATTEMPT,
@@ -76,11 +82,17 @@ TESTS: dict[str, tuple[str, ...]] = {
     "partitioner/runs/resume.py": (*_CHECKS, *_RESUME),
     "partitioner/store/lease.py": ("tests/store/test_lease_facts.py", "tests/test_lease.py"),
     "partitioner/store": ("tests/store", "tests/test_commit_log.py", "tests/test_integrity.py", *_RESUME),
+    "partitioner/runs/repair.py": ("tests/test_repair.py", *_CHECKS),
+    "partitioner/runs/merg": ("tests/test_merging.py", *_CHECKS),
     "partitioner/runs": (*_CHECKS, "tests/test_repair.py", "tests/test_merging.py"),
     "partitioner/output": ("tests/output", "tests/modes"),
     "partitioner/stages/narrowing.py": ("tests/test_narrowing.py",),
     "partitioner/stages/filters.py": ("tests/test_narrowing.py",),
     "partitioner/stages/batch_weight.py": ("tests/test_batch_weight.py",),
+    "partitioner/stages/start.py": ("tests/stages", "tests/engines/test_late.py"),
+    "partitioner/stages/changes.py": _BY_KEY,
+    "partitioner/stages/picked.py": _BY_KEY,
+    "partitioner/stages/scanning.py": _BY_KEY,
     "partitioner/stages": ("tests/stages",),
     "partitioner/security/sealing.py": ("tests/test_sealing.py",),
     "partitioner/storage.py": ("tests/test_storage.py",),
