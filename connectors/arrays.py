@@ -9,6 +9,7 @@ numpy, one dimension       column ``value``; a structured array: its fields
 numpy, two or more         column ``features``: a fixed-size list per row, further axes flattened
 mapping of arrays          a column each, arrays as above
 list of dicts              a column per key
+list of named tuples, dataclasses    a column per field
 list of strings            column ``text``; of other values: column ``value``
 scikit-learn Bunch         ``features`` (or a column per feature) and ``target``
 sklearn://digits           the bundled set ``load_digits()``, likewise
@@ -16,6 +17,7 @@ sklearn://digits           the bundled set ``load_digits()``, likewise
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -121,6 +123,8 @@ def _hugging_face_splits(splits: Any) -> pa.Table:
 
 
 def _records(rows: list[Any]) -> pa.Table:
+    rows = [_named(row) for row in rows]
+    _check_alike(rows)
     if not all(isinstance(row, Mapping) for row in rows):
         if any(isinstance(row, Mapping) for row in rows):
             raise TypeError("some entries of the list are dicts and some are not; make every row a dict.")
@@ -128,6 +132,28 @@ def _records(rows: list[Any]) -> pa.Table:
         return _named_arrays({TEXT if text else VALUE: rows}, "vector")
     names = list(dict.fromkeys(name for row in rows for name in row))
     return pa.table({str(name): pa.array([row.get(name) for row in rows]) for name in names})
+
+
+def _named(row: Any) -> Any:
+    """A named tuple or a dataclass as a dict, anything else as it is."""
+    if isinstance(row, tuple) and (names := getattr(type(row), "_fields", None)):
+        return dict(zip(names, row, strict=True))
+    if dataclasses.is_dataclass(row) and not isinstance(row, type):
+        return {f.name: getattr(row, f.name) for f in dataclasses.fields(row)}
+    return row
+
+
+def _check_alike(rows: list[Any]) -> None:
+    """TypeError for tuples whose values are of several types and have no names, as a database cursor gives them."""
+    if not all(isinstance(row, tuple) for row in rows):
+        return
+    try:
+        pa.array(rows)
+    except (pa.ArrowException, TypeError, ValueError):
+        raise TypeError(
+            "its rows are tuples of values of several types, without names. Give dicts, named tuples, or "
+            "pandas.DataFrame(rows, columns=[...])."
+        ) from None
 
 
 def _of_array(array: npt.NDArray[Any]) -> Mapping[str, Any]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
 from connectors.content import contents
-from connectors.listing import Paths, as_paths, expand
-from connectors.location import reading, system
+from connectors.listing import Paths, as_paths, expand, within
+from connectors.location import absolute, reading, system
 from connectors.systems import FileInfo
 from partitioner.errors import DataError, nearest
 from partitioner.model import Fragment, Fragments
@@ -27,12 +27,13 @@ class FileSource(Source):
     """Files by path, directory, glob or a list of those; a value that any worker can rebuild.
 
     ``path`` as given, kept absolute; ``columns`` the dataset is limited to, None for all; ``storage_options`` as in
-    ``connectors.location``, never shown.
+    ``connectors.location``, never shown; ``left_out`` files and folders that a directory or glob does not mean.
     """
 
     path: Paths
     columns: Sequence[str] | None = None
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    left_out: Sequence[str] = field(default=(), repr=False, kw_only=True)
 
     name: ClassVar[str] = ""
     extensions: ClassVar[tuple[str, ...]] = ()
@@ -41,6 +42,7 @@ class FileSource(Source):
         object.__setattr__(self, "path", as_paths(self.path))
         if self.columns is not None:
             object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "left_out", tuple(map(absolute, self.left_out)))
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -54,7 +56,15 @@ class FileSource(Source):
 
     def files(self) -> list[FileInfo]:
         """The files meant, in input order. Raises DataError where there are none."""
-        return expand(self.paths, self.extensions, self.storage_options)
+        return expand(self.paths, self.extensions, self.storage_options, self.left_out)
+
+    def without(self, place: str) -> FileSource | None:
+        """The same paths, of which directories and globs do not mean what lies at ``place``, by whatever links."""
+        found = [within(path, absolute(place)) for path in self.paths]
+        if any(there == path.rstrip("/") for there, path in zip(found, self.paths, strict=True)):
+            return None
+        more = [there for there in found if there is not None]
+        return replace(self, left_out=(*self.left_out, *more)) if more else self
 
     def stat(self, path: str) -> FileInfo:
         """One file, now. Raises DataError where it is gone."""

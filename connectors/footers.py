@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from connectors.location import Options, open_file, reading, system
 from connectors.systems import FileInfo
 from partitioner.errors import DataError
+from partitioner.model.types import text_as_bytes
 
 MAX_FEATURES = 64
 """Datasets with more columns than this get no feature per column; a projection brings them back."""
@@ -154,11 +155,14 @@ def united(footers: Sequence[Footer], paths: Sequence[str], wanted: Sequence[str
 def _wider(field: pa.Field, found: pa.DataType, path: str, first: pa.Schema) -> pa.DataType:
     pair = [pa.schema([pa.field("x", kind)]) for kind in (field.type, found)]
     try:
-        return pa.unify_schemas(pair, promote_options="permissive").field("x").type
+        wide = pa.unify_schemas(pair, promote_options="permissive").field("x").type
     except (pa.ArrowTypeError, pa.ArrowInvalid):
+        wide = None
+    if wide is None or any(text_as_bytes(kind, wide) for kind in (field.type, found)):
         in_first = field.name in first.names and first.field(field.name).type == field.type
         before = "the first file of the dataset" if in_first else "the files before it together"
         raise DataError(
             f"{path} has column {field.name!r} as {found}, {before} as {field.type}. "
             "Rewrite one of them, or leave the column out with columns=."
-        ) from None
+        )
+    return wide

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -46,38 +46,71 @@ def _nothing_at(path: str) -> str:
     )
 
 
-def expand(paths: Sequence[str], extensions: Sequence[str], options: Options | None = None) -> list[FileInfo]:
+def expand(
+    paths: Sequence[str], extensions: Sequence[str], options: Options | None = None, left_out: Sequence[str] = ()
+) -> list[FileInfo]:
     """The files meant by ``paths``: as given, directories and globs sorted by name, no file twice.
 
     A directory means its files, at any depth, whose names end in one of ``extensions`` (empty: all); names that
-    begin with ``_`` or ``.`` are ignored there and in globs. Raises DataError for a path that does not exist and
-    for a glob or directory that matches nothing.
+    begin with ``_`` or ``.`` are ignored there and in globs, and so is what lies at a place of ``left_out`` or below.
+    Raises DataError for a path that does not exist and for a glob or directory that matches nothing.
     """
     found: dict[str, FileInfo] = {}
     for path in paths:
         with planning(path):
-            found.update((info.path, info) for info in _expand_one(path, tuple(extensions), options))
+            found.update((info.path, info) for info in _expand_one(path, tuple(extensions), options, tuple(left_out)))
     return list(found.values())
 
 
-def _expand_one(path: str, extensions: tuple[str, ...], options: Options | None) -> list[FileInfo]:
+def within(path: str, place: str) -> str | None:
+    """``place`` in terms of a directory or glob that would mean what is written there; None where it would not.
+
+    The directory itself, without a slash at its end, where it is that. Links are followed, on a disk.
+    """
+    root = glob_base(path)
+    held, there = (p.rstrip("/") if "://" in p else os.path.realpath(p) for p in (root, place))
+    if held == there and not _is_glob(path):
+        return root
+    if not there.startswith(f"{held}/"):
+        return None
+    below = there[len(held) + 1 :]
+    rest = path[len(root) + 1 :]
+    # A pattern without a slash means files of one directory.
+    meant = not _is_glob(path) or "/" in rest or _glob_regex(rest).fullmatch(below)
+    return f"{root}/{below}" if meant else None
+
+
+def _is_glob(path: str) -> bool:
+    return bool(_MAGIC.search(path)) and not os.path.exists(path)
+
+
+def _outside(files: Iterable[FileInfo], left_out: tuple[str, ...]) -> list[FileInfo]:
+    below = tuple(f"{place}/" for place in left_out)
+    return [f for f in files if f.path not in left_out and not f.path.startswith(below)]
+
+
+def _expand_one(
+    path: str, extensions: tuple[str, ...], options: Options | None, left_out: tuple[str, ...]
+) -> list[FileInfo]:
     at = system(path, options)
     if "://" not in path and os.path.isfile(path):
         return [at.stat(path)]
-    if _MAGIC.search(path) and not os.path.exists(path):
-        return _glob(path, options)
+    if _is_glob(path):
+        return _glob(path, options, left_out)
     if "://" in path and not path.endswith("/"):
         try:
             return [at.stat(path)]
         except (FileNotFoundError, IsADirectoryError):
             pass  # a directory of an object store has no object of its own
-    return _directory(path.rstrip("/"), extensions, options)
+    return _directory(path.rstrip("/"), extensions, options, left_out)
 
 
-def _directory(path: str, extensions: tuple[str, ...], options: Options | None) -> list[FileInfo]:
+def _directory(
+    path: str, extensions: tuple[str, ...], options: Options | None, left_out: tuple[str, ...]
+) -> list[FileInfo]:
     with reading(path):
         try:
-            below = list(system(path, options).walk(path, deep=True))
+            below = _outside(system(path, options).walk(path, deep=True), left_out)
         except FileNotFoundError as error:
             raise DataError(_nothing_at(path)) from error
     kept = [f for f in below if f.path.endswith(extensions or "") and not _ignored(f.path[len(path) :])]
@@ -96,13 +129,13 @@ def glob_base(path: str) -> str:
     return path[: magic.start()].rpartition("/")[0] if magic else path.rstrip("/")
 
 
-def _glob(pattern: str, options: Options | None) -> list[FileInfo]:
+def _glob(pattern: str, options: Options | None, left_out: tuple[str, ...]) -> list[FileInfo]:
     base = glob_base(pattern)
     rest = pattern[len(base) + 1 :]
     matches = _glob_regex(rest).fullmatch
     try:
         below = system(base or "/", options).walk(base or "/", deep="/" in rest or "**" in rest)
-        kept = [f for f in below if matches(f.path[len(base) :].lstrip("/"))]
+        kept = [f for f in _outside(below, left_out) if matches(f.path[len(base) :].lstrip("/"))]
     except FileNotFoundError as error:
         raise DataError(f"The glob {pattern} matches nothing: there is no directory {base}. Check it.") from error
     if not kept:

@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.arrays import is_tabular
 from connectors.databases import DATABASES
-from connectors.listing import Paths, as_paths, expand
+from connectors.listing import Paths, as_paths, expand, within
 from connectors.location import absolute, say
 from connectors.tables import refuse_tables, table_at
 from partitioner import choices, registry
@@ -28,13 +28,14 @@ FRAMES = {"dask": "dask_frame", "pyspark": "spark_frame"}
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 
 
-def resolve(spec: Any, *, connector: str | None = None, **options: Any) -> Source:
+def resolve(spec: Any, *, connector: str | None = None, written: Sequence[str] = (), **options: Any) -> Source:
     """The source meant by ``spec``.
 
     ``spec`` is a path, directory, glob, URL or list of those (connector by extension, or ``connector=``), data in
     memory, ``sklearn://<name>``, a mapping ``{path: ..., connector: ..., <options>}``, or a source. ``options`` go to the
-    connector: ``columns``, ``storage_options`` and its own. Raises DataError where nothing tells the format,
-    ConfigError for an option the connector does not have, UnknownName for an unregistered connector.
+    connector: ``columns``, ``storage_options`` and its own. What lies in the places ``written`` tells no format. Raises
+    DataError where nothing tells the format, ConfigError for an option the connector does not have, UnknownName for an
+    unregistered connector.
     """
     if isinstance(spec, Mapping) and isinstance(spec.get("connector"), str) and not _is_specification(spec):
         close = next((f" Did you mean 'path' where it says {str(k)!r}?" for k in spec if nearest(str(k), ["path"])), "")
@@ -46,14 +47,14 @@ def resolve(spec: Any, *, connector: str | None = None, **options: Any) -> Sourc
     if _is_specification(spec):
         given = dict(spec)
         data = given.pop("data") if "data" in given else given.pop("path")
-        return resolve(data, **({"connector": connector} | options | given))
+        return resolve(data, written=written, **({"connector": connector} | options | given))
     if not _is_reference(spec) or (connector == "memory" and not _is_sklearn(spec)):
         return _in_memory(spec, connector, options)
     if connector is None and isinstance(spec, list | tuple) and _is_text(spec):
         say(f"the list of {len(spec)} strings is read as text, in the column 'text': none of them looks like a path")
         return _build("memory", list(spec), options)
     name = _of_table(spec, connector, options.get("storage_options"))
-    name = name or connector or _connector_of(spec, options.get("storage_options"))
+    name = name or connector or _connector_of(spec, options.get("storage_options"), written)
     return _build(name, spec, options)
 
 
@@ -158,7 +159,7 @@ def _build(name: str, spec: Any, options: Mapping[str, Any]) -> Source:
     return source
 
 
-def _connector_of(paths: Paths, storage_options: Mapping[str, Any] | None) -> str:
+def _connector_of(paths: Paths, storage_options: Mapping[str, Any] | None, written: Sequence[str]) -> str:
     """By extension of the path, else by the most frequent known extension of the files it means."""
     several = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if len(several) == 1 and str(several[0]).startswith("sklearn://"):
@@ -170,7 +171,10 @@ def _connector_of(paths: Paths, storage_options: Mapping[str, Any] | None) -> st
     names = {by_name(str(path)) for path in several}
     if len(names) == 1 and None not in names:
         return names.pop()  # type: ignore[return-value]
-    files = [info.path for info in expand(as_paths(paths), (), storage_options)]
+    known = [path.rstrip("/") for path in as_paths(paths)]
+    places = [within(path, absolute(place)) for path in known for place in written]
+    left_out = [place for place in places if place is not None and place not in known]
+    files = [info.path for info in expand(as_paths(paths), (), storage_options, left_out)]
     counts = Counter(name for name in map(by_name, files) if name)
     if not counts or counts.total() < len(files):
         unknown = next(path for path in files if by_name(path) is None)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from partitioner.errors import ProgramError
+from partitioner.model.types import text_as_bytes
 from partitioner.storage import Directory
 
 FOLDER = "schema"
@@ -137,8 +138,9 @@ def _wider(known: Agreed, field: pa.Field, kind: pa.DataType, who: str) -> pa.Da
         return kind
     pair = [pa.schema([pa.field("x", _undecorated(k, other))]) for k, other in ((field.type, kind), (kind, field.type))]
     try:
-        if not _lossy(field.type, kind):
-            return pa.unify_schemas(pair, promote_options="permissive").field("x").type
+        wide = pa.unify_schemas(pair, promote_options="permissive").field("x").type
+        if not _lossy(field.type, kind, wide):
+            return wide
     except (pa.ArrowTypeError, pa.ArrowInvalid):
         pass  # Arrow knows no type of both
     raise ProgramError(
@@ -157,21 +159,12 @@ def _undecorated(kind: pa.DataType, other: pa.DataType) -> pa.DataType:
     return pa.large_binary() if kind == pa.binary_view() else kind
 
 
-def _lossy(one: pa.DataType, other: pa.DataType) -> bool:
-    """Whether Arrow would bring two types together and lose something: text as bytes, decimals as doubles or integers."""
-    return any(
-        (_is_text(a) and _is_bytes(b))
-        or (pa.types.is_decimal(a) and (pa.types.is_floating(b) or pa.types.is_integer(b)))
+def _lossy(one: pa.DataType, other: pa.DataType, wide: pa.DataType) -> bool:
+    """Whether Arrow brings two types together and loses something: text as bytes, decimals as doubles or integers."""
+    return any(text_as_bytes(kind, wide) for kind in (one, other)) or any(
+        pa.types.is_decimal(a) and (pa.types.is_floating(b) or pa.types.is_integer(b))
         for a, b in ((one, other), (other, one))
     )
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def agreed(batches: Iterator[pa.RecordBatch], agreement: Agreement, who: str) -> Iterator[pa.RecordBatch]:

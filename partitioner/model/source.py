@@ -95,6 +95,13 @@ class Source(ABC):
         """
         return None
 
+    def without(self, place: str) -> Source | None:
+        """The source without what lies at ``place`` or below it, where a run writes: the next one would take it for input.
+
+        None where the place is the input itself; the default, of sources that are no files, is the source as it is.
+        """
+        return self
+
     def own_engine(self) -> Any:
         """The engine that the data lives on (a SparkSession, a Client), which a run follows unless it names one; or None."""
         return None

@@ -167,7 +167,9 @@ def _read(path: Path, what: str) -> pd.DataFrame:
             return _plain(read_parquet(path.read_bytes()))
         return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
     except pd.errors.EmptyDataError:
-        return pd.DataFrame()
+        raise DataError(
+            f"{what}: {str(path)!r} is empty. Write the table anew; one without rows still has the line of its columns."
+        ) from None
     except (pa.ArrowInvalid, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise DataError(f"{what}: {str(path)!r} cannot be read as a table: {error}") from error
 

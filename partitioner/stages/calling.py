@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from partitioner.attempt.asynchronous import Concurrency, is_async
 from partitioner.config import RunConfig
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, nearest
 
 _FRAMES = ("DataFrame", "RecordBatch", "Table", "ndarray", "list")
 _FOR_ASYNC = ("max_concurrency", "rate_limit", "retry_on")
@@ -38,7 +39,7 @@ def concurrency_of(config: RunConfig, program: Callable[..., Any]) -> Concurrenc
         rows=rows,
         calls=config.max_concurrency or Concurrency().calls,
         per_second=config.rate_limit or 0.0,
-        retry_on=tuple(config.retry_on),
+        retry_on=tuple(map(_error_name, config.retry_on)),
         retries=config.retry_calls,
         backoff_seconds=config.retry_backoff,
     )
@@ -49,3 +50,34 @@ def _wants_batches(program: Callable[..., Any]) -> bool:
     names = [p.annotation for p in inspect.signature(called).parameters.values() if p.name != "self"]
     text = str(names[0]) if names else ""
     return any(kind in text for kind in _FRAMES)
+
+
+def _error_name(given: str) -> str:
+    """A name of ``retry_on`` as ``Concurrency.again`` compares it. ConfigError where no exception class has it.
+
+    With its module it is looked up there, and a class that another module made is then known by its own name. Bare it is
+    that of a class which Python has, or which the program, imported by now, brought.
+    """
+    if "." not in given:
+        known = {kind.__name__ for kind in _loaded_errors(Exception)}
+        if given in known:
+            return given
+        raise ConfigError(
+            f"retry_on names {given!r}, and no exception class of that name is loaded with the program. Check the spelling, "
+            f"or write it with its module, such as httpx.ReadTimeout.{nearest(given, sorted(known))}"
+        )
+    try:
+        found = pkgutil.resolve_name(given)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"retry_on names {given!r}, which cannot be found: {error}. Check the spelling.") from error
+    if not (isinstance(found, type) and issubclass(found, Exception)):
+        raise ConfigError(
+            f"retry_on names {given!r}, which is {found!r} and no class of exceptions (class E(Exception))."
+        )
+    return f"{found.__module__}.{found.__qualname__}"
+
+
+def _loaded_errors(kind: type[Exception]) -> Iterator[type[Exception]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _loaded_errors(below)

@@ -20,6 +20,7 @@ from partitioner.engines.resolve import EngineChoice
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import ConfigError
 from partitioner.model import Limits, Source, Workers
+from partitioner.output import exporting
 from partitioner.placement.base import Algorithm
 from partitioner.reducers.base import Reducer
 from partitioner.splits.base import Splitter
@@ -76,7 +77,7 @@ def resolve(config: RunConfig, given: tuple[str, ...] = programs.ONE_BATCH) -> R
     if program is not None:
         programs.check_call(program, config.arguments, given)
     concurrency = None if program is None else concurrency_of(config, program)
-    source: Source = registry.import_ours("connectors.resolve").resolve(config.dataset)
+    source = source_of(config)
     return Resolved(
         config=config,
         source=source,
@@ -90,6 +91,31 @@ def resolve(config: RunConfig, given: tuple[str, ...] = programs.ONE_BATCH) -> R
         concurrency=concurrency,
         keep=parse_filter(config.filter),
     )
+
+
+def source_of(config: RunConfig) -> Source:
+    """The input, without what the run writes into a folder of it: the next night would read that, and says so.
+
+    Raises ConfigError where the run directories would lie in the input's own folder.
+    """
+    written = {"output": config.output, "checkpoint": config.checkpoint}
+    places = {name: place for name, place in written.items() if place and not _is_table(place)}
+    source: Source = registry.import_ours("connectors.resolve").resolve(config.dataset, written=tuple(places.values()))
+    for name, place in places.items():
+        rest = source.without(place)
+        if rest is None and name == "checkpoint":
+            raise ConfigError(
+                f"checkpoint {place} is the folder of the input, and the next run would read what this one keeps there; "
+                "set checkpoint to another folder."
+            )
+        if rest is not None and rest is not source:
+            print(f"{name} {place} lies in the input, and is left out of it", file=sys.stderr)
+            source = rest
+    return source
+
+
+def _is_table(place: str) -> bool:
+    return place.partition("://")[0] in exporting.BY_SCHEME
 
 
 def engine_of(config: RunConfig, source: Source) -> Any:

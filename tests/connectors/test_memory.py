@@ -1,3 +1,6 @@
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -6,6 +9,17 @@ import pytest
 from connectors.memory import MemorySource
 from connectors.parquet import ParquetSource
 from partitioner.errors import ConfigError, DataError
+
+
+class Point(NamedTuple):
+    a: int
+    s: str
+
+
+@dataclass
+class Reading:
+    a: int
+    s: str
 
 
 @pytest.mark.parametrize(
@@ -21,8 +35,25 @@ from partitioner.errors import ConfigError, DataError
         (np.array([(1, 2.5)], dtype=[("a", "i4"), ("b", "f8")]), [{"a": 1, "b": 2.5}]),
         ({"a": [1, 2], "m": np.eye(2)}, [{"a": 1, "m": [1.0, 0.0]}, {"a": 2, "m": [0.0, 1.0]}]),
         ([{"a": 1}, {"b": "x"}], [{"a": 1, "b": None}, {"a": None, "b": "x"}]),
+        ([Point(1, "x"), Point(2, "y")], [{"a": 1, "s": "x"}, {"a": 2, "s": "y"}]),
+        ([Reading(1, "x")], [{"a": 1, "s": "x"}]),
+        ([(1, 2), (3, 4)], [{"value": [1, 2]}, {"value": [3, 4]}]),
     ],
-    ids=["pandas", "pandas index", "table", "batch", "vector", "matrix", "tensor", "structured", "mapping", "records"],
+    ids=[
+        "pandas",
+        "pandas index",
+        "table",
+        "batch",
+        "vector",
+        "matrix",
+        "tensor",
+        "structured",
+        "mapping",
+        "records",
+        "named tuples",
+        "dataclasses",
+        "pairs",
+    ],
 )
 def test_what_people_hold_becomes_rows(data, expected):
     assert MemorySource(data).table.to_pylist() == expected
@@ -65,6 +96,7 @@ def test_an_unknown_bundled_set_lists_those_there_are():
         (object(), r"The data given \(object\) has no table form"),
         (pa.table([[1], [2]], names=["a", "a"]), "more than one column named 'a'"),
         ({"a": [1, "x"]}, "has no table form"),
+        ([(1, "x"), (2, "y")], r"tuples of values of several types, without names\. Give dicts, named tuples"),
     ],
 )
 def test_what_has_no_table_form_is_refused(data, message):

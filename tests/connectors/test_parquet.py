@@ -103,6 +103,25 @@ def test_a_file_of_another_type_is_named(tmp_path):
         ParquetSource(tmp_path).describe()
 
 
+TEXT = pa.array(["x"])
+BESIDE_TEXT = {
+    "bytes": (TEXT, pa.array([b"y"])),
+    "bytes first": (pa.array([b"y"]), pa.array(["x"], pa.large_string())),
+    "lists of bytes": (pa.array([["x"]]), pa.array([[b"y"]])),
+    "fields of bytes": (pa.array([{"s": "x"}]), pa.array([{"s": b"y"}])),
+    "categories of bytes": (TEXT.dictionary_encode(), pa.array([b"y"]).dictionary_encode()),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE_TEXT)
+def test_text_beside_bytes_is_refused(tmp_path, case):
+    first, second = BESIDE_TEXT[case]
+    write(tmp_path / "1.parquet", a=first)
+    write(tmp_path / "2.parquet", a=second)
+    with pytest.raises(DataError, match=r"2.parquet has column 'a' as .*, the first file of the dataset as .*columns="):
+        ParquetSource(tmp_path).describe()
+
+
 WIDER = {
     "int32 beside int64": ({"a": pa.array([1], pa.int32())}, {"a": [2]}, pa.int64(), [{"a": 1}, {"a": 2}]),
     "int64 beside int32": ({"a": [1]}, {"a": pa.array([2], pa.int32())}, pa.int64(), [{"a": 1}, {"a": 2}]),

@@ -89,6 +89,14 @@ def test_an_empty_table_is_no_tasks(tmp_path: Path) -> None:
     assert len(tasks_from(path)) == 0
 
 
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_a_file_without_even_columns_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "tasks.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"tasks: '.*tasks.csv' is empty. Write the table anew"):
+        tasks_from(path)
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

@@ -180,6 +180,10 @@ def test_a_run_follows_the_engine_of_its_data_unless_it_names_one(capfd: pytest.
 # async programs
 
 
+class OutOfTokens(Exception):
+    """Of a model server."""
+
+
 async def by_row(row: dict[str, Any]) -> Any:
     return row
 
@@ -220,6 +224,41 @@ def test_settings_of_calls_are_taken_over() -> None:
     options = {"max_concurrency": 3, "rate_limit": 9.0, "retry_on": ["OSError"], "retry_calls": 2, "retry_backoff": 0.1}
     assert concurrency_of(config(**options), by_row) == Concurrency(0, 3, 9.0, ("OSError",), 2, 0.1)
     assert concurrency_of(config(), len) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ("Exception", "Exception"),
+        ("OutOfTokens", "OutOfTokens"),
+        ("OSError", "OSError"),
+        ("builtins.OSError", "builtins.OSError"),
+        ("asyncio.TimeoutError", "builtins.TimeoutError"),
+        ("urllib.error.HTTPError", "urllib.error.HTTPError"),
+        (f"{__name__}.OutOfTokens", f"{__name__}.OutOfTokens"),
+    ],
+)
+def test_errors_to_try_again_are_known_by_the_names_of_their_classes(given: str, known: str) -> None:
+    found = concurrency_of(config(retry_on=[given]), by_row)
+    assert found is not None
+    assert found.retry_on == (known,)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("TimoutError", r"'TimoutError', and no exception class of that name .* Did you mean 'TimeoutError'\?"),
+        ("len", "'len', and no exception class of that name is loaded"),
+        ("", "'', and no exception class of that name is loaded"),
+        ("urllib.error.HTPError", "'urllib.error.HTPError', which cannot be found: module 'urllib.error' has no"),
+        ("no_such_package.Busy", "'no_such_package.Busy', which cannot be found: No module named"),
+        ("os.path.join", "'os.path.join', which is <function join .*> and no class of exceptions"),
+        ("asyncio.CancelledError", "'asyncio.CancelledError', which is <class .*> and no class of exceptions"),
+    ],
+)
+def test_an_error_to_try_again_that_is_none_is_refused(given: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^retry_on names {message}"):
+        concurrency_of(config(retry_on=[given]), by_row)
 
 
 @pytest.mark.parametrize("option", [{"max_concurrency": 3}, {"rate_limit": 9.0}, {"retry_on": ["OSError"]}])
