@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -23,7 +24,8 @@ class Database:
     """One kind. ``row`` is the expression that tells equal keys apart and orders them; ``mark`` stands for a value.
 
     ``stand`` is an expression for the state of the places of a table's rows, and ``moved``, of a table and such a state,
-    is true for a row whose place may be another one than it was then.
+    is true for a row whose place may be another one than it was then. ``content`` is a query of a table for one figure that
+    is another once any row of it was added, changed or removed.
     """
 
     row: str
@@ -33,6 +35,7 @@ class Database:
     moved: Callable[[str, str], str]
     connect: Callable[[str], Any]
     fetch: Callable[[Any, str, Sequence[Any]], Iterator[pa.RecordBatch]]
+    content: Callable[[str], str]
 
 
 def database(url: str) -> Database:
@@ -99,7 +102,9 @@ def _sqlite(url: str) -> Any:
 
     if not os.path.exists(_path(url)):
         raise DataError(f"no SQLite file at {_path(url)}; write sqlite:///absolute/path.db.")
-    return sqlite3.connect(f"file:{_path(url)}?mode=ro", uri=True)
+    connection = sqlite3.connect(f"file:{_path(url)}?mode=ro", uri=True)
+    connection.create_function("content_of", 1, lambda table: _sqlite_content(url, table), deterministic=True)
+    return connection
 
 
 def _sqlite_rows(connection: Any, query: str, values: Sequence[Any]) -> Iterator[pa.RecordBatch]:
@@ -108,6 +113,22 @@ def _sqlite_rows(connection: Any, query: str, values: Sequence[Any]) -> Iterator
         while rows := cursor.fetchmany(FETCHED):
             columns = [to_array(list(column)) for column in zip(*rows, strict=True)]
             yield pa.RecordBatch.from_arrays(columns, names)
+
+
+def _sqlite_content(url: str, table: str) -> str:
+    """A digest of all values in the order of the rows; SQLite itself has none, and its file changes with other tables too.
+
+    Encoded by ``marshal`` in version 2, which depends on the values alone.
+    """
+    import marshal
+    import sqlite3
+
+    digest = hashlib.sha256()
+    with closing(sqlite3.connect(f"file:{_path(url)}?mode=ro", uri=True)) as connection:
+        cursor = connection.execute(f"SELECT * FROM {table} ORDER BY rowid")
+        while rows := cursor.fetchmany(FETCHED):
+            digest.update(marshal.dumps(rows, 2))
+    return digest.hexdigest()
 
 
 def _duckdb(url: str) -> Any:
@@ -162,6 +183,22 @@ def _written_since(table: str, stand: str) -> str:
     return f"({since} OR xmin = ANY (CAST('{{{numbers}}}' AS xid[])) OR {_file_node(table)} <> '{node}')"
 
 
+def _hashed_rows(table: str) -> str:
+    """DuckDB: the sum of what its rows hash to."""
+    return f"SELECT CAST(sum(hash(given)) AS VARCHAR) AS content FROM {quoted(table)} AS given"
+
+
+def _written_by(table: str) -> str:
+    """PostgreSQL: of the transactions that wrote the versions of the rows; an update is a version by another one."""
+    hashed = "hashint8(CAST(CAST(xmin AS text) AS bigint))"
+    return f"SELECT CAST(sum({hashed}) AS text) AS content FROM {quoted(table)}"
+
+
+def _content_of(table: str) -> str:
+    literal = quoted(table).replace("'", "''")
+    return f"SELECT content_of('{literal}') AS content"
+
+
 def _plain(stand: str) -> str:
     """A state as it goes into a query. Raises DataError for what is none."""
     if not re.fullmatch(r"[0-9,: \-to]*", stand):
@@ -169,11 +206,13 @@ def _plain(stand: str) -> str:
     return stand
 
 
-_POSTGRES = Database("ctid", "::tid", lambda i: f"${i}", _snapshot, _written_since, _postgres, _postgres_rows)
+_POSTGRES = Database(
+    "ctid", "::tid", lambda i: f"${i}", _snapshot, _written_since, _postgres, _postgres_rows, _written_by
+)
 DATABASES: Mapping[str, Database] = {
-    "duckdb": Database("rowid", "", lambda i: f"${i}", _row_ids, _row_ids_moved, _duckdb, _duckdb_rows),
+    "duckdb": Database("rowid", "", lambda i: f"${i}", _row_ids, _row_ids_moved, _duckdb, _duckdb_rows, _hashed_rows),
     "postgresql": _POSTGRES,
     "postgres": _POSTGRES,
-    "sqlite": Database("rowid", "", lambda i: f"?{i}", _row_ids, _row_ids_moved, _sqlite, _sqlite_rows),
+    "sqlite": Database("rowid", "", lambda i: f"?{i}", _row_ids, _row_ids_moved, _sqlite, _sqlite_rows, _content_of),
 }
 """Scheme of the URL -> the kind."""

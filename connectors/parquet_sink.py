@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -201,6 +202,21 @@ class ParquetSink(Sink):
         except (pa.ArrowException, OSError) as error:
             return f"{name} is damaged: {_line(error)}"
         return ""
+
+    def recast(self, record: CommitRecord, fit: Callable[[pa.Table], pa.Table]) -> dict[str, Any]:
+        """Replace the file by one with the same row groups and facts, of the tables that ``fit`` makes of these groups."""
+        facts = self._facts(record.path) or {}
+        file = pq.ParquetFile(pa.BufferReader(self._files.get(record.path)))
+        empty = fit(file.schema_arrow.empty_table().replace_schema_metadata(None))
+        groups = (fit(file.read_row_group(i).replace_schema_metadata(None)) for i in range(file.num_row_groups))
+        batches = chain.from_iterable(group.combine_chunks().to_batches() for group in groups)
+        first = next(batches, pa.RecordBatch.from_pylist([], schema=empty.schema))
+        own = {name: value for name, value in facts.items() if name not in ("digest", "path", "size", "tag")}
+        staged = self.write(record.task_key, chain([first], batches), lambda: own)
+        self._files.put(staged.name, staged.data.to_pybytes())
+        entry = self._files.entry(staged.name)
+        assert entry is not None, "it was written"
+        return {**staged.facts, "path": staged.name, "size": entry.size, "tag": entry.tag}
 
     def discard(self, key: str) -> None:
         """Remove the file of ``key``."""

@@ -138,13 +138,14 @@ class SqlSource(Source):
             ) from error
 
     def fingerprints(self) -> dict[str, str]:
-        """The table under its name: rows, least and greatest key."""
+        """The table under its name: rows, least and greatest key, and a figure that an update of any row changes."""
         key, table = quoted(self.key), quoted(self.table)
         (row,) = self._asked(f"SELECT count(*) AS n, min({key}) AS low, max({key}) AS high FROM {table}")
-        return {self._shown: f"{row['n']} rows, {row['low']} to {row['high']}"}
+        (state,) = self._asked(database(self.url).content(self.table))
+        return {self._shown: f"{row['n']} rows, {row['low']} to {row['high']}, content {state['content']}"}
 
     def tells_changes(self) -> bool:
-        """No: an update of a row leaves their number, and the least and greatest key."""
+        """No: the content of a table says that it changed, and not which rows did."""
         return False
 
     def _asked(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from partitioner.output import exporting, modes
 from partitioner.output.columns import begin_with_kept
 from partitioner.report.progress import Progress
 from partitioner.report.report import reported_if_stopped
-from partitioner.runs import integrity, merging, overlap, results
+from partitioner.runs import integrity, merging, overlap, results, uniform
 from partitioner.runs import resume as resuming
 from partitioner.runs.run import Run
 from partitioner.stages import batch_weight, changes
@@ -345,6 +345,7 @@ def _execute(
                         config, directory, job, target, planned.tasks, records, counts, merger
                     )
                 else:
+                    records = uniform.in_one_schema(directory, job, records)
                     result = results.reduce(config, directory, job, records, counts, merger)
         except (EngineLost, StorageFailed) as error:
             error.args = (f"{error} To go on: {resuming.resume_command(directory)}",)

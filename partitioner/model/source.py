@@ -192,6 +192,14 @@ class Sink(ABC):
     def check(self, records: Sequence[CommitRecord], full: bool = False) -> dict[str, str]:
         """Sub-task to what is wrong with its output: missing, torn, or another's. Reads whole files only where ``full``."""
 
+    def recast(self, record: CommitRecord, fit: Callable[[pa.Table], pa.Table]) -> dict[str, Any]:
+        """Replace the committed rows of a sub-task by what ``fit`` makes of them, the same values in wider types: the facts
+        of the output then. On the driver, after the last commit.
+
+        The default is for sinks that hold no columns.
+        """
+        return {"digest": record.digest, "size": record.size, "tag": record.tag}
+
     @abstractmethod
     def discard(self, key: str) -> None:
         """Remove the output of one sub-task, so that it can be committed again."""

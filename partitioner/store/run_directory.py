@@ -239,6 +239,10 @@ class RunDirectory:
         if not self.files.put_new(name, data) and self.committed(record.task_key) is None:
             self.files.put(name, data)
 
+    def recommit(self, record: CommitRecord) -> None:
+        """Replace the record of a sub-task whose output was written again; it counts before one of a segment."""
+        self.files.put(f"commits/{record.task_key}.json", json.dumps(record.to_json()).encode())
+
     def committed(self, task_key: str) -> CommitRecord | None:
         """The commit record of one sub-task, or None where there is none, or a torn one."""
         try:

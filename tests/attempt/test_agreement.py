@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset
 import pytest
 
 import partitioner as pt
+from connectors.parquet_sink import ParquetSink
 from partitioner.attempt.agreement import Agreement, Widened, agreed
 from partitioner.errors import ProgramError, RunFailed
 from partitioner.storage import Directory
+from partitioner.store.run_directory import RunDirectory
+from tests.modes.schedule import Died, die
 
 ROWS = pa.table({"x": range(8)})
 
@@ -162,6 +168,34 @@ def test_a_run_that_widens_gives_one_type(checkpoint: str) -> None:
     table = run(double_in_the_end, checkpoint).result.to_table()
     assert table.schema.field("y").type == pa.float64()
     assert table["y"].to_pylist() == [0, 1, 2, 3, 4, 5, 3, 3.5]
+
+
+@pytest.mark.parametrize("reader", ["arrow", "pandas", "duckdb"])
+def test_plain_readers_see_one_type_where_a_run_widened_after_its_first_files(tmp_path: Path, reader: str) -> None:
+    out = tmp_path / "out"
+    done = run(double_in_the_end, str(tmp_path / "runs"), output=str(out))
+    read = {
+        "arrow": lambda: pyarrow.dataset.dataset(out).to_table()["y"].to_pylist(),
+        "pandas": lambda: pd.read_parquet(out)["y"].tolist(),
+        "duckdb": lambda: [y for (y,) in duckdb.sql(f"SELECT y FROM '{out}/*.parquet'").fetchall()],
+    }
+    assert read[reader]() == [0, 1, 2, 3, 4, 5, 3, 3.5]
+    files = json.loads((out / "_manifest.json").read_text())["files"]
+    assert [f["sha256"] for f in files] == [r.digest for r in done.records]
+    assert done.directory.commits() == {r.task_key: r for r in done.records}
+    assert not ParquetSink(str(out)).check(done.records, full=True)
+
+
+def test_a_driver_that_dies_while_it_widens_files_leaves_what_a_resume_mends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(RunDirectory, "recommit", die)
+        with pytest.raises(Died):
+            run(double_in_the_end, str(tmp_path / "runs"), output=str(tmp_path / "out"))
+    done = run(double_in_the_end, str(tmp_path / "runs"), output=str(tmp_path / "out"), mode="resume")
+    assert pd.read_parquet(tmp_path / "out")["y"].tolist() == [0, 1, 2, 3, 4, 5, 3, 3.5]
+    assert done.counts == {"rows_in": 8, "rows_out": 8, "rows_written": 8, "quarantined": 0}
 
 
 def streaming(rows: pd.DataFrame) -> Iterator[dict[str, list[Any]]]:

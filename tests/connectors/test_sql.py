@@ -20,8 +20,10 @@ import pytest
 import partitioner as pt
 from connectors.resolve import resolve
 from connectors.sql import SqlSource
-from partitioner.errors import ConfigError, DataError, PartitionerError, RunFailed
+from partitioner.config import make
+from partitioner.errors import ConfigError, DataError, PartitionerError, ResumeRefused, RunFailed
 from partitioner.model import Dataset
+from partitioner.running import run_config
 
 Fill = Callable[[pa.Table], str]
 
@@ -213,8 +215,40 @@ def test_a_resume_does_not_mix_rows_that_moved(postgres: str, checkpoint: str, t
     with closing(adbc_driver_postgresql.dbapi.connect(postgres)) as db, closing(db.cursor()) as cursor:
         cursor.execute("UPDATE t SET c = CASE c WHEN '3' THEN '70' ELSE '3' END WHERE c IN ('3', '70')")
         db.commit()
-    with pytest.raises(PartitionerError, match=r"has changed since its ranges were made"):
+    with pytest.raises(ResumeRefused, match=r"postgresql://.*#t"):
         pt.run(given, fails_at_8, resume="auto", **options)
+    forced = make({"dataset": given, "program": fails_at_8, **options})
+    with pytest.raises(PartitionerError, match=r"has changed since its ranges were made"):
+        run_config(forced, "auto", force=True)
+
+
+CHANGES = {
+    "a value": "UPDATE t SET c = 'other' WHERE id = 3",
+    "a value made null": "UPDATE t SET c = NULL WHERE id = 3",
+    "two values exchanged": "UPDATE t SET c = CASE id WHEN 2 THEN 'v3' ELSE 'v2' END WHERE id IN (2, 3)",
+    "one row for another": "UPDATE t SET id = 40 WHERE id = 4",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_rows_updated_in_place_are_another_content(fill: Fill, change: str) -> None:
+    """Number of rows, least and greatest key stay; what another table of the database holds makes no difference."""
+    url = fill(pa.table({"id": [1, 2, 3, 4, 90], "c": ["v1", "v2", "v3", "v4", "v90"]}))
+    source = SqlSource(url, "t", "id")
+    before = source.contents()
+    execute(url, "CREATE TABLE another AS SELECT * FROM t", "DROP TABLE another")
+    assert source.contents() == before
+    execute(url, CHANGES[change])
+    assert source.contents() != before
+
+
+def execute(url: str, *statements: str) -> None:
+    scheme, _, path = url.partition("://")
+    connect = {"sqlite": sqlite3.connect, "duckdb": duckdb.connect, "postgresql": adbc_driver_postgresql.dbapi.connect}
+    with closing(connect[scheme](url if scheme == "postgresql" else path)) as db, closing(db.cursor()) as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        db.commit()
 
 
 def same(rows: pd.DataFrame) -> pd.DataFrame:

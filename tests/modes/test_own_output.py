@@ -52,7 +52,7 @@ def test_nothing_is_said_where_the_input_does_not_mean_the_output(
 
 
 def test_run_directories_in_the_folder_of_the_input_are_refused(night: Schedule) -> None:
-    with pytest.raises(ConfigError, match="checkpoint .*/in is the folder of the input.* set checkpoint to another"):
+    with pytest.raises(ConfigError, match=r"checkpoint .*/in is the folder of the input.* set checkpoint to another"):
         start(night.home, str(night.home / "in"), "out", "in")
 
 
