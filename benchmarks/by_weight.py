@@ -1,12 +1,14 @@
 """A padded model over ragged text in many sub-tasks: rows of like weight together across fragments, beside two other ways.
 
 python -m benchmarks.by_weight [--data FILE] [--every 1] [--tasks 400] [--context 1024] [--batch-size 32] [--rounds 2]
+    [--weight characters]
 
 The model is that of ``benchmarks.batching``: attention over a batch padded to its longest text, exact in float64, so that
 outputs are compared bit for bit. *Neither* takes rows as they come, *sorted* puts those of each sub-task in order of weight,
 *by_weight* brings rows of like weight together across all fragments before they become sub-tasks. Rounds take turns in one
 process, one thread; records per second are by the CPU seconds of sub-tasks (reading, batching, program, writing), wall
 seconds stand beside. Planning is counted apart: by_weight reads the column of the weight once more, before the first.
+``--weight words`` weighs a text by what the model pads to, its words up to the context; characters only stand for them.
 """
 
 from __future__ import annotations
@@ -28,9 +30,19 @@ from benchmarks.versions import versions
 
 WAYS: dict[str, dict[str, Any]] = {
     "neither": {"cost": "bytes"},
-    "sorted within each sub-task": {"cost": "bytes", "weight": "len(text)", "sort_by_weight": True},
-    "by_weight": {"cost": "bytes", "weight": "len(text)", "split": "by_weight"},
+    "sorted within each sub-task": {"cost": "bytes", "sort_by_weight": True},
+    "by_weight": {"cost": "bytes", "split": "by_weight"},
 }
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words of each text, up to the context: what the model pads to."""
+
+    context: int
+
+    def __call__(self, batch: pa.RecordBatch) -> list[int]:
+        return [min(len(text.split()), self.context) for text in batch["text"].to_pylist()]
 
 
 @dataclass
@@ -66,8 +78,10 @@ def run(data: Path, context: int, batch_size: int, tasks: int, settings: dict[st
 def compare(data: Path, records: int, args: argparse.Namespace) -> dict[str, Took]:
     """All ways, in turns."""
     found = {name: Took() for name in WAYS}
+    weight: Any = Words(args.context) if args.weight == "words" else "len(text)"
     for _ in range(args.rounds):
-        for name, settings in WAYS.items():
+        for name, way in WAYS.items():
+            settings = way if name == "neither" else {**way, "weight": weight}
             run(data, args.context, args.batch_size, args.tasks, settings, found[name])
     print("| way | sub-tasks | CPU s | records/CPU s | wall s | rest of the run s | padded words, mean | outputs |")
     print("|---|---|---|---|---|---|---|---|")
@@ -88,6 +102,7 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=1024)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--weight", choices=("characters", "words"), default="characters")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, threadpool_limits(1):
         data, lengths = sample(args.data, args.every, directory)

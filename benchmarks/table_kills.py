@@ -1,6 +1,6 @@
 """Exactly once into Delta, Iceberg and PostgreSQL: SIGKILL of the driver and of workers at twenty moments each.
 
-python -m benchmarks.table_kills [--short] [--table delta|iceberg|postgresql] [--postgres URL]
+python -m benchmarks.table_kills [--short] [--table delta|iceberg|postgresql] [--only drivers|workers] [--postgres URL]
 
 Every moment appends 2,000 rows of its own to one table, with ``mode="append"``: the driver is killed there, and the same
 command is started again until it ends. Then the table must hold every row once: count, sum and number of different
@@ -265,10 +265,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--table", choices=TABLES)
+    parser.add_argument("--only", choices=("drivers", "workers"))
     parser.add_argument("--postgres", help="URL of a server; by default one is started")
     options = parser.parse_args()
     print(versions("pyarrow", "deltalake", "pyiceberg", "adbc-driver-postgresql"), flush=True)
-    moments = SHORT if options.short else MOMENTS
+    moments = () if options.only == "workers" else SHORT if options.short else MOMENTS
+    runs = 0 if options.only == "drivers" or (options.short and options.only is None) else 4
     for kind in (options.table,) if options.table else TABLES:
         with tempfile.TemporaryDirectory() as folder, ExitStack() as held:
             url = (options.postgres or held.enter_context(server())) if kind == "postgresql" else ""
@@ -276,7 +278,7 @@ def main() -> None:
             if options.postgres:
                 in_child(lambda _, url=url: dropped(url))
             killed = drivers(place, moments)
-            died = 0 if options.short else workers(place, len(moments), 4)
+            died = workers(place, len(moments), runs)
             print(
                 f"{kind}: {len(moments)} moments of the driver ({killed} kills), {died} kills of workers: every row once "
                 f"each time ({time.time() - began:.0f} s)",

@@ -67,7 +67,8 @@ def planner(config: RunConfig, workers: Any = None) -> tuple[Callable[[Workers],
     parts = resolve(config)
     modes.check(config, parts.reducer)
     changes.check(parts)
-    described, notes = changes.only_changes(parts, stages.describe(parts))
+    rest = changes.only_changes(parts, stages.describe(parts))
+    described, notes, parts = rest.described, rest.notes, replace(parts, known_seconds=rest.seconds)
     costed = None if parts.model.measures else stages.cost(parts, described)  # what is wrong is said before a start
     table = stages.workers_of(parts, workers)
     with starting.tried_here(parts, described.job, table) as started:
@@ -142,7 +143,8 @@ def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | No
     with directory.discarded_unless_claimed(), ExitStack() as held:
         lease = held.enter_context(Lease(directory.files, config.lease_seconds))
         with phases("describe"):
-            described, target, prints, notes = _described(parts, directory)
+            rest = _described(parts, directory)
+        described, notes, parts = rest.described, rest.notes, replace(parts, known_seconds=rest.seconds)
         if notes and not len(described.dataset.fragments):
             parts = replace(parts, engine=resolve_engine("serial"))  # nothing is to run: nothing is started for it
         engine, started, costed = _costed(parts, described, directory, held, phases)
@@ -152,9 +154,9 @@ def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | No
         with phases("plan"):
             work, planned = _planned(parts, costed, started, {**notes, **stages.unmet(config, engine)}, phases)
             shared = started.slots_in_process > 1
-            job = _begin(config, engine, planned, directory, described, work, on_plan, target, prints, shared)
+            job = _begin(config, engine, planned, directory, described, work, on_plan, rest, shared)
         known = work.costs.unit == "seconds"
-        finished = _execute(config, engine, planned, directory, job, {}, known, lease, phases, target)
+        finished = _execute(config, engine, planned, directory, job, {}, known, lease, phases, rest.target)
         return _report(config, finished, costed.model, work.dataset, phases)
 
 
@@ -172,9 +174,7 @@ def _new_directory(config: RunConfig) -> RunDirectory:
     return directory
 
 
-def _described(
-    parts: Resolved, directory: RunDirectory
-) -> tuple[stages.Described, modes.Target, Mapping[str, Any], Mapping[str, Any]]:
+def _described(parts: Resolved, directory: RunDirectory) -> changes.Rest:
     """Stage 1: what the mode leaves to do of the input, where it goes, its fingerprints, and what there is to say."""
     config = parts.config
     target = modes.begin(config, directory)
@@ -186,7 +186,7 @@ def _described(
         print(rest.aloud, file=sys.stderr)
     if parts.reducer.rows:
         begin_with_kept(config, directory, rest.target)
-    return rest.described, rest.target, rest.prints, rest.notes
+    return rest
 
 
 def _costed(
@@ -280,8 +280,7 @@ def _begin(
     described: stages.Described,
     work: stages.Split,
     on_plan: Callable[[Plan, RunDirectory], None] | None,
-    target: modes.Target,
-    prints: Mapping[str, Any],
+    rest: changes.Rest,
     shared: bool,
 ) -> Job:
     """The run is on record: what workers read now is what was planned."""
@@ -295,7 +294,7 @@ def _begin(
     agreed = Agreement(directory.files).newest()
     if agreed is not None:
         exporting.check_columns(config, agreed.schema)
-    stages.claim(config, directory, job, planned, target, prints)
+    stages.claim(config, directory, job, planned, rest.target, rest.prints)
     if on_plan is not None:
         on_plan(planned, directory)
     return job

@@ -22,7 +22,8 @@ class Limits:
 
     ``target_task_seconds`` reference seconds; ``allowed_mem`` bytes of predicted peak; ``max_tasks`` a count;
     ``min_tasks_per_slot`` sub-tasks per slot at least, where there are that many rows; ``slots`` of all workers.
-    ``divisible`` is the reducer's: whether a group that is larger than a sub-task may be split.
+    ``divisible`` is the reducer's: whether a group that is larger than a sub-task may be split. ``known_seconds``: all of it
+    takes so long by what earlier runs measured of such rows, whatever the cost is in.
     """
 
     target_task_seconds: float | None = None
@@ -31,6 +32,7 @@ class Limits:
     min_tasks_per_slot: int | None = None
     slots: int = 1
     divisible: bool = False
+    known_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

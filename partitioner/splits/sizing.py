@@ -86,7 +86,7 @@ def size_of(dataset: Dataset, costs: Costs, limits: Limits) -> Size:
     for_memory = ceil(float(costs.memory_bytes.sum()) / (memory * _ROUNDING)) if costs.memory_combines == "sum" else 1
     least = (limits.min_tasks_per_slot or 0) * limits.slots
     if limits.min_tasks_per_slot is None and target is None:
-        least = _usual(dataset, costs, limits.slots)
+        least = _usual(dataset, costs, limits)
     most = inf if limits.max_tasks is None else limits.max_tasks
     if for_memory > most:
         raise _too_many(for_memory, limits)
@@ -104,9 +104,12 @@ def size_of(dataset: Dataset, costs: Costs, limits: Limits) -> Size:
     return Size(int(tasks), seconds, memory, most)
 
 
-def _usual(dataset: Dataset, costs: Costs, slots: int) -> int:
+def _usual(dataset: Dataset, costs: Costs, limits: Limits) -> int:
     """Sub-tasks where the limits do not say: fewer for input too small to feed so many."""
+    slots = limits.slots
     usual = max(LEAST_TASKS, TASKS_PER_SLOT * slots)
+    if limits.known_seconds is not None:  # a night of few changes: one for each slot, if they are cheap
+        return min(usual, max(ceil(limits.known_seconds / WORTH_SECONDS), slots))
     rows = dataset.rows
     if rows < 0:
         return usual

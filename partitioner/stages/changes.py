@@ -27,7 +27,7 @@ from partitioner.model.source import Source
 from partitioner.output import versions
 from partitioner.output.by_rows import HELD
 from partitioner.output.exporting import home_of
-from partitioner.output.modes import Target, base_of, job_of, narrowed, saves
+from partitioner.output.modes import NO_VERSION, Target, base_of, job_of, narrowed, saves
 from partitioner.output.tracking import MARK, Known, Matches, Tracking, known_rows, matches, tracking_of
 from partitioner.program import unwrapped
 from partitioner.stages.picked import PickedSource, PieceSource, Scanned
@@ -45,7 +45,8 @@ EMPTY = "the output is empty"
 class Rest:
     """What is left to do: the dataset and its job, what is kept, the fingerprints of the input, and what there is to say.
 
-    ``rows`` of the whole input as the run directory keeps them, where they are told one by one; ``aloud`` is told at once.
+    ``rows`` of the whole input as the run directory keeps them, where they are told one by one; ``aloud`` is told at once;
+    ``seconds`` of sub-tasks that it takes, as measured of the rows that are kept (None: not known).
     """
 
     described: Described
@@ -54,6 +55,7 @@ class Rest:
     notes: Mapping[str, Any]
     rows: pa.Table | None = None
     aloud: str = ""
+    seconds: float | None = None
 
 
 def check(parts: Resolved) -> None:
@@ -105,14 +107,13 @@ def _row_wise(program: Any) -> bool:
     return not (inspect.isclass(found) or inspect.isfunction(found)) or vars(found).get("row_wise") is not False
 
 
-def only_changes(parts: Resolved, described: Described) -> tuple[Described, dict[str, Any]]:
+def only_changes(parts: Resolved, described: Described) -> Rest:
     """What an incremental run would do now, for ``plan``, and what it saves; nothing is claimed."""
     home = home_of(parts.config)
     if parts.config.mode != "incremental" or home is None or described.job is None:
-        return described, {}
+        return Rest(described, NO_VERSION, {}, {})
     base = versions.committed(Directory(home))
-    rest = rest_of(parts, described, Target(0, -1 if base is None else base.number))
-    return rest.described, dict(rest.notes)
+    return rest_of(parts, described, Target(0, -1 if base is None else base.number))
 
 
 def rest_of(parts: Resolved, described: Described, target: Target) -> Rest:
@@ -153,7 +154,8 @@ def _by_keys(config: RunConfig, dataset: Dataset, job: Job, target: Target, trac
     target = replace(target, by="keys", base_known=not why)
     notes = {"incremental": _said(held, found, known, why)}
     aloud = _anew(notes["incremental"], why)
-    return Rest(told, target, prints, notes, scan.table.append_column(HELD, pa.array(held)), aloud)
+    seconds = known.seconds_per_row * int((held < 0).sum()) if known.seconds else None
+    return Rest(told, target, prints, notes, scan.table.append_column(HELD, pa.array(held)), aloud, seconds)
 
 
 def _anew(told: str, why: str) -> str:
@@ -212,7 +214,8 @@ def _by_watermark(config: RunConfig, dataset: Dataset, job: Job, target: Target,
     if not why:
         notes = _said_of_watermark(tracking, run, dataset.rows, known, high)
     aloud = "; ".join(filter(None, [_anew(notes["incremental"], why), notes.get("late or gone", "")]))
-    return Rest(Described(rest, job), target, fingerprints(config, job), notes, rows, aloud)
+    seconds = known.seconds_per_row * run if known.seconds else None
+    return Rest(Described(rest, job), target, fingerprints(config, job), notes, rows, aloud, seconds)
 
 
 def _unread(dataset: Dataset, tracking: Tracking) -> Source:

@@ -35,7 +35,8 @@ USABLE_MEMORY = 0.8
 @dataclass(frozen=True, slots=True, eq=False)
 class Resolved:
     """What a run is made of; ``program`` is None where only a plan was asked for, ``batching`` settings of ``Batcher``;
-    ``concurrency`` of an async program, else None; ``keep`` is the filter."""
+    ``concurrency`` of an async program, else None; ``keep`` is the filter; ``known_seconds`` of sub-tasks that what is left
+    to run takes, as measured when other rows of it ran (None: not known)."""
 
     config: RunConfig
     source: Source
@@ -48,6 +49,7 @@ class Resolved:
     batching: Mapping[str, Any]
     concurrency: Concurrency | None
     keep: Filter | None
+    known_seconds: float | None = None
 
     def limits(self, workers: Workers) -> Limits:
         """What the splitter keeps sub-tasks within, for these workers."""
@@ -59,6 +61,7 @@ class Resolved:
             min_tasks_per_slot=config.min_tasks_per_slot,
             slots=max(1, int(np.floor(workers.cpus / config.task_cpus).sum())),
             divisible=self.reducer.divisible,
+            known_seconds=self.known_seconds,
         )
 
     def _memory_of_a_slot(self, workers: Workers) -> float | None:

@@ -25,6 +25,7 @@ from partitioner.output import finishing, versions
 from partitioner.output.tracking import codes_of
 from partitioner.output.weaving import Files, woven
 from partitioner.runs import quarantine
+from partitioner.splits import sizing
 from partitioner.storage import Directory
 from tests import programs
 from tests.modes.schedule import Died, Schedule, die
@@ -69,6 +70,17 @@ def test_only_rows_with_a_new_key_or_another_watermark_run(table: Table) -> None
     assert table.night() == 1
     table.rows(dict(sorted(rows.items(), reverse=True)), groups=2)  # another order, other row groups
     assert table.night() == 0
+
+
+def test_few_changes_are_one_sub_task_of_every_slot(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the rows of the first night took says that more would not pay."""
+    monkeypatch.setattr(sizing, "WORTH_SECONDS", 1e6)
+    table.rows({i: (0, i) for i in range(2000)})
+    limits = {"max_tasks": None, "min_tasks_per_slot": None}
+    assert len(table.start("incremental", **limits).records) == 32
+    table.rows({i: (i % 2, i) for i in range(2000)})
+    done = table.start("incremental", **limits)
+    assert [record.rows_in for record in done.records] == [1000]
 
 
 NIGHTS = st.lists(

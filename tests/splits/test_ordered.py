@@ -72,6 +72,23 @@ def test_with_no_limits_up_to_eight_slots_get_the_same_split():
     assert counts == [32, 32, 32]
 
 
+@pytest.mark.parametrize(
+    ("known", "more", "tasks"),
+    [
+        (0.05, {}, 2),
+        (0.55, {}, 6),
+        (1000.0, {}, 32),
+        (None, {}, 31),
+        (0.05, {"min_tasks_per_slot": 4}, 8),
+        (0.05, {"max_tasks": 1}, 1),
+    ],
+)
+def test_seconds_known_from_earlier_runs_say_how_many_sub_tasks_pay(known, more, tasks):
+    """1,000 rows on 2 slots, of a cost in rows: a sub-task for each tenth of a second."""
+    limits = Limits(slots=2, known_seconds=known, **more)
+    assert len(Ordered().split(dataset_of(np.array([1000])), costs(1000, unit="rows"), limits)) == tasks
+
+
 def test_there_are_never_more_sub_tasks_than_rows():
     assert len(Ordered().split(dataset_of(np.array([2, 3])), costs(1, 1), Limits(slots=3))) == 5
 
