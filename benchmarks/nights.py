@@ -34,9 +34,7 @@ def night(home: Path, output: str, mode: str, dataset: str = "in", program: Any 
     """One run over the input as it is."""
     options: dict[str, Any] = {"cost": "rows", "engine": "serial", "progress": False, "report": False}
     places = {"output": str(home / output), "checkpoint": str(home / "runs")}
-    return pt.run(
-        str(home / dataset), program, mode=mode, max_tasks=8, min_tasks_per_slot=8, **options, **places, **more
-    )
+    return pt.run(str(home / dataset), program, mode=mode, **options, **places, **more)
 
 
 def slow(batch: pd.DataFrame) -> pd.DataFrame:
@@ -60,6 +58,7 @@ def one_big_file(home: Path, rows: int) -> None:
         ("rows", 9),
         ("ran", 9),
         ("share", 8),
+        ("sub-tasks", 11),
         ("sub-task s", 12),
         ("share", 8),
         ("cpu s", 8),
@@ -88,7 +87,8 @@ def one_big_file(home: Path, rows: int) -> None:
         ran = sum(r.rows_in for r in done.records)
         ours, whole = (sum(r.seconds for r in one.records) for one in runs)
         cpu, cpu_whole = (sum(r.cpu_seconds for r in one.records) for one in runs)
-        share = f"{ran / len(frame):>8.2%}{ours:>8.2f}{ours / whole:>8.2%}{cpu:>8.2f}{cpu / cpu_whole:>8.2%}"
+        many = f"{ran / len(frame):>8.2%}{len(done.records):>11}"
+        share = f"{many}{ours:>8.2f}{ours / whole:>8.2%}{cpu:>8.2f}{cpu / cpu_whole:>8.2%}"
         print(f"{n:>5}{len(frame):>9}{ran:>9}{share}{walls[0]:>8.2f}{walls[0] / walls[1]:>9.1%}  {said}")
 
 
@@ -117,7 +117,10 @@ def main() -> None:
                 write(options.files + n, 2 * 10**9 + n)
             if n % 4 == 1:
                 sorted((home / "in").iterdir())[n].unlink()
-            done, fresh = night(home, "out", "incremental"), night(home, f"fresh{n}", "error")
+            limits = {"max_tasks": 8, "min_tasks_per_slot": 8}
+            done, fresh = (
+                night(home, output, mode, **limits) for output, mode in (("out", "incremental"), (f"fresh{n}", "error"))
+            )
             same = done.result.to_table().equals(fresh.result.to_table())
             processed, rows = sum(r.rows_in for r in done.records), fresh.counts["rows_in"]
             said = "identical" if same else "DIFFERENT"
