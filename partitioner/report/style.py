@@ -31,6 +31,7 @@ th { text-align: left; font-size: 12px; font-weight: 600; color: var(--muted); }
 th, td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { white-space: nowrap; }
 td { overflow-wrap: anywhere; min-width: 92px; }
+td:first-child { overflow-wrap: normal; }
 td:last-child:not(.n) { min-width: 240px; }
 .wide { overflow-x: auto; }
 tr:last-child td { border-bottom: 0; }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from partitioner.placement.explain.views import in_words
 from partitioner.report import words
 from partitioner.report.facts import LOGS, Facts
 from partitioner.report.history import CANCELLED, COMMITTED, FAILED, LOST, Try
@@ -158,7 +159,9 @@ def plan(facts: Facts) -> str:
     if not facts.plan:
         return ""
     figures = {k: facts.plan[k] for k in ("algorithm", "objective", "planning_seconds") if k in facts.plan}
-    return _pairs({**figures, **facts.plan.get("reasons", {})})
+    reasons = {**figures, **facts.plan.get("reasons", {})}
+    said = {key: Markup("<br>".join(map(escape, filter(None, in_words(key, value))))) for key, value in reasons.items()}
+    return table(("what", "value"), [(key.replace("_", " "), value) for key, value in said.items()])
 
 
 def settings(facts: Facts) -> str:

@@ -29,7 +29,8 @@ def explain(plan: Plan, limit: int = 20) -> str:
         lines.append(f"objective {plan.objective}: {plan.value:.6g}")
     for key, value in flat(plan).items():
         if key not in ("gpu_devices", "proven_optimal"):
-            lines += _reason(key, value)
+            first, *rest = in_words(key, value)
+            lines += [f"{key.replace('_', ' ')}: {first}".rstrip(), *(f"  {line}" for line in rest)]
     lines += decisions(plan, limit)
     if 0 < limit < len(plan):
         lines.append(f"... and {len(plan) - limit} more sub-tasks")
@@ -40,22 +41,28 @@ def _predicts(plan: Plan) -> bool:
     return plan.about.cost is not None and plan.about.cost.unit == "seconds" and len(plan) > 0
 
 
-def _reason(key: str, value: Any) -> list[str]:
-    """One line, or one per entry of a table of figures."""
-    name = key.replace("_", " ")
+def in_words(key: str, value: Any) -> list[str]:
+    """A reason of a plan without its name: one line; or, after the first, one per entry of a list or table of figures."""
+    if isinstance(value, list | tuple) and len(value) == 1:
+        return in_words(key, value[0])
+    if isinstance(value, list | tuple):
+        return ["", *(_line(v) for v in value)]
     if not isinstance(value, dict):
-        return [f"{name}: {_short(value)}"]
+        return [_short(value)]
     if key == "start":
-        return ["start: " + ", ".join(f"{phase} {seconds:.3g} s" for phase, seconds in value.items())]
+        return [", ".join(f"{phase} {seconds:.3g} s" for phase, seconds in value.items())]
     if key == "process memory":
         shared = f", shared by {value['slots']:g} slots" if value["slots"] > 1 else ""
-        return [f"process memory: {value['resident'] / 1e6:.0f} MB in each process{shared}"]
+        return [f"{value['resident'] / 1e6:.0f} MB in each process{shared}"]
     if value and all(isinstance(v, dict) for v in value.values()):
-        return [
-            f"{name}:",
-            *(f"  {k}: " + ", ".join(f"{a} {_short(b)}" for a, b in v.items()) for k, v in value.items()),
-        ]
-    return [f"{name}: " + ", ".join(f"{k} {_short(v)}" for k, v in value.items())]
+        return ["", *(f"{k}: {_line(v)}" for k, v in value.items())]
+    return [_line(value)]
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{str(k).replace('_', ' ')} {_short(v)}" for k, v in value.items())
+    return _short(value)
 
 
 def _short(value: Any) -> str:
