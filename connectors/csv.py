@@ -18,6 +18,7 @@ from connectors.schemas import unify
 from connectors.systems import FileInfo
 from partitioner.errors import ConfigError, DataError
 from partitioner.model import Fragment
+from partitioner.model.naming import column_names
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -48,6 +49,8 @@ class CsvSource(LineSource):
 
     def __post_init__(self) -> None:
         LineSource.__post_init__(self)
+        object.__setattr__(self, "column_names", column_names(self.column_names, "column_names"))
+        object.__setattr__(self, "null_values", column_names(self.null_values or None, "null_values") or ())
         if self.header and self.column_names is not None:
             raise ConfigError("column_names are for files without header line: give header=False too, or neither.")
         for option, value in (("delimiter", self._delimiter), ("quote_char", self.quote_char)):

@@ -16,6 +16,7 @@ from connectors.systems import FileInfo
 from partitioner.errors import DataError, nearest
 from partitioner.model import Fragment, Fragments
 from partitioner.model.data import Floats
+from partitioner.model.naming import column_names
 from partitioner.model.source import Source
 
 BATCH_ROWS = 65_536
@@ -41,7 +42,7 @@ class FileSource(Source):
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", as_paths(self.path))
         if self.columns is not None:
-            object.__setattr__(self, "columns", tuple(self.columns))
+            object.__setattr__(self, "columns", column_names(self.columns))
         object.__setattr__(self, "left_out", tuple(map(absolute, self.left_out)))
 
     @property

@@ -15,6 +15,7 @@ from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.location import absolute, need, system
 from partitioner.errors import DataError, clause
 from partitioner.model import Dataset, Fragment, Fragments
+from partitioner.model.naming import column_names
 from partitioner.model.source import Source
 
 
@@ -37,6 +38,7 @@ class IcebergSource(Source):
     name: ClassVar[str] = "iceberg"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", column_names(self.columns))
         if not self.catalog:
             object.__setattr__(self, "path", absolute(os.fspath(self.path)))
 

@@ -21,6 +21,7 @@ from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.parquet import ParquetSource
 from partitioner.errors import DataError, clause
 from partitioner.model import Dataset, Fragment, Fragments
+from partitioner.model.naming import column_names
 from partitioner.model.source import Source
 from partitioner.storage import Directory
 
@@ -48,7 +49,7 @@ class MemorySource(Source):
     def __post_init__(self) -> None:
         table = as_table(self.data, self.layout)
         if self.columns is not None:
-            object.__setattr__(self, "columns", tuple(self.columns))
+            object.__setattr__(self, "columns", column_names(self.columns))
         kept = projected(table.schema, self.columns, "the data given")
         object.__setattr__(self, "table", table.select(kept.names))
         object.__setattr__(self, "data", None)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from connectors.file_source import BATCH_ROWS, narrowed, projected
 from partitioner.errors import DataError
 from partitioner.model import Dataset, Fragment, Fragments
+from partitioner.model.naming import column_names
 from partitioner.model.source import Source
 
 
@@ -30,7 +31,7 @@ class ArrowDatasetSource(Source):
 
     def __post_init__(self) -> None:
         if self.columns is not None:
-            object.__setattr__(self, "columns", tuple(self.columns))
+            object.__setattr__(self, "columns", column_names(self.columns))
 
     def describe(self) -> Dataset:
         """One fragment per row group or file that has rows. DataError for a dataset in memory without fragments of files."""

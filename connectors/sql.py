@@ -24,6 +24,7 @@ from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.key_ranges import Range, decoded, encoded, ranges_of
 from partitioner.errors import ConfigError, DataError
 from partitioner.model import Dataset, Fragment, Fragments
+from partitioner.model.naming import column_names
 from partitioner.model.source import Source
 from partitioner.storage import Directory, read_parquet
 
@@ -61,7 +62,7 @@ class SqlSource(Source):
         if self.ranges < 1:
             raise ConfigError(f"ranges is {self.ranges}; it is at least 1.")
         if self.columns is not None:
-            object.__setattr__(self, "columns", tuple(self.columns))
+            object.__setattr__(self, "columns", column_names(self.columns))
 
     def above(self, column: str, bound: Any) -> SqlSource:
         """The rows that the database finds above the bound, or null there, in ranges of their own."""

@@ -209,10 +209,10 @@ class RunConfig(BaseModel):
             raise ValueError("input should be a number")
         return value
 
-    @field_validator("partition_by", mode="before")
+    @field_validator("columns", "retry_on", "partition_by", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
-        """One column may be given by its name."""
+        """One may be given by its name."""
         return [value] if isinstance(value, str) else value
 
     @field_validator("output", "checkpoint")

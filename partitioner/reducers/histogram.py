@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.errors import ConfigError, ProgramError
+from partitioner.model.naming import column_names
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.observations import observations
 from partitioner.reducers.totals import check_nan_policy, under_policy
@@ -27,12 +28,15 @@ class Histogram(Reducer):
     commutative = exact = mergeable = True
 
     def __init__(
-        self, edges: Sequence[float] = (0.0, 1.0), columns: Sequence[str] | None = None, nan: str = "raise"
+        self, edges: Sequence[float] = (0.0, 1.0), columns: str | Sequence[str] | None = None, nan: str = "raise"
     ) -> None:
-        self.edges = np.asarray(edges, np.float64)
-        if len(self.edges) < 2 or not (np.diff(self.edges) > 0).all():
-            raise ConfigError(f"edges are {list(edges)}; give at least two, in ascending order.")
-        self.columns = None if columns is None else tuple(columns)
+        try:
+            self.edges = np.asarray(edges, np.float64)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"edges are {edges!r}; give numbers, at least two, in ascending order.") from error
+        if self.edges.ndim != 1 or len(self.edges) < 2 or not (np.diff(self.edges) > 0).all():
+            raise ConfigError(f"edges are {edges!r}; give at least two, in ascending order.")
+        self.columns = column_names(columns)
         self.nan = check_nan_policy(nan)
 
     def create_accumulator(self) -> Counts | None:

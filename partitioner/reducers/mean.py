@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from partitioner.model.naming import column_names
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.observations import Observations, observations
 from partitioner.reducers.totals import Totals, check_nan_policy, under_policy
@@ -28,8 +29,8 @@ class Mean(Reducer):
     squares = False
     group_parts: tuple[str, ...] | None = ("count", "sum", "rest")
 
-    def __init__(self, columns: Sequence[str] | None = None, nan: str = "raise") -> None:
-        self.columns = None if columns is None else tuple(columns)
+    def __init__(self, columns: str | Sequence[str] | None = None, nan: str = "raise") -> None:
+        self.columns = column_names(columns)
         self.nan = check_nan_policy(nan)
         self.allows_nan = nan == "propagate"
         self.looks_at = (self.columns, nan)

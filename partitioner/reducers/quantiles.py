@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from partitioner.errors import ConfigError, ProgramError
+from partitioner.model.naming import column_names
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.observations import Observations, observations
 from partitioner.reducers.totals import check_nan_policy, under_policy
@@ -30,17 +32,18 @@ class Quantiles(Reducer):
 
     def __init__(
         self,
-        at: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95),
+        at: float | Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95),
         compression: int = 200,
-        columns: Sequence[str] | None = None,
+        columns: str | Sequence[str] | None = None,
         nan: str = "raise",
     ) -> None:
-        if not at or not all(0 <= q <= 1 for q in at):
-            raise ConfigError(f"at is {list(at)}; give shares from 0 to 1, such as [0.5, 0.99].")
+        shares = (at,) if isinstance(at, Real) else tuple(at)
+        if not shares or not all(isinstance(q, Real) and 0 <= q <= 1 for q in shares):
+            raise ConfigError(f"at is {at!r}; give shares from 0 to 1, such as [0.5, 0.99].")
         if compression < 10:
             raise ConfigError(f"compression is {compression}; a digest needs at least 10.")
-        self.at, self.compression = tuple(map(float, at)), compression
-        self.columns = None if columns is None else tuple(columns)
+        self.at, self.compression = tuple(map(float, shares)), compression
+        self.columns = column_names(columns)
         self.nan = check_nan_policy(nan)
         if nan == "propagate":
             raise ConfigError("nan = 'propagate' has no meaning for quantiles; use 'raise' or 'omit'.")

@@ -23,7 +23,7 @@ class Variance(Mean):
     squares = True
     group_parts = ("count", "mean", "squares")
 
-    def __init__(self, ddof: int = 1, columns: Sequence[str] | None = None, nan: str = "raise") -> None:
+    def __init__(self, ddof: int = 1, columns: str | Sequence[str] | None = None, nan: str = "raise") -> None:
         super().__init__(columns, nan)
         if ddof < 0:
             raise ConfigError(f"ddof = {ddof}; it is 0 (population) or 1 (sample).")

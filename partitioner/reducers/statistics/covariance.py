@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.errors import ConfigError, ProgramError
+from partitioner.model.naming import column_names
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import check_missing
 from partitioner.reducers.observations import Observations, observations
@@ -28,11 +29,11 @@ class Covariance(Reducer):
     commutative = mergeable = True
 
     def __init__(
-        self, columns: Sequence[str] | None = None, ddof: int = 1, nan: str = "raise", exact: bool = True
+        self, columns: str | Sequence[str] | None = None, ddof: int = 1, nan: str = "raise", exact: bool = True
     ) -> None:
         if ddof < 0:
             raise ConfigError(f"ddof = {ddof}; it is 0 (population) or 1 (sample).")
-        self.columns = None if columns is None else tuple(columns)
+        self.columns = column_names(columns)
         self.ddof, self.nan, self.exact = ddof, check_missing(nan), exact
 
     def create_accumulator(self) -> Any:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ConfigError, ProgramError, clause
+from partitioner.model.naming import column_names
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import column_of, table_of
 
@@ -26,12 +27,13 @@ class TopK(Reducer):
     exact = mergeable = True
 
     def __init__(
-        self, by: str = "value", k: int = 10, largest: bool = True, columns: Sequence[str] | None = None
+        self, by: str = "value", k: int = 10, largest: bool = True, columns: str | Sequence[str] | None = None
     ) -> None:
         if k < 1:
             raise ConfigError(f"k is {k}; give 1 or more rows to keep.")
         self.by, self.k, self.largest = by, k, largest
-        self.columns = None if columns is None else [by, *(c for c in columns if c != by)]
+        kept = column_names(columns)
+        self.columns = None if kept is None else [by, *(c for c in kept if c != by)]
 
     def create_accumulator(self) -> pa.Table | None:
         """No rows."""
