@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -37,8 +36,8 @@ class Quantiles(Reducer):
         columns: str | Sequence[str] | None = None,
         nan: str = "raise",
     ) -> None:
-        shares = (at,) if isinstance(at, Real) else tuple(at)
-        if not shares or not all(isinstance(q, Real) and 0 <= q <= 1 for q in shares):
+        shares: tuple[Any, ...] = (at,) if isinstance(at, int | float | np.number) else tuple(at)
+        if not shares or not all(isinstance(q, int | float | np.number) and 0 <= q <= 1 for q in shares):
             raise ConfigError(f"at is {at!r}; give shares from 0 to 1, such as [0.5, 0.99].")
         if compression < 10:
             raise ConfigError(f"compression is {compression}; a digest needs at least 10.")

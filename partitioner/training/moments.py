@@ -26,17 +26,19 @@ def fit_naive_bayes(
     kind: str = "gaussian",
     alpha: float = 1.0,
     parameters: Parameters | None = None,
+    weight: str | None = None,
     width: int | None = None,
     **options: Any,
 ) -> Trained:
     """``GaussianNB``, ``MultinomialNB``, ``BernoulliNB`` or ``ComplementNB`` of all the data, as scikit-learn fits it.
 
-    ``alpha``: smoothing of the counts. ``label``, ``features`` and ``width`` as in ``Design``, options as for ``pt.run``.
-    Raises ConfigError for settings that cannot be, DataError for an empty dataset.
+    ``alpha``: smoothing of the counts. ``weight``: the column of the weights of rows. ``label``, ``features`` and ``width``
+    as in ``Design``, options as for ``pt.run``. Raises ConfigError for settings that cannot be, DataError for an empty
+    dataset.
     """
     smoothing = {} if kind == "gaussian" and alpha == 1.0 else {"alpha": alpha}
-    reducer = NaiveBayes(kind, label, **{**smoothing, **(parameters or {})})
-    return one_pass(dataset, Design.of(features, label, width), reducer, options)
+    reducer = NaiveBayes(kind, label, weight=weight, **{**smoothing, **(parameters or {})})
+    return one_pass(dataset, Design.of(features, label, width, weight), reducer, options)
 
 
 def fit_scaler(
@@ -45,15 +47,16 @@ def fit_scaler(
     *,
     kind: str = "standard",
     parameters: Parameters | None = None,
+    weight: str | None = None,
     width: int | None = None,
     **options: Any,
 ) -> Trained:
     """A ``StandardScaler`` (or ``"min_max"``, ``"max_abs"``, ``"robust"``) of all the data in one pass.
 
-    Nulls and NaN are left out, as scikit-learn leaves them out.
+    Nulls and NaN are left out, as scikit-learn leaves them out. ``weight`` (``"standard"``): the column of the weights.
     """
-    design = replace(Design.of(features, None, width), missing=True)
-    return one_pass(dataset, design, Scaler(kind, **(parameters or {})), options)
+    design = replace(Design.of(features, None, width, weight), missing=True)
+    return one_pass(dataset, design, Scaler(kind, weight=weight, **(parameters or {})), options)
 
 
 def fit_imputer(

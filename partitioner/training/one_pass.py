@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from partitioner.errors import DataError
 from partitioner.reducers.base import Reducer
 from partitioner.running import run
@@ -31,11 +29,10 @@ class Features:
     def __call__(self, batch: Any) -> Any:
         """What the reducers of models take."""
         x = self.design.matrix(batch)
-        x = x if isinstance(x, np.ndarray) else x.toarray()
+        weights = () if self.design.weight is None else (self.design.weights(batch),)
         if self.design.label is None:
-            return x
-        given = () if self.design.weight is None else (self.design.weights(batch),)
-        return (x, self.design.labels(batch), *given)
+            return (x, *weights) if weights else x
+        return (x, self.design.labels(batch), *weights)
 
 
 def as_it_is(batch: Any) -> Any:

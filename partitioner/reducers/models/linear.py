@@ -1,7 +1,8 @@
-"""``linear``: a fitted ``LinearRegression`` or ``Ridge`` of all rows, from the triangular factor of [1, X, y].
+"""``linear``: a fitted ``LinearRegression`` or ``Ridge`` of all rows, from the triangular factor of centred [X, y].
 
-Its first row takes out the mean, so the rest of it is the factor of the centred data: nothing is squared, and nothing
-cancels (Golub and Van Loan, Matrix Computations, section 5.3).
+Nothing is squared (Golub and Van Loan, Matrix Computations, section 5.3), and the mean of each part is taken out before
+its factor is made, so that a large mean costs no digits: two parts are joined by one more row, the difference of their
+means (Chan, Golub and LeVeque 1979).
 """
 
 from __future__ import annotations
@@ -21,33 +22,66 @@ from partitioner.reducers.tsqr import triangle
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Factor:
-    """``r``, the triangular factor of the matrix of all ``rows``, float64[at most width, width]; ``names`` of features."""
+    """``r``, the triangular factor of ``rows`` rows less their mean, float64[at most width, width]; ``names`` of features.
+
+    The mean is ``shift + offset``, float64[width] each: a number as large as the column's, and what is left of it, so that
+    the difference of two means keeps its digits. ``mass``: the weights of the rows together.
+    """
 
     r: Floats
     rows: int
     names: tuple[str, ...] | None
+    shift: Floats
+    offset: Floats
+    mass: float
 
     @property
     def width(self) -> int:
         """How many columns the matrix has."""
         return int(self.r.shape[1])
 
+    @property
+    def mean(self) -> Floats:
+        """Of each column."""
+        return self.shift + self.offset
 
-CONSTANT = 16 * float(np.finfo(np.float64).eps)
-"""Of the length of a column, and of the levels of the merge tree: what is left of a constant one where its mean is taken
-out, from rounding alone (Higham, Accuracy and Stability of Numerical Algorithms, section 19.3)."""
+    @classmethod
+    def of(cls, matrix: Floats, names: tuple[str, ...] | None, weights: Floats | None) -> Factor | None:
+        """Of the rows of one output whose weight is above 0; None of none."""
+        if weights is not None:
+            matrix, weights = matrix[weights > 0], weights[weights > 0]
+        if not len(matrix):
+            return None
+        constant = (matrix == matrix[0]).all(axis=0)
+        shift = np.where(constant, matrix[0], matrix.mean(axis=0))
+        near = matrix - shift
+        offset = np.average(near, axis=0, weights=weights)
+        body = near - offset
+        if weights is not None:
+            body *= np.sqrt(weights)[:, None]
+        mass = float(len(matrix) if weights is None else weights.sum())
+        return cls(triangle(body), len(matrix), names, shift, offset, mass)
 
+    def merged(self, later: Factor) -> Factor:
+        """Of the rows of both."""
+        mass = self.mass + later.mass
+        apart = (later.shift - self.shift) + (later.offset - self.offset)
+        between = np.sqrt(self.mass / mass * later.mass) * apart
+        return replace(
+            self,
+            r=triangle(np.vstack([self.r, later.r, between])),
+            rows=self.rows + later.rows,
+            offset=self.offset + later.mass / mass * apart,
+            mass=mass,
+        )
 
-def centred(factor: Factor) -> Floats:
-    """The factor of all columns but the first with their means taken out; constant columns are 0, not rounding errors."""
-    r = factor.r[:, 1:]
-    body, bound = r[1:].copy(), CONSTANT * max(1.0, np.log2(factor.rows)) * np.linalg.norm(r, axis=0)
-    body[:, np.linalg.norm(body, axis=0) <= bound] = 0.0
-    return body
+    def about_zero(self) -> Floats:
+        """The factor of the rows with their mean."""
+        return triangle(np.vstack([np.sqrt(self.mass) * self.mean, self.r]))
 
 
 class FactorReducer(EstimatorReducer):
-    """Models that are made of the factor of [1, X] or [1, X, y]: exact up to rounding, whatever the condition of X."""
+    """Models that are made of the factor of centred X or [X, y]: exact up to rounding, whatever the condition of X."""
 
     layout: Layout
 
@@ -60,23 +94,17 @@ class FactorReducer(EstimatorReducer):
         rows = self.layout.read(value, self.name)
         if not len(rows.x):
             return accumulator
-        columns = [np.ones((len(rows.x), 1)), rows.x]
+        columns = [rows.x]
         if self.layout.label is not None:
             columns.append(_numbers(rows.y, self.layout.label)[:, None])
-        matrix, count = np.hstack(columns), len(rows.x)
-        if rows.weights is not None:
-            matrix = (matrix * np.sqrt(rows.weights)[:, None])[rows.weights > 0]
-            count = len(matrix)
-        return (
-            self.merge_accumulators(accumulator, Factor(triangle(matrix), count, rows.names)) if count else accumulator
-        )
+        return self.merge_accumulators(accumulator, Factor.of(np.hstack(columns), rows.names, rows.weights))
 
     def merge_accumulators(self, left: Factor | None, right: Factor | None) -> Factor | None:
         """The factor of both. Raises ProgramError where columns differ."""
         if left is None or right is None:
             return left if right is None else right
-        same_columns(left, right)
-        return Factor(triangle(np.vstack([left.r, right.r])), left.rows + right.rows, left.names)
+        same_columns(left, right, besides=self.layout.label is not None)
+        return left.merged(right)
 
 
 class Linear(FactorReducer):
@@ -105,20 +133,23 @@ class Linear(FactorReducer):
         """The fitted model; None of no rows."""
         if accumulator is None:
             return None
-        r, wide = accumulator.r, accumulator.width - 2
-        body = centred(accumulator) if self.fit_intercept else r[:, 1:]
-        x, y = body[:, :wide], body[:, wide]
-        model = self._fitted(x, y, wide)
-        means = r[0, 1:] / r[0, 0]
-        model.intercept_ = means[wide] - means[:wide] @ model.coef_ if self.fit_intercept else 0.0
+        wide, rows = accumulator.width - 1, accumulator.rows
+        body = accumulator.r if self.fit_intercept else accumulator.about_zero()
+        model = self._fitted(body[:, :wide], body[:, wide], rows)
+        mean = accumulator.mean
+        model.intercept_ = mean[wide] - mean[:wide] @ model.coef_ if self.fit_intercept else 0.0
         return with_features(model, accumulator.names, wide)
 
-    def _fitted(self, x: Floats, y: Floats, wide: int) -> Any:
+    def _fitted(self, x: Floats, y: Floats, rows: int) -> Any:
         from sklearn.linear_model import LinearRegression, Ridge
 
+        wide = x.shape[1]
         if self.alpha == 0:
             model = LinearRegression(fit_intercept=self.fit_intercept)
-            model.coef_, _, rank, model.singular_ = np.linalg.lstsq(x, y, rcond=None)
+            rounding = max(rows, wide) * float(
+                np.finfo(np.float64).eps
+            )  # scikit-learn's bound for a column that adds nothing
+            model.coef_, _, rank, model.singular_ = np.linalg.lstsq(x, y, rcond=rounding)
             model.rank_ = int(rank)
             return model
         penalty = np.sqrt(self.alpha) * np.eye(wide)

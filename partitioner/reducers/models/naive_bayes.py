@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -11,12 +12,45 @@ import numpy as np
 from partitioner.errors import ConfigError, ProgramError
 from partitioner.model.data import Floats
 from partitioner.reducers.models.estimator import EstimatorReducer, check_kind, unfitted, with_features
-from partitioner.reducers.models.rows import Layout
+from partitioner.reducers.models.rows import Layout, class_labels
 from partitioner.reducers.observations import Observations
 from partitioner.reducers.totals import Totals
+from partitioner.reducers.weighted_totals import WeightedTotals
 
-Classes = Mapping[Any, Totals]
-"""The exact totals of the rows of each label."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """The exact totals of the rows of one label: as many as they are, and ``weighted`` where rows have weights."""
+
+    totals: Totals
+    weighted: WeightedTotals | None = None
+
+    def merged(self, later: Group) -> Group:
+        """Both as one. Raises ProgramError where columns differ."""
+        return Group(
+            self.totals.merged(later.totals),
+            self.weighted.merged(later.weighted) if self.weighted and later.weighted else None,
+        )
+
+    def mass(self) -> float:
+        """How many rows, or their weights together."""
+        return float(self.totals.count[0] if self.weighted is None else self.weighted.masses()[0])
+
+    def mean(self) -> Floats:
+        """Of each column."""
+        return self.totals.mean() if self.weighted is None else self.weighted.mean()
+
+    def variance(self) -> Floats:
+        """Of each column."""
+        return self.totals.variance(0) if self.weighted is None else self.weighted.variance()
+
+    def total(self) -> Floats:
+        """Of each column."""
+        return self.totals.total() if self.weighted is None else self.weighted.total()
+
+
+Classes = Mapping[Any, Group]
+"""By label."""
 
 KINDS = {
     "gaussian": "naive_bayes:GaussianNB",
@@ -30,16 +64,23 @@ COUNTS = ("multinomial", "complement")
 class NaiveBayes(EstimatorReducer):
     """The program returns tables with the column ``label``, or (X, y). ``kind``: ``"gaussian"``, ``"multinomial"``,
     ``"bernoulli"`` or ``"complement"``; other options are those of scikit-learn's class. ``features`` as in ``Layout``.
+
+    ``weight``: the column of the weights of rows, or (X, y, weights), as ``sample_weight`` there.
     """
 
     name = "naive_bayes"
     exact = True
 
     def __init__(
-        self, kind: str = "gaussian", label: str = "label", features: str | Sequence[str] | None = None, **options: Any
+        self,
+        kind: str = "gaussian",
+        label: str = "label",
+        features: str | Sequence[str] | None = None,
+        weight: str | None = None,
+        **options: Any,
     ) -> None:
         self.kind, self.options = check_kind(kind, KINDS), options
-        self.layout = Layout.of(features, label)
+        self.layout = replace(Layout.of(features, label), weight=weight)
         self.model = unfitted(KINDS[kind], options).get_params()
         if self.model.get("alpha") is not None and not np.all(np.asarray(self.model["alpha"]) > 0):
             raise ConfigError(f"alpha is {self.model['alpha']}; smoothing is above 0.")
@@ -52,11 +93,14 @@ class NaiveBayes(EstimatorReducer):
         """With the rows of one output. Raises ProgramError for counts below 0."""
         rows = self.layout.read(value, self.name)
         x = self._counted(rows.x)
+        labels, squares = class_labels(rows.y, self.layout.label), self.kind == "gaussian"
         found = {}
-        for label in np.unique(rows.y):
-            mine = x[rows.y == label]
-            seen = Observations(mine, np.ones(mine.shape, bool), (x.shape[1],), rows.names)
-            found[label.item() if isinstance(label, np.generic) else label] = Totals.of(seen, self.kind == "gaussian")
+        for label in np.unique(labels):
+            here = labels == label
+            seen = Observations(x[here], np.ones((int(here.sum()), x.shape[1]), bool), (x.shape[1],), rows.names)
+            weighted = None if rows.weights is None else WeightedTotals.of(seen, rows.weights[here], squares)
+            name = label.item() if isinstance(label, np.generic) else label
+            found[name] = Group(Totals.of(seen, squares), weighted)
         return self.merge_accumulators(accumulator, found)
 
     def merge_accumulators(self, left: Classes, right: Classes) -> Classes:
@@ -68,11 +112,24 @@ class NaiveBayes(EstimatorReducer):
         """The fitted model; None of no rows."""
         if not accumulator:
             return None
-        classes = {label: accumulator[label] for label in sorted(accumulator)}
-        first = next(iter(classes.values()))
+        try:
+            classes = {label: accumulator[label] for label in sorted(accumulator)}
+        except TypeError as error:
+            kinds = " and ".join(sorted({type(label).__name__ for label in accumulator}))
+            raise ProgramError(f"Labels are {kinds} in different outputs; return one type.") from error
+        self._check_priors(list(classes))
+        first = next(iter(classes.values())).totals
         model = _FITTED[self.kind](unfitted(KINDS[self.kind], self.options), classes)
         model.classes_ = np.array(list(classes))
         return with_features(model, first.names, len(first.count))
+
+    def _check_priors(self, classes: list[Any]) -> None:
+        option = "priors" if self.kind == "gaussian" else "class_prior"
+        priors = self.model[option]
+        if priors is not None and len(priors) != len(classes):
+            raise ConfigError(
+                f"{option} holds {len(priors)} numbers and there are {len(classes)} classes: {', '.join(map(str, classes))}."
+            )
 
     def _counted(self, x: Floats) -> Floats:
         if self.kind in COUNTS and (x < 0).any():
@@ -83,10 +140,10 @@ class NaiveBayes(EstimatorReducer):
 
 
 def _gaussian(model: Any, classes: Classes) -> Any:
-    everything = reduce(Totals.merged, classes.values())
+    everything = reduce(Totals.merged, (group.totals for group in classes.values()))
     model.epsilon_ = model.var_smoothing * float(everything.variance(0).max())
     model.theta_ = np.array([t.mean() for t in classes.values()])
-    model.var_ = np.array([t.variance(0) for t in classes.values()]) + model.epsilon_
+    model.var_ = np.array([t.variance() for t in classes.values()]) + model.epsilon_
     model.class_count_ = _counts(classes)
     priors = model.class_count_ / model.class_count_.sum()
     model.class_prior_ = priors if model.priors is None else np.asarray(model.priors)
@@ -108,7 +165,7 @@ def _discrete(model: Any, classes: Classes) -> Any:
 
 
 def _counts(classes: Classes) -> Floats:
-    return np.array([float(t.count[0]) for t in classes.values()])
+    return np.array([group.mass() for group in classes.values()])
 
 
 _FITTED: dict[str, Callable[[Any, Classes], Any]] = {

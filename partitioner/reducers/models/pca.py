@@ -10,7 +10,7 @@ import numpy as np
 from partitioner.errors import ConfigError
 from partitioner.model.data import Floats
 from partitioner.reducers.models.estimator import with_features
-from partitioner.reducers.models.linear import Factor, FactorReducer, centred
+from partitioner.reducers.models.linear import Factor, FactorReducer
 from partitioner.reducers.models.rows import Layout
 
 
@@ -34,18 +34,17 @@ class Pca(FactorReducer):
         """The fitted model; None of no rows. Raises ConfigError for more components than features or rows."""
         if accumulator is None:
             return None
-        r, rows = accumulator.r, accumulator.rows
-        most = min(rows, accumulator.width - 1)
+        rows, wide = accumulator.rows, accumulator.width
+        most = min(rows, wide)
         if self.components is not None and self.components > most:
             raise ConfigError(
-                f"components is {self.components}; give from 1 to the smaller of {rows} rows and "
-                f"{accumulator.width - 1} features."
+                f"components is {self.components}; give from 1 to the smaller of {rows} rows and {wide} features."
             )
-        _, values, vectors = np.linalg.svd(_padded(centred(accumulator), most), full_matrices=False)
+        _, values, vectors = np.linalg.svd(_padded(accumulator.r, most), full_matrices=False)
         signs = np.sign(vectors[np.arange(len(vectors)), np.argmax(np.abs(vectors), axis=1)])
         model = self._fitted(values, vectors * signs[:, None], rows, self.components or most)
-        model.mean_ = r[0, 1:] / r[0, 0]
-        return with_features(model, accumulator.names, accumulator.width - 1)
+        model.mean_ = accumulator.mean
+        return with_features(model, accumulator.names, wide)
 
     def _fitted(self, values: Floats, vectors: Floats, rows: int, components: int) -> Any:
         from sklearn.decomposition import PCA

@@ -15,6 +15,9 @@ from partitioner.frames import doubles, is_frame, to_numpy, vectors
 from partitioner.model.data import Floats
 from partitioner.reducers.columns import column_of, table_of
 
+DENSE_BYTES = 2 << 30
+"""Of a sparse matrix as a dense one: more than a slot has to spare beside its program."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
@@ -50,9 +53,10 @@ class Layout:
 
     def read(self, value: Any, reducer: str) -> Rows:
         """The rows of one output. Raises ProgramError for what is no matrix of numbers, or lacks a label or weight."""
-        if isinstance(value, tuple) and len(value) == 3 and self.label is not None and self.weight is not None:
-            found = self.read(value[:2], reducer)
-            return replace(found, weights=_weights(value[2], len(found.x), "the third of the tuple"))
+        if isinstance(value, tuple) and self.weight is not None and len(value) == (2 if self.label is None else 3):
+            rest = value[:2] if self.label is not None else value[0]
+            found = replace(self, weight=None).read(rest, reducer)
+            return replace(found, weights=_weights(value[-1], len(found.x), "the last of the tuple"))
         if isinstance(value, tuple) and len(value) == 2 and self.label is not None:
             inner = Layout(self.features, None, self.missing).read(value[0], reducer)
             return Rows(inner.x, _labels(np.asarray(value[1]), len(inner.x)), inner.names)
@@ -102,6 +106,13 @@ class Layout:
 
 def _matrix(value: Any, reducer: str) -> Floats:
     if "scipy.sparse" in sys.modules and sys.modules["scipy.sparse"].issparse(value):
+        size = value.shape[0] * value.shape[1] * 8
+        if size > DENSE_BYTES:
+            raise ProgramError(
+                f"The program returned a sparse matrix of shape {value.shape}, {size / 1e9:.1f} GB as the dense matrix that "
+                f"{reducer} needs; the limit is {DENSE_BYTES / 1e9:.1f} GB. Return fewer rows at a time (batch_size), or "
+                "fewer features."
+            )
         value = value.toarray()
     try:
         x = np.asarray(value, np.float64)
@@ -112,6 +123,27 @@ def _matrix(value: Any, reducer: str) -> Floats:
             f"The program returned an array of shape {x.shape}; {reducer} needs rows of a matrix, (n, f)."
         )
     return x
+
+
+def class_labels(y: Any, name: str | None) -> Any:
+    """The n labels of classes. Raises ProgramError for a label that is missing, has a fraction, or is of another type."""
+    labels = np.asarray(y)
+    missing = np.array([label is None or label != label for label in labels.tolist()], bool)
+    if missing.any():
+        raise ProgramError(
+            f"Row {int(np.argmax(missing))} of an output has no label {name!r} ({int(missing.sum())} in all); drop such "
+            "rows in the program."
+        )
+    if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
+        row = int(np.argmax(labels != np.floor(labels)))
+        raise ProgramError(
+            f"Label {name!r} is {labels[row]} in row {row} of an output; labels are classes: text, or numbers without "
+            "fractions."
+        )
+    kinds = sorted({type(label).__name__ for label in labels.tolist()}) if labels.dtype.kind == "O" else []
+    if len(kinds) > 1:
+        raise ProgramError(f"Labels {name!r} are {' and '.join(kinds)} in one output; return one type.")
+    return labels
 
 
 def _labels(y: Any, rows: int) -> Any:
@@ -163,10 +195,14 @@ def _numbers(column: pa.ChunkedArray, name: str, reducer: str) -> Floats:
         ) from error
 
 
-def same_columns(left: Any, right: Any) -> None:
-    """Raise ProgramError where two partial results have other columns; both have ``names`` and ``width``."""
+def same_columns(left: Any, right: Any, besides: int = 0) -> None:
+    """Raise ProgramError where two partial results have other columns; both have ``names`` and ``width``.
+
+    ``besides``: how many of the width are no features.
+    """
     if (left.names, left.width) != (right.names, right.width):
+        first, later = (part.names or part.width - besides for part in (left, right))
         raise ProgramError(
-            f"The program returned columns {left.names or left.width} first and {right.names or right.width} later; return "
-            "the same columns."
+            f"The program returned columns {first} first and {later} later; return the same columns (of sparse rows, "
+            "give their width)."
         )

@@ -15,6 +15,7 @@ from partitioner.reducers.models.rows import Layout, Rows, same_columns
 from partitioner.reducers.observations import Observations
 from partitioner.reducers.statistics.ranks import Ranks
 from partitioner.reducers.totals import Totals
+from partitioner.reducers.weighted_totals import WeightedTotals
 
 KINDS = {
     "standard": "preprocessing:StandardScaler",
@@ -27,7 +28,10 @@ EPSILON = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spread:
-    """Of ``rows``, by column: ``known`` numbers int64[f], extremes ``low`` and ``high``, ``totals`` or ``ranks``."""
+    """Of ``rows``, by column: ``known`` numbers int64[f], extremes ``low`` and ``high``, ``totals`` or ``ranks``.
+
+    ``weighted`` instead of ``totals`` where rows have weights.
+    """
 
     rows: int
     known: Any
@@ -36,6 +40,7 @@ class Spread:
     totals: Totals | None
     ranks: tuple[Ranks, ...]
     names: tuple[str, ...] | None
+    weighted: WeightedTotals | None = None
 
     @property
     def width(self) -> int:
@@ -48,7 +53,8 @@ class Scaler(EstimatorReducer):
     other options are those of scikit-learn's class. NaN and nulls are left out, as there.
 
     ``features`` as in ``Layout``. ``robust`` keeps the different numbers of each column, up to ``max_values``; of more its
-    quantiles are those of a histogram with buckets of equal leading bits.
+    quantiles are those of a histogram with buckets of equal leading bits. ``weight`` (kind ``"standard"``): the column of
+    the weights of rows, or (X, weights), as ``sample_weight`` there.
     """
 
     name = "scaler"
@@ -59,10 +65,15 @@ class Scaler(EstimatorReducer):
         kind: str = "standard",
         features: str | Sequence[str] | None = None,
         max_values: int = 1_000_000,
+        weight: str | None = None,
         **options: Any,
     ) -> None:
         self.kind, self.max_values = check_kind(kind, KINDS), max_values
-        self.layout = Layout.of(features, missing=True)
+        if weight is not None and kind != "standard":
+            raise ConfigError(
+                f"weight is {weight!r}; rows have weights with kind='standard' alone, as in scikit-learn."
+            )
+        self.layout = replace(Layout.of(features, missing=True), weight=weight)
         self.options = options
         model = unfitted(KINDS[kind], options)
         if kind == "robust" and not 0 <= model.quantile_range[0] <= model.quantile_range[1] <= 100:
@@ -82,14 +93,16 @@ class Scaler(EstimatorReducer):
         if left is None or right is None:
             return left if right is None else right
         same_columns(left, right)
-        both = left.totals is not None and right.totals is not None
+        totals = left.totals.merged(right.totals) if left.totals and right.totals else None
+        weighted = left.weighted.merged(right.weighted) if left.weighted and right.weighted else None
         return replace(
             left,
             rows=left.rows + right.rows,
             known=left.known + right.known,
             low=np.minimum(left.low, right.low),
             high=np.maximum(left.high, right.high),
-            totals=left.totals.merged(right.totals) if left.totals and right.totals and both else None,
+            totals=totals,
+            weighted=weighted,
             ranks=tuple(a.merged(b, self.max_values) for a, b in zip(left.ranks, right.ranks, strict=True)),
         )
 
@@ -110,25 +123,30 @@ class Scaler(EstimatorReducer):
             known.sum(axis=0),
             low.min(axis=0),
             high.max(axis=0),
-            Totals.of(seen, squares=True) if self.kind == "standard" else None,
+            Totals.of(seen, squares=True) if self.kind == "standard" and rows.weights is None else None,
             tuple(Ranks.of(x, np.ones((len(x), 1), np.int64), self.max_values) for x in kept),
             rows.names,
+            None if rows.weights is None else WeightedTotals.of(seen, rows.weights, squares=True),
         )
 
 
 def _seen(spread: Spread) -> Any:
     """How many rows, as scikit-learn keeps it: one number where no value is missing."""
-    return spread.known[0] if (spread.known == spread.known[0]).all() else spread.known
+    known = spread.known if spread.weighted is None else spread.weighted.masses()
+    return known[0] if (known == known[0]).all() else known
 
 
 def _standard(model: Any, spread: Spread) -> Any:
-    assert spread.totals is not None, "kind 'standard' keeps totals"
-    mean, variance = spread.totals.mean(), spread.totals.variance(0)
-    model.fit(_extremes(spread))
+    if spread.weighted is not None:
+        mean, variance, known = spread.weighted.mean(), spread.weighted.variance(), spread.weighted.masses()
+    else:
+        assert spread.totals is not None, "kind 'standard' keeps totals"
+        mean, variance, known = spread.totals.mean(), spread.totals.variance(0), spread.known
+    model.fit(_extremes(spread), sample_weight=None if spread.weighted is None else np.ones(2))
     model.n_samples_seen_ = np.asarray(_seen(spread), np.asarray(model.n_samples_seen_).dtype)[()]
     model.mean_ = mean if model.with_mean or model.with_std else None
     model.var_ = variance if model.with_std else None
-    bound = spread.known * EPSILON * variance + (spread.known * mean * EPSILON) ** 2  # scikit-learn's for a constant
+    bound = known * EPSILON * variance + (known * mean * EPSILON) ** 2  # scikit-learn's for a constant
     model.scale_ = np.where(variance <= bound, 1.0, np.sqrt(variance)) if model.with_std else None
     return model
 
