@@ -1,7 +1,8 @@
 """Sub-tasks of one kind take about equally long, so the first that is done tells the rest of the run what they cost.
 
 Where a cost is a guess (by the parameters of a model, say), what was seen of a kind takes its place, and what waits is
-placed again, the longest first: the guess decides only in which order kinds are tried.
+placed again, the longest first: the guess decides only in which order kinds are tried. Kinds that were not seen yet are
+expected to be wrong by as much as those that were, the more alike the more so.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ def learn(state: State, holder: WorkerState, task: int, seconds: float, now: flo
 
 
 def _expect(state: State, kinds: Kinds) -> None:
-    """Seconds of what is not done: as seen of its kind; where none of it was seen, the guess in the unit of what was."""
-    scale = kinds.scale()
+    """Seconds of what is not done: as seen of its kind; where none of it was seen, the guess as others mended theirs."""
+    scales = kinds.scales()
     for kind, members in kinds.members.items():
         count, total = kinds.seen.get(kind, (0, 0.0))
         for i in members:
             if state.status[i] != DONE:
-                state.seconds[i] = total / count if count else kinds.guess[i] * scale
+                state.seconds[i] = total / count if count else kinds.guess[i] * scales[kind]
     for holder in state.workers.values():
         for live in holder.live.values():
             if live.attempt.task < len(kinds.kind):

@@ -110,8 +110,9 @@ class SubTasks:
     ``release`` earliest start, seconds; ``requires`` label -> bool[n]; ``hard_deadline`` bool[n];
     ``hot_groups`` names the large groups that a task holds rows of and ``preferred_host`` the host that holds its data, one
     string per task each ("": none), or nothing at all. ``alike`` int64[n] numbers kinds: tasks of one are expected to take
-    as long as the first of them that is done, whatever was predicted (None: no task tells of another). Fragments of task i
-    are ``fragment_index[offsets[i]:offsets[i + 1]]``, indices into ``fragments``, in input order.
+    as long as the first of them that is done, whatever was predicted (None: no task tells of another); ``traits``
+    float64[n, k] tell what kinds differ in, so that kinds that were seen tell of others. Fragments of task i are
+    ``fragment_index[offsets[i]:offsets[i + 1]]``, indices into ``fragments``, in input order.
     """
 
     task_id: pa.Array
@@ -130,6 +131,7 @@ class SubTasks:
     hot_groups: tuple[str, ...] = ()
     preferred_host: tuple[str, ...] = ()
     alike: Ints | None = None
+    traits: Floats | None = None
     edges: Edges = field(default_factory=Edges)
     fragments: Fragments | None = None
     offsets: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
@@ -190,6 +192,7 @@ class SubTasks:
             task_id=self.task_id.take(pa.array(i)),
             hard_deadline=None if self.hard_deadline is None else self.hard_deadline[i],
             alike=None if self.alike is None else self.alike[i],
+            traits=None if self.traits is None else self.traits[i],
             edges=Edges(),
             fragments=None,
             offsets=np.zeros(1, np.int64),

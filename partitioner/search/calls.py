@@ -17,6 +17,7 @@ from partitioner.costs.declared import Declared
 from partitioner.errors import ConfigError
 from partitioner.graphs.results import Kept, Made, encoded, read_made
 from partitioner.model import Costs, Dataset, Fragment, Fragments, Limits, Plan, SubTasks
+from partitioner.model.data import Floats
 from partitioner.model.source import Source
 from partitioner.running import run_config
 from partitioner.runs.run import Run
@@ -48,13 +49,18 @@ class CallsSource(Source):
 
 
 class OneEach(Splitter):
-    """A sub-task for each fragment. ``alike``: calls of one number are expected to take as long; ``early`` ones go first."""
+    """A sub-task for each fragment. ``alike``: calls of one number are expected to take as long; ``early`` ones go first.
+
+    ``traits``: as in ``SubTasks``.
+    """
 
     name = "one each"
     keeps_groups = True
 
-    def __init__(self, alike: Sequence[int] | None = None, early: Sequence[bool] | None = None) -> None:
-        self.alike, self.early = alike, early
+    def __init__(
+        self, alike: Sequence[int] | None = None, early: Sequence[bool] | None = None, traits: Floats | None = None
+    ) -> None:
+        self.alike, self.early, self.traits = alike, early, traits
 
     def split(self, dataset: Dataset, costs: Costs, limits: Limits) -> SubTasks:
         """As many sub-tasks as fragments."""
@@ -67,6 +73,7 @@ class OneEach(Splitter):
             offsets=np.arange(n + 1, dtype=np.int64),
             fragment_index=np.arange(n, dtype=np.int64),
             alike=None if self.alike is None else np.array(self.alike, np.int64),
+            traits=self.traits,
             **({} if self.early is None else {"priority": np.array(self.early, np.float64)}),
         )
 
@@ -88,11 +95,13 @@ class Guess:
     """What calls are expected to take before any ran: ``model`` gives the seconds of each, or a stand-in.
 
     ``alike``: numbers of kinds; the first of a kind that is done tells what the others take. ``early`` calls begin first.
+    ``traits`` float64[n, k]: what kinds differ in, so that those that ran tell of those that did not.
     """
 
     model: CostModel
     alike: Sequence[int] | None = None
     early: Sequence[bool] | None = None
+    traits: Floats | None = None
 
 
 def declared(seconds: Sequence[float], unit: str = "seconds") -> CostModel:
@@ -125,7 +134,7 @@ def run_calls(
         "arguments": {"calls": list(calls), "serializer": serializer},
         "batch_format": "arrow",
         "cost": guess.model,
-        "split": OneEach(guess.alike, guess.early),
+        "split": OneEach(guess.alike, guess.early, guess.traits),
         "reducer": Kept(),
         **({} if guess.early is None else {"placement": "priority"}),
     }

@@ -59,7 +59,7 @@ class LearnedCosts:
         found = prior.weights(sets)
         if all(first) and len(set(found)) == 1 and len(calls) > 1:
             return self.pilot(calls)
-        return Guess(declared(found, "seconds of the shortest fit"), numbers, first)
+        return Guess(declared(found, "seconds of the shortest fit"), numbers, first, prior.traits(sets))
 
 
 @dataclass(frozen=True, slots=True)

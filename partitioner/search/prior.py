@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import isfinite, log
 from typing import Any
+
+import numpy as np
+
+from partitioner.model.data import Floats
 
 GROWTH: dict[str, float] = {
     # work is done once for each of them
@@ -41,6 +45,26 @@ def weights(sets: Sequence[Parameters]) -> list[float]:
             if size is not None:
                 found[i] *= ((size if isfinite(size) else 2 * most) / least) ** power
     return found
+
+
+def traits(sets: Sequence[Parameters]) -> Floats:
+    """float64[n, k]: what the sets differ in. The logarithm of a number, 0 of the least; of text, and what else has no size,
+    1 in a column of its value. What all share is left out.
+    """
+    columns = []
+    for name in sorted({key for given in sets for key in given}):
+        sizes = [_size(given[name]) if name in given else None for given in sets]
+        known = [size for size in sizes if size is not None and isfinite(size)]
+        if known:
+            least, most = min(known), max(known)
+            columns.append([0.0 if size is None else log(min(size, 2 * most) / least) for size in sizes])
+        texts = [
+            repr(given[name]) if name in given and size is None else None
+            for given, size in zip(sets, sizes, strict=True)
+        ]
+        columns += [[float(text == value) for text in texts] for value in sorted({t for t in texts if t is not None})]
+    differing = [column for column in columns if len(set(column)) > 1]
+    return np.array(differing, np.float64).T.reshape(len(sets), len(differing))
 
 
 def _size(value: Any) -> float | None:

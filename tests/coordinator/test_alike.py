@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,18 @@ def test_a_guess_is_scaled_to_what_was_seen_of_others() -> None:
     step(state, [], 0.0)
     done(state, 0, 2.0, 2.0)
     assert state.seconds[1:] == [2.0, 0.5, 0.5]
+
+
+def test_kinds_that_were_seen_tell_of_those_that_were_not_by_what_they_differ_in() -> None:
+    plan = plan_of([1.0, 1.0, 1.0, 1.0], [0, 1, 2, 3], [1, 1, 0, 0], workers=1)
+    traits = np.array(
+        [[0.0, 0.0], [2.0, 0.0], [4.0, 0.0], [0.0, 1.0]]
+    )  # the third is further from the first than the second
+    state = state_of(replace(plan, tasks=plan.tasks.with_columns(traits=traits)))
+    step(state, [], 0.0)
+    done(state, 0, 1.0, 1.0)
+    done(state, 1, 9.0, 10.0)
+    assert state.seconds[2] > 2 * state.seconds[3] > 2.0
 
 
 def test_a_wrong_guess_is_overturned() -> None:

@@ -18,7 +18,7 @@ from sklearn.svm import SVC
 from partitioner.errors import ConfigError, CostError
 from partitioner.search import GridSearch, PlannedCalls, RandomizedSearch
 from partitioner.search.pilot import drawn_out
-from partitioner.search.prior import weights
+from partitioner.search.prior import traits, weights
 
 X, Y = make_classification(300, 6, random_state=0)
 GRID = {"C": [0.1, 1.0, 10.0], "kernel": ["rbf", "linear"]}
@@ -150,6 +150,19 @@ def test_sets_that_are_fitted_once_and_of_which_nothing_is_known_have_a_pilot(tm
 )
 def test_parameters_that_are_known_to_make_a_fit_longer(sets, expected):
     assert weights(sets) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("sets", "expected"),
+    [
+        ([{"C": 1.0, "kernel": "rbf"}, {"C": np.e, "kernel": "linear"}], [[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]),
+        ([{"depth": 1}, {"depth": None}], [[0.0], [np.log(2)]]),
+        ([{"C": 2.0}, {"C": 2.0}], [[], []]),
+        ([{"kernel": "rbf"}, {"kernel": "poly", "degree": 3}], [[0.0, 1.0], [1.0, 0.0]]),
+    ],
+)
+def test_what_sets_of_parameters_differ_in(sets, expected):
+    assert traits(sets).tolist() == expected
 
 
 def test_seconds_are_drawn_out_by_the_median_exponent():
