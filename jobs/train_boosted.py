@@ -24,6 +24,7 @@ from jobs.training import configured
 from partitioner import registry
 from partitioner.errors import ConfigError, MissingDependency
 from partitioner.training import Design
+from partitioner.training.keeping import plain, versions
 
 
 def rows_of(source: Any, fragments: Any, design: Design) -> tuple[Any, Any]:
@@ -61,32 +62,32 @@ def newest(place: Path) -> tuple[int, str | None]:
     return (int(kept[-1].stem[6:]), str(kept[-1])) if kept else (0, None)
 
 
-def train(client: Any, x: Any, y: Any, given: dict[str, Any], place: Path) -> Any:
-    """The booster after all rounds, kept on the way."""
+def train(client: Any, x: Any, y: Any, given: dict[str, Any], place: Path) -> tuple[Any, dict[str, float]]:
+    """The booster after all rounds, kept on the way; its metrics on the training rows, none where nothing was left to do."""
     import xgboost
     from xgboost import dask as distributed
 
     data = distributed.DaskDMatrix(client, x, y)
     done, file = newest(place)
+    metrics: dict[str, float] = {}
     booster = None if file is None else xgboost.Booster(model_file=file)
     while done < given["rounds"]:
         count = min(given["every"], given["rounds"] - done)
         told = distributed.train(client, given["params"], data, count, evals=[(data, "train")], xgb_model=booster)
+        metrics = {name: values[-1] for name, values in told["history"]["train"].items()}
         booster, done = told["booster"], done + count
         scratch = place / "unfinished.ubj"
         booster.save_model(scratch)
         scratch.replace(place / f"round-{done:06d}.ubj")  # whole or not at all
-        print(
-            f"round {done}: " + ", ".join(f"{k} {v[-1]:.6f}" for k, v in told["history"]["train"].items()), flush=True
-        )
-    return booster
+        print(f"round {done}: " + ", ".join(f"{name} {value:.6f}" for name, value in metrics.items()), flush=True)
+    return booster, metrics
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Plan, place, train, keep the model and what it was made of."""
     dataset, given, settings = configured(arguments, "Boosted trees by xgboost's own distributed training.")
     try:
-        import xgboost
+        import xgboost  # noqa: F401  (said before a cluster starts)
     except ModuleNotFoundError as error:
         raise MissingDependency('boosted trees need xgboost: pip install "batch-partitioner[boosting]"') from error
     from distributed import Client, LocalCluster
@@ -110,14 +111,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         source = registry.import_ours("connectors.resolve").resolve(dataset)
         began = time.perf_counter()
         x, y = placed(client, plan, source, Design.of(given.get("features"), given["label"], given.get("width")))
-        booster = train(client, x, y, given, place)
+        booster, metrics = train(client, x, y, given, place)
         seconds = time.perf_counter() - began
     if cluster is not None:
         cluster.close()
     booster.save_model(place / "model.ubj")
     card = {"model": "xgboost.Booster", "rounds": given["rounds"], "params": given["params"], "rows": int(x.shape[0])}
-    card |= {"partitions": len(plan.tasks), "seconds": seconds, "xgboost": xgboost.__version__, "dataset": str(dataset)}
-    (place / "model_card.json").write_text(json.dumps(card, indent=2))
+    card |= {"partitions": len(plan.tasks), "seconds": seconds, "dataset": dataset, "metrics": metrics}
+    card |= {"arguments": given, "file": "model.ubj", "versions": versions()}
+    (place / "model_card.json").write_text(json.dumps(plain(card), indent=2))
     said = f"{card['rows']} rows, {len(plan.tasks)} partitions, {given['rounds']} rounds, {seconds:.2f} s"
     print(f"{place / 'model.ubj'}: {said}")
     return 0

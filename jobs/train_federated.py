@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+import partitioner as pt
 from jobs.session import job_main
 from jobs.training import configured, kept
 from partitioner.errors import ConfigError
@@ -27,7 +28,7 @@ def softmax_steps(
 ) -> tuple[Any, float]:
     """``steps`` of full-batch gradient descent from the shared parameters, drawn back to them by ``proximal``."""
     x, y = design.matrix(rows), design.labels(rows).astype(int)
-    x = x / max(1.0, float(np.abs(x).max()))
+    x = _scaled(x)
     weights, bias = parameters["weights"].copy(), parameters["bias"].copy()
     wanted = np.eye(classes)[y]
     for _ in range(steps):
@@ -37,6 +38,32 @@ def softmax_steps(
         weights -= rate * (x.T @ rest + proximal * (weights - parameters["weights"]))
         bias -= rate * (rest.sum(axis=0) + proximal * (bias - parameters["bias"]))
     return {"weights": weights, "bias": bias}, float(len(x))
+
+
+class Right:
+    """Of each row whether the class with the highest score is its label."""
+
+    def __init__(self, design: Design, parameters: Any) -> None:
+        self.design, self.parameters = design, parameters
+
+    def __call__(self, batch: pa.RecordBatch) -> Any:
+        """float64[n] of 0 and 1."""
+        x = _scaled(self.design.matrix(batch))
+        said = np.argmax(x @ self.parameters["weights"] + self.parameters["bias"], axis=1)
+        return (said == self.design.labels(batch).astype(int)).astype(float)
+
+
+def accuracy(dataset: Any, design: Design, parameters: Any, settings: dict[str, Any]) -> float:
+    """The share of the training rows that the shared parameters tell right, by one more run."""
+    about = {name: settings[name] for name in ("engine", "checkpoint", "progress", "report") if name in settings}
+    values = {"design": design, "parameters": parameters}
+    judged = pt.run(dataset, Right, arguments=values, reducer="mean", batch_format="arrow", cost="rows", **about)
+    return float(judged.result)
+
+
+def _scaled(x: Any) -> Any:
+    """Pixels as shares of the largest."""
+    return x / max(1.0, float(np.abs(x).max(initial=0.0)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,8 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = {"weights": np.zeros((model["width"], model["classes"])), "bias": np.zeros(model["classes"])}
     server = {name: model[name] for name in ("server", "merge") if name in model}
     found = federate(dataset, train, start, client=client, batch_format="arrow", **server, **settings)
+    parameters = found.state["parameters"]
     facts = {"run": found.url, "rounds": len(found.rounds), "rows": found.rounds[0].rows}
-    kept(found.state["parameters"], place or f"{found.url}/model", dataset, model, facts)
+    facts["metrics"] = {"accuracy": accuracy(dataset, design, parameters, settings)}
+    kept(parameters, place or f"{found.url}/model", dataset, model, facts)
     return 0
 
 

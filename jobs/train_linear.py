@@ -19,8 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "label" not in model:
         raise ConfigError("arguments need 'label'; write it below 'arguments:'.")
     place = settings.pop("output", None)
-    found = fit_linear(dataset, **model, **settings)
+    found = fit_linear(dataset, **{"metrics": True, **model}, **settings)
     facts = {"run": found.run.url, "rows": found.run.counts["rows_in"], "sub-tasks": len(found.run.records)}
+    facts["metrics"] = dict(found.metrics)
     kept(found.model, place or f"{found.run.url}/model", dataset, model, facts)
     return found.run.exit_code
 

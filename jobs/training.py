@@ -6,7 +6,7 @@ A conf has the settings of ``pt.run`` or ``pt.iterate``, and under ``arguments``
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import partitioner as pt
@@ -39,7 +39,8 @@ def configured(arguments: Sequence[str] | None, about: str) -> tuple[Any, Values
 
 def kept(model: Any, place: str, dataset: Any, arguments: Values, facts: Values) -> None:
     """Keep the model, and print where and how good it is."""
-    name = keep(model, place, {"dataset": dataset, "arguments": arguments, **facts})
+    about = dataset if isinstance(dataset, str | Mapping | list) else type(dataset).__name__
+    name = keep(model, place, {"dataset": about, "arguments": arguments, **facts})
     for key, value in facts.items():
         print(f"{key:12} {value}")
     print(f"model        {place}/{name}")

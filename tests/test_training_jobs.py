@@ -5,12 +5,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyspark
 import pytest
+from sklearn.datasets import load_svmlight_file
+from sklearn.linear_model import Ridge
 
 from jobs import pipeline, train_cifar_ensemble, train_federated, train_kmeans, train_linear, train_logistic
 from partitioner.errors import ConfigError, MissingDependency
 from partitioner.training.keeping import flattened, keep
 
+SAMPLE = str(Path(pyspark.__file__).parent / "data/mllib/sample_linear_regression_data.txt")
 HERE = ["--set", "engine=serial", "--set", "progress=false"]
 
 
@@ -37,6 +41,12 @@ def test_logistic_regression_on_the_sample_of_spark(tmp_path, capsys):
 def test_ridge_regression_on_the_sample_of_spark(tmp_path):
     place, card = trained(train_linear, "train_linear", tmp_path)
     assert (card["rows"], card["sub-tasks"], loaded(place).coef_.shape) == (501, 4, (10,))
+    assert card["parameters"]["alpha"] == 1.0
+    assert {"python", "numpy", "scikit-learn", "skops"} <= card["versions"].keys()
+    x, y = load_svmlight_file(SAMPLE, n_features=10)
+    whole = Ridge(1.0).fit(x.toarray(), y)
+    assert card["metrics"]["r2"] == pytest.approx(whole.score(x.toarray(), y), rel=1e-9)
+    assert card["metrics"]["rmse"] == pytest.approx(np.sqrt(np.mean((whole.predict(x.toarray()) - y) ** 2)), rel=1e-12)
 
 
 def test_kmeans_on_digits(tmp_path):
@@ -54,6 +64,7 @@ def test_federated_digits_learn_from_clients_of_one_class(tmp_path):
     x, y = load_digits(return_X_y=True)
     assert (np.argmax(x / 16 @ model["weights"] + model["bias"], axis=1) == y).mean() > 0.8
     assert (card["rounds"], card["rows"]) == (30, 1797)
+    assert card["metrics"]["accuracy"] == (np.argmax(x / 16 @ model["weights"] + model["bias"], axis=1) == y).mean()
 
 
 def test_a_wrong_setting_names_the_nearest(tmp_path):
@@ -73,6 +84,23 @@ def test_a_missing_argument_is_named(tmp_path):
 def test_names_of_a_tree_are_paths():
     tree = {"layers": [{"w": np.ones(2)}, {"w": np.zeros(1)}], "bias": 1.5}
     assert list(flattened(tree)) == ["layers/0/w", "layers/1/w", "bias"]
+
+
+def test_what_is_kept_has_its_type_and_shape(tmp_path):
+    from safetensors.numpy import load_file
+
+    keep({"bn": {"batches": np.array(7), "mean": np.ones(2, np.float32)}, "half": np.float16([1])}, str(tmp_path), {})
+    found = load_file(tmp_path / "model.safetensors")
+    assert {name: (a.dtype.name, a.shape) for name, a in found.items()} == {
+        "bn/batches": ("int64", ()),
+        "bn/mean": ("float32", (2,)),
+        "half": ("float16", (1,)),
+    }
+
+
+def test_two_parts_of_one_name_are_refused():
+    with pytest.raises(ConfigError, match="two parts of the model are called 'a/b'"):
+        flattened({"a/b": 1.0, "a": {"b": 2.0}})
 
 
 def test_what_is_no_number_is_not_kept(tmp_path):

@@ -51,6 +51,14 @@ def typed(value: Any, like: Any) -> Any:
     return found if isinstance(like, np.ndarray) else found[()]
 
 
+def is_real(leaf: Any) -> bool:
+    """Whether a leaf is a float, or an array or tensor of floats: of integers (counters) clients say nothing."""
+    if isinstance(leaf, float):
+        return True
+    kind = str(getattr(leaf, "dtype", ""))
+    return kind.removeprefix("torch.").startswith(("float", "bfloat"))
+
+
 def unwrapped(parameters: Any) -> Any:
     """What is merged: the fitted numbers of an estimator, else the parameters themselves."""
     if not _is_estimator(parameters):

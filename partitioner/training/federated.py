@@ -19,6 +19,7 @@ from partitioner.attempt.rounds import RoundProgram
 from partitioner.errors import ConfigError, nearest
 from partitioner.iteration.iterate import Iterated, iterate
 from partitioner.reading import read_table
+from partitioner.reducers.parameters import is_real, to_float, typed
 from partitioner.reducers.trees import largest_change, walk
 from partitioner.reducers.weighted_mean import checked_pair
 from partitioner.training.privacy import Privacy, clipped, epsilon_of, noised
@@ -98,7 +99,7 @@ def federate(
         raise ConfigError(f"privacy is that of a mean; merge is {merge!r}. Leave it out.")
     state: dict[str, Any] = {"parameters": parameters, "step": 0}
     if server == "adam":
-        zeros = walk(lambda leaf: np.zeros(np.shape(leaf)), parameters)
+        zeros = walk(lambda leaf: np.zeros(np.shape(to_float(leaf))), parameters)
         state |= {"first": zeros, "second": zeros}
     update = _averaged(rate) if server == "average" else _adam(rate)
     if private is not None:
@@ -142,27 +143,31 @@ def _with_noise(update: Callable[[Any, Any], Any], noise: Callable[[Any, int], A
 
 def _averaged(rate: float) -> Callable[[Any, Any], Any]:
     def update(state: Any, merged: Any) -> Any:
-        if rate == 1.0:
-            return {"parameters": merged, "step": state["step"] + 1}
-        moved = walk(lambda old, new: _like(old + rate * (new - old), old), state["parameters"], merged)
+        moved = merged if rate == 1.0 else _of_leaves(lambda old, new: old + rate * (new - old), state, merged)
         return {"parameters": moved, "step": state["step"] + 1}
 
     return update
 
 
 def _adam(rate: float, first: float = 0.9, second: float = 0.99, floor: float = 1e-3) -> Callable[[Any, Any], Any]:
-    """The constants are those of the paper's experiments."""
+    """The constants are those of the paper's experiments. Integers (counters of batches) are those of the mean."""
 
     def update(state: Any, merged: Any) -> Any:
-        change = walk(lambda new, old: np.asarray(new, np.float64) - old, merged, state["parameters"])
-        m = walk(lambda held, d: first * held + (1 - first) * d, state["first"], change)
-        v = walk(lambda held, d: second * held + (1 - second) * d * d, state["second"], change)
-        moved = walk(lambda p, a, b: _like(p + rate * a / (np.sqrt(b) + floor), p), state["parameters"], m, v)
+        change = walk(
+            lambda new, old: to_float(new) - to_float(old) if is_real(old) else None, merged, state["parameters"]
+        )
+        m = walk(lambda held, d: held if d is None else first * held + (1 - first) * d, state["first"], change)
+        v = walk(lambda held, d: held if d is None else second * held + (1 - second) * d * d, state["second"], change)
+        moved = _of_leaves(lambda old, _, a, b: old + rate * a / (np.sqrt(b) + floor), state, merged, m, v)
         return {"parameters": moved, "step": state["step"] + 1, "first": m, "second": v}
 
     return update
 
 
-def _like(value: Any, old: Any) -> Any:
-    """With the type that the parameter had."""
-    return float(value) if isinstance(old, float) else np.asarray(value, np.asarray(old).dtype)
+def _of_leaves(move: Callable[..., Any], state: Any, merged: Any, *more: Any) -> Any:
+    """The shared parameters moved, leaf by leaf as float64, in the types they had; what is no float is as merged."""
+
+    def leaf(old: Any, new: Any, *rest: Any) -> Any:
+        return typed(move(to_float(old), to_float(new), *rest), old if is_real(old) else new) if is_real(new) else new
+
+    return walk(leaf, state["parameters"], merged, *more)

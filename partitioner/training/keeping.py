@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import io
 import json
+import platform
+import sys
 import time
 from collections.abc import Mapping
 from math import isfinite
@@ -30,7 +33,8 @@ def keep(model: Any, place: str, facts: Mapping[str, Any]) -> str:
     """
     name, data = _written(model)
     Directory(place).put(name, data)
-    _write(place, CARD, {"model": _named(model), "file": name, **_made(), **facts})
+    about = {"model": _named(model), **({"parameters": chosen} if (chosen := _parameters(model)) else {})}
+    _write(place, CARD, {**about, "file": name, **_made(), **facts})
     return name
 
 
@@ -61,14 +65,13 @@ def _named(model: Any) -> str:
 
 
 def _made() -> dict[str, Any]:
-    return {"written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "versions": _versions()}
+    return {"written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "versions": versions()}
 
 
 def _parameters(model: Any) -> dict[str, Any]:
     """Of an estimator of scikit-learn, as text where they are no plain values."""
-    from sklearn.base import BaseEstimator
-
-    return dict(model.get_params(deep=False)) if isinstance(model, BaseEstimator) else {}
+    base = sys.modules.get("sklearn.base")
+    return dict(model.get_params(deep=False)) if base is not None and isinstance(model, base.BaseEstimator) else {}
 
 
 def _written(model: Any) -> tuple[str, bytes]:
@@ -90,13 +93,21 @@ def _written(model: Any) -> tuple[str, bytes]:
 
 
 def flattened(tree: Any, path: str = "") -> dict[str, Any]:
-    """Arrays by their place in a tree of dicts and lists. Raises ConfigError for what is no array or number."""
+    """Arrays by their place in a tree of dicts, lists and tensors, in their types and shapes.
+
+    Raises ConfigError for what is no array or number, and for two places of one name.
+    """
     if isinstance(tree, Mapping):
-        parts = [flattened(value, f"{path}/{key}") for key, value in tree.items()]
-        return {key: value for part in parts for key, value in part.items()}
+        found: dict[str, Any] = {}
+        for key, value in tree.items():
+            for name, array in flattened(value, f"{path}/{key}").items():
+                if name in found:
+                    raise ConfigError(f"two parts of the model are called {name!r}; give keys without '/'.")
+                found[name] = array
+        return found
     if isinstance(tree, list | tuple):
         return flattened(dict(enumerate(tree)), path)
-    array = np.ascontiguousarray(tree)
+    array = _array(tree, path)
     if array.dtype.kind not in "fciub":
         raise ConfigError(
             f"{path.strip('/') or 'the model'} is a {type(tree).__name__}; only numbers and arrays are kept."
@@ -104,9 +115,29 @@ def flattened(tree: Any, path: str = "") -> dict[str, Any]:
     return {path.strip("/") or "value": array}
 
 
-def _versions() -> dict[str, str]:
-    names = ("batch-partitioner", "numpy", "scipy", "scikit-learn")
-    return {name: importlib.metadata.version(name) for name in names}
+def _array(leaf: Any, path: str) -> Any:
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(leaf, torch.Tensor):
+        try:
+            leaf = leaf.detach().cpu().numpy()
+        except TypeError as error:
+            raise ConfigError(
+                f"{path.strip('/')} is a tensor of {leaf.dtype}; keep it as float32 (.float())."
+            ) from error
+    return np.asarray(leaf, order="C")
+
+
+WROTE = ("batch-partitioner", "numpy", "scipy", "scikit-learn", "skops", "safetensors", "torch", "keras", "xgboost")
+"""What a model may be made or written with."""
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of what may have made a model, where it is installed."""
+    found = {"python": platform.python_version()}
+    for name in WROTE:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def plain(value: Any) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from partitioner.errors import ConfigError
-from partitioner.reducers.models.linear import Linear
+from partitioner.reducers.models.linear import Factor, Linear
 from partitioner.reducers.models.pca import Pca
 from partitioner.training.design import Design
 from partitioner.training.one_pass import Trained, one_pass
@@ -19,15 +20,29 @@ def fit_linear(
     alpha: float = 0.0,
     weight: str | None = None,
     width: int | None = None,
+    metrics: bool = False,
     **options: Any,
 ) -> Trained:
     """``LinearRegression``, or with ``alpha`` above 0 ``Ridge``, of all the data in one pass; the intercept is free.
 
     ``label``, ``features`` and ``width`` as in ``Design``; ``weight``: the column of the weights of rows; ``options`` as for
-    ``pt.run``. Of several solutions it is the shortest, as in scikit-learn. Raises ConfigError for a negative ``alpha``,
-    DataError for an empty dataset.
+    ``pt.run``. ``metrics``: R2 and root mean squared error on the same rows, from the same pass. Of several solutions it is
+    the shortest, as in scikit-learn. Raises ConfigError for a negative ``alpha``, DataError for an empty dataset.
     """
-    return one_pass(dataset, Design.of(features, label, width, weight), Linear(alpha=alpha, weight=weight), options)
+    design = Design.of(features, label, width, weight)
+    if not metrics:
+        return one_pass(dataset, design, Linear(alpha=alpha, weight=weight), options)
+    found = one_pass(dataset, design, JudgedLinear(alpha=alpha, weight=weight), options)
+    return replace(found, model=found.model["model"], metrics=found.model["metrics"])
+
+
+class JudgedLinear(Linear):
+    """A linear model, and how well it tells the rows it was made of."""
+
+    def extract_output(self, accumulator: Factor | None) -> Any:
+        """``model`` and ``metrics``; None of no rows."""
+        model = super().extract_output(accumulator)
+        return None if accumulator is None else {"model": model, "metrics": self.figures(accumulator, model)}
 
 
 def fit_pca(

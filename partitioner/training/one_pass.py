@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from partitioner.errors import DataError
@@ -14,10 +15,11 @@ from partitioner.training.design import Design
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """A fitted scikit-learn ``model`` and the ``run`` that made it."""
+    """A fitted scikit-learn ``model``, the ``run`` that made it, and ``metrics`` on its own rows where asked for."""
 
     model: Any
     run: Run
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Features:

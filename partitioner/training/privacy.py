@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.errors import ConfigError, MissingDependency, nearest
-from partitioner.reducers.parameters import to_float, typed
+from partitioner.reducers.parameters import is_real, to_float, typed
 from partitioner.reducers.trees import leaves, walk
 
 LEAST_NOISE = 0.3
@@ -89,19 +89,11 @@ def clipped(new: Any, old: Any, clip: float) -> Any:
     """``new`` drawn back to ``old`` until their distance is at most ``clip``; leaves that are no floats stay ``old``."""
     squares = sum(float((_way(a, b) ** 2).sum()) for a, b in zip(leaves(new), leaves(old), strict=True))
     share = min(1.0, clip / np.sqrt(squares)) if squares > 0 else 1.0
-    return walk(lambda a, b: typed(to_float(b) + share * _way(a, b), b) if _is_real(b) else b, new, old)
+    return walk(lambda a, b: typed(to_float(b) + share * _way(a, b), b) if is_real(b) else b, new, old)
 
 
 def _way(new: Any, old: Any) -> Any:
-    return to_float(new) - to_float(old) if _is_real(old) else np.zeros(0)
-
-
-def _is_real(leaf: Any) -> bool:
-    """Whether a leaf is a float, or an array or tensor of floats: of integers (counters) clients say nothing."""
-    if isinstance(leaf, float):
-        return True
-    kind = str(getattr(leaf, "dtype", ""))
-    return kind.removeprefix("torch.").startswith(("float", "bfloat"))
+    return to_float(new) - to_float(old) if is_real(old) else np.zeros(0)
 
 
 def noised(privacy: Privacy, clients: int) -> Callable[[Any, int], Any]:
@@ -112,7 +104,7 @@ def noised(privacy: Privacy, clients: int) -> Callable[[Any, int], Any]:
         random = np.random.default_rng([privacy.seed, step])
 
         def noise(leaf: Any) -> Any:
-            if not _is_real(leaf):
+            if not is_real(leaf):
                 return leaf
             value = to_float(leaf)
             return typed(value + random.normal(0.0, deviation, value.shape), leaf)

@@ -76,3 +76,30 @@ def test_robust_merges_bear_a_client_that_sends_nonsense(settings, merge):
 def test_an_unknown_server_is_refused(settings):
     with pytest.raises(ConfigError, match="server is 'adm'"):
         federate(DATA, descend, {"w": np.zeros(2)}, server="adm", **settings)
+
+
+def network_steps(rows, weights):
+    """What Keras' ``get_weights`` gives of a dense layer under batch norm: kernel, bias, scale, shift, mean, variance; a
+    counter of batches stands in for what is no float."""
+    kernel, bias, scale, shift, mean, variance, batches = weights
+    x, y = rows[["a", "b"]].to_numpy(np.float32), rows["y"].to_numpy(np.float32)[:, None]
+    rest = x @ kernel + bias - y
+    moved = [kernel - 0.3 * x.T @ rest / len(y), bias - 0.3 * rest.mean(axis=0)]
+    running = [0.5 * mean + 0.5 * rest.mean(axis=0), 0.5 * variance + 0.5 * rest.var(axis=0)]
+    return [*moved, scale, shift, *running, batches + len(y)], float(len(y))
+
+
+def network_weights():
+    ones = np.ones(1, np.float32)
+    return [np.zeros((2, 1), np.float32), 0 * ones, ones, 0 * ones, 0 * ones, ones, np.array([0], np.int64)]
+
+
+@pytest.mark.parametrize(("server", "rate"), [("average", 1.0), ("average", 0.5), ("adam", 0.3)])
+def test_weights_as_keras_has_them_keep_their_order_shapes_and_types(settings, server, rate):
+    found = federate(DATA, network_steps, network_weights(), rounds=3, server=server, rate=rate, **settings)
+    weights = found.state["parameters"]
+    assert [(w.dtype, w.shape) for w in weights] == [(w.dtype, w.shape) for w in network_weights()]
+    assert weights[0][0, 0] > 0.5 > -0.1 > weights[0][1, 0]
+    assert weights[2].tolist() == [1.0]
+    mean_rows = sum(n * n for n in SIZES) / sum(SIZES)
+    assert weights[-1].tolist() == [3 * round(mean_rows)]  # a counter is that of the mean, whatever the server does

@@ -158,6 +158,17 @@ class Linear(FactorReducer):
         model.n_iter_, model.solver_ = None, "svd"
         return model
 
+    def figures(self, factor: Factor, model: Any) -> dict[str, float]:
+        """How well a fitted model tells the rows that the factor is of: ``r2`` (NaN where labels are constant), ``rmse``.
+
+        Both by the weights of rows, where they have some.
+        """
+        wide = factor.width - 1
+        body = factor.r if self.fit_intercept else factor.about_zero()
+        rest = float(np.sum((body[:, wide] - body[:, :wide] @ model.coef_) ** 2))
+        whole = float(np.sum(factor.r[:, wide] ** 2))
+        return {"r2": 1.0 - rest / whole if whole > 0 else float("nan"), "rmse": float(np.sqrt(rest / factor.mass))}
+
 
 def _numbers(labels: Any, name: str) -> Floats:
     try:
