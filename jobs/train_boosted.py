@@ -9,7 +9,6 @@ goes on from the last one there. Dask alone: the engine is a cluster started her
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +22,7 @@ from jobs.session import job_main
 from jobs.training import configured
 from partitioner import registry
 from partitioner.errors import ConfigError, MissingDependency
-from partitioner.training import Design
-from partitioner.training.keeping import plain, versions
+from partitioner.training import Design, keep_card
 
 
 def rows_of(source: Any, fragments: Any, design: Design) -> tuple[Any, Any]:
@@ -87,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Plan, place, train, keep the model and what it was made of."""
     dataset, given, settings = configured(arguments, "Boosted trees by xgboost's own distributed training.")
     try:
-        import xgboost  # noqa: F401  (said before a cluster starts)
+        import xgboost  # noqa: F401  # before a cluster is started
     except ModuleNotFoundError as error:
         raise MissingDependency('boosted trees need xgboost: pip install "batch-partitioner[boosting]"') from error
     from distributed import Client, LocalCluster
@@ -116,10 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if cluster is not None:
         cluster.close()
     booster.save_model(place / "model.ubj")
-    card = {"model": "xgboost.Booster", "rounds": given["rounds"], "params": given["params"], "rows": int(x.shape[0])}
-    card |= {"partitions": len(plan.tasks), "seconds": seconds, "dataset": dataset, "metrics": metrics}
-    card |= {"arguments": given, "file": "model.ubj", "versions": versions()}
-    (place / "model_card.json").write_text(json.dumps(plain(card), indent=2))
+    card = {"dataset": dataset, "arguments": given, "rows": int(x.shape[0]), "partitions": len(plan.tasks)}
+    keep_card("model.ubj", str(place), {**card, "seconds": seconds, "metrics": metrics}, "xgboost.Booster")
     said = f"{card['rows']} rows, {len(plan.tasks)} partitions, {given['rounds']} rounds, {seconds:.2f} s"
     print(f"{place / 'model.ubj'}: {said}")
     return 0

@@ -3,7 +3,7 @@
 from partitioner.training.clusters import fit_kmeans
 from partitioner.training.design import Design
 from partitioner.training.federated import federate
-from partitioner.training.keeping import keep, keep_metrics, kept_model
+from partitioner.training.keeping import keep, keep_card, keep_metrics, kept_model
 from partitioner.training.lasso import fit_lasso
 from partitioner.training.linear import fit_linear, fit_pca
 from partitioner.training.logistic import fit_logistic
@@ -25,6 +25,7 @@ __all__ = [
     "fit_pca",
     "fit_scaler",
     "keep",
+    "keep_card",
     "keep_metrics",
     "kept_model",
 ]

@@ -38,6 +38,11 @@ def keep(model: Any, place: str, facts: Mapping[str, Any]) -> str:
     return name
 
 
+def keep_card(file: str, place: str, facts: Mapping[str, Any], model: str) -> None:
+    """Write the card of a model in a ``file`` below ``place`` that its own library wrote; ``model`` is its class, in words."""
+    _write(place, CARD, {"model": model, "file": file, **_made(), **facts})
+
+
 def keep_metrics(metrics: Mapping[str, Any], place: str, facts: Mapping[str, Any], model: Any = None) -> str:
     """Write figures as ``metrics.json`` below ``place``, with a card that says of what; the name of the file.
 
@@ -65,7 +70,7 @@ def _named(model: Any) -> str:
 
 
 def _made() -> dict[str, Any]:
-    return {"written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "versions": versions()}
+    return {"written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "versions": _versions()}
 
 
 def _parameters(model: Any) -> dict[str, Any]:
@@ -131,7 +136,7 @@ WROTE = ("batch-partitioner", "numpy", "scipy", "scikit-learn", "skops", "safete
 """What a model may be made or written with."""
 
 
-def versions() -> dict[str, str]:
+def _versions() -> dict[str, str]:
     """Of Python and of what may have made a model, where it is installed."""
     found = {"python": platform.python_version()}
     for name in WROTE:
