@@ -39,7 +39,7 @@ def keep(model: Any, place: str, facts: Mapping[str, Any]) -> str:
 
 
 def keep_card(file: str, place: str, facts: Mapping[str, Any], model: str) -> None:
-    """Write the card of a model in a ``file`` below ``place`` that its own library wrote; ``model`` is its class, in words."""
+    """Write the card of a model whose own library wrote the ``file`` below ``place``; ``model`` is its class, in words."""
     _write(place, CARD, {"model": model, "file": file, **_made(), **facts})
 
 
