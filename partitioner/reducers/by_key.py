@@ -84,13 +84,29 @@ class ByKey(Reducer):
             if accumulator is None:
                 return pa.table({})
             found = self.inner.extract_groups(accumulator.rows, accumulator.names, accumulator.parts)
-            return pa.table({self.key: accumulator.keys, **found})
+            return pa.table({self.key: accumulator.keys, **self._beside(found)})
         rows = []
         for key, held in accumulator.items():
             found = self.inner.columns_of(self.inner.extract_output(held))
-            rows.append({self.key: key, **{name: _cell(value) for name, value in found.items()}})
-        table = pa.Table.from_pylist(rows)
+            rows.append({self.key: key, **self._beside({name: _cell(value) for name, value in found.items()})})
+        try:
+            table = pa.Table.from_pylist(rows)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            kinds = " and ".join(sorted({type(key).__name__ for key in accumulator if key is not None}))
+            raise ProgramError(
+                f"The program's keys {self.key!r} are {kinds} in different outputs, or results of different types "
+                f"({error}); return one type."
+            ) from error
         return table.sort_by(self.key) if rows else table
+
+    def _beside(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Columns that stand beside the key's. Raises ProgramError where one has its name."""
+        if self.key in found:
+            raise ProgramError(
+                f"A result of by_key is called {self.key!r}, as its key is; call the column of the key otherwise, or "
+                "give the reducer another name in several."
+            )
+        return found
 
     def _columns_of(self, table: pa.Table, parts: tuple[str, ...]) -> Groups:
         """The groups of one table, all at once."""
@@ -106,6 +122,12 @@ class ByKey(Reducer):
             raise ProgramError(
                 f"The program's output has no column {self.key!r} to reduce by; it has {', '.join(known) or 'none'}."
                 f"{nearest(self.key, known)}"
+            )
+        kind = table.schema.field(self.key).type
+        if pa.types.is_nested(kind):
+            raise ProgramError(
+                f"Column {self.key!r} of the program's output is {kind}; keys are numbers, text, dates or truth values. "
+                "Make one column of several keys."
             )
         keys = table[self.key].combine_chunks()
         return pa.concat_arrays(keys.chunks) if isinstance(keys, pa.ChunkedArray) else keys

@@ -23,7 +23,12 @@ def table_of(value: Any, reducer: str) -> pa.Table:
     if isinstance(value, pa.RecordBatch):
         return pa.Table.from_batches([value])
     if is_frame(value):
-        return pa.Table.from_pandas(value, preserve_index=False)
+        try:
+            return pa.Table.from_pandas(value, preserve_index=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise ProgramError(
+                f"The program returned a data frame with a column of several types: {error}. Return one type in each column."
+            ) from error
     if isinstance(value, dict):
         return _of_columns(value)
     raise ProgramError(

@@ -75,7 +75,13 @@ def _joined(left: pa.Array, right: pa.Array) -> tuple[pa.Array, Any, Any]:
     if left.type == right.type and pa.types.is_integer(left.type) and not left.null_count + right.null_count:
         keys, here, there = _joined_numbers(left.to_numpy(), right.to_numpy())
         return pa.array(keys, left.type), here, there
-    both = pa.concat_tables([pa.table({"k": left}), pa.table({"k": right})], promote_options="permissive")["k"]
+    try:
+        both = pa.concat_tables([pa.table({"k": left}), pa.table({"k": right})], promote_options="permissive")["k"]
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ProgramError(
+            f"The program's keys are {left.type} in one output and {right.type} in another, which are no keys together; "
+            "return one type."
+        ) from error
     coded = pc.dictionary_encode(both.combine_chunks(), null_encoding="encode")
     coded = pa.concat_arrays(coded.chunks) if isinstance(coded, pa.ChunkedArray) else coded
     order = pc.sort_indices(coded.dictionary).to_numpy()
@@ -108,19 +114,34 @@ def _column_parts(codes: Any, size: int, values: Floats, known: Any, wanted: tup
         codes, values = codes[known], values[known]
     found: dict[str, Floats] = {"count": np.bincount(codes, minlength=size).astype(np.float64)}
     if {"sum", "mean"} & set(wanted):
-        count = np.maximum(found["count"], 1.0)
-        first = np.bincount(codes, values, size) / count
-        apart = values - first[codes]
-        left = np.bincount(codes, apart, size)
-        found["sum"], error = two_product(first, found["count"])
-        found["rest"], found["mean"] = error + left, first + left / count
-        if "squares" in wanted:
-            found["squares"] = np.maximum(np.bincount(codes, apart * apart, size) - left * left / count, 0.0)
+        found |= _sums_of(codes, size, values, "squares" in wanted)
     for name, function in (("low", np.minimum), ("high", np.maximum)):
         if name in wanted:
             found[name] = np.full(size, _EMPTY[name])
             function.at(found[name], codes, values)
     return {name: found[name] for name in wanted}
+
+
+def _sums_of(codes: Any, size: int, values: Floats, squares: bool) -> dict[str, Floats]:
+    """Sums, means and squared deviations; of a key with an infinity or NaN what that makes of them."""
+    finite = np.isfinite(values)
+    if not finite.all():
+        found = _sums_of(codes[finite], size, values[finite], squares)
+        with np.errstate(invalid="ignore"):  # infinities of both signs give NaN
+            special = np.bincount(codes[~finite], values[~finite], size)
+        odd = special != 0.0
+        makes: dict[str, Any] = {"sum": special, "mean": special, "rest": 0.0, "squares": np.nan}
+        return {name: np.where(odd, makes[name], held) for name, held in found.items()}
+    number = np.bincount(codes, minlength=size).astype(np.float64)
+    count = np.maximum(number, 1.0)
+    first = np.bincount(codes, values, size) / count
+    apart = values - first[codes]
+    left = np.bincount(codes, apart, size)
+    total, error = two_product(first, number)
+    found = {"sum": total, "rest": error + left, "mean": first + left / count}
+    if squares:
+        found["squares"] = np.maximum(np.bincount(codes, apart * apart, size) - left * left / count, 0.0)
+    return found
 
 
 def _combined(left: Parts, right: Parts) -> dict[str, Floats]:
@@ -130,21 +151,27 @@ def _combined(left: Parts, right: Parts) -> dict[str, Floats]:
 def _sums(left: Parts, right: Parts) -> tuple[Floats, Floats]:
     """The sum of two sums with its rounding error (Knuth's TwoSum)."""
     a, b = left["sum"], right["sum"]
-    total = a + b
-    part = total - a
-    return total, (a - (total - part)) + (b - part)
+    with np.errstate(invalid="ignore"):
+        total = a + b
+        part = total - a
+        error = (a - (total - part)) + (b - part)
+    return total, np.where(np.isfinite(total), error, 0.0)
 
 
 def _mean(left: Parts, right: Parts) -> Floats:
     share = right["count"] / np.maximum(left["count"] + right["count"], 1.0)
-    found = left["mean"] + (right["mean"] - left["mean"]) * share
+    with np.errstate(invalid="ignore"):
+        found = left["mean"] + (right["mean"] - left["mean"]) * share
+        both = left["mean"] + right["mean"]
+    found = np.where(np.isfinite(both), found, both)
     return np.where(right["count"] == 0, left["mean"], np.where(left["count"] == 0, right["mean"], found))
 
 
 def _squares(left: Parts, right: Parts) -> Floats:
-    apart = right["mean"] - left["mean"]
     weight = left["count"] * right["count"] / np.maximum(left["count"] + right["count"], 1.0)
-    return left["squares"] + right["squares"] + apart * apart * weight
+    with np.errstate(invalid="ignore"):
+        apart = right["mean"] - left["mean"]
+        return left["squares"] + right["squares"] + np.where(weight > 0, apart * apart * weight, 0.0)
 
 
 _COMBINE: dict[str, Callable[[Parts, Parts], Floats]] = {

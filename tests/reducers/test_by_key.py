@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -120,3 +122,38 @@ def test_a_mean_of_a_key_is_not_lost_beside_a_large_number():
 def test_what_cannot_be_inside_is_refused_before_anything_runs(inner):
     with pytest.raises(ConfigError, match=f"by_key cannot hold '{inner}'"):
         ByKey("k", inner)
+
+
+@pytest.mark.parametrize("inner", ["mean", "quantiles"])
+def test_keys_of_two_types_are_refused(inner):
+    tables = [pa.table({"k": [1], "x": [1.0]}), pa.table({"k": ["a"], "x": [1.0]})]
+    with pytest.raises(ProgramError, match=r"int.* str.*return one type"):
+        reduced(ByKey("k", inner), *tables)
+
+
+def test_lists_are_no_keys():
+    with pytest.raises(ProgramError, match="is list<item: int64>; keys are numbers, text"):
+        reduced(ByKey("k"), pa.table({"k": [[1]], "x": [1.0]}))
+
+
+@pytest.mark.parametrize("inner", ["count", {"reducer": "several", "of": {"count": "count"}}])
+def test_a_result_does_not_take_the_place_of_its_key(inner):
+    with pytest.raises(ProgramError, match="A result of by_key is called 'count', as its key is"):
+        reduced(ByKey("count", inner), pa.table({"count": [7, 7]}))
+
+
+def test_a_data_frame_of_two_types_in_a_column_is_refused():
+    with pytest.raises(ProgramError, match="a column of several types"):
+        reduced(ByKey("k"), pd.DataFrame({"k": [1, "a"], "x": [1.0, 2.0]}))
+
+
+@pytest.mark.parametrize("cuts", [[0, 6], [0, 1, 2, 3, 4, 5, 6]])
+def test_an_infinity_makes_of_its_key_what_it_makes_of_the_whole(cuts):
+    inf = float("inf")
+    table = pa.table({"k": [1, 1, 2, 2, 3, 3], "x": [inf, 1.0, inf, -inf, 1.0, 3.0]})
+    parts = [table.slice(a, b - a) for a, b in pairwise(cuts)]
+    of = {"s": "sum", "m": "mean", "v": "variance"}
+    found = reduced(ByKey("k", {"reducer": "several", "of": of}), *parts).to_pydict()
+    np.testing.assert_array_equal(found["s_x"], [inf, np.nan, 4.0])
+    np.testing.assert_array_equal(found["m_x"], [inf, np.nan, 2.0])
+    np.testing.assert_array_equal(found["v_x"], [np.nan, np.nan, 2.0])
