@@ -27,6 +27,8 @@ A message says what was received, what the limit is and what to do next.
 
 from __future__ import annotations
 
+import re
+
 from partitioner.security.masking import masked
 
 
@@ -153,6 +155,8 @@ class Interrupted(PartitionerError):
     exit_code = 130
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
+
 MOST_SAID = 2_000
 """Characters of one error's text that are kept in events, ledger, messages and beside rows; its log has all of it."""
 
@@ -175,8 +179,9 @@ def clause(error: BaseException) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """The beginning and the end of a long text; what UTF-8 cannot encode is written out."""
-    text = text.encode(errors="backslashreplace").decode()
+    """The beginning and the end of a long text; what UTF-8 cannot encode, or a terminal obeys, is written out."""
+    text = text.encode(errors="backslashreplace").decode().replace("\r\n", "\n")
+    text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
     if len(text) <= most:
         return text
     return f"{text[: most // 2]} ... ({len(text)} characters in all) ... {text[-(most // 2) :]}"

@@ -220,3 +220,19 @@ def test_empty_parquet_file(tmp_path: Path) -> None:
         str(tmp_path / "empty.parquet"), double, engine="serial", checkpoint=str(tmp_path / "runs"), progress=False
     )
     assert len(run.result) == 0
+
+
+@pytest.mark.parametrize(
+    ("workers", "said"),
+    [
+        ([Worker("a"), Worker("b"), Worker("a")], "worker 'a' is there 2 times"),
+        ([Worker("a", cpus=float("nan"))], "worker 'a' (row 1), column 'cpus': nan is not allowed"),
+        ([Worker("a", cpus=float("inf"))], "worker 'a' (row 1), column 'cpus': inf is not allowed"),
+        ([Worker("a"), Worker("b", memory_bytes=0)], "worker 'b' (row 2), column 'memory_bytes': 0.0 is not allowed"),
+        ([Worker("a", speed=0)], "worker 'a' (row 1), column 'speed': 0.0 is not allowed, it must be above 0"),
+    ],
+)
+def test_workers_that_cannot_be_are_named_by_a_plan(workers: list[Worker], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        pt.plan(TABLE, double, workers=workers, cost="rows")
+    assert said in str(caught.value)

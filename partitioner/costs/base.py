@@ -65,4 +65,21 @@ def checked(costs: Costs, dataset: Dataset) -> Costs:
                 f"{dataset.fragments[i].name}{more}; a cost is a finite number of at least 0. "
                 "Mend the cost function or declare the cost of this fragment."
             )
+    _check_rows(costs, dataset)
     return costs
+
+
+def _check_rows(costs: Costs, dataset: Dataset) -> None:
+    """Where every row has a cost of its own, one below 0 may hide in the sum of its fragment."""
+    rows = costs.record_seconds
+    bad = np.flatnonzero(~(np.isfinite(rows) & (rows >= 0))) if rows is not None else ()
+    if rows is None or not len(bad):
+        return
+    ends = np.cumsum(np.maximum(dataset.fragments.rows, 0))
+    i = min(int(np.searchsorted(ends, bad[0], side="right")), len(ends) - 1)
+    row = int(bad[0] - (ends[i - 1] if i else 0))
+    more = f" (and {len(bad) - 1} more rows)" if len(bad) > 1 else ""
+    raise CostError(
+        f"cost {costs.source!r} gave seconds = {rows[bad[0]]} s for row {row} of fragment {i}, {dataset.fragments[i].name}"
+        f"{more}; a cost is a finite number of at least 0. Mend the cost function, or write such as max(0, x)."
+    )

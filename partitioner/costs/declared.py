@@ -91,7 +91,7 @@ def _values(what: str, given: Any, dataset: Dataset, rows: list[Floats] | None =
         return np.full(n, float(values))
     if values.shape != (n,):
         raise CostError(
-            f"{len(values)} declared {what} for {n} fragments; give one number per fragment, in order, or a table by path."
+            f"{len(values)} declared {what} for {n} fragments; give one number per fragment, in order, or a table of paths."
         )
     return values
 
@@ -106,6 +106,11 @@ def _columns(table: Any) -> dict[str, Any]:
         columns: Mapping[str, Any] = table.to_pydict()
     elif isinstance(table, Mapping):
         columns = table
+    elif isinstance(table, str | int | float | list | tuple):
+        raise ConfigError(
+            f"the table of declared costs is {table!r}; give an Arrow table, a data frame, or a mapping with the columns "
+            "path and seconds."
+        )
     else:
         columns = {str(c): list(table[c]) for c in table.columns}
     known = ["path", "seconds", "memory_bytes"]

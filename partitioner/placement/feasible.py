@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partitioner.errors import ConfigError, InfeasiblePlan, nearest
-from partitioner.model import Plan
+from partitioner.model import Plan, Workers
 from partitioner.model.data import Floats
 from partitioner.model.tasks import Bools
 from partitioner.placement.options import number
@@ -57,6 +58,14 @@ def _check_numbers(problem: Problem) -> None:
     _refuse("deadline_seconds", tasks.deadline, late, "task", lambda i: str(ids[i].as_py()), "above 0")
     whole = (tasks.gpus > 1) & (np.abs(tasks.gpus - np.round(tasks.gpus)) > TOLERANCE)
     _refuse("gpus", tasks.gpus, whole, "task", lambda i: str(ids[i].as_py()), "a fraction below 1 or a whole number")
+    check_workers(workers)
+
+
+def check_workers(workers: Workers, usable: bool = False) -> None:
+    """ConfigError for capacities and speeds that are no numbers of a worker, and for ids that appear twice.
+
+    ``usable``: also for cores without end, and for workers without memory, which no cut of an input fits.
+    """
     capacities = {
         "cpus": workers.cpus,
         "memory_bytes": workers.memory_bytes,
@@ -69,6 +78,15 @@ def _check_numbers(problem: Problem) -> None:
         _refuse(name, column, np.isnan(column) | (column < 0), "worker", lambda j: workers.worker_id[j])
     speed = workers.speed
     _refuse("speed", speed, ~(np.isfinite(speed) & (speed > 0)), "worker", lambda j: workers.worker_id[j], "above 0")
+    if len(set(workers.worker_id)) < len(workers):
+        name, times = Counter(workers.worker_id).most_common(1)[0]
+        raise ConfigError(
+            f"worker {name!r} is there {times} times; worker_id tells workers apart, so give each its own."
+        )
+    if usable:
+        _refuse("cpus", workers.cpus, np.isinf(workers.cpus), "worker", lambda j: workers.worker_id[j])
+        empty = workers.memory_bytes <= 0
+        _refuse("memory_bytes", workers.memory_bytes, empty, "worker", lambda j: workers.worker_id[j], "above 0")
 
 
 def _refuse(

@@ -187,6 +187,15 @@ def workers_of(parts: Resolved, workers: Any) -> Workers:
     """Workers from a count, values or a table; None for those that the engine would start, or has."""
     if workers is None:
         return parts.engine.expected_workers()
+    from partitioner.placement.feasible import check_workers
+
+    found = _given(workers)
+    check_workers(found, usable=True)
+    return found
+
+
+def _given(workers: Any) -> Workers:
+    """From a count, values or a table."""
     if isinstance(workers, Workers):
         return workers
     if isinstance(workers, int) and not isinstance(workers, bool):

@@ -89,6 +89,10 @@ def test_an_error_of_megabytes_is_cut_where_it_travels() -> None:
     assert shortened("as it is", 8) == "as it is"
 
 
+def test_what_a_terminal_obeys_is_written_out() -> None:
+    assert text_of(ValueError("\x1b[2Jgone\0 a\r\nb\tc\r")) == "\\x1b[2Jgone\\x00 a\nb\tc\\x0d"
+
+
 def test_a_sentence_has_one_period() -> None:
     assert clause(ValueError("Column 'a' is text.")) == "Column 'a' is text"
     assert clause(ValueError("Column 'a' is text")) == "Column 'a' is text"

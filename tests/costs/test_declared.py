@@ -81,3 +81,15 @@ def test_an_unknown_name_is_refused():
 def test_neither_seconds_nor_table_is_refused():
     with pytest.raises(ConfigError, match="either seconds"):
         Declared()
+
+
+def test_a_row_below_0_that_hides_in_the_sum_of_its_fragment_is_named():
+    source = TableSource(pa.table({"s": [1.0, 1.0, 5.0, -2.0, 1.0]}))
+    with pytest.raises(CostError, match=r"seconds = -2\.0 s for row 1 of fragment 1, "):
+        Declared("s").estimate(source.dataset([2, 3]))
+
+
+@pytest.mark.parametrize("table", ["costs.csv", 5, [1.0]])
+def test_a_table_of_paths_is_no_path_and_no_number(table):
+    with pytest.raises(ConfigError, match="give an Arrow table, a data frame, or a mapping"):
+        Declared(table=table)
