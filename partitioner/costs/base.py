@@ -72,8 +72,10 @@ def checked(costs: Costs, dataset: Dataset) -> Costs:
 def _check_rows(costs: Costs, dataset: Dataset) -> None:
     """Where every row has a cost of its own, one below 0 may hide in the sum of its fragment."""
     rows = costs.record_seconds
-    bad = np.flatnonzero(~(np.isfinite(rows) & (rows >= 0))) if rows is not None else ()
-    if rows is None or not len(bad):
+    if rows is None:
+        return
+    bad = np.flatnonzero(~(np.isfinite(rows) & (rows >= 0)))
+    if not len(bad):
         return
     ends = np.cumsum(np.maximum(dataset.fragments.rows, 0))
     i = min(int(np.searchsorted(ends, bad[0], side="right")), len(ends) - 1)
