@@ -92,6 +92,22 @@ def _writing(url: str, name: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _reading(url: str, name: str) -> Iterator[None]:
+    """A store that does not answer, or lets nobody in, is our error, which says where; what is not there stays that."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except BaseError as error:
+        raise StorageFailed(
+            f"cannot read {name} in {url}: {_cause(error)}. Restore access there (credentials, region, network) and try "
+            "again."
+        ) from error
+
+
 def _cause(error: Exception) -> str:
     """One line; obstore gives the system's own message last, within its debug output."""
     text = str(error)
@@ -223,33 +239,38 @@ class Directory:
         """The bytes of an object. Raises FileNotFoundError."""
         import obstore
 
-        return bytes(obstore.get(self._to_read(name), name).bytes())
+        with _reading(self.url, name):
+            return bytes(obstore.get(self._to_read(name), name).bytes())
 
     def view(self, name: str) -> memoryview:
         """As ``get``, without a copy of what the store handed over."""
         import obstore
 
-        return memoryview(obstore.get(self._to_read(name), name).bytes())
+        with _reading(self.url, name):
+            return memoryview(obstore.get(self._to_read(name), name).bytes())
 
     def get_range(self, name: str, start: int, end: int) -> bytes:
         """Bytes ``[start, end)`` of an object. Raises FileNotFoundError."""
         import obstore
 
-        return bytes(obstore.get_range(self._to_read(name), name, start=start, end=end))
+        with _reading(self.url, name):
+            return bytes(obstore.get_range(self._to_read(name), name, start=start, end=end))
 
     def get_tail(self, name: str, size: int) -> tuple[bytes, Entry]:
         """The last ``size`` bytes of an object, or all of a smaller one, and its entry. Raises FileNotFoundError."""
         import obstore
 
-        found = obstore.get(self._to_read(name), name, options={"range": {"suffix": size}})
-        return bytes(found.bytes()), Entry.of(found.meta)
+        with _reading(self.url, name):
+            found = obstore.get(self._to_read(name), name, options={"range": {"suffix": size}})
+            return bytes(found.bytes()), Entry.of(found.meta)
 
     def entry(self, name: str) -> Entry | None:
         """What there is under the name, or None."""
         import obstore
 
         try:
-            return Entry.of(obstore.head(self._to_read(name), name))
+            with _reading(self.url, name):
+                return Entry.of(obstore.head(self._to_read(name), name))
         except FileNotFoundError:
             return None
 
@@ -263,8 +284,9 @@ class Directory:
 
         if self.local_path is not None and not self.local_path.exists():
             return
-        for chunk in obstore.list(_open(self.url), prefix, chunk_size=1000):
-            yield from map(Entry.of, chunk)
+        with _reading(self.url, prefix or "what is there"):
+            for chunk in obstore.list(_open(self.url), prefix, chunk_size=1000):
+                yield from map(Entry.of, chunk)
 
     def listing(self, prefix: str | None = None) -> pa.Table:
         """``entries`` as columns ``name``, ``size`` and ``tag``: a million of them take 0.1 GB and not 0.5."""
@@ -288,7 +310,8 @@ class Directory:
 
         root = self.local_path
         if root is None:
-            found = obstore.list_with_delimiter(_open(self.url))["common_prefixes"]
+            with _reading(self.url, "what is there"):
+                found = obstore.list_with_delimiter(_open(self.url))["common_prefixes"]
             return sorted(str(prefix).rstrip("/").rpartition("/")[2] for prefix in found)
         return sorted(entry.name for entry in os.scandir(root) if entry.is_dir()) if root.is_dir() else []
 

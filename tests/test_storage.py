@@ -2,7 +2,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from connectors.parquet_sink import ParquetSink
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, StorageFailed
 from partitioner.model import CommitRecord
 from partitioner.storage import Directory, absolute_url
 from partitioner.store.run_directory import RunDirectory
@@ -160,3 +161,44 @@ def test_folders_are_told_without_what_they_hold(tmp_path: Path, s3: str) -> Non
         for name in ("two/x", "one/deep/y", "file"):
             directory.put(name, b"")
         assert directory.folders() == ["one", "two"]
+
+
+class LetsNobodyIn(BaseHTTPRequestHandler):
+    """A store that answers 403 to all."""
+
+    def do_GET(self) -> None:
+        self.send_response(403)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda d: d.get("run.json"),
+        lambda d: d.view("run.json"),
+        lambda d: d.get_range("run.json", 0, 1),
+        lambda d: d.get_tail("run.json", 8),
+        lambda d: d.exists("run.json"),
+        lambda d: d.names(),
+        lambda d: d.folders(),
+    ],
+)
+def test_a_store_that_lets_nobody_in_is_told_in_one_sentence(
+    look: Callable[[Directory], object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = HTTPServer(("127.0.0.1", 0), LetsNobodyIn)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    told = {"AWS_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "AWS_ALLOW_HTTP": "true", "AWS_REGION": "x"}
+    for name, value in {**told, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StorageFailed, match=r"^cannot read .* in s3://closed-.*Restore access there") as caught:
+        look(Directory(f"s3://closed-{server.server_port}/runs"))
+    server.shutdown()
+    server.server_close()
+    assert "\n" not in str(caught.value)
