@@ -23,7 +23,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from connectors.systems import OBSTORE_SCHEMES, FileInfo, Fsspec, Local, Obstore, System
-from partitioner.errors import DataError, MissingDependency
+from partitioner.errors import DataError, MissingDependency, OutOfReach
 
 Options = Mapping[str, Any]
 
@@ -56,13 +56,13 @@ def open_file(info: FileInfo, options: Options | None = None) -> pa.NativeFile:
 
 @contextmanager
 def reading(path: str) -> Iterator[None]:
-    """Turn what no retry can mend (missing, forbidden) into DataError naming ``path``; other failures pass."""
+    """Turn what is missing or forbidden into OutOfReach naming ``path``; other failures pass."""
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(f"No file at {path}: it is missing or was removed after planning. Restore it.") from error
+        raise OutOfReach(f"No file at {path}: it is missing or was removed after planning. Restore it.") from error
     except PermissionError as error:
-        raise DataError(f"Not allowed to read {path}. Grant the process read access.") from error
+        raise OutOfReach(f"Not allowed to read {path}. Grant the process read access.") from error
 
 
 @contextmanager

@@ -6,6 +6,7 @@
     │   ├── MissingDependency        2   an extra is not installed
     │   └── Tampered                 2   what a run directory holds is not what this user sealed
     ├── DataError                    2   the input is missing, corrupt or lacks a column
+    │   ├── OutOfReach               2   a file is not there, or may not be read, from where it was tried
     │   └── CostError                2   a cost is negative, NaN or infinite
     ├── ProgramError                 2   the function cannot be pickled or built
     ├── OutputExists                 2   the output already holds another run
@@ -67,6 +68,12 @@ class DataError(PartitionerError):
 
     exit_code = 2
     fatal = True
+
+
+class OutOfReach(DataError):
+    """A file is missing or forbidden: on one worker, whose disk or mount may be at fault, another is tried."""
+
+    fatal = False
 
 
 class CostError(DataError):

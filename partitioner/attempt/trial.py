@@ -16,7 +16,7 @@ from partitioner.attempt.formats import table_to_batch
 from partitioner.attempt.job import Job, load_for_trial
 from partitioner.attempt.surroundings import guest, kept_prints
 from partitioner.attempt.tally import Tally
-from partitioner.errors import ConfigError, DataError, ProgramError
+from partitioner.errors import ConfigError, DataError, OutOfReach, ProgramError
 from partitioner.model import Attempt, Care, Fragments
 from partitioner.reducers import partials
 from partitioner.store.run_directory import RunDirectory
@@ -78,6 +78,8 @@ def _told(run: RunDirectory, key: bytes, fragments: Fragments, task_key: str, ro
         with kept_prints(), guest(Attempt("trial", -1, 0, "", run.url), 0):
             job, call = load_for_trial(run.url, key)
             _try(job, call, partial(agreed, agreement=Agreement(run.files), who=task_key), fragments, rows)
+    except OutOfReach:
+        return ""  # it may be this worker's disk: the run tries another
     except (ConfigError, DataError, ProgramError) as error:
         return f"{type(error).__name__}: {error}"
     except Exception:

@@ -149,7 +149,7 @@ MOST_TRACED = 20_000
 """Characters of a traceback that travel with an event."""
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
-_NOT_THE_USERS = ("/partitioner/", "/connectors/", "/site-packages/", "/lib/python3", "<frozen")
+_NOT_THE_USERS = ("/partitioner/", "/connectors/", "/site-packages/", "/lib/python3", "<frozen", ".pxi", ".pyx")
 
 
 def is_gpu_memory(error: BaseException) -> bool:

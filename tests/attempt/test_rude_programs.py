@@ -223,3 +223,21 @@ def test_an_async_call_that_leaves_fails_alone_and_the_loop_goes_on(end: BaseExc
     for _ in range(2):
         first, second, third = call_all(call, [0, 1, 2], Concurrency())
         assert (first, type(second), third) == (0, ProgramExited, 2)
+
+
+def test_a_file_that_is_gone_is_tried_on_another_worker_and_a_torn_one_is_not(tmp_path: Path) -> None:
+    made = ByHand(tmp_path)
+    whole = (tmp_path / "input.parquet").read_bytes()
+    (tmp_path / "input.parquet").unlink()
+    gone = made.run().error
+    assert gone is not None
+    assert (gone.type, gone.fatal) == ("OutOfReach", False)
+    (tmp_path / "input.parquet").write_bytes(whole[:100])
+    torn = made.run(1).error
+    assert torn is not None
+    assert (torn.type, torn.fatal) == ("DataError", True)
+
+
+def test_the_place_of_an_error_is_in_the_users_own_code() -> None:
+    text = 'File "mine.py", line 3, in f\nFile "pyarrow/error.pxi", line 92, in pyarrow.lib.check_status'
+    assert Failure(traceback=text).place == "Raised at mine.py, line 3, in f. "
