@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,11 +60,28 @@ def to_torch(batch: pa.RecordBatch) -> dict[str, Any]:
     return {name: torch.from_numpy(a.copy()) if a.dtype.kind in "biuf" else a for name, a in arrays.items()}
 
 
-def _package(name: str) -> Any:
+NEEDS: Mapping[str, Sequence[str]] = {
+    "pandas": ("pandas", "pyarrow.pandas_compat"),
+    "polars": ("polars",),
+    "torch": ("torch",),
+}
+"""What batches of a format are made with, besides Arrow and numpy."""
+
+
+def import_for(batch_format: str) -> None:
+    """Import what its batches are made with, so that no first batch pays for it. MissingDependency where it is missing."""
+    for module in NEEDS.get(batch_format, ()):
+        _package(module, batch_format)
+
+
+def _package(name: str, batch_format: str = "") -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise MissingDependency(f'batch_format = "{name}" needs {name} on the workers: pip install {name}') from error
+        package = name.partition(".")[0]
+        raise MissingDependency(
+            f'batch_format = "{batch_format or name}" needs {package} on the workers: pip install {package}'
+        ) from error
 
 
 FORMATS: dict[str, Callable[[pa.RecordBatch], Any]] = {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.asynchronous import Concurrency
 from partitioner.attempt.batching import Batcher
+from partitioner.attempt.formats import import_for
 from partitioner.attempt.surroundings import TimedOut
 from partitioner.errors import MOST_SAID, ProgramError, shortened, text_of
 from partitioner.frames import on_demand
@@ -153,6 +154,7 @@ def _build_now(run: RunDirectory, pickled: bytes | None = None) -> Built:
     begin = time.perf_counter()
     job: Job = pickle.loads(run.read_job() if pickled is None else pickled)
     masking.remember(job.secrets)
+    import_for(job.batch_format)
     found = _programs[run.url] = Built(job, build(job.program, job.arguments), time.perf_counter() - begin)
     _built += 1
     while len(_programs) > KEPT_JOBS:

@@ -12,7 +12,7 @@ from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import Action, Cancel, State, Stop, Submit
 from partitioner.engines.base import Engine
 from partitioner.errors import Interrupted
-from partitioner.model import Event
+from partitioner.model import Event, EventKind
 
 POLL_SECONDS = 0.2
 """A real engine is waited for that long at most, so that Ctrl-C is heard."""
@@ -48,6 +48,14 @@ def drive(engine: Engine, state: State, observers: Sequence[Observer], clock: Ca
                 raise Interrupted("stopped by Ctrl-C")
             events = engine.poll(min(longest, state.quiet_seconds(now)))
             events += [] if engine.late is None else engine.late.events()
+            events += _coming(engine, state)
+
+
+def _coming(engine: Engine, state: State) -> list[Event]:
+    """While nothing can run: how many workers are being started, where that has changed."""
+    if state.stuck_since is None or (coming := engine.coming()) == state.coming:
+        return []
+    return [Event(EventKind.WORKERS_COMING, coming=coming)]
 
 
 def _apply(engine: Engine, actions: Sequence[Action]) -> None:

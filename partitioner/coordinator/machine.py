@@ -245,6 +245,10 @@ def _worker_lost(state: State, event: Event, now: float, actions: list[Action]) 
     state.wake()
 
 
+def _workers_coming(state: State, event: Event, now: float, actions: list[Action]) -> None:
+    state.coming = event.coming
+
+
 def _engine_lost(state: State, event: Event, now: float, actions: list[Action]) -> None:
     why = event.error or UNKNOWN
     _stop(state, actions, EngineLost(f"the engine went away: {why.message}. What is committed stays; resume the run."))
@@ -258,6 +262,7 @@ _HANDLERS: dict[EventKind, Callable[[State, Event, float, list[Action]], None]] 
     EventKind.CANCELLED: _cancelled,
     EventKind.WORKER_JOINED: _worker_joined,
     EventKind.WORKER_LOST: _worker_lost,
+    EventKind.WORKERS_COMING: _workers_coming,
     EventKind.ENGINE_LOST: _engine_lost,
 }
 
@@ -301,6 +306,10 @@ def _silent(state: State) -> str:
     return f" Not answered since the run began: {', '.join(names[:5])}." if names else ""
 
 
+def _not_come(state: State) -> str:
+    return f" {state.coming} that are being started did not come." if state.coming else ""
+
+
 def _notice_stuck(state: State, actions: list[Action]) -> None:
     """Nothing runs and nothing can be submitted: wait a while for a worker that fits, then stop."""
     if state.attempts or state.readiness.due or any(h.held is not None for h in state.workers.values()):
@@ -308,9 +317,10 @@ def _notice_stuck(state: State, actions: list[Action]) -> None:
         return
     if state.stuck_since is None:
         state.stuck_since = state.clock
-    if state.clock - state.stuck_since >= state.policy.no_worker_seconds - timers.SLACK:
+    limit = timers.no_worker_seconds(state)
+    if state.clock - state.stuck_since >= limit - timers.SLACK:
         message = (
             f"{state.remaining} sub-tasks wait and none of the {len(state.workers)} workers left can hold them "
-            f"for {state.policy.no_worker_seconds:g} s.{_silent(state)} Start workers and resume the run."
+            f"for {limit:g} s.{_silent(state)}{_not_come(state)} Start workers and resume the run."
         )
         _stop(state, actions, EngineLost(message))

@@ -15,6 +15,9 @@ others have begun."""
 NO_WORKER_SECONDS = 60.0
 """Without any worker that can hold what waits, until the run stops: a nanny starts a process again within seconds."""
 
+COMING_FACTOR = 10.0
+"""Times that long while workers are being started: on a machine under heavy load a process takes minutes to come up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -25,7 +28,8 @@ class Policy:
     each; ``ahead_seconds`` and ``ahead_tasks``: predicted work that may wait on a worker besides what runs there, so
     that short sub-tasks do not wait for the driver; a longer one may wait alone where it is expected to start within
     ``next_seconds``, while more than ``keep_queued`` stay in the worker's queue; ``no_worker_seconds``: how long to wait
-    for a worker that can hold the rest. ``bundle`` above 1: sub-tasks to hand over at once, see ``bundling``;
+    for a worker that can hold the rest, ``coming_factor`` times that while one is being started. ``bundle`` above 1:
+    sub-tasks to hand over at once, see ``bundling``;
     ``rerouted``: the engine runs elsewhere what waits for a worker that went away, and reports each attempt that was
     running there as lost. ``recall``: what waits on a worker can be asked back.
 
@@ -52,6 +56,7 @@ class Policy:
     next_seconds: float = 2.0
     keep_queued: int = 2
     no_worker_seconds: float = NO_WORKER_SECONDS
+    coming_factor: float = COMING_FACTOR
     bundle: int = 1
     recall: bool = True
     rerouted: bool = False

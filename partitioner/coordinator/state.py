@@ -147,6 +147,7 @@ class State:
     next_forecast: int = 8  # completions at which the workers are compared next
     may_replace: bool = True  # waiting work may be placed again: the plan's objective is the makespan
     stuck_since: float | None = None
+    coming: int = 0  # workers that are being started, last the engine said
     hungry: dict[str, None] = field(default_factory=dict)  # workers to look at in the next fill, in order
     idle: dict[str, None] = field(default_factory=dict)  # workers with room that found nothing
     richest: list[tuple[float, str]] = field(default_factory=list)  # lazy max-heap of backlogs

@@ -114,11 +114,16 @@ def _worker_is_busy(state: State, live: Live) -> bool:
     return holder is not None and any(other.started is not None for other in holder.live.values())
 
 
+def no_worker_seconds(state: State) -> float:
+    """How long the run waits for a worker that can hold what is left: longer while one is being started."""
+    return state.policy.no_worker_seconds * (state.policy.coming_factor if state.coming else 1.0)
+
+
 def set_alarm(state: State, now: float) -> None:
     """Ask the driver for a step when the next wait is over."""
     waits = [state.due[0][0] - state.clock] if state.due else []
     waits += [*state.excluded.values(), *awaiting.wait(state)]
     if state.stuck_since is not None:
-        waits.append(state.stuck_since + state.policy.no_worker_seconds - state.clock)
+        waits.append(state.stuck_since + no_worker_seconds(state) - state.clock)
     if waits and (not state.alarms or state.alarms[0][0] > now + min(waits)):
         state.alarm(now + max(SLACK, min(waits)))

@@ -61,6 +61,12 @@ class Engine(ABC):
     def workers(self) -> Workers:
         """The workers there are now."""
 
+    def coming(self) -> int:
+        """Worker processes that somebody starts now, as far as the engine can tell: a run without workers waits longer for
+        them. By default 0.
+        """
+        return 0
+
     @abstractmethod
     def submit(self, attempts: Sequence[Attempt]) -> None:
         """Hand over attempts; returns at once."""

@@ -24,7 +24,7 @@ from partitioner.engines import preload
 from partitioner.engines.asked import Answers, Asked
 from partitioner.engines.base import Capabilities, Engine
 from partitioner.engines.dask_asked import DaskAsked
-from partitioner.engines.dask_deaths import NEIGHBOUR, RETIRED, blamed, kill
+from partitioner.engines.dask_deaths import NEIGHBOUR, RETIRED, blamed, kill, starting
 from partitioner.engines.dask_expected import LOOPBACK, expected, memory_of, whole, worker_count
 from partitioner.engines.main_guard import check_main_guard
 from partitioner.errors import EngineLost
@@ -191,6 +191,10 @@ class DaskEngine(Engine):
         seen = self._seen()
         self._known |= {name: address for name, (address, _) in seen.items() if name not in self._known}
         return Workers.of(seen[name][1] for name in sorted(seen, key=lambda name: (len(name), name)))
+
+    def coming(self) -> int:
+        """Processes that nannies start now, of a cluster that lives in this process; of another nobody here can tell."""
+        return starting(self._client.cluster)
 
     def submit(self, attempts: Sequence[Attempt]) -> None:
         """One future per attempt, pinned to the address that its worker has now."""

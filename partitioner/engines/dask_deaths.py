@@ -8,7 +8,7 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
-from distributed import Client
+from distributed import Client, Nanny, SpecCluster, Status
 from distributed.client import ClosedClientError
 
 RETIRED = "its worker left in an orderly way (retired, scaled down or preempted)"
@@ -24,6 +24,21 @@ def blamed(client: Client, keys: Sequence[str]) -> set[str]:
         found: dict[str, int] = client.run_on_scheduler(_suspicious, list(keys))
         return {key for key in keys if found.get(key, 1)}
     return set(keys)
+
+
+_BEFORE = {Status.init, Status.starting, Status.running}
+_NOT_YET = {Status.init, Status.starting, Status.stopping, Status.stopped}
+
+
+def starting(cluster: Any) -> int:
+    """Workers whose nannies, which live in this process, are starting them, at first or again; 0 of any other cluster.
+
+    A nanny whose process failed to start closes, and counts no more.
+    """
+    if not isinstance(cluster, SpecCluster):
+        return 0
+    alive = [n for n in list(cluster.workers.values()) if isinstance(n, Nanny) and n.status in _BEFORE]
+    return sum(nanny.process is None or nanny.process.status in _NOT_YET for nanny in alive)
 
 
 def _suspicious(keys: list[str], dask_scheduler: Any = None) -> dict[str, int]:

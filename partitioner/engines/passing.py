@@ -27,6 +27,10 @@ class Passing(Engine):
         """The engine's."""
         return self._engine.workers()
 
+    def coming(self) -> int:
+        """The engine's."""
+        return self._engine.coming()
+
     def submit(self, attempts: Sequence[Attempt]) -> None:
         """The engine's."""
         self._engine.submit(attempts)

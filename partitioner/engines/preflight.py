@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from partitioner.attempt.pilot import Loaded, loaded
-from partitioner.engines.base import Engine
 from partitioner.errors import PreflightFailed, ProgramError
 from partitioner.model import Workers
 from partitioner.store.run_directory import RunDirectory
@@ -79,16 +78,6 @@ def versions() -> dict[str, str]:
         if name != "python":
             found[name] = importlib.metadata.version(name)
     return found
-
-
-def preflight(engine: Engine, run: RunDirectory) -> dict[str, Any]:
-    """Check all workers; what each said. Raises PreflightFailed with one sentence per failure."""
-    check = Check.of(engine.workers(), run)
-    answers = engine.call(facts, run.url, run.key)
-    refuse([s for worker, answer in sorted(answers.items()) for s in check.failures(worker, answer)])
-    if engine.capabilities.real and not answers:
-        refuse([NOBODY])
-    return answers
 
 
 def refuse(failures: Sequence[str]) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from partitioner.engines.base import Engine
-from partitioner.model import Attempt, Event, EventKind, Partial, Workers
+from partitioner.engines.passing import Passing
+from partitioner.model import Attempt, Event, EventKind, Partial
 from partitioner.reducers import partials
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.tree import MergeTree
 from partitioner.storage import Directory
 
 
-class RoundEngine(Engine):
+class RoundEngine(Passing):
     """An engine for the attempts of one round: it marks them with the round, and merges what they bring.
 
     The first partial of a sub-task counts; those of its other attempts, and of earlier rounds, are dropped.
@@ -29,11 +31,11 @@ class RoundEngine(Engine):
         files: Directory,
         news: Sequence[Event] = (),
     ) -> None:
-        self.name = engine.name
-        self.capabilities = engine.capabilities
+        super().__init__(engine)
+        self.late = engine.late  # the driver loop hears of them
         self.rows = 0
         self.load_seconds = 0.0
-        self._engine, self._number, self._reducer, self._keys, self._files = engine, number, reducer, keys, files
+        self._number, self._reducer, self._keys, self._files = number, reducer, keys, files
         self._news = list(news)
         self._tree, self._seen = MergeTree(reducer, len(keys)), set[int]()
 
@@ -42,18 +44,8 @@ class RoundEngine(Engine):
         """All partials as one. Raises ConfigError while some are missing."""
         return self._tree.result()
 
-    def clock(self) -> float:
-        """The engine's."""
-        return self._engine.clock()
-
-    def workers(self) -> Workers:
-        """The engine's."""
-        return self._engine.workers()
-
     def submit(self, attempts: Sequence[Attempt]) -> None:
         """With the number of the round."""
-        from dataclasses import replace
-
         self._engine.submit([replace(attempt, round=self._number) for attempt in attempts])
 
     def poll(self, timeout: float) -> list[Event]:
@@ -75,14 +67,3 @@ class RoundEngine(Engine):
         self.load_seconds += found.load_seconds
         if found.name:
             self._files.delete(found.name)
-
-    def cancel(self, attempt_ids: Sequence[str]) -> None:
-        """The engine's."""
-        self._engine.cancel(attempt_ids)
-
-    def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
-        """The engine's."""
-        return self._engine.call(function, *args)
-
-    def close(self) -> None:
-        """The engine goes on to the next round."""

@@ -27,13 +27,13 @@ from partitioner.coordinator.driver import drive
 from partitioner.coordinator.execute import policy_for
 from partitioner.coordinator.state import initial
 from partitioner.engines.base import Engine
-from partitioner.engines.preflight import preflight
 from partitioner.errors import ConfigError, ResumeRefused, RunFailed
 from partitioner.iteration.merging import RoundEngine
 from partitioner.model import Event, EventKind, Plan, Worker, Workers
 from partitioner.reducers import partials
 from partitioner.reducers.container import pack, unpack
 from partitioner.runs import resume as resuming
+from partitioner.stages import start as starting
 from partitioner.stages import steps as stages
 from partitioner.stages.resolved import Resolved, resolve
 from partitioner.store.run_directory import RunDirectory, new_run_id
@@ -130,12 +130,14 @@ class Session:
             seconds_known=False,
             first_numbers=self._numbers,
             key=self.directory.key,
+            awaited=self._absent(),
         )
         state.may_replace = False  # a partition that moves is read again, so it moves only when its worker is lost
         state.richest.clear()
         state = drive(engine, state, [], engine.clock)
         self._numbers = dict(state.numbers)
-        self.plan, self._news = succeeded(self.plan, [held.worker for held in state.workers.values()])
+        there = [held.worker for name, held in state.workers.items() if name not in state.awaited]
+        self.plan, self._news = succeeded(self.plan, there)
         return {
             "state": digest,
             "accumulator": partials.dumps(self.job.reducer, engine.accumulator),
@@ -143,6 +145,11 @@ class Session:
             "seconds": time.perf_counter() - began,
             "load_seconds": engine.load_seconds,
         }
+
+    def _absent(self) -> frozenset[str]:
+        """Workers of the plan that have not answered yet, or are known to be gone: nothing is given to them."""
+        gone = frozenset(event.worker_id for event in self._news if event.kind is EventKind.WORKER_LOST)
+        return gone if self.engine.late is None else gone | self.engine.late.waiting
 
     def _commit(self, number: int, found: dict[str, Any]) -> dict[str, Any]:
         """What counts is in the file; another driver that was faster must have found the same."""
@@ -208,7 +215,7 @@ def _begun(parts: Resolved, cache: float | None, closing: ExitStack) -> Iterator
         job = replace(work.job, cache_bytes=_cache_bytes(cache, workers))
         planned = stages.explained(parts, stages.place(parts, work.tasks, workers), work, {})
         stages.write_job(directory, job)
-        preflight(engine, directory)
+        _proven(parts.config, engine, directory, closing)
         stages.claim(parts.config, directory, job, planned)
         with Session(parts.config, engine, planned, directory, job) as session:
             yield session
@@ -225,9 +232,15 @@ def _resumed(parts: Resolved, resume: str, cache: float | None, closing: ExitSta
     job = replace(job, cache_bytes=_cache_bytes(cache, workers))
     stages.write_job(directory, job)
     planned = stages.place(parts, directory.read_tasks(), workers)
-    preflight(engine, directory)
+    _proven(parts.config, engine, directory, closing)
     with Session(parts.config, engine, planned, directory, job) as session:
         yield session
+
+
+def _proven(config: RunConfig, engine: Engine, directory: RunDirectory, closing: ExitStack) -> None:
+    """Every slot proves itself and builds the program, as before a run; workers that are slow to answer join later."""
+    starting.start(config, engine, directory, measures=False)
+    closing.callback(starting.forget_late, engine)
 
 
 def _one_per_slot(parts: Resolved, workers: Workers) -> Resolved:

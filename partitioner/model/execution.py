@@ -139,6 +139,7 @@ class EventKind(StrEnum):
     CANCELLED = "cancelled"
     WORKER_JOINED = "worker_joined"
     WORKER_LOST = "worker_lost"
+    WORKERS_COMING = "workers_coming"
     ENGINE_LOST = "engine_lost"
 
 
@@ -223,7 +224,8 @@ class Event:
     """One thing that happened; ``at`` is seconds on the driver's clock when it was seen.
 
     ``record`` belongs to ``finished``; ``error`` to ``failed`` and ``engine_lost``, and to ``lost`` where it is known;
-    ``worker`` to ``worker_joined``; ``partial`` to ``finished`` in a round of ``pt.iterate``.
+    ``worker`` to ``worker_joined``; ``partial`` to ``finished`` in a round of ``pt.iterate``; ``coming``, how many processes
+    are being started, to ``workers_coming``.
     """
 
     kind: EventKind
@@ -234,6 +236,7 @@ class Event:
     worker: Worker | None = None
     at: float = 0.0
     partial: Partial | None = None
+    coming: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,23 @@ def test_without_workers_the_run_waits_and_then_stops_resumably() -> None:
     assert "1 sub-tasks wait and none of the 0 workers left can hold them for 30 s" in str(stop.error)
 
 
+def test_while_workers_are_being_started_the_run_waits_ten_times_as_long() -> None:
+    state = state_of(plan_of([1.0], workers=1), no_worker_seconds=30)
+    step(state, [Event(EventKind.WORKER_LOST, worker_id="worker-0")], 0.0)
+    step(state, [Event(EventKind.WORKERS_COMING, coming=1)], 29.0)
+    assert [step(state, [], 29.0 * n)[1] for n in range(2, 11)] == [[]] * 9
+    error = str(step(state, [], 300.0)[1][-1].error)  # type: ignore[union-attr]
+    assert "for 300 s. 1 that are being started did not come. Start workers and resume the run." in error
+
+
+def test_workers_that_failed_to_start_are_not_waited_for() -> None:
+    state = state_of(plan_of([1.0], workers=1), no_worker_seconds=30)
+    step(state, [Event(EventKind.WORKER_LOST, worker_id="worker-0"), Event(EventKind.WORKERS_COMING, coming=1)], 0.0)
+    assert step(state, [], 29.0)[1] == []
+    assert step(state, [], 58.0)[1] == []
+    assert "for 30 s. Start workers" in str(step(state, [Event(EventKind.WORKERS_COMING)], 59.0)[1][-1].error)  # type: ignore[union-attr]
+
+
 def test_workers_that_start_slowly_are_waited_for_longer() -> None:
     config, engine = make({"dataset": "x", "program": "builtins:len"}), SerialEngine()
     assert policy_for(config, engine).no_worker_seconds == 60.0

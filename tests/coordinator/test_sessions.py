@@ -191,6 +191,7 @@ def test_the_limits_are_those_that_are_documented() -> None:
         "next_seconds": 2.0,
         "keep_queued": 2,
         "no_worker_seconds": 60.0,
+        "coming_factor": 10.0,
         "bundle": 1,
         "recall": True,
         "rerouted": False,

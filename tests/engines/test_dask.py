@@ -62,8 +62,11 @@ def test_a_worker_that_comes_back_late_is_still_a_worker() -> None:
         try:
             ((name, pid),) = engine.call(os.getpid).items()
             assert isinstance(pid, int)
+            assert engine.coming() == 0
             os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: engine.coming() == 1)
             wait_until(lambda: isinstance(now := engine.call(os.getpid).get(name), int) and now != pid)
+            wait_until(lambda: engine.coming() == 0)
         finally:
             engine.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from partitioner.engines.late import Late
 from partitioner.engines.preflight import Ready, ready
 from partitioner.engines.serial import SerialEngine
 from partitioner.errors import PreflightFailed
-from partitioner.model import EventKind, Worker, Workers
+from partitioner.model import Attempt, Event, EventKind, Worker, Workers
 from partitioner.stages import start as starting
 
 QUIET: dict[str, Any] = {"cost": "rows", "report": False, "progress": False, "batch_format": "arrow"}
@@ -116,6 +116,46 @@ def test_a_failure_waits_for_the_others_so_that_all_are_named(checkpoint: str) -
     assert str(caught.value).count("\n- ") == 2
 
 
+class Ticking(Three):
+    """Its time passes while nothing is to run."""
+
+    now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def poll(self, timeout: float) -> list[Event]:
+        if not self._waiting:
+            self.now += timeout
+        return super().poll(0.0)
+
+    def submit(self, attempts: Sequence[Attempt]) -> None:
+        assert "worker-2" not in {a.worker_id for a in attempts}
+        super().submit(attempts)
+
+
+def counted(batch: pa.RecordBatch, state: dict[str, int]) -> dict[str, int]:
+    return {"rows": batch.num_rows + state["rows"]}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_one_that_never_answers_is_waited_for_in_the_first_round_alone(checkpoint: str) -> None:
+    engine = Ticking(NEVER)
+    found = pt.iterate(
+        pa.table({"x": range(12)}),
+        counted,
+        {"rows": 0},
+        rounds=3,
+        engine=engine,
+        checkpoint=checkpoint,
+        max_tasks=3,
+        **QUIET,
+    )
+    assert found.state == {"rows": 12 + 3 * (12 + 3 * 12)}
+    assert engine.now == pytest.approx(1.0, abs=1e-3)
+    assert engine.late is None
+
+
 class Dies(Three):
     """The process of one slot dies over the program; asked for the facts alone it answers."""
 
@@ -158,6 +198,31 @@ def test_a_deaf_dask_worker_holds_nobody(deaf: str, dask_engine: DaskEngine, che
     assert finished.result.to_table().column("x").to_pylist() == list(range(12))
     assert {r.worker_id for r in finished.records} == {"1"}
     assert dask_engine.late is None
+
+
+def noted(batch: pa.RecordBatch, state: int, folder: str) -> int:
+    """Which processes ran a round is in the folder."""
+    Path(folder, f"pid-{os.getpid()}").touch()
+    time.sleep(0.01)
+    return batch.num_rows
+
+
+def test_rounds_begin_without_a_deaf_dask_worker_which_joins_when_it_hears(
+    deaf: str, dask_engine: DaskEngine, checkpoint: str, tmp_path: Path
+) -> None:
+    alone = []
+
+    def update(state: int, merged: int) -> int:
+        alone.append(len(list(tmp_path.glob("pid-*"))))
+        if state == 1:
+            (tmp_path / "go on").touch()
+        return state + 1
+
+    found = pt.iterate(
+        pa.table({"x": range(12)}), noted, 0, update=update, rounds=1000, until=lambda *_: alone[-1] == 2,
+        arguments={"folder": str(tmp_path)}, engine=dask_engine, checkpoint=checkpoint, max_tasks=4, **QUIET,
+    )  # fmt: skip
+    assert (found.converged, found.merged, alone[:2]) == (True, 12, [1, 1])
 
 
 def hear_again(batch: pa.RecordBatch, folder: str) -> pa.RecordBatch:
