@@ -118,27 +118,29 @@ def run_config(
     """
     if config.dataset is None or config.program is None:
         raise ConfigError("a run needs a dataset and a program; give both (settings 'dataset' and 'program').")
-    parts = resolve(config)
-    parts.engine.refuse_paper()
-    modes.check(config, parts.reducer)
-    changes.check(parts)
-    if resume == "auto":
-        found = modes.alike(config)
-    else:
-        found = resuming.find_run(config, resume) if resume is not None else modes.to_continue(config)
+    phases = Phases()
+    with phases("imports and settings"):
+        parts = resolve(config)
+        parts.engine.refuse_paper()
+        modes.check(config, parts.reducer)
+        changes.check(parts)
+        if resume == "auto":
+            found = modes.alike(config)
+        else:
+            found = resuming.find_run(config, resume) if resume is not None else modes.to_continue(config)
     if found is not None:
         try:
-            return _run_rest(parts, found, take_over, force)
+            return _run_rest(parts, found, take_over, force, phases)
         except ResumeRefused as error:
             if resume is not None or config.mode != "incremental":
                 raise
             print(f"{error}\nThe mode is incremental: a new run begins with what the output holds.", file=sys.stderr)
-    return _run_new(parts, on_plan)
+    return _run_new(parts, on_plan, phases)
 
 
-def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | None) -> Run:
+def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | None, phases: Phases) -> Run:
     """All stages, as a run of its own."""
-    config, phases = parts.config, Phases()
+    config = parts.config
     directory = _new_directory(config)
     with directory.discarded_unless_claimed(), ExitStack() as held:
         lease = held.enter_context(Lease(directory.files, config.lease_seconds))
@@ -153,10 +155,15 @@ def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | No
         notes = {**notes, **found}
         with phases("plan"):
             work, planned = _planned(parts, costed, started, {**notes, **stages.unmet(config, engine)}, phases)
-            shared = started.slots_in_process > 1
-            job = _begin(config, engine, planned, directory, described, work, on_plan, rest, shared)
+            job = _settled(directory, described, work)
+        with phases("trial"):
+            try_out(engine, directory, planned, shared=started.slots_in_process > 1)
+        with phases("plan"):
+            _begin(config, directory, planned, job, on_plan, rest)
         known = work.costs.unit == "seconds"
         finished = _execute(config, engine, planned, directory, job, {}, known, lease, phases, rest.target)
+        with phases("engine end"):
+            held.close()
         return _report(config, finished, costed.model, work.dataset, phases)
 
 
@@ -196,11 +203,12 @@ def _costed(
 
     A model that measures runs in the slots; another is asked before, so that what is wrong is said before a start.
     """
-    costed = None if parts.model.measures else stages.cost(parts, described)
-    assert described.job is not None, "a run has a program"
-    stages.write_job(directory, described.job)
+    with phases("describe"):
+        costed = None if parts.model.measures else stages.cost(parts, described)
+        assert described.job is not None, "a run has a program"
+        stages.write_job(directory, described.job)
     forked = directory.url if starting.preloads(parts.config, described.job.program) else None
-    with phases("engine start"), preload.wanted(forked):
+    with phases("engine start"), preload.wanted(forked, parts.config.batch_format):
         engine = held.enter_context(parts.engine.opened())
     with phases("program load"):
         started = starting.start(parts.config, engine, directory, parts.model.measures, forked is not None)
@@ -222,16 +230,16 @@ def _planned(
     return work, stages.explained(parts, stages.place(parts, work.tasks, workers), work, facts)
 
 
-def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: bool) -> Run:
+def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: bool, phases: Phases) -> Run:
     """Refuse what changed, keep what is committed, place and run the rest on the workers there are now."""
     config = parts.config
-    target = modes.held_by(directory.description().get("target", {}), config)
-    dataset = changes.resumed(parts, directory, stages.describe(parts, directory).dataset, target)
-    dataset, _ = parts.splitter.prepare(dataset)
-    parts = replace(parts, batching={**parts.batching, **batch_weight.known(directory.description())})
-    job = stages.make_job(parts, dataset, directory, target.number)
-    resuming.check_unchanged(config, directory, job, force)
-    phases = Phases()
+    with phases("describe"):
+        target = modes.held_by(directory.description().get("target", {}), config)
+        dataset = changes.resumed(parts, directory, stages.describe(parts, directory).dataset, target)
+        dataset, _ = parts.splitter.prepare(dataset)
+        parts = replace(parts, batching={**parts.batching, **batch_weight.known(directory.description())})
+        job = stages.make_job(parts, dataset, directory, target.number)
+        resuming.check_unchanged(config, directory, job, force)
     with ExitStack() as held:
         lease = held.enter_context(Lease(directory.files, config.lease_seconds, take_over))
         if (done := modes.check_current(config, directory, target)) is not None:
@@ -240,7 +248,8 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
             stages.claim_output(Directory(folder), directory)
         # What was not written back when the machine went down may be zeros of the right length.
         unsure = lease.rebooted and config.fsync != "each"
-        committed = integrity.reconcile(directory, job, config.verify == "full" or unsure)
+        with phases("reconcile"):
+            committed = integrity.reconcile(directory, job, config.verify == "full" or unsure)
         stages.write_job(directory, job)
         tasks = directory.read_tasks()
         if not (
@@ -256,6 +265,8 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
         with phases("plan"):
             planned = resuming.placed(tasks, committed, lambda left: stages.place(parts, left, started.workers))
         finished = _execute(config, engine, planned, directory, job, committed, False, lease, phases, target)
+        with phases("engine end"):
+            held.close()
         return _report(config, finished, stages.bound(parts, job), dataset, phases)
 
 
@@ -272,32 +283,31 @@ def _answer(parts: Resolved, directory: RunDirectory, job: Job, manifest: Mappin
     return Run(directory, planned, result, held, 0, dict(manifest["counts"]))
 
 
-def _begin(
-    config: RunConfig,
-    engine: Engine,
-    planned: Plan,
-    directory: RunDirectory,
-    described: stages.Described,
-    work: stages.Split,
-    on_plan: Callable[[Plan, RunDirectory], None] | None,
-    rest: changes.Rest,
-    shared: bool,
-) -> Job:
-    """The run is on record: what workers read now is what was planned."""
-    job = work.job
+def _settled(directory: RunDirectory, described: stages.Described, work: stages.Split) -> Job:
+    """What workers read now is what was planned."""
+    job, before = work.job, described.job
     assert job is not None, "a run has a program"
-    before = described.job
     if before is not None and (job.source is not before.source or job.batching is not before.batching):
         stages.write_planned(directory, job)
     stages.write_job(directory, job)
-    try_out(engine, directory, planned, shared)
+    return job
+
+
+def _begin(
+    config: RunConfig,
+    directory: RunDirectory,
+    planned: Plan,
+    job: Job,
+    on_plan: Callable[[Plan, RunDirectory], None] | None,
+    rest: changes.Rest,
+) -> None:
+    """The run is on record."""
     agreed = Agreement(directory.files).newest()
     if agreed is not None:
         exporting.check_columns(config, agreed.schema)
     stages.claim(config, directory, job, planned, rest.target, rest.prints)
     if on_plan is not None:
         on_plan(planned, directory)
-    return job
 
 
 def _execute(
@@ -335,9 +345,9 @@ def _execute(
             merger = replace(merger, early=overlap.chosen_in(at))
             forget(directory.url)  # what this process held to run sub-tasks itself
             lease.check(now=True)
-            if config.fsync != "never":
-                Directory(job.sink.url).settle()  # what the manifest will name is there for good
             with phases("reduce"):
+                if config.fsync != "never":
+                    Directory(job.sink.url).settle()  # what the manifest will name is there for good
                 counts = results.check_rows(planned.tasks, records)
                 if target.number:
                     result, counts = results.reduce_version(
@@ -362,10 +372,16 @@ def _report(config: RunConfig, finished: Run, model: CostModel, dataset: Dataset
     with phases("learn"):
         stages.learn(model, dataset, finished.plan, finished.records, finished.directory)
     forget(finished.url)
+    finished.directory.write_phases(phases.seconds, phases.total())  # the report shows them, but its own
+    with phases("report"):
+        _write_report(config, finished)
     finished.directory.write_phases(phases.seconds, phases.total())
+    return finished
+
+
+def _write_report(config: RunConfig, finished: Run) -> None:
     if isinstance(finished.records, Records):  # its report holds an object for each sub-task, a kilobyte or more
         command = f"partitioner report {finished.url}"
         print(f"{len(finished.records)} sub-tasks: no report is written; make one with: {command}", file=sys.stderr)
     else:
         finished.report.write(html=config.report)
-    return finished

@@ -40,8 +40,6 @@ class Engine(ABC):
 
     name: str = ""
     capabilities: Capabilities = Capabilities()
-    preloaded: str | None = None
-    """Why workers could not be forked with the program, where that was found out; else empty or None."""
     late: Late | None = None
     """The workers that the run which goes on now did not wait for: they are given nothing before they join."""
 

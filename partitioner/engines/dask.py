@@ -20,7 +20,7 @@ from distributed.client import ClosedClientError
 from partitioner.attempt import garbage
 from partitioner.attempt.job import load
 from partitioner.attempt.run import describe_error, run_attempt
-from partitioner.engines import preload
+from partitioner.engines import fork_server, preload
 from partitioner.engines.asked import Answers, Asked
 from partitioner.engines.base import Capabilities, Engine
 from partitioner.engines.dask_asked import DaskAsked
@@ -129,8 +129,7 @@ class DaskEngine(Engine):
         check_main_guard()
         security = {"security": Security.temporary(), "protocol": "tls://"} if tls else {}
         if os.environ.get(preload.VARIABLE):
-            self.preloaded = self._held.enter_context(preload.fork_server())
-            self._held.callback(preload.stop_server)
+            self._held.enter_context(fork_server.running())
         self._held.enter_context(dask.config.set(_BACK_LATE))
         with dask.config.set(_SETTINGS):
             self._cluster = LocalCluster(

@@ -16,7 +16,6 @@ class Passing(Engine):
     def __init__(self, engine: Engine) -> None:
         self.name = engine.name
         self.capabilities = engine.capabilities
-        self.preloaded = engine.preloaded
         self._engine = engine
 
     def clock(self) -> float:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from partitioner.attempt.pilot import Loaded, loaded
+from partitioner.engines import preload
 from partitioner.errors import PreflightFailed, ProgramError
 from partitioner.model import Workers
 from partitioner.store.run_directory import RunDirectory
@@ -23,10 +24,14 @@ _MUST_AGREE = {"python": 2, "cloudpickle": 1, "pyarrow": 1, "numpy": 1, "batch-p
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What a slot says of itself: the ``facts`` of its process, and how the program was ``loaded`` there, where it was."""
+    """What a slot says of itself: the ``facts`` of its process, and how the program was ``loaded`` there, where it was.
+
+    ``unsound``: why it could not be forked with the program, empty where it was, None where nobody tried.
+    """
 
     facts: Mapping[str, Any]
     loaded: Loaded | None = None
+    unsound: str | None = None
 
 
 def ready(index: int, count: int, run_url: str, key: bytes) -> Ready:
@@ -36,7 +41,7 @@ def ready(index: int, count: int, run_url: str, key: bytes) -> Ready:
     """
     found = _surroundings(run_url, key)
     try:
-        return Ready(found, loaded(index, count, run_url, key))
+        return Ready(found, loaded(index, count, run_url, key), preload.found)
     except ProgramError:
         return Ready(found)
     except Exception as error:

@@ -1,48 +1,62 @@
 """Load once per machine, fork per slot: a server process imports and builds the program, workers are forked from it.
 
 What forbids it is found out: building the program in the server must start no thread, open no socket, initialise no CUDA,
-and a forked child must be able to put the first row through it in time. Else the server starts anew with the imports alone.
+and a forked child must be able to compute. Else the server begins anew, without the program, before it forks any worker; so
+nobody waits for the check, and what starts workers goes on meanwhile.
 """
 
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import forkserver
 from typing import Any
 
-from partitioner.errors import ConfigError, ProgramError
+from partitioner.errors import ConfigError
 
 VARIABLE = "PARTITIONER_PRELOAD"
 """Environment variable with the run directory whose program a server process builds before it forks."""
 
+FORMAT = "PARTITIONER_PRELOAD_FORMAT"
+"""Environment variable with the format of batches whose packages a server process imports before it forks."""
+
+REASON = "PARTITIONER_PRELOAD_UNSOUND"
+"""Environment variable of a server that began anew: why it holds no program."""
+
 CHECK_SECONDS = 60.0
-"""A forked child that has not answered by then hangs in a lock that a thread of its parent held."""
+"""A forked child that has not computed by then hangs in a lock that a thread of its parent held."""
 
-SERVER_MODULES = ["partitioner.engines.preloaded"]
-
-
-found = "nothing was built before the fork"
-"""In a server process and those forked from it: why a fork is unsound; empty if it is not."""
+found: str | None = None
+"""In a server process and those forked from it: why the program is not in it; empty where it is, None in other processes."""
 
 
 @contextmanager
-def wanted(run_url: str | None) -> Iterator[None]:
-    """Engines that are started in the block load the program of this run once per machine; None for as they are."""
-    if run_url is None:
-        yield
-        return
-    os.environ[VARIABLE] = run_url
+def wanted(run_url: str | None, batch_format: str = "") -> Iterator[None]:
+    """Engines that are started in the block load the program of this run once per machine; None for what it needs alone."""
+    told = {VARIABLE: run_url, FORMAT: batch_format}
+    os.environ.update({name: value for name, value in told.items() if value})
     try:
         yield
     finally:
-        os.environ.pop(VARIABLE, None)
+        for name in told:
+            os.environ.pop(name, None)
+
+
+def load_here(beside: str = "") -> str:
+    """In a server process: ``build_here``; where a fork would be unsound the process begins anew, without the program."""
+    if REASON in os.environ:
+        build_here(beside)
+        return os.environ.pop(REASON)
+    reason = build_here(beside)
+    if reason and VARIABLE in os.environ:
+        del os.environ[VARIABLE]
+        os.environ[REASON] = reason
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    return reason
 
 
 def build_here(beside: str = "") -> str:
@@ -53,6 +67,7 @@ def build_here(beside: str = "") -> str:
     url = os.environ.get(VARIABLE)
     if not url:
         with _importing(beside):
+            _import_for(os.environ.get(FORMAT, ""))
             return "nothing to build"
     from partitioner.attempt.job import build_before_fork
 
@@ -60,8 +75,8 @@ def build_here(beside: str = "") -> str:
     try:
         with _importing(beside):
             build_before_fork(url)
-    except (ProgramError, ConfigError) as error:
-        return f"the program cannot be built: {error}"
+    except (Exception, SystemExit) as error:  # told here as the reason, and by every worker as its own error
+        return f"the program cannot be built: {type(error).__name__}: {error}"
     torch: Any = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return "it initialises CUDA"
@@ -69,7 +84,17 @@ def build_here(beside: str = "") -> str:
         return f"it starts {_threads() - threads} threads"
     if _sockets() > sockets:
         return f"it opens {_sockets() - sockets} connections"
-    return ""
+    return _checked_in_a_child()
+
+
+def _import_for(batch_format: str) -> None:
+    """What is missing is told by the first worker that needs it."""
+    from partitioner.attempt.formats import import_for
+
+    try:
+        import_for(batch_format)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
 
 
 @contextmanager
@@ -106,55 +131,28 @@ def _link(path: str) -> str:
         return ""
 
 
-@contextmanager
-def fork_server() -> Iterator[str]:
-    """For clusters started in the block: processes are forked from a server. Gives why the program is not in it, or "".
-
-    The server of this process is started anew, and stopped at the end: it holds one program.
-    """
-    import dask
-    from distributed.utils import get_mp_context
-
-    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
-        _begin_server()
-        get_mp_context()  # imports what Dask would have the server import, and sets that list: meanwhile ours builds
-        reason = _checked_in_a_child()
-        if reason:
-            os.environ.pop(VARIABLE, None)
-            _begin_server()
-        yield reason
-
-
-def _begin_server() -> None:
-    """Start the fork server of this process anew; it imports and builds by itself."""
-    stop_server()
-    multiprocessing.get_context("forkserver").set_forkserver_preload(SERVER_MODULES)
-    forkserver.ensure_running()
-
-
-def stop_server() -> None:
-    """End the fork server of this process; processes forked from it must have ended."""
-    forkserver._forkserver._stop()  # type: ignore[attr-defined]
-
-
 def _checked_in_a_child() -> str:
-    context = multiprocessing.get_context("forkserver")
-    theirs, ours = context.Pipe()
-    child = context.Process(target=_say, args=(theirs,), daemon=True)
-    child.start()
-    theirs.close()
+    """Why a forked child cannot compute, which is found out before anybody's worker is forked."""
+    child = os.fork()
+    if not child:
+        _compute_and_leave()
+    until = time.monotonic() + CHECK_SECONDS
+    while time.monotonic() < until:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return "" if status == 0 else "a forked child died"
+        time.sleep(0.001)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return f"a forked child did not compute within {CHECK_SECONDS:g} s"
+
+
+def _compute_and_leave() -> None:
+    """In a forked child: the numeric libraries work here."""
+    code = 1
     try:
-        answer = ours.recv() if ours.poll(CHECK_SECONDS) else f"a forked child did not answer in {CHECK_SECONDS:g} s"
-    except EOFError:
-        answer = "a forked child died"
-    child.kill()
-    child.join()
-    return str(answer)
+        import numpy as np
 
-
-def _say(answer: Any) -> None:
-    """In a forked child: what the server found, once the numeric libraries have worked here."""
-    import numpy as np
-
-    _ = np.ones((64, 64)) @ np.ones((64, 64))
-    answer.send(found)
+        code = 0 if float((np.ones((64, 64)) @ np.ones((64, 64)))[0, 0]) == 64.0 else 1
+    finally:
+        os._exit(code)

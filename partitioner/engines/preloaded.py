@@ -7,6 +7,6 @@ import partitioner.attempt.run  # noqa: F401
 from partitioner.attempt import garbage
 from partitioner.engines import preload
 
-preload.found = preload.build_here(beside="distributed")
+preload.found = preload.load_here(beside="distributed")
 garbage.worker()
 garbage.settle()  # a collection in a forked worker would write to every page that it shares with the others

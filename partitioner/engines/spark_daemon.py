@@ -7,7 +7,6 @@ Sessions that are started here name it by themselves; in a session of yours set 
 from __future__ import annotations
 
 import importlib
-import os
 
 if __name__ == "__main__":
     importlib.import_module("partitioner.engines.spark_task")
@@ -15,12 +14,9 @@ if __name__ == "__main__":
         importlib.import_module(name)
 
     from partitioner.attempt import garbage
-    from partitioner.attempt.job import forget
     from partitioner.engines import preload
 
-    preload.found = preload.build_here()
-    if preload.found and preload.VARIABLE in os.environ:
-        forget(os.environ[preload.VARIABLE])
+    preload.found = preload.load_here()
 
     from pyspark.daemon import manager
 

@@ -70,9 +70,11 @@ class Session:
             builder = builder.master(master)
         if master is not None and master.startswith("local"):
             self._prepare_local(conf)
-        if preloaded := os.environ.get(preload.VARIABLE):
+        if preload.VARIABLE in os.environ:
             conf.setdefault(DAEMON_SETTING, DAEMON)
-            conf.setdefault(f"spark.executorEnv.{preload.VARIABLE}", preloaded)
+        for name in (preload.VARIABLE, preload.FORMAT):
+            if name in os.environ:
+                conf.setdefault(f"spark.executorEnv.{name}", os.environ[name])
         for name, value in conf.items():
             builder = builder.config(name, _text(value))
         if "spark.ui.showConsoleProgress" not in conf:

@@ -10,7 +10,7 @@ import inspect
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -138,11 +138,13 @@ def told_here(started: Start | None) -> tuple[float, dict[str, Any]]:
     return runner.load_seconds, {"pilot ran": told, "start": {"program load": runner.load_seconds}}
 
 
-def _forked(engine: Engine, ready: Sequence[Loaded]) -> str:
+def _forked(answers: Iterable[Any]) -> str:
     """What became of loading once per machine."""
-    if engine.preloaded:
-        return f"built in every process, for a fork is unsound: {engine.preloaded}"
-    return "forked with the program" if ready and not any(a.seconds for a in ready) else "built in every process"
+    proven = [a for a in answers if isinstance(a, Ready) and a.loaded is not None]
+    if unsound := sorted({a.unsound for a in proven if a.unsound}):
+        return f"built in every process, for a fork is unsound: {unsound[0]}"
+    built = any(a.loaded is not None and a.loaded.seconds for a in proven)
+    return "forked with the program" if proven and not built else "built in every process"
 
 
 def preloads(config: RunConfig, program: Callable[..., Any]) -> bool:
@@ -186,7 +188,10 @@ def start(config: RunConfig, engine: Engine, run: RunDirectory, measures: bool, 
         memory_bytes=max((a.memory_bytes for a in there), default=0.0),
         slots_in_process=together,
         runner=OnSlots(engine, run, slots, traced=together == 1),
-        told={**({"preload": _forked(engine, there)} if forked else {}), **_not_there(engine)},
+        told={
+            **({"preload": _forked(a for found in answers.values() for a in found)} if forked else {}),
+            **_not_there(engine),
+        },
     )
 
 
