@@ -33,11 +33,20 @@ from partitioner.model.data import Ints
 from partitioner.stages.resolved import Resolved
 from partitioner.store.run_directory import RunDirectory
 
-PATIENCE = 0.25
-"""Seconds from the question on in which workers may answer; and twice as long as half of them took. Later ones join."""
 
-PATIENCE_WITH_PILOT = 2.0
-"""The same where a pilot is to run, which should see all slots at once."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Workers may answer within ``seconds`` from the question on, and within ``share`` times what half of them took."""
+
+    seconds: float
+    share: float
+
+
+PATIENCE = Patience(0.25, 1.25)
+"""Later ones join the run when they answer, and find their work as it was planned."""
+
+PATIENCE_WITH_PILOT = Patience(2.0, 2.0)
+"""Where a pilot is to run, which should see all slots at once."""
 
 COMPLETE = 10.0
 """The same where a worker fails, so that the error names all that do."""
@@ -208,7 +217,7 @@ def _loaded(answers: Sequence[Any]) -> list[Loaded]:
 
 
 def _proven(
-    engine: Engine, run: RunDirectory, workers: Workers, slots: Mapping[str, int], patience: float
+    engine: Engine, run: RunDirectory, workers: Workers, slots: Mapping[str, int], patience: Patience
 ) -> dict[str, list[Any]]:
     """What the slots answered of all workers that answered in time; the others are ``engine.late``.
 
@@ -221,7 +230,8 @@ def _proven(
     while asked.waiting:
         seconds = time.monotonic() - began
         half = half or (seconds if 2 * len(answers) >= len(answers) + len(asked.waiting) else 0.0)
-        wait = LOOK_SECONDS if not half else max(patience, 2 * half, COMPLETE if failed else 0.0) - seconds
+        due = max(patience.seconds, patience.share * half, COMPLETE if failed else 0.0)
+        wait = due - seconds if half else LOOK_SECONDS
         if wait <= 0:
             break
         new = asked.collect(wait)

@@ -88,7 +88,7 @@ NEVER = {"worker-2": 10**9}
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starting, "PATIENCE", 0.0)
+    monkeypatch.setattr(starting, "PATIENCE", starting.Patience(0.0, 1.0))
     monkeypatch.setattr(starting, "COMPLETE", 0.0)
 
 
