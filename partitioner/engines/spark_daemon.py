@@ -6,20 +6,11 @@ Sessions that are started here name it by themselves; in a session of yours set 
 
 from __future__ import annotations
 
-import importlib
+from partitioner.engines.spark_parent import load, replaced
 
-if __name__ == "__main__":
-    importlib.import_module("partitioner.engines.spark_task")
-    for name in ("partitioner.attempt.run", "connectors.parquet"):  # what every worker needs
-        importlib.import_module(name)
-
-    from partitioner.attempt import garbage
-    from partitioner.engines import preload
-
-    preload.found = preload.load_here()
+if __name__ == "__main__" and not replaced():
+    load()
 
     from pyspark.daemon import manager
 
-    garbage.worker()
-    garbage.settle()  # a collection in a forked worker would write to every page that it shares with the others
     manager()

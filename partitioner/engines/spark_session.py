@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from partitioner.engines import preload
+from partitioner.engines import preload, spark_parent
 from partitioner.engines.spark_failures import first_cause, message_of
 from partitioner.engines.spark_imports import Py4JError, SparkConf, SparkContext, SparkSession
+from partitioner.engines.spark_parent import Parent
 from partitioner.errors import ConfigError, EngineLost
 
 LOCALITY_WAIT = "spark.locality.wait"
@@ -47,6 +48,7 @@ class Session:
         if locality_wait is not None and not 0 <= locality_wait < float("inf"):
             raise ConfigError(f"engine option locality_wait is {locality_wait!r}; give seconds of at least 0, or None.")
         self._wait_before: str | None = None
+        self._parent: Parent | None = None
         conf = _as_mapping(given) | dict(conf) if isinstance(given, SparkConf) else dict(conf)
         found = None if isinstance(given, SparkConf) else _existing(given)
         if found is not None and master is not None:
@@ -82,6 +84,8 @@ class Session:
         try:
             return builder.getOrCreate()
         except Exception as error:
+            if self._parent is not None:
+                self._parent.close()
             raise EngineLost(
                 f"no Spark session could be started at {master or 'the submitted master'}: "
                 f"{first_cause(message_of(error))}. Check the master URL and that Java 17 or later is installed."
@@ -99,7 +103,9 @@ class Session:
             return
         packages = str(Path(__file__).resolve().parents[2])
         conf[EXECUTOR_PATH] = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), packages) if p)
-        conf.setdefault(DAEMON_SETTING, DAEMON)
+        if conf.setdefault(DAEMON_SETTING, DAEMON) == DAEMON:
+            self._parent = Parent()
+            conf[f"spark.executorEnv.{spark_parent.VARIABLE}"] = self._parent.path
 
     @property
     def alive(self) -> bool:
@@ -114,7 +120,11 @@ class Session:
         if self.ours:
             leftovers = self._executor_directory()
             logging.getLogger("py4j").setLevel(logging.CRITICAL)  # the JVM may be gone already
-            self.spark.stop()
+            try:
+                self.spark.stop()
+            finally:
+                if self._parent is not None:
+                    self._parent.close()
             if leftovers is not None:
                 shutil.rmtree(leftovers, ignore_errors=True)
         elif self._wait_before is not None and self.alive:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from partitioner.engines import spark_place, spark_task
+from partitioner.engines import spark_place, spark_session, spark_task
 from partitioner.engines.resolve import resolve
 from partitioner.engines.spark_bundle import Bundle, demand_of, describe, ends_of_failed
 from partitioner.engines.spark_executors import Executor, python_memory, workers_of
@@ -228,5 +229,8 @@ def test_imports_are_shared_in_sessions_started_here_unless_their_paths_are_the_
     for name in ("SPARK_LOCAL_IP", "PYSPARK_PYTHON"):
         monkeypatch.setenv(name, "as it was")
     conf = dict(given)
+    monkeypatch.setattr(spark_session, "Parent", lambda: SimpleNamespace(path="/tmp/parent"))
     Session._prepare_local(object.__new__(Session), conf)
     assert conf.get("spark.python.daemon.module") == daemon
+    shares = daemon == "partitioner.engines.spark_daemon"
+    assert conf.get("spark.executorEnv.PARTITIONER_SPARK_PARENT") == ("/tmp/parent" if shares else None)
