@@ -2,8 +2,9 @@
 
     python -m benchmarks.preload [--megabytes 400] [--engines dask spark]
 
-Seconds from the call to the first result of the last slot, and the proportional set size of all computing processes, with
-``preload=True`` and ``False``, beside the seconds and bytes of one load in a process of its own.
+Seconds from the call to the first result of the last slot, and the proportional set size of all computing processes and of
+those that they were forked from, with ``preload=True`` and ``False``, beside the seconds and bytes of one load in a process
+of its own; and where the seconds between call and result went.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 
 import partitioner as pt
 from benchmarks.versions import versions
+from partitioner.report.facts import read
 
 SLOTS = 4
 HOLD = 0.5
@@ -44,15 +47,31 @@ class Model:
         said = {"pid": os.getpid(), "total": float(self.weights.sum()), "at": time.time()}  # the sum touches all of it
         time.sleep(HOLD)
         said["pss"] = proportional()
+        above = [
+            p for p in psutil.Process().parents()[:2] if "fork" in (line := " ".join(p.cmdline())) or "spark" in line
+        ]
+        for level in range(2):  # a server, or a daemon and the process that it was forked from
+            there = level < len(above) and "java" not in above[level].name()
+            said[f"above {level}"] = above[level].pid if there else 0
+            said[f"above {level} pss"] = proportional(above[level].pid) if there else 0
         return {name: [float(value)] * batch.num_rows for name, value in said.items()}
 
 
-def proportional() -> int:
-    """Bytes of this process, shared pages divided among those that share them."""
-    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
+def proportional(process: int | str = "self") -> int:
+    """Bytes of a process, shared pages divided among those that share them."""
+    for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
-    raise OSError("no Pss in /proc/self/smaps_rollup")
+    raise OSError(f"no Pss of {process}")
+
+
+def held_in_all(frame: Any) -> float:
+    """Bytes of the computing processes, and of those that they were forked from."""
+    total = frame.groupby("pid")["pss"].last().sum()
+    servers = {}
+    for level in range(2):
+        servers |= frame.groupby(f"above {level}")[f"above {level} pss"].last().to_dict()
+    return float(total + sum(servers.values()))
 
 
 def one_run(engine: str, megabytes: int, preload: bool) -> tuple[float, float, str]:
@@ -73,8 +92,9 @@ def one_run(engine: str, megabytes: int, preload: bool) -> tuple[float, float, s
             progress=False,
         )
         frame = run.result.to_pandas()
-    first, last = frame.groupby("pid")["at"].min(), frame.groupby("pid")["pss"].last()
-    return float(first.max() - began), float(last.sum()), str(run.plan.reasons.get("preload", "not asked"))
+        phases = ", ".join(f"{name} {took:.2f}" for name, took in read(run.directory).phases.items() if took >= 0.05)
+    first = frame.groupby("pid")["at"].min()
+    return float(first.max() - began), held_in_all(frame), f"{run.plan.reasons.get('preload', 'not asked')}; {phases}"
 
 
 def one_load(megabytes: int) -> tuple[float, float]:

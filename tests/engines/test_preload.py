@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import dask
 import pyarrow as pa
 import pytest
 
 import partitioner as pt
 from partitioner.config import make
+from partitioner.engines import fork_server
 from partitioner.stages.start import preloads
 
 ONE_EACH: dict[str, Any] = {
@@ -39,6 +43,16 @@ class Threaded(Noted):
     def __init__(self, folder: str) -> None:
         super().__init__(folder)
         threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
+class Sees:
+    """Says whether pandas was there when it was built."""
+
+    def __init__(self) -> None:
+        self.seen = "pandas" in sys.modules
+
+    def __call__(self, batch: Any) -> list[bool]:
+        return [self.seen] * len(batch)
 
 
 class Willing(Noted):
@@ -69,6 +83,30 @@ def test_a_program_that_starts_threads_is_built_in_every_worker(tmp_path: Path) 
     workers = set(done.result.to_table()["result"].to_pylist())
     assert done.plan.reasons["preload"] == "built in every process, for a fork is unsound: it starts 1 threads"
     assert {int(p.name.partition("-")[2]) for p in tmp_path.glob("built-*")} >= workers
+
+
+def test_what_batches_are_made_with_is_imported_before_the_fork(checkpoint: str) -> None:
+    done = pt.run(
+        pa.table({"x": range(8)}), Sees, preload=True, checkpoint=checkpoint, **{**ONE_EACH, "batch_format": "pandas"}
+    )
+    assert set(done.result.to_table()["result"].to_pylist()) == {True}
+    assert done.plan.reasons["preload"] == "forked with the program"
+
+
+def test_a_fork_server_that_somebody_else_started_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fork_server, "_server", SimpleNamespace(_forkserver_pid=4711))
+    with fork_server.running():
+        assert dask.config.get("distributed.worker.multiprocessing-method") == "spawn"
+
+
+def test_a_server_finds_modules_and_the_environment_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", ["/scripts", ""])
+    monkeypatch.setenv("PYTHONPATH", "/before")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with fork_server._environment():
+        found = {name: os.environ.get(name) for name in ("PYTHONPATH", "OMP_NUM_THREADS")}
+    assert found == {"PYTHONPATH": f"/scripts{os.pathsep}{os.getcwd()}", "OMP_NUM_THREADS": "1"}
+    assert (os.environ["PYTHONPATH"], os.environ.get("OMP_NUM_THREADS")) == ("/before", None)
 
 
 @pytest.mark.parametrize(
