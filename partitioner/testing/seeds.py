@@ -34,6 +34,8 @@ from partitioner.placement.algorithms.lpt import Lpt
 from partitioner.simulation import rows_of
 
 MOST_STEPS = 100_000
+"""In which something happens; and in turn in which nothing does, as while something hangs that is given a day."""
+
 ATTEMPTS_PER_TASK = 12  # on the average, besides what each fault by row may cost
 ATTEMPTS_PER_ROW_FAULT = 60
 
@@ -229,7 +231,8 @@ def run_seed(seed: int, tasks: int = 200, told: Story | None = None, keep: bool 
     engine = SimulatedEngine(told.plan.workers, told.faults, told.seed, rows_of(told.plan))
     laws, played, state = Laws(told, engine), Played(), _state(told, engine, {})
     events: list[Event] = []
-    while played.steps < MOST_STEPS:
+    busy = quiet = 0
+    while busy < MOST_STEPS and quiet < MOST_STEPS:
         now = engine.clock()
         if played.steps in told.faults.driver_deaths:
             numbers = {state.key_of(task): number for task, number in state.numbers.items()}
@@ -242,6 +245,7 @@ def run_seed(seed: int, tasks: int = 200, told: Story | None = None, keep: bool 
             a.attempt.attempt_id for a in actions if isinstance(a, Submit) and a.attempt.task in state.deaths
         }
         played.steps += 1
+        busy, quiet = (busy + 1, 0) if events or actions else (busy, quiet + 1)
         if keep:
             played.history += _lines(engine, events, actions)
         played.broken = laws.broken(state, actions)

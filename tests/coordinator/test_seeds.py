@@ -5,6 +5,7 @@ import pytest
 from partitioner.coordinator import splitting
 from partitioner.engines.simulated_world import Faults
 from partitioner.simulation import faults_of, simulate
+from partitioner.testing import seeds
 from partitioner.testing.seeds import Played, run_seed, shrunk, story
 from tests.coordinator.outcomes import rowed
 
@@ -49,3 +50,9 @@ def test_faults_of_another_shape_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"faults: killers holds \['t000001'\]; write a list of entries \(str, int\)"):
         faults_of({"killers": [["t000001"]]})
     assert faults_of({"killers": [["t000001", 3]]}) == Faults(killers=(("t000001", 3),))
+
+
+def test_a_run_without_an_end_is_told_and_long_waits_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    played = run_seed(7, 20)
+    monkeypatch.setattr(seeds, "MOST_STEPS", 10)
+    assert (played.broken, run_seed(7, 20).broken[:12]) == ("", "no end after")
