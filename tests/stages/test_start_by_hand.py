@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from partitioner import config as configuration
-from partitioner.attempt.pilot import Loaded
+from partitioner.attempt.pilot import Loaded, loaded
 from partitioner.engines.asked import Answers, Asked
 from partitioner.engines.base import Capabilities
 from partitioner.engines.pilot import OnSlots
@@ -203,14 +205,15 @@ def test_nobody_answers_where_workers_are_real(clock: Clock, run: RunDirectory) 
     [
         (0.0, "", "forked with the program"),
         (1.0, "", "built in every process"),
+        (None, "", "built in every process"),  # nobody says that it holds the program
         (0.0, "CUDA is initialised", "built in every process, for a fork is unsound: CUDA is initialised"),
     ],
 )
 def test_what_became_of_loading_once_per_machine(
-    clock: Clock, run: RunDirectory, seconds: float, unsound: str, said: str
+    clock: Clock, run: RunDirectory, seconds: float | None, unsound: str, said: str
 ) -> None:
     engine = Engine([(0.1, "a")], clock, a=1)
-    engine.says, engine.preloaded = {"a": [Loaded("1", seconds, 1.0)]}, unsound
+    engine.says, engine.preloaded = {"a": [None if seconds is None else Loaded("1", seconds, 1.0)]}, unsound
     assert begun(engine, run, forked=True).told == {"preload": said}
 
 
@@ -261,3 +264,52 @@ def test_a_plan_without_a_cluster_is_measured_in_as_many_processes_as_slots_up_t
             found.runner.load_seconds = 1.5
             told = f"measured in {count} processes of this machine at once"
             assert told_here(found) == (1.5, {"pilot ran": told, "start": {"program load": 1.5}})
+
+
+class Processes:
+    """Stands for processes of this machine: notes what they are asked, each call takes two seconds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self.entered, self.left = clock, 0, 0
+        self.slots = {"process-0": 1, "process-1": 1}
+        self.calls: list[tuple[Any, ...]] = []
+
+    def __enter__(self) -> None:
+        self.entered += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.left += 1
+
+    def call_slots(self, function: Any, slots: Mapping[str, int], *args: Any) -> dict[str, list[Any]]:
+        self.calls.append((function, dict(slots), *args))
+        self.clock.now += 2.0
+        return {name: [name] for name in slots}
+
+
+def test_the_processes_of_a_plan_start_and_load_the_program_once_when_they_are_asked(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Processes(clock)
+    monkeypatch.setattr(starting, "LocalProcesses", lambda count: made)
+    seen: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(OnSlots, "__call__", lambda self, *args: seen.append(args))
+    job: Any = SimpleNamespace(program=len, told="all")
+    with ExitStack() as held:
+        here = Here(job, 2, held)
+        assert (made.entered, here.load_seconds, here.slots, here._traced) == (0, None, made.slots, True)
+        here("dataset", "pieces", 9.0, "sizes")  # type: ignore[arg-type]
+        assert here.ask(len, "x") == ["process-0", "process-1"]
+        assert (made.entered, made.left, here.load_seconds) == (1, 0, 2.0)
+        assert pickle.loads(here._run.read_job()).told == "all"
+    first, *others = made.calls
+    assert first == (loaded, made.slots, here._run.url, here._run.key)
+    assert [call[0] for call in others] == [len]
+    assert (seen, made.left) == ([("dataset", "pieces", 9.0, "sizes")], 1)
+
+
+def test_a_question_alone_starts_them_too(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Processes(clock)
+    monkeypatch.setattr(starting, "LocalProcesses", lambda count: made)
+    with ExitStack() as held:
+        Here(SimpleNamespace(program=len), 2, held).ask(len)  # type: ignore[arg-type]
+    assert ([call[0] for call in made.calls], made.entered) == ([loaded, len], 1)
