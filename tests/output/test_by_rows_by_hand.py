@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,16 @@ def test_rows_of_two_nights_are_matched_by_key_and_watermark() -> None:
 def test_rows_are_matched_by_all_columns_of_their_key() -> None:
     both = Tracking(("a", "b"), "at")
     now = pa.table({"key0": ["x", "x", "y"], "key1": [1, 2, 1], MARK: [0, 0, 0]})
-    before = pa.table({"key0": ["y", "x", "y"], "key1": [2, 2, 1], MARK: [0, 0, 0]})
+    before = pa.table({"key0": ["y", "x", "y"], "key1": [2, 2, 1], MARK: [0, 0, 9]})
     found = matches(now, before, both)
     assert not isinstance(found, str)
-    assert (found.held.tolist(), found.changed, found.gone) == ([-1, 1, 2], 0, 1)
+    assert (found.held.tolist(), found.changed, found.gone) == ([-1, 1, -1], 1, 1)
+
+
+def test_the_first_row_of_before_may_have_changed_too() -> None:
+    found = matches(rows([9, 8], [1, 0]), rows([9, 8], [0, 0]), BY)
+    assert not isinstance(found, str)
+    assert (found.held.tolist(), found.changed, found.gone) == ([-1, 1], 1, 0)
 
 
 def test_another_type_of_the_same_values_is_no_change_and_one_of_others_is_said() -> None:
@@ -68,6 +75,9 @@ def test_where_one_night_is_empty_nothing_is_held() -> None:
     assert not isinstance(now, str)
     assert not isinstance(before, str)
     assert (now.held.tolist(), now.changed, now.gone) == ([], 0, 2)
+    of_no_type = matches(pa.table({"key0": pa.nulls(0), MARK: pa.nulls(0)}), rows([1, 2], [0, 0]), BY)
+    assert not isinstance(of_no_type, str)
+    assert of_no_type.gone == 2
     assert (before.held.tolist(), before.changed, before.gone) == ([-1, -1, -1], 0, 0)
 
 
@@ -88,6 +98,7 @@ def test_what_a_version_knows_is_read_back_as_it_was_written(tmp_path: Path) -> 
     assert found.table.equals(KNOWN.table)
     assert (found.rows, found.seconds, found.aside, found.seconds_per_row) == (4, 8.0, ("q",), 2.0)
     assert (found.column("row").tolist(), Known.nothing().seconds_per_row) == ([3], 0.0)
+    assert Known(KNOWN.table, 1, 8.0).seconds_per_row == 8.0
 
 
 def test_why_nothing_is_known_of_the_rows_of_a_version(tmp_path: Path) -> None:
@@ -146,6 +157,18 @@ def test_small_files_of_before_are_taken_where_nothing_beside_them_is_written(tm
     ]
 
 
+def test_what_is_written_takes_in_small_files_on_both_sides_behind_those_that_stay(tmp_path: Path) -> None:
+    held = Woven(tmp_path, [LARGE, LARGE, 9, 9, 9], 4).of([*ALL, *range(40, 50), *range(20, 40)])
+    assert [(name, len(y)) for name, y in held] == [("0.parquet", 10), ("1.parquet", 10), ("woven-000002.parquet", 30)]
+    both = Woven(tmp_path, [9, LARGE, 9, 9], 2).of([*range(20, 30), *range(10), *range(30, 40)])
+    assert [(name, len(y)) for name, y in both] == [("woven-000000.parquet", 30)]
+
+
+def test_rows_that_go_on_in_another_file_are_not_taken_for_the_first(tmp_path: Path) -> None:
+    wanted = [*range(5), *range(15, 20)]
+    assert Woven(tmp_path, [LARGE, LARGE], 2).of(wanted) == [("woven-000000.parquet", wanted)]
+
+
 def test_rows_in_another_order_are_no_whole_file(tmp_path: Path) -> None:
     backwards = ALL[9::-1]
     assert Woven(tmp_path, [LARGE], 1).of(backwards) == [("woven-000000.parquet", backwards)]
@@ -164,6 +187,8 @@ def test_what_is_written_is_cut_into_files_of_some_size(tmp_path: Path, monkeypa
     monkeypatch.setattr(weaving, "FILE_BYTES", 400)  # 100 bytes a row
     made = Woven(tmp_path, [1000, 1000], 1).of([*range(11, 20), *range(1)])
     assert [len(y) for _, y in made] == [3, 3, 4]
+    monkeypatch.setattr(weaving, "FILE_BYTES", 50)  # half a row
+    assert [y for _, y in Woven(tmp_path, [1000, 1000], 1).of([11, 12, 0])] == [[11], [12], [0]]
 
 
 def test_files_that_nothing_is_wanted_of_make_none(tmp_path: Path) -> None:
@@ -233,6 +258,22 @@ def test_kept_and_new_rows_are_in_the_order_of_the_input_and_the_rest_in_quarant
     assert (known.rows, known.seconds, known.aside) == (5, 2 * 3.0 + 6.0, ("before/q.parquet", mine))
     assert part.counts == {"rows_in": 5, "rows_out": 3, "rows_written": 3, "quarantined": 2}
     assert (part.quarantine, part.pieces) == (known.aside, ((file["stored"], 0, 3),))
+
+
+def test_files_that_are_taken_keep_their_digests(night: Night) -> None:
+    night.before[0]["size"] = LARGE
+    whole = replace(night.record, size=LARGE, rows_in=2, quarantined=0, quarantine="", left_out=())
+    given_up = replace(night.record, split=True, part=None, path="part-t0.parquet", size=LARGE)
+    fragments = Fragments.of([Fragment(0, "f", 0, 0, 2, 2, 1)])
+    night.tasks = SubTasks.build(
+        [1.0], ["t0"], fragments=fragments, offsets=np.array([0, 1]), fragment_index=np.array([0])
+    )
+    files, _, known = night.assembled((0, 1, -1, -1), [given_up, replace(whole, task_key="t0.0-2", part=(0, 2))])
+    assert [(f["stored"], f["rows"], f["sha256"]) for f in files] == [
+        ("old.parquet", 2, "s"),
+        ("part-t0.parquet", 2, "d-t0"),
+    ]
+    assert (known.column("file").tolist(), known.column("row").tolist()) == ([0, 0, 1, 1], [0, 1, 0, 1])
 
 
 def test_quarantine_of_which_no_row_is_kept_is_forgotten(night: Night) -> None:
