@@ -67,7 +67,12 @@ _RESUME = (
     "--deselect=tests/test_resume.py::test_a_resume_from_another_working_directory_writes_to_the_same_output",
 )
 
-_BY_KEY = ("tests/modes/test_keys.py", "tests/modes/test_sections.py", "tests/modes/test_starting_again.py")
+_BY_KEY = (
+    "tests/stages/test_picked_by_hand.py",
+    "tests/modes/test_keys.py",
+    "tests/modes/test_sections.py",
+    "tests/modes/test_starting_again.py",
+)
 
 TESTS: dict[str, tuple[str, ...]] = {
     "partitioner/coordinator": (*_FIGURES, *_MACHINE, *_FORECAST, _SLOW),
@@ -83,7 +88,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "partitioner/store/lease.py": ("tests/store/test_lease_facts.py", "tests/test_lease.py"),
     "partitioner/store": ("tests/store", "tests/test_commit_log.py", "tests/test_integrity.py", *_RESUME),
     "partitioner/runs/repair.py": ("tests/test_repair.py", *_CHECKS),
-    "partitioner/runs/merg": ("tests/test_merging.py", *_CHECKS),
+    "partitioner/runs/merg": ("tests/runs/test_merging_by_hand.py", "tests/test_merging.py", *_CHECKS),
     "partitioner/runs": (*_CHECKS, "tests/test_repair.py", "tests/test_merging.py"),
     "partitioner/output": ("tests/output", "tests/modes"),
     "partitioner/stages/narrowing.py": ("tests/test_narrowing.py",),
