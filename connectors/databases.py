@@ -25,7 +25,8 @@ class Database:
 
     ``stand`` is an expression for the state of the places of a table's rows, and ``moved``, of a table and such a state,
     is true for a row whose place may be another one than it was then. ``content`` is a query of a table for one figure that
-    is another once any row of it was added, changed or removed.
+    is another once any row of it was added, changed or removed. ``looked_at``: a comparison of places that rows found by
+    their key are sifted by, and that no rows are looked up by.
     """
 
     row: str
@@ -36,6 +37,7 @@ class Database:
     connect: Callable[[str], Any]
     fetch: Callable[[Any, str, Sequence[Any]], Iterator[pa.RecordBatch]]
     content: Callable[[str], str]
+    looked_at: str = "{}"
 
 
 def database(url: str) -> Database:
@@ -207,7 +209,15 @@ def _plain(stand: str) -> str:
 
 
 _POSTGRES = Database(
-    "ctid", "::tid", lambda i: f"${i}", _snapshot, _written_since, _postgres, _postgres_rows, _written_by
+    "ctid",
+    "::tid",
+    lambda i: f"${i}",
+    _snapshot,
+    _written_since,
+    _postgres,
+    _postgres_rows,
+    _written_by,
+    "({}) IS TRUE",
 )
 DATABASES: Mapping[str, Database] = {
     "duckdb": Database("rowid", "", lambda i: f"${i}", _row_ids, _row_ids_moved, _duckdb, _duckdb_rows, _hashed_rows),

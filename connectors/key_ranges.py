@@ -7,7 +7,7 @@ the place of the row tells these apart; otherwise it moves to the start of its k
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +16,10 @@ from connectors.databases import Database, quoted
 
 NEAR = 20
 """A boundary moves to the start of its key where that is at most a 20th of a range away: ranges differ by so much."""
+
+FETCH = 14
+"""Looks at a row of pages that are read in order, for which one row is fetched through the index of the key (PostgreSQL 15,
+all in memory). Of a key with n of a table's rows, s are found by looking at s * rows / n in order, or by fetching all n."""
 
 Ask = Callable[[str, Sequence[Any]], Sequence[Mapping[str, Any]]]
 Also = Callable[[list[Any]], str]
@@ -27,7 +31,8 @@ class Range:
 
     ``rows`` of it. ``places``: of the key ``low`` the rows from the first place on, and of the key ``high`` those before the
     second as well (None: as the keys alone say), as the database writes them. ``single``: all of them within the key
-    ``low``. ``null``: rows without a key.
+    ``low``. ``null``: rows without a key. ``few``: whether the keys ``low`` and ``high`` have so few rows that these are
+    found by the key, and not by their places.
     """
 
     rows: int
@@ -36,6 +41,7 @@ class Range:
     null: bool = False
     single: bool = False
     places: tuple[Any, Any] = (None, None)
+    few: tuple[bool, bool] = (False, False)
 
     @property
     def by_place(self) -> bool:
@@ -46,26 +52,27 @@ class Range:
         """Its rows as conditions in SQL with their values, one after the other in the order of the key."""
         first, last = self.places
         if self.null or self.single:
-            yield _of_one(key, kind, None if self.null else self.low, first, last)
+            yield _of_one(key, kind, None if self.null else self.low, first, last, self.few[0])
             return
         if first is not None:
-            yield _of_one(key, kind, self.low, first, None)
+            yield _of_one(key, kind, self.low, first, None, self.few[0])
         terms, values = [f"{quoted(key)} {'>=' if first is None else '>'} {kind.mark(1)}"], [self.low]
         if self.high is not None:
             terms, values = [*terms, f"{quoted(key)} < {kind.mark(2)}"], [*values, self.high]
         yield " AND ".join(terms), values
         if last is not None:
-            yield _of_one(key, kind, self.high, None, last)
+            yield _of_one(key, kind, self.high, None, last, self.few[1])
 
 
-def _of_one(key: str, kind: Database, value: Any, first: Any, last: Any) -> tuple[str, list[Any]]:
+def _of_one(key: str, kind: Database, value: Any, first: Any, last: Any, few: bool) -> tuple[str, list[Any]]:
     """Rows of one key (None: without one) between two places."""
     values: list[Any] = [] if value is None else [value]
     terms = [f"{quoted(key)} IS NULL" if value is None else f"{quoted(key)} = {kind.mark(1)}"]
     for sign, place in ((">=", first), ("<", last)):
         if place is not None:
             values.append(place)
-            terms.append(f"{kind.row} {sign} {kind.mark(len(values))}{kind.cast_row}")
+            compared = f"{kind.row} {sign} {kind.mark(len(values))}{kind.cast_row}"
+            terms.append(kind.looked_at.format(compared) if few else compared)
     return " AND ".join(terms), values
 
 
@@ -83,6 +90,7 @@ def ranges_of(table: str, key: str, count: int, kind: Database, ask: Ask, also: 
     step = max(-(-keyed // count), 1)
     bounds = [_Bound.of(row, step) for row in ask(_ranked(table, key, kind, step, more), values)]
     bounds = [b for i, b in enumerate(bounds) if not i or b.position > bounds[i - 1].position]
+    bounds = _with_few(bounds, keyed, step, rows)
     found = [a.until(b) for a, b in zip(bounds, [*bounds[1:], _Bound(keyed)], strict=True)] if bounds else []
     missing = rows - keyed
     if missing * NEAR > step * (NEAR + 1):
@@ -92,12 +100,14 @@ def ranges_of(table: str, key: str, count: int, kind: Database, ask: Ask, also: 
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """``position``: rows before it; its ``key``, ``place`` within that, and ``group``: rows before its key (end: -1)."""
+    """``position``: rows before it; its ``key``, ``place`` within that, and ``group``: rows before its key (end: -1).
+    ``few``: see ``Range``."""
 
     position: int
     key: Any = None
     place: Any = None
     group: int = -1
+    few: bool = False
 
     @classmethod
     def of(cls, row: Mapping[str, Any], step: int) -> _Bound:
@@ -110,7 +120,19 @@ class _Bound:
     def until(self, end: _Bound) -> Range:
         """The rows from here to another one."""
         single = end.group == self.group
-        return Range(end.position - self.position, self.key, end.key, single=single, places=(self.place, end.place))
+        places, few = (self.place, end.place), (self.few, end.few)
+        return Range(end.position - self.position, self.key, end.key, single=single, places=places, few=few)
+
+
+def _with_few(bounds: Sequence[_Bound], keyed: int, step: int, rows: int) -> list[_Bound]:
+    """The bounds with what is known of how many rows their keys have: at most those before the key of a later bound."""
+    found, end, before = list[_Bound](), keyed, None
+    for bound in reversed(bounds):
+        if before is not None and before.group != bound.group:
+            end = before.group
+        found.append(replace(bound, few=(end - bound.group) ** 2 * FETCH < step * rows))
+        before = bound
+    return found[::-1]
 
 
 def _ranked(table: str, key: str, kind: Database, step: int, more: str) -> str:
@@ -151,12 +173,21 @@ def encoded(ranges: Sequence[Range]) -> pa.Table:
     rows = [asdict(r) for r in ranges]
     columns: dict[str, Any] = {name: [row[name] for row in rows] for name in ("rows", "low", "high", "null", "single")}
     columns |= {name: [row["places"][i] for row in rows] for i, name in enumerate(("first", "last"))}
+    columns |= {name: [row["few"][i] for row in rows] for i, name in enumerate(("few_low", "few_high"))}
     return pa.table(columns)
 
 
 def decoded(table: pa.Table) -> tuple[Range, ...]:
     """The inverse of ``encoded``."""
     return tuple(
-        Range(row["rows"], row["low"], row["high"], row["null"], row["single"], (row["first"], row["last"]))
+        Range(
+            row["rows"],
+            row["low"],
+            row["high"],
+            row["null"],
+            row["single"],
+            (row["first"], row["last"]),
+            (row.get("few_low", False), row.get("few_high", False)),
+        )
         for row in table.to_pylist()
     )

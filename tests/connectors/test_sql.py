@@ -18,6 +18,8 @@ import pyarrow as pa
 import pytest
 
 import partitioner as pt
+from connectors.databases import database
+from connectors.key_ranges import decoded, encoded
 from connectors.resolve import resolve
 from connectors.sql import SqlSource
 from partitioner.config import make
@@ -287,3 +289,18 @@ def test_credentials_are_not_shown() -> None:
         SqlSource(url, "t", "id").describe()
     assert "secret" not in str(refused.value)
     assert time.monotonic() - begin < 60
+
+
+def test_rows_of_a_key_are_found_by_their_places_only_where_it_has_many(postgres: str) -> None:
+    """Of 6,000 rows in ranges of 100: one key of 3,000 rows, which lie in every second place, and one of 150 rows."""
+    keys = np.where(np.arange(6000) % 2 == 0, 1, np.arange(6000) + 1000)
+    keys[1:301:2] = 500
+    source = SqlSource(fill_postgres(pa.table({"id": keys, "c": np.arange(6000)}), postgres), "t", "id", ranges=60)
+    dataset = source.describe()
+    asked = {
+        part.low: next(part.conditions("id", database(postgres)))[0] for part in dataset.source.known if part.single
+    }
+    assert asked[1] == '"id" = $1 AND ctid >= $2::tid AND ctid < $3::tid'
+    assert asked[500] == '"id" = $1 AND (ctid < $2::tid) IS TRUE'
+    assert sorted(row["c"] for row in rows_of(dataset)) == list(range(6000))
+    assert decoded(encoded(dataset.source.known)) == dataset.source.known
