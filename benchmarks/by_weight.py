@@ -1,7 +1,7 @@
 """A padded model over ragged text in many sub-tasks: rows of like weight together across fragments, beside two other ways.
 
 python -m benchmarks.by_weight [--data FILE] [--every 1] [--tasks 400] [--context 1024] [--batch-size 32] [--rounds 2]
-    [--weight characters]
+    [--weight characters] [--padding-only]
 
 The model is that of ``benchmarks.batching``: attention over a batch padded to its longest text, exact in float64, so that
 outputs are compared bit for bit. *Neither* takes rows as they come, *sorted* puts those of each sub-task in order of weight,
@@ -9,6 +9,7 @@ outputs are compared bit for bit. *Neither* takes rows as they come, *sorted* pu
 process, one thread; records per second are by the CPU seconds of sub-tasks (reading, batching, program, writing), wall
 seconds stand beside. Planning is counted apart: by_weight reads the column of the weight once more, before the first.
 ``--weight words`` weighs a text by what the model pads to, its words up to the context; characters only stand for them.
+``--padding-only`` runs nothing and counts: padded words of a text, and their squares, by how texts come into calls.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
 import partitioner as pt
@@ -94,6 +96,29 @@ def compare(data: Path, records: int, args: argparse.Namespace) -> dict[str, Too
     return found
 
 
+def padding(data: Path, context: int, batch_size: int, tasks: int) -> None:
+    """Padded words of a text, and their squares (what attention computes), in calls of equal sub-tasks; what is least."""
+    texts = pq.read_table(data)["text"].to_pylist()
+    weights = {"characters": np.array([len(text) for text in texts])}
+    weights["words"] = words = np.array([max(1, min(len(text.split()), context)) for text in texts])
+    held = [
+        np.arange(a, min(a + -(-len(texts) // tasks), len(texts)))
+        for a in range(0, len(texts), -(-len(texts) // tasks))
+    ]
+    ways = {"neither": held}
+    for name, weight in weights.items():
+        ways[f"sorted within each sub-task, by {name}"] = [
+            rows[np.argsort(-weight[rows], kind="stable")] for rows in held
+        ]
+        order = np.argsort(-weight, kind="stable")
+        ways[f"by_weight, by {name}"] = [order[rows] for rows in held]
+    print(f"words and characters correlate by {np.corrcoef(weights['characters'], words)[0, 1]:.2f}")
+    for name, groups in [*ways.items(), ("no padding", [np.array([i]) for i in range(len(texts))])]:
+        calls = [rows[a : a + batch_size] for rows in groups for a in range(0, len(rows), batch_size)]
+        longest = np.concatenate([np.full(len(call), words[call].max()) for call in calls]).astype(float)
+        print(f"{name}: {len(calls)} calls, padded words {longest.mean():.0f}, their squares {(longest**2).mean():.0f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA)
@@ -103,6 +128,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--weight", choices=("characters", "words"), default="characters")
+    parser.add_argument("--padding-only", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, threadpool_limits(1):
         data, lengths = sample(args.data, args.every, directory)
@@ -110,6 +136,9 @@ def main() -> None:
         print(
             f"{len(lengths):,} texts of {min(lengths)} to {max(lengths):,} characters, context {args.context} words\n"
         )
+        if args.padding_only:
+            padding(data, args.context, args.batch_size, args.tasks)
+            return
         found = compare(data, len(lengths), args)
     best = {name: min(took.cpu) for name, took in found.items()}
     for name, asked in (("sorted within each sub-task", 1.3), ("neither", 2.5)):
