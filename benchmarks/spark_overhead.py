@@ -8,12 +8,14 @@ Rounds alternate between the two, and the best of each counts, for other work on
 from __future__ import annotations
 
 import argparse
+import statistics
 import tempfile
 import time
 from typing import Any
 
 import pyarrow as pa
 
+from benchmarks.coiled_sleeps import gaps
 from benchmarks.spark_cluster import cluster, warm_up
 from benchmarks.stage import Stage, a_row_each
 from benchmarks.versions import versions
@@ -26,12 +28,12 @@ def plain(spark: Any, tasks: int) -> float:
     return time.perf_counter() - begin
 
 
-def ours(spark: Any, tasks: int, checkpoint: str) -> tuple[float, float]:
-    """Seconds of the execute stage and of the whole run."""
+def ours(spark: Any, tasks: int, checkpoint: str) -> tuple[float, float, float]:
+    """Seconds of the execute stage and of the whole run, and the median gap between two sub-tasks of a slot."""
     begin = time.perf_counter()
     with Stage() as stage:
-        a_row_each(pa.table({"x": range(tasks)}), spark, checkpoint)
-    return stage.seconds, time.perf_counter() - begin
+        run = a_row_each(pa.table({"x": range(tasks)}), spark, checkpoint)
+    return stage.seconds, time.perf_counter() - begin, statistics.median(gaps(run.records, 1))
 
 
 def main() -> None:
@@ -45,7 +47,7 @@ def main() -> None:
         warm_up(spark, checkpoint)
         plain(spark, 30)
         rounds = [(plain(spark, options.tasks), *ours(spark, options.tasks, checkpoint)) for _ in range(options.rounds)]
-    stage, execute, whole = (min(column) for column in zip(*rounds, strict=True))
+    stage, execute, whole, gap = (min(column) for column in zip(*rounds, strict=True))
     print(versions("pyspark", "pyarrow"))
     print(
         f"{options.tasks} tasks, {options.executors} executors of one core, best of {options.rounds} rounds in one session"
@@ -57,6 +59,7 @@ def main() -> None:
         ("whole run (plan, preflight, manifest too)", whole),
     ):
         print(f"{what:44}{seconds:9.2f}{1000 * seconds / options.tasks:13.2f}{seconds / stage:8.2f}")
+    print(f"gap between two sub-tasks of a slot, median: {1000 * gap:.1f} ms")
 
 
 if __name__ == "__main__":

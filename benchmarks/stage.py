@@ -18,7 +18,7 @@ def same(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-def a_row_each(rows: pa.Table, engine: Any, checkpoint: str) -> None:
+def a_row_each(rows: pa.Table, engine: Any, checkpoint: str) -> pt.Run:
     """A run of sub-tasks of one row that do nothing."""
     run = pt.run(
         rows,
@@ -33,6 +33,7 @@ def a_row_each(rows: pa.Table, engine: Any, checkpoint: str) -> None:
         report=False,
     )
     assert len(run.records) == rows.num_rows, len(run.records)
+    return run
 
 
 class Stage:

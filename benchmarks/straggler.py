@@ -46,12 +46,15 @@ def run(home: Path, engine: Any, rows: int, tasks: int, seconds: float, hand_ove
 
 def plain_spark(rows: int, tasks: int, seconds: float) -> float:
     """Seconds of plain Spark with speculation over equal partitions, one of eight executors being slow."""
-    from partitioner.engines.spark_session import Session
+    from partitioner.engines.spark_executors import StatusStore
+    from partitioner.engines.spark_session import Session, wait_for_executors
     from partitioner.engines.spark_task import executor_id
 
     settings = {"spark.speculation": True, "spark.ui.enabled": False}
     session = Session(None, f"local-cluster[{SLOTS},1,1024]", settings, 0.5, "straggler")
     session.context.setLogLevel("OFF")
+    store = StatusStore(session)
+    wait_for_executors(session, lambda: len(store.executors()), 240.0)
 
     def one(part: Any) -> Any:
         slow = executor_id() == "0"

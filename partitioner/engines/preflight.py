@@ -120,6 +120,8 @@ class Check:
 
 
 def _failures(worker: str, answer: Any, check: Check) -> list[str]:
+    if isinstance(answer, TimeoutError):
+        return [f"worker {worker} cannot run the check: {answer}. Free its cores, or give the run workers of its own."]
     if isinstance(answer, BaseException):
         return [
             f"worker {worker} cannot run the check: {type(answer).__name__}: {answer}. "

@@ -5,27 +5,34 @@ from __future__ import annotations
 import contextlib
 import pickle
 import queue
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from partitioner.engines.asked import Asked
 from partitioner.engines.base import Capabilities, Engine
+from partitioner.engines.spark_asked import SparkAsked
 from partitioner.engines.spark_bundle import Bundle, Demand, Jobs, demand_of, ends_of_failed
 from partitioner.engines.spark_executors import Executor, StatusStore, look_around, workers_of
 from partitioner.engines.spark_failures import first_cause, message_of
-from partitioner.engines.spark_imports import FAILURES, Accumulator, Py4JNetworkError, accumulators
+from partitioner.engines.spark_imports import FAILURES, Accumulator, accumulators
 from partitioner.engines.spark_letters import pause
 from partitioner.engines.spark_seats import Seats
 from partitioner.engines.spark_session import Session, wait_for_executors
-from partitioner.engines.spark_task import EventsParam, call_partition, call_slot, run_partition
+from partitioner.engines.spark_task import EventsParam, Question, call_partition, call_slot, run_partition
 from partitioner.errors import ConfigError, EngineLost
 from partitioner.model import Attempt, Event, EventKind, Failure, Workers
 
 LOOK_SECONDS = 0.25  # between looks at which tasks run, and which jobs ended
 EXECUTOR_SECONDS = 1.0  # between looks at which executors there are
-CALL_ROUNDS = 5  # tries to reach every executor, for a preference is no promise
+LOOK_AROUND_SECONDS = 1.0  # to reach every executor; one that is busy is taken for as large as the smallest other
 BUNDLE = 256
+NO_REUSE = (
+    "spark.python.worker.reuse is false: Python starts, and the program is built, anew for every sub-task. Set it to true "
+    "before the session starts, unless the program leaks."
+)
 
 
 class SparkEngine(Engine):
@@ -45,7 +52,8 @@ class SparkEngine(Engine):
     speeds
         Executor id or host to relative speed, ``"measure"`` to time a fixed piece of work on each, or None for equal.
     timeout
-        Seconds to wait for the executors that were asked for; EngineLost where none comes.
+        Seconds to wait for the executors that were asked for; EngineLost where none comes. So long a question to every
+        executor waits too for one whose cores are taken by other work.
     """
 
     name = "spark"
@@ -65,6 +73,7 @@ class SparkEngine(Engine):
             raise ConfigError(f"engine option speeds is {speeds!r}; write 'measure' or executor: speed pairs.")
         self._measure = speeds == "measure"
         self._speeds = dict(speeds) if isinstance(speeds, Mapping) else {}
+        self._timeout = timeout
         self._session = Session(session, master, conf or {}, locality_wait, app_name, timeout)
         self._context = self._session.context
         self._store, self._jobs = StatusStore(self._session), Jobs(self._session)
@@ -76,6 +85,10 @@ class SparkEngine(Engine):
         self._accumulator: Accumulator[list[Event]] = self._context.accumulator([], param)
         self._settings = self._context.getConf()
         self._speculation = self._setting("spark.speculation", "false") == "true"
+        self._dynamic = self._setting("spark.dynamicAllocation.enabled", "false") == "true"
+        self._wake: Any = None
+        if self._setting("spark.python.worker.reuse", "true") == "false":
+            print(NO_REUSE, file=sys.stderr)
         self._run = partial(run_partition, self._accumulator, self._speculation)
         self._bundles: list[Bundle] = []
         self._seats: Seats | None = None
@@ -97,7 +110,7 @@ class SparkEngine(Engine):
         """The executors there are now; the first call looks at the machine of each."""
         self._executors = self._store.executors()
         if any(name not in self._looks for name in self._executors):
-            self._looks |= self.call(look_around, self._measure)
+            self._looks |= self._called(look_around, (self._measure,), LOOK_AROUND_SECONDS)
         return Workers.of(self._as_workers(self._executors))
 
     def _as_workers(self, executors: Mapping[str, Executor]) -> list[Any]:
@@ -220,6 +233,8 @@ class SparkEngine(Engine):
 
     def _look_at_executors(self) -> list[Event]:
         seen = self._store.executors()
+        if not seen and self._dynamic:
+            self._ask_for_one()
         joined = {name: e for name, e in seen.items() if name not in self._executors}
         gone = [name for name in self._executors if name not in seen]
         self._executors = seen
@@ -228,67 +243,101 @@ class SparkEngine(Engine):
         events += [] if self._seats is None else self._seats.gone(gone)
         return events + [Event(EventKind.WORKER_LOST, worker_id=name) for name in gone]
 
+    def _ask_for_one(self) -> None:
+        """Dynamic allocation took the last executor: without work in Spark none would ever come."""
+        if self._wake is None or self._wake.isDone():
+            self._wake = self._context.parallelize([0], 1)._jrdd.countAsync()
+
     def cancel(self, attempt_ids: Sequence[str]) -> None:
         """Kill running tasks; a job of which nothing is wanted any more ends as a whole."""
-        with contextlib.suppress(Py4JNetworkError):
-            if self._seats is not None:
-                self._seats.cancel(set(attempt_ids), self._store)
-            wanted = {a for a in attempt_ids if a in self._where}
-            self._cancelled |= wanted
-            for bundle in {id(b): b for b, _ in (self._where[a] for a in wanted)}.values():
-                ids = {i: bundle.attempts[i].attempt_id for i in bundle.open}
-                if all(attempt_id in self._cancelled for attempt_id in ids.values()):
-                    bundle.future.cancel(True)
-                elif (stage := self._jobs.stage_of(bundle)) is not None:
-                    for i, task, _, _ in self._store.running(stage):
-                        if ids.get(i) in wanted:
-                            self._jobs.kill(task, f"{ids[i]} is not wanted any more")
+        try:
+            self._cancel(attempt_ids)
+        except FAILURES:
+            if self._session.alive:
+                raise
+            # else the next poll reports it, or the run has stopped for that
+
+    def _cancel(self, attempt_ids: Sequence[str]) -> None:
+        if self._seats is not None:
+            self._seats.cancel(set(attempt_ids), self._store)
+        wanted = {a for a in attempt_ids if a in self._where}
+        self._cancelled |= wanted
+        for bundle in {id(b): b for b, _ in (self._where[a] for a in wanted)}.values():
+            ids = {i: bundle.attempts[i].attempt_id for i in bundle.open}
+            if all(attempt_id in self._cancelled for attempt_id in ids.values()):
+                bundle.future.cancel(True)
+            elif (stage := self._jobs.stage_of(bundle)) is not None:
+                for i, task, _, _ in self._store.running(stage):
+                    if ids.get(i) in wanted:
+                        self._jobs.kill(task, f"{ids[i]} is not wanted any more")
 
     def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
-        """Run on every executor; one that no round reaches answers with a TimeoutError."""
+        """Run on every executor; one whose cores others take for all of ``timeout`` seconds answers with a TimeoutError."""
+        return self._called(function, args, self._timeout)
+
+    def _called(self, function: Callable[..., Any], args: Sequence[Any], seconds: float) -> dict[str, Any]:
         answers: dict[str, Any] = {}
-        for _ in range(CALL_ROUNDS):
-            executors = self._store.executors()
-            missing = [e for name, e in executors.items() if name not in answers]
-            if not missing:
-                return answers
+        until = time.monotonic() + seconds
+        while missing := [e for name, e in self._store.executors().items() if name not in answers]:
+            if answers and time.monotonic() > until:
+                late = TimeoutError(f"not reached in {seconds:g} s; its cores are taken by other work")
+                return answers | dict.fromkeys([e.executor_id for e in missing], late)
             try:
                 work = self._jobs.rdd([e.executor_id for e in missing], missing)
-                answers |= map(pickle.loads, work.mapPartitions(partial(call_partition, function, args)).collect())
+                told = work.mapPartitions(partial(call_partition, function, args)).collect()
             except FAILURES as error:
-                cause = first_cause(message_of(error))
-                if not self._session.alive:
-                    raise EngineLost(f"the Spark context was stopped: {cause}") from error
-                failure = RuntimeError(cause)
+                failure = RuntimeError(self._cause(error))
                 return {e.executor_id: failure for e in missing} | answers
-        late = TimeoutError(f"not reached in {CALL_ROUNDS} rounds; its cores are taken by other work")
-        return {name: late for name in executors if name not in answers} | answers
+            answers |= {name: pickle.loads(answer) for name, answer in told}
+        return answers
+
+    def _cause(self, error: BaseException) -> str:
+        """What a person needs of a failure of Spark. Raises EngineLost where Spark is gone."""
+        cause = first_cause(message_of(error))
+        if not self._session.alive:
+            raise EngineLost(f"the Spark context was stopped: {cause}") from error
+        return cause
 
     def call_slots(self, function: Callable[..., Any], slots: Mapping[str, int], *args: Any) -> dict[str, list[Any]]:
         """One task per slot in one job, preferring the executors asked for; answers are under those that they reached."""
-        executors = self._store.executors()
-        owners = [executors[worker] for worker, count in slots.items() if worker in executors for _ in range(count)]
-        if not owners:
-            return {}
-        work = self._jobs.rdd([(i, e.executor_id) for i, e in enumerate(owners)], owners)
+        owners, demand = self._owners(slots)
+        question = Question(function, len(owners), args, self._speculation)
+        work = partial(call_slot, question)
         try:
-            told = work.mapPartitions(partial(call_slot, function, len(owners), args)).collect()
+            told = self._jobs.collect([(i, e.executor_id) for i, e in enumerate(owners)], owners, work, demand)
         except FAILURES as error:
-            if not self._session.alive:
-                raise EngineLost(f"the Spark context was stopped: {first_cause(message_of(error))}") from error
-            return {e.executor_id: [RuntimeError(first_cause(message_of(error)))] for e in owners}
+            failure = RuntimeError(self._cause(error))
+            return {e.executor_id: [failure] for e in owners}
         answers: dict[str, list[Any]] = {}
-        for executor, answer in map(pickle.loads, told):
-            answers.setdefault(executor, []).append(answer)
+        for executor, answer in told:
+            answers.setdefault(executor, []).append(pickle.loads(answer))
         return answers
 
+    def ask_slots(self, function: Callable[..., Any], slots: Mapping[str, int], *args: Any) -> Asked:
+        """The same, and an executor whose cores are taken by other work is asked until it answers."""
+        owners, demand = self._owners(slots)
+        asked = SparkAsked(self._session, self._jobs, owners, demand, self._store.executors)
+        try:
+            asked.ask(function, args, self._speculation)
+        except FAILURES as error:
+            raise EngineLost(f"Spark takes no job: {self._cause(error)}") from error
+        return asked
+
+    def _owners(self, slots: Mapping[str, int]) -> tuple[list[Executor], Demand]:
+        """The executor of every slot, and the cores of a task with which all slots of an executor run at once."""
+        executors = self._store.executors()
+        there = {name: count for name, count in slots.items() if name in executors and count}
+        fits = [executors[name].cores // count for name, count in there.items()]
+        cpus = max(1, min([int(self._setting("spark.task.cpus", "1")), *fits]))
+        return [executors[name] for name, count in there.items() for _ in range(count)], (cpus, 0.0, ())
+
     def close(self) -> None:
-        """Cancel what still runs, and stop the session if it was started here."""
-        with contextlib.suppress(*FAILURES):
-            if self._seats is not None:
-                self._seats.close()
-            for bundle in self._bundles:
-                bundle.future.cancel(True)
+        """Cancel what still runs, and stop the session if it was started here; a JVM that is gone is no error then."""
         accumulators._accumulatorRegistry.pop(self._accumulator.aid, None)
-        with contextlib.suppress(*FAILURES):
-            self._session.close()
+        self._session.close(self._cancel_all)
+
+    def _cancel_all(self) -> None:
+        if self._seats is not None:
+            self._seats.close()
+        for bundle in self._bundles:
+            bundle.future.cancel(True)

@@ -90,10 +90,7 @@ class Jobs:
         self, items: Sequence[Any], where: Sequence[Executor | None], run: Callable[..., Any], demand: Demand, text: str
     ) -> Any:
         """Start a job of one task per item, which the UI and the event log call ``text``; its future."""
-        work = self.rdd(items, where).mapPartitions(run)
-        profile = self._profile(demand)
-        if profile is not None:
-            work = work.withResources(profile)
+        work = self._work(items, where, run, demand)
         before = self._context.getLocalProperty("spark.job.description")
         self._context.setJobDescription(text)
         self._context._jsc.setCallSite(text)
@@ -103,13 +100,33 @@ class Jobs:
             self._context.setLocalProperty("spark.job.description", before)  # type: ignore[arg-type]
             self._context._jsc.clearCallSite()
 
+    def collect(
+        self, items: Sequence[Any], where: Sequence[Executor | None], run: Callable[..., Any], demand: Demand
+    ) -> list[Any]:
+        """What a job of one task per item yields; empty without items. Raises what Spark raises."""
+        return list(self._work(items, where, run, demand).collect()) if items else []
+
+    def _work(
+        self, items: Sequence[Any], where: Sequence[Executor | None], run: Callable[..., Any], demand: Demand
+    ) -> RDD[Any]:
+        work = self.rdd(items, where).mapPartitions(run)
+        profile = self._profile(demand)
+        return work if profile is None else work.withResources(profile)
+
     def _profile(self, demand: Demand) -> ResourceProfile | None:
-        """A resource profile where the demand is not what every task of the session gets anyway."""
+        """A resource profile where the demand is not what every task of the session gets anyway.
+
+        With dynamic allocation a profile means executors of its own, which the cluster may have no room for: a task that
+        needs fewer cores than others get there takes as many.
+        """
         if demand not in self._profiles:
             cpus, gpus, others = demand
-            plain = int(self._context.getConf().get("spark.task.cpus", "1") or 1)
+            conf = self._context.getConf()
+            plain = int(conf.get("spark.task.cpus", "1") or 1)
             local = (self._context.master or "").split("[")[0] == "local"
-            if local or (cpus == plain and not gpus and not others):
+            dynamic = conf.get("spark.dynamicAllocation.enabled", "false") == "true"
+            enough = cpus == plain or (dynamic and cpus < plain)
+            if local or (enough and not gpus and not others):
                 self._profiles[demand] = None
             else:
                 requests = TaskResourceRequests().cpus(cpus)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,6 +14,7 @@ from partitioner.engines.spark_executors import Executor, StatusStore
 from partitioner.engines.spark_imports import Accumulator
 from partitioner.engines.spark_letters import Letters
 from partitioner.engines.spark_seat import seat_id, sit
+from partitioner.errors import StorageFailed
 from partitioner.model import Attempt, Event, EventKind, Failure
 
 Place = tuple[str, Demand]
@@ -222,12 +224,13 @@ class Seats:
                     self._jobs.kill(task, f"{heads[i]} is not wanted any more")
 
     def close(self) -> None:
-        """Seats that wait go; those that work are stopped."""
+        """Seats that wait go; those that work are stopped. Without a letter they leave by themselves after a while."""
         for job in self._running:
             if any(seat.waiting for seat in job.seats):
                 job.future.cancel(True)
-        for seat in self._seats.values():
-            self._letters.dismiss(seat.number, seat.letters)
+        with suppress(StorageFailed):
+            for seat in self._seats.values():
+                self._letters.dismiss(seat.number, seat.letters)
         self._seats.clear()
 
 

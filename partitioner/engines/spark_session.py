@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 import socket
 import sys
+import threading
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from partitioner.engines import preload, spark_parent
 from partitioner.engines.spark_failures import first_cause, message_of
-from partitioner.engines.spark_imports import Py4JError, SparkConf, SparkContext, SparkSession
+from partitioner.engines.spark_imports import FAILURES, Py4JError, SparkConf, SparkContext, SparkSession
 from partitioner.engines.spark_parent import Parent
 from partitioner.errors import ConfigError, EngineLost
 
@@ -47,7 +50,6 @@ class Session:
         _refuse_connect(given, master)
         if locality_wait is not None and not 0 <= locality_wait < float("inf"):
             raise ConfigError(f"engine option locality_wait is {locality_wait!r}; give seconds of at least 0, or None.")
-        self._wait_before: str | None = None
         self._parent: Parent | None = None
         conf = _as_mapping(given) | dict(conf) if isinstance(given, SparkConf) else dict(conf)
         found = None if isinstance(given, SparkConf) else _existing(given)
@@ -58,10 +60,9 @@ class Session:
         self.spark = found if found is not None else self._start(master, conf, app_name, timeout)
         self.context: SparkContext = self.spark.sparkContext
         self.jvm_context = self.context._jsc.sc()
-        if locality_wait is not None:
-            settings = self.jvm_context.conf()
-            self._wait_before = settings.get(LOCALITY_WAIT, "3s")
-            settings.set(LOCALITY_WAIT, f"{round(locality_wait * 1000)}ms")  # Spark refuses fractions of a unit
+        self._wait = None if locality_wait is None else f"{round(locality_wait * 1000)}ms"  # Spark takes no fractions
+        if self._wait is not None:
+            _WAITS.change(self.context, self._wait)
 
     def _start(self, master: str | None, conf: dict[str, Any], app_name: str, timeout: float) -> SparkSession:
         builder = SparkSession.builder.appName(str(conf.get("spark.app.name", app_name)))
@@ -115,20 +116,40 @@ class Session:
         except (Py4JError, OSError):  # the JVM is gone
             return False
 
-    def close(self) -> None:
-        """Stop what was started here, and set the locality wait of a caller's session back."""
+    def close(self, first: Callable[[], None] = lambda: None) -> None:
+        """Call ``first``, then stop what was started here, or set the locality wait of a caller's session back.
+
+        In a thread, which has a connection to the JVM of its own: on that of a thread that was interrupted in a call the
+        answer is left, and the next call would take it for its own. A JVM that is gone is no error here.
+        """
+        closing = threading.Thread(target=self._close, args=(first,), name="close-spark")
+        closing.start()
+        closing.join()
+
+    def _close(self, first: Callable[[], None]) -> None:
+        with contextlib.suppress(*FAILURES):
+            first()
         if self.ours:
-            leftovers = self._executor_directory()
-            logging.getLogger("py4j").setLevel(logging.CRITICAL)  # the JVM may be gone already
-            try:
+            self._stop()
+        elif self._wait is not None and self.alive:
+            with contextlib.suppress(*FAILURES):
+                _WAITS.set_back(self.context, self._wait)
+        self._wait = None
+
+    def _stop(self) -> None:
+        leftovers = self._executor_directory()
+        logging.getLogger("py4j").setLevel(logging.CRITICAL)  # the JVM may be gone already
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # that the JVM had ended by itself
                 self.spark.stop()
-            finally:
-                if self._parent is not None:
-                    self._parent.close()
-            if leftovers is not None:
-                shutil.rmtree(leftovers, ignore_errors=True)
-        elif self._wait_before is not None and self.alive:
-            self.jvm_context.conf().set(LOCALITY_WAIT, self._wait_before)
+        except FAILURES:
+            forget_jvm()
+        finally:
+            if self._parent is not None:
+                self._parent.close()
+        if leftovers is not None:
+            shutil.rmtree(leftovers, ignore_errors=True)
 
     def _executor_directory(self) -> Path | None:
         """Where the executors of a ``local-cluster`` lived: below Spark's own home, and nobody else removes it."""
@@ -136,6 +157,41 @@ class Session:
             return None
         jvm: Any = self.context._jvm
         return Path(jvm.java.lang.System.getenv("SPARK_HOME")) / "work" / str(self.context.applicationId)
+
+
+class _Waits:
+    """The locality waits of sessions, as they were and as the engines on them want them: that of the newest one counts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._before: dict[str, str] = {}
+        self._wanted: dict[str, list[str]] = {}
+
+    def change(self, context: SparkContext, wait: str) -> None:
+        """For one more engine."""
+        settings, name = context._jsc.sc().conf(), str(context.applicationId)
+        with self._lock:
+            self._before.setdefault(name, settings.get(LOCALITY_WAIT, "3s"))
+            self._wanted.setdefault(name, []).append(wait)
+            settings.set(LOCALITY_WAIT, wait)
+
+    def set_back(self, context: SparkContext, wait: str) -> None:
+        """For an engine that is closed."""
+        settings, name = context._jsc.sc().conf(), str(context.applicationId)
+        with self._lock:
+            self._wanted[name].remove(wait)
+            settings.set(LOCALITY_WAIT, [self._before[name], *self._wanted[name]][-1])
+            if not self._wanted[name]:
+                del self._before[name], self._wanted[name]
+
+
+_WAITS = _Waits()
+
+
+def forget_jvm() -> None:
+    """The JVM of a session that was started here is gone: the next session of this process starts another."""
+    SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
+    SparkSession._instantiatedSession = SparkSession._activeSession = None
 
 
 def _refuse_another_master(active: SparkSession, master: str) -> None:
@@ -208,21 +264,43 @@ def _refuse_connect(given: Any, master: str | None) -> None:
 def will_start(given: Any) -> bool:
     """Whether an engine given ``given`` starts a session here, rather than use one that is there or was submitted."""
     if given is None:
-        return SparkSession.getActiveSession() is None and "PYSPARK_GATEWAY_PORT" not in os.environ
+        return _active() is None and "PYSPARK_GATEWAY_PORT" not in os.environ
     return isinstance(given, SparkConf) and "PYSPARK_GATEWAY_PORT" not in os.environ
 
 
 def _existing(given: Any) -> SparkSession | None:
-    """The session of what the caller gave, or the one that is active in this process."""
-    if isinstance(given, SparkSession):
-        return given
+    """The session of what the caller gave, or the one that is active in this process. EngineLost where it has ended."""
+    if given is None:
+        return _active()
     if isinstance(given, SparkContext):
+        _check_runs(given)
         return SparkSession(given)
-    if given is not None:
+    if not isinstance(given, SparkSession):
         raise ConfigError(
             f"engine option session is a {type(given).__name__}; give a SparkSession, SparkContext or SparkConf."
         )
+    _check_runs(given.sparkContext)
+    return given
+
+
+def _active() -> SparkSession | None:
+    """The session that is active in this process. EngineLost where its JVM is gone."""
+    if SparkContext._active_spark_context is not None:
+        _check_runs(SparkContext._active_spark_context)
     return SparkSession.getActiveSession()
+
+
+def _check_runs(context: SparkContext) -> None:
+    """Raise EngineLost for a context that was stopped, or whose JVM is gone."""
+    try:
+        if context._jsc is not None and not context._jsc.sc().isStopped():
+            return
+    except (Py4JError, OSError) as error:
+        raise EngineLost(
+            f"the Spark session of this process no longer answers, its JVM is gone ({message_of(error)}). Start this "
+            "process (in a notebook: its kernel) anew, and a session in it."
+        ) from error
+    raise EngineLost("the Spark session was stopped. Start another: SparkSession.builder.getOrCreate().")
 
 
 def _as_mapping(conf: SparkConf) -> dict[str, Any]:

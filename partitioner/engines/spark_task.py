@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from partitioner.attempt import garbage
@@ -19,11 +19,14 @@ from partitioner.engines.spark_imports import Accumulator, AccumulatorParam, Tas
 from partitioner.engines.spark_place import devices_of, executor_id, handed_back
 from partitioner.model import Attempt, Event, EventKind, Failure
 
+Answer = tuple[str, bytes]
+"""The executor that a call reached, and its pickled result or exception."""
+
 
 class EventsParam(AccumulatorParam[list[Event]]):
     """Gathers events in a task; on the driver hands them to ``sink`` the moment that Spark merges a finished task."""
 
-    def __init__(self, sink: Callable[[Event], None] | None = None) -> None:
+    def __init__(self, sink: Callable[[Any], None] | None = None) -> None:
         self.sink = sink
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -64,42 +67,54 @@ def run_here(attempt: Attempt, here: str, context: Any) -> Event:
         return run_attempt(replace(attempt, worker_id=here))
 
 
-def call_partition(function: Callable[..., Any], args: Sequence[Any], asked: Iterable[str]) -> Iterator[bytes]:
-    """The pickled (executor id, result or exception) of a function called on whichever executor this is."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """``function(index, count, *args)``; ``copies``: a second try may be a speculative copy, which runs it too."""
+
+    function: Callable[..., Any]
+    count: int
+    args: Sequence[Any]
+    copies: bool = False
+
+
+def call_partition(function: Callable[..., Any], args: Sequence[Any], asked: Iterable[str]) -> Iterator[Answer]:
+    """The answer of a function called on whichever executor this is."""
     for wanted in asked:
         try:
             answer = function(*args)
         except Exception as error:
             answer = error
-        yield _pickled(executor_id() or wanted, answer)
+        yield executor_id() or wanted, pickled(answer)
 
 
-def call_slot(
-    function: Callable[..., Any], count: int, args: Sequence[Any], asked: Iterable[tuple[int, str]]
-) -> Iterator[bytes]:
-    """The pickled (executor id, result or exception) of slot ``index`` of ``count``, with the devices Spark gave the task.
+def call_slot(question: Question, asked: Iterable[tuple[int, str]]) -> Iterator[Answer]:
+    """The answer of a slot, by its index and the executor that it was asked for."""
+    context = TaskContext.get()
+    for index, wanted in asked:
+        yield executor_id() or wanted, called(question, index, context)
+
+
+def called(question: Question, index: int, context: Any) -> bytes:
+    """The pickled result or exception of one slot, with the devices that Spark gave the task.
 
     A try after a death does not run the function again: what killed the first would kill the next.
     """
     garbage.worker()
-    context = TaskContext.get()
-    for index, wanted in asked:
-        answer: Any
-        if context is not None and context.attemptNumber() > 0:
-            answer = RuntimeError("the process that ran it died")
-        else:
-            try:
-                with assigned_devices(devices_of(context)):
-                    answer = function(index, count, *args)
-            except Exception as error:
-                answer = error
-        yield _pickled(executor_id() or wanted, answer)
+    if context is not None and context.attemptNumber() > 0 and not question.copies:
+        return pickled(RuntimeError("the process that ran it died"))
+    try:
+        with assigned_devices(devices_of(context)):
+            answer = question.function(index, question.count, *question.args)
+    except Exception as error:
+        answer = error
+    return pickled(answer)
 
 
-def _pickled(executor: str, answer: Any) -> bytes:
+def pickled(answer: Any) -> bytes:
+    """A result or exception, or why it cannot travel."""
     import cloudpickle
 
     try:
-        return bytes(cloudpickle.dumps((executor, answer)))
+        return bytes(cloudpickle.dumps(answer))
     except (TypeError, AttributeError, pickle.PicklingError) as error:
-        return bytes(cloudpickle.dumps((executor, TypeError(f"the answer cannot be pickled: {error}"))))
+        return bytes(cloudpickle.dumps(TypeError(f"the answer cannot be pickled: {error}")))

@@ -6,9 +6,11 @@ python -m tests.engines.spark_alone FOLDER
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,13 +101,67 @@ def stopped_context(folder: Path, engine: SparkEngine) -> str:
     return "nothing"
 
 
+def told(call: Callable[[], Any]) -> str:
+    """What a call raises."""
+    try:
+        call()
+    except (PartitionerError, SystemExit) as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
+
+
+def killed_jvm(folder: Path) -> list[str]:
+    """What a run says whose JVM is killed under it, and one in that session after it; closing the engine is quiet."""
+    engine = SparkEngine(master="local[1]", conf={"spark.ui.enabled": False})
+    options: dict[str, Any] = {"checkpoint": f"{folder}/runs", "cost": "rows", "max_tasks": 2}
+    found = [
+        told(lambda: pt.run(programs.ROWS, programs.kills_the_jvm, engine=engine, **options)),
+        told(lambda: SparkEngine(session=engine._session.spark)),
+    ]
+    engine.close()
+    return found
+
+
+def interrupted_call(folder: Path) -> dict[str, Any]:
+    """A session after a killed one, and what closing an engine on it leaves after a call that a signal broke off."""
+    engine = SparkEngine(master="local[1]", conf={"spark.ui.enabled": False})
+    run = pt.run(programs.ROWS, programs.double, engine=engine, checkpoint=f"{folder}/runs", reducer="count")
+    second = SparkEngine(session=engine._session.spark, locality_wait=7.0)
+    jvm: Any = engine._context._jvm
+
+    def stop(*_: object) -> None:
+        raise SystemExit(3)
+
+    def breaks_off() -> None:
+        signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        try:
+            jvm.java.lang.Thread.sleep(1000)
+        finally:
+            second.close()
+
+    found = {"rows": run.result, "said": told(breaks_off)}
+    reading = threading.Thread(target=lambda: found.update(wait=wait_of(engine)))  # has a connection of its own
+    reading.start()
+    reading.join()
+    engine.close()
+    return found
+
+
+def wait_of(engine: SparkEngine) -> str:
+    return str(engine._session.jvm_context.conf().get("spark.locality.wait"))
+
+
 def main() -> None:
     """All cases in turn."""
     folder = Path(sys.argv[1])
     found = devices(folder)
     engine = found.pop("engine")
     found["stopped"] = stopped_context(folder, engine)
+    found["given stopped"] = told(lambda: SparkEngine(session=engine._session.spark))
     engine.close()
+    found["killed"] = killed_jvm(folder)
+    found["interrupted"] = interrupted_call(folder)
     print(json.dumps(found))
 
 

@@ -52,6 +52,14 @@ def kills_the_server(batch: pd.DataFrame, folder: str) -> pd.DataFrame:
     return double(batch)
 
 
+def kills_the_jvm(batch: pd.DataFrame) -> pd.DataFrame:
+    """In local mode, where it is the driver's."""
+    if in_a_subtask():
+        next(p for p in psutil.Process().parents() if p.name() == "java").kill()
+        time.sleep(60)
+    return double(batch)
+
+
 def bad_node(batch: pd.DataFrame, name: str) -> pd.DataFrame:
     if pt.task_context().worker_id == name:
         raise OSError(28, "No space left on device")
@@ -86,6 +94,23 @@ def sleeps(batch: pd.DataFrame, seconds: float) -> pd.DataFrame:
 
 def raises_import_error(*_: object) -> None:
     raise ImportError("no such package here")
+
+
+def wait_for(path: Path, seconds: float = 120.0) -> None:
+    """Until a file is there."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"no {path} in {seconds} s"
+        time.sleep(0.05)
+
+
+def holds_its_core(folder: str, _: object) -> None:
+    """A task of somebody else's job: says which executor it holds, and ends when it is over."""
+    from partitioner.engines.spark_place import executor_id
+
+    Path(folder, "held.part").write_text(executor_id() or "")
+    Path(folder, "held.part").rename(Path(folder, "held"))
+    wait_for(Path(folder, "over"))
 
 
 def devices(batch: pd.DataFrame, seconds: float = 0.0) -> pd.DataFrame:

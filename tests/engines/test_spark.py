@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -203,6 +205,33 @@ def test_the_locality_wait_of_a_given_session_is_set_back(spark) -> None:
     assert settings.get("spark.locality.wait") == "7250ms"
     engine.close()
     assert settings.get("spark.locality.wait") == before
+
+
+def test_the_wait_is_set_back_by_the_last_engine_of_a_session(spark) -> None:
+    settings = spark.sparkContext._jsc.sc().conf()
+    before = settings.get("spark.locality.wait")
+    first, second = (SparkEngine(session=spark, locality_wait=wait, timeout=240) for wait in (7.25, 2.0))
+    first.close()
+    assert settings.get("spark.locality.wait") == "2000ms"
+    second.close()
+    assert settings.get("spark.locality.wait") == before
+
+
+def test_a_run_waits_for_no_executor_whose_cores_another_job_has(spark, checkpoint, tmp_path) -> None:
+    context, folder = spark.sparkContext, str(tmp_path)
+    other = threading.Thread(
+        target=lambda: context.parallelize([0], 1).foreach(partial(programs.holds_its_core, folder))
+    )
+    other.start()
+    try:
+        programs.wait_for(tmp_path / "held")
+        run = pt.run(programs.ROWS, programs.double, engine=spark, checkpoint=checkpoint, max_tasks=6, cost="rows")
+    finally:
+        (tmp_path / "over").touch()
+        other.join()
+    assert run.result.to_pandas()["y"].tolist() == [2 * x for x in range(60)]
+    held = (tmp_path / "held").read_text()
+    assert run.plan.reasons["workers not there yet"] == f"1 ({held}); they join when they answer"
 
 
 def test_something_else_as_session_is_refused(spark) -> None:

@@ -58,6 +58,25 @@ def test_a_stopped_context_is_an_engine_lost(alone) -> None:
     assert alone["stopped"].startswith("EngineLost: the engine went away")
 
 
+def test_a_session_that_was_stopped_is_refused_in_one_line(alone) -> None:
+    assert alone["given stopped"].startswith("EngineLost: the Spark session was stopped. Start another")
+
+
+def test_a_killed_jvm_is_an_engine_lost_and_the_session_refused_then(alone) -> None:
+    lost, refused = alone["killed"]
+    assert lost.startswith("EngineLost: the engine went away")
+    assert refused.startswith("EngineLost: the Spark session of this process no longer answers, its JVM is gone")
+
+
+def test_a_session_that_is_started_after_a_killed_one_works(alone) -> None:
+    assert alone["interrupted"]["rows"] == 60
+
+
+def test_closing_after_a_call_that_was_broken_off_hides_no_error_and_sets_the_wait_back(alone) -> None:
+    assert alone["interrupted"]["said"] == "SystemExit: 3"
+    assert alone["interrupted"]["wait"] == "500ms"
+
+
 def test_a_killed_driver_is_resumed_on_dask(checkpoint, tmp_path, dask_engine) -> None:
     folder = tmp_path / "marks"
     folder.mkdir()

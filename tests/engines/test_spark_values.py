@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from types import SimpleNamespace
 from typing import Any
 
@@ -194,6 +195,12 @@ def test_a_retry_by_spark_reports_the_death_and_runs_nothing(monkeypatch) -> Non
 
 def test_a_speculative_copy_runs_for_the_commit_decides(monkeypatch) -> None:
     assert kinds(events_of_second_try(monkeypatch, speculation=True)) == [("t000000-a0", "finished")]
+
+
+@pytest.mark.parametrize(("copies", "said"), [(False, "the process that ran it died"), (True, "5")])
+def test_a_second_try_of_a_question_is_answered_where_it_may_be_a_copy(copies: bool, said: str) -> None:
+    question = spark_task.Question(lambda index, count, x: index + count + x, 2, (3,), copies)
+    assert str(pickle.loads(spark_task.called(question, 0, SecondTry()))) == said
 
 
 def test_an_attempt_hands_itself_back_on_a_worker_that_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
