@@ -4,7 +4,8 @@
     ├── ConfigError                  2   a setting, argument or table is wrong
     │   ├── UnknownName              2   no algorithm, engine, ... of that name
     │   ├── MissingDependency        2   an extra is not installed
-    │   └── Tampered                 2   what a run directory holds is not what this user sealed
+    │   ├── Tampered                 2   what a run directory holds is not what this user sealed
+    │   └── DamagedRun               2   what a run directory says of its run is missing or torn
     ├── DataError                    2   the input is missing, corrupt or lacks a column
     │   ├── OutOfReach               2   a file is not there, or may not be read, from where it was tried
     │   └── CostError                2   a cost is negative, NaN or infinite
@@ -61,6 +62,10 @@ class MissingDependency(ConfigError):
 
 class Tampered(ConfigError):
     """What should hold code was not sealed with this user's key; nothing of it was loaded."""
+
+
+class DamagedRun(ConfigError):
+    """What a run directory says of its run (``run.json``, its sub-tasks) is missing, torn or something else."""
 
 
 class DataError(PartitionerError):

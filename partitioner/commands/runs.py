@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from partitioner.errors import DamagedRun
 from partitioner.output.modes import runs_below
 from partitioner.store.lease import holder
 from partitioner.store.run_directory import RunDirectory
@@ -23,7 +24,10 @@ def runs(
     """List runs, the last one first: running, unfinished (can be resumed), or finished."""
     found: list[dict[str, Any]] = []
     for run in runs_below(checkpoint):
-        facts = facts_of(run)
+        try:
+            facts = facts_of(run)
+        except DamagedRun:  # one torn run hides no other
+            facts = {**dict.fromkeys(_COLUMNS), "run_id": run.run_id, "run_directory": run.url, "state": "damaged"}
         if name is None or facts["name"] == name:
             found.append(facts)
         if len(found) == limit:
@@ -50,7 +54,7 @@ _COLUMNS = ("run_id", "name", "state", "committed", "rows", "quarantined", "outp
 
 
 def facts_of(run: RunDirectory) -> dict[str, Any]:
-    """One run in plain values; ``state`` is ``running``, ``unfinished`` or ``finished``."""
+    """One run in plain values; ``state`` is ``running``, ``unfinished`` or ``finished``; DamagedRun where it is torn."""
     config = run.description()["config"]
     ended = run.finished()
     who = None if ended else holder(run.files)

@@ -239,8 +239,7 @@ def write_plan(run: RunDirectory, planned: Plan) -> None:
 
 def _cost_reasons(run: RunDirectory) -> dict[str, Any]:
     """What the plan of an earlier session said about its costs: a resume places the rest by the same ones."""
-    try:
-        reasons = json.loads(run.files.get("plan.json"))["reasons"]
-    except FileNotFoundError:
+    reasons = run.plan().get("reasons")
+    if not isinstance(reasons, dict):
         return {}
     return {key: reasons[key] for key in ("cost source", "cost unit") if key in reasons}

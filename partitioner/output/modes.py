@@ -13,7 +13,7 @@ import numpy as np
 
 from partitioner import choices
 from partitioner.config import RunConfig, plain
-from partitioner.errors import ConfigError, OutputExists, ResumeRefused
+from partitioner.errors import ConfigError, DamagedRun, OutputExists, ResumeRefused
 from partitioner.model import Dataset
 from partitioner.output import versions
 from partitioner.output.assembly import Part, parts_of
@@ -124,10 +124,19 @@ def alike(config: RunConfig) -> RunDirectory | None:
         return to_continue(config.model_copy(update={"mode": "resume"}))
     mine = {key: plain(config)[key] for key in ("dataset", "program", "arguments")}
     for run in runs_below(config.checkpoint):
-        before = run.description()["config"]
+        before = _settings_of(run)
         if {key: before.get(key) for key in mine} == mine:
             return run
     return None
+
+
+def _settings_of(run: RunDirectory) -> dict[str, Any]:
+    """The settings of a run; none, with a word, of one whose directory is damaged, which is not the one to go on with."""
+    try:
+        return dict(run.description()["config"])
+    except DamagedRun as error:
+        print(f"{error} It is passed over.", file=sys.stderr)
+        return {}
 
 
 def named(config: RunConfig) -> RunDirectory | None:
@@ -135,7 +144,7 @@ def named(config: RunConfig) -> RunDirectory | None:
     if config.name is None and config.output is None:
         raise ConfigError("mode='resume' goes on with the run of an output or of a name; set output=, or name=.")
     for run in runs_below(config.checkpoint):
-        before = run.description()["config"]
+        before = _settings_of(run)
         if (before.get("name"), before.get("output")) == (config.name, config.output):
             return run
     return None

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partitioner.coordinator import ledger
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, DamagedRun
 from partitioner.model import Attempt, CommitRecord
 from partitioner.report import clocks
 from partitioner.report.history import FAILED, History, history
@@ -149,9 +149,12 @@ def _column(
 
 def _plan(run: RunDirectory, n: int) -> tuple[dict[str, Any], tuple[str, ...], Floats, Floats]:
     """Figures and assignments of the last plan; empty where the run stopped before it had one."""
+    plan = run.plan()
     try:
-        plan, table = dict(json.loads(run.files.get("plan.json"))), run.read_table("plan")
-    except FileNotFoundError:
+        table = run.read_table("plan") if isinstance(plan.get("reasons"), dict) else None
+    except DamagedRun:
+        table = None
+    if table is None:
         return {}, ("",) * n, np.full(n, np.nan), np.full(n, np.nan)
     return plan, tuple(table["worker_id"].to_pylist()), table["start"].to_numpy(), table["finish"].to_numpy()
 

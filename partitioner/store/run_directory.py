@@ -41,7 +41,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, DamagedRun
 from partitioner.frames import to_numpy
 from partitioner.model import CommitRecord, Edges, Fragments, SubTasks, TaskInputs
 from partitioner.security.masking import masked_bytes
@@ -169,11 +169,31 @@ class RunDirectory:
             raise
 
     def description(self) -> dict[str, Any]:
-        """``run.json``. Raises ConfigError where this is no run directory."""
+        """``run.json``. Raises ConfigError where this is no run directory, DamagedRun where it is torn."""
+        if not self.files.exists("run.json"):
+            raise ConfigError(f"{self.url} holds no run (there is no run.json); name an existing run.")
+        values = self._mapping("run.json")
+        if not values or not isinstance(values.get("config", {}), dict):
+            raise self._damaged("run.json")
+        return values
+
+    def plan(self) -> dict[str, Any]:
+        """``plan.json``, for people and reports; empty where there is none, or a torn one."""
+        return self._mapping("plan.json")
+
+    def _mapping(self, name: str) -> dict[str, Any]:
+        """What a JSON file holds; nothing where it is missing, torn or something else."""
         try:
-            return dict(json.loads(self.files.get("run.json")))
-        except FileNotFoundError as error:
-            raise ConfigError(f"{self.url} holds no run (there is no run.json); name an existing run.") from error
+            values = json.loads(self.files.get(name))
+        except (FileNotFoundError, ValueError, RecursionError):
+            return {}
+        return values if isinstance(values, dict) else {}
+
+    def _damaged(self, name: str) -> DamagedRun:
+        return DamagedRun(
+            f"{name} in {self.url} is missing or torn, and without it the run cannot be read. Restore it, or start a "
+            "new run; what the output holds stays readable."
+        )
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write ``<name>.parquet``."""
@@ -182,13 +202,17 @@ class RunDirectory:
         self.files.put(f"{name}.parquet", buffer.getvalue())
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        """Read ``<name>.parquet``, or some columns of it."""
-        return read_parquet(self.files.get(f"{name}.parquet"), columns)
+        """Read ``<name>.parquet``, or some columns of it. Raises DamagedRun where it is missing or torn."""
+        try:
+            return read_parquet(self.files.get(f"{name}.parquet"), columns)
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise self._damaged(f"{name}.parquet") from error
 
     def write_phases(self, seconds: Mapping[str, float], total: float) -> None:
         """Into ``plan.json``: where the seconds between the call and the result went."""
-        plan = json.loads(self.files.get("plan.json"))
-        self.files.put("plan.json", json.dumps({**plan, "phases": dict(seconds), "total_seconds": total}).encode())
+        self.files.put(
+            "plan.json", json.dumps({**self.plan(), "phases": dict(seconds), "total_seconds": total}).encode()
+        )
 
     def write_tasks(self, tasks: SubTasks) -> None:
         """Persist the split, so that every later resume works on the same sub-tasks."""
