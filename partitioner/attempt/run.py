@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -43,9 +44,7 @@ def run_attempt(attempt: Attempt) -> Event:
             wait_for_trial()
             loaded = load(attempt.run_url, attempt.key)
             event = _KINDS[attempt.kind](attempt, loaded)
-        except KeyboardInterrupt:  # a person's
-            raise
-        except BaseException as error:  # also SystemExit, TimedOut, and the panics of programs in Rust
+        except (Exception, SystemExit, GeneratorExit, CancelledError, TimedOut) as error:
             traceback.print_exc()
             why = replace(describe_error(error), peak_memory_bytes=peak_memory_bytes())
             event = Event(EventKind.FAILED, attempt.attempt_id, attempt.worker_id, error=why)
