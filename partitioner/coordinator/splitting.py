@@ -161,7 +161,8 @@ def _try_what_was_put_by(state: State, whole: int) -> bool:
     search = state.searches[whole]
     ranges, search.put_by = search.put_by, []
     for start, stop in ranges:
-        size = search.good if search.good and not search.by_row else stop  # else in one piece
+        by_size = search.good and not (search.by_row or search.condemned)  # else in one piece
+        size = search.good if by_size else stop
         for at in range(start, stop, size):
             _try(state, whole, (at, min(at + size, stop)))
     if search.parts:

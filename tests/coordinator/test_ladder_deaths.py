@@ -43,6 +43,22 @@ def test_the_row_that_kills_is_found_and_set_aside_and_all_others_delivered(rows
     assert len(submits(history)) - 1 <= (2 * log2(rows) if rows >= 1_000 else log2(rows) + 8)
 
 
+@pytest.mark.parametrize("why", [DEATH, Failure("no", "MemoryError", memory=True)])
+def test_one_row_costs_log_n_attempts_wherever_it_is(why: Failure) -> None:
+    rows, kind = 128, EventKind.LOST if why is DEATH else EventKind.FAILED
+    for bad in range(rows):
+        state = state_of(rowed([rows]), quarantine=True, divisible=True)
+
+        def outcome(attempt: Attempt, bad: int = bad) -> Event:
+            low, high = attempt.care.rows or (0, rows)
+            hit = low <= bad < high and not attempt.care.condemned
+            return ends(kind, attempt, why) if hit else done(attempt, quarantined=int(bool(attempt.care.condemned)))
+
+        history = play(state, outcome)
+        assert (state.finished, state.quarantined) == (True, 1)
+        assert len(submits(history)) - 1 <= 2 * log2(rows), bad
+
+
 def dead(history: list[Action], row: int) -> set[str]:
     return {a.attempt_id for a in submits(history) if killer(row)(a).kind is EventKind.LOST}
 
