@@ -5,6 +5,7 @@ The ensembles themselves, which are estimators of scikit-learn, are in ``estimat
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from math import isfinite
 from typing import Any
@@ -59,6 +60,21 @@ class Ensemble(ABC):
         return chosen
 
 
+def is_fitted(model: Any) -> bool:
+    """Whether a model of scikit-learn is; what is none of its estimators counts as fitted."""
+    base = sys.modules.get("sklearn.base")
+    if base is None or not isinstance(model, base.BaseEstimator):
+        return True
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(model)
+    except NotFittedError:
+        return False
+    return True
+
+
 class Vote(Reducer):
     """What the votes have in common: the program returns a fitted model, or (model, weight); kept in input order.
 
@@ -91,6 +107,10 @@ class Vote(Reducer):
             raise ProgramError(
                 f"The program returned {type(model).__name__}, which has no {', '.join(missing)}; "
                 f"{self.name} needs a fitted model with {', '.join(self.needs)} from every sub-task."
+            )
+        if not is_fitted(model):
+            raise ProgramError(
+                f"The program returned {type(model).__name__}, which is not fitted; return it after fit."
             )
         if not (isfinite(weight) and weight > 0):
             raise ProgramError(f"The program returned weight {weight}; {self.name} needs a finite weight above 0.")

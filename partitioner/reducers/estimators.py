@@ -10,11 +10,20 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from partitioner.errors import ConfigError
 from partitioner.model.data import Floats
 from partitioner.reducers.ensemble import Ensemble
+
+
+def _take_after(ensemble: Any, member: Any) -> None:
+    """What scikit-learn remembers of the columns that a member was fitted to, where it does."""
+    for name in ("n_features_in_", "feature_names_in_"):
+        if name in dir(member):
+            setattr(ensemble, name, getattr(member, name))
 
 
 class _Voting(Ensemble, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -28,6 +37,7 @@ class _Voting(Ensemble, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """This ensemble, fitted: of these members, clones of which ``fit`` would train."""
         self.estimators = self.estimators or tuple(members)
         self.weights = weights if self.weights is None else self.weights
+        _take_after(self, members[0])
         return super().joined(members, self.weights)
 
     def fit(self, X: Any, y: Any) -> Any:
@@ -40,6 +50,11 @@ class _Voting(Ensemble, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Shares of the vote, float64[rows, classes]."""
         check_is_fitted(self, "members")
         return super().predict_proba(X)
+
+    def predict(self, X: Any) -> Any:
+        """The class with the largest share of each row."""
+        check_is_fitted(self, "members")
+        return super().predict(X)
 
 
 class SoftVoting(_Voting):
@@ -69,12 +84,15 @@ class Averaging(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def joined(self, members: tuple[Any, ...], weights: Any = None) -> Averaging:
         """This ensemble, fitted: of these members."""
         self.estimators, self.members = self.estimators or tuple(members), tuple(members)
+        _take_after(self, members[0])
         self.weights = weights if self.weights is None else self.weights
         self.weights_ = np.ones(len(members)) if self.weights is None else np.asarray(self.weights, np.float64)
         return self
 
     def fit(self, X: Any, y: Any) -> Averaging:
         """Clones of ``estimators`` on all of the data."""
+        if not self.estimators:
+            raise ConfigError("an ensemble without estimators has nothing to fit; give estimators=[...].")
         return self.joined(tuple(clone(e).fit(X, y) for e in self.estimators), self.weights)
 
     def predict(self, X: Any) -> Floats:
@@ -111,6 +129,19 @@ class Stacking(BaseEstimator):  # type: ignore[misc]
         """Of the final estimator."""
         check_is_fitted(self, "final_")
         return self.final_.predict(self.transform(X))
+
+    @available_if(lambda self: "predict_proba" in dir(self.final))
+    def predict_proba(self, X: Any) -> Floats:
+        """Of the final estimator, where it has probabilities."""
+        check_is_fitted(self, "final_")
+        return np.asarray(self.final_.predict_proba(self.transform(X)))
+
+    def __sklearn_tags__(self) -> Any:
+        """A classifier or a regressor, as the final estimator is."""
+        tags, final = super().__sklearn_tags__(), get_tags(self.final)
+        tags.estimator_type = final.estimator_type
+        tags.classifier_tags, tags.regressor_tags = final.classifier_tags, final.regressor_tags
+        return tags
 
     def score(self, X: Any, y: Any) -> float:
         """Of the final estimator: accuracy, or R2."""

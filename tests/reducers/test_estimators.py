@@ -5,7 +5,8 @@ import pytest
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestClassifier, VotingRegressor
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression, LogisticRegression, Perceptron, Ridge
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import cross_val_score
 from sklearn.naive_bayes import GaussianNB
@@ -84,3 +85,33 @@ def test_a_stack_learns_from_its_members():
     stack = Stacking(vote, LogisticRegression(max_iter=2000)).fit(X[::2], Y[::2])
     assert stack.score(X[1::2], Y[1::2]) > 0.9
     assert clone(stack).final.max_iter == 2000
+
+
+def test_an_ensemble_tells_the_columns_of_its_members_and_that_a_clone_is_not_fitted():
+    x, y = np.arange(12.0).reshape(6, 2), np.array([0, 1] * 3)
+    found = reduced(SoftVote(), LogisticRegression().fit(x, y), LogisticRegression().fit(x, y))
+    assert found.n_features_in_ == 2
+    with pytest.raises(NotFittedError):
+        clone(found).predict(x)
+
+
+@pytest.mark.parametrize(
+    ("reducer", "model", "message"),
+    [
+        (Average(), LinearRegression(), "LinearRegression, which is not fitted"),
+        (Average(), LogisticRegression().fit([[0.0], [1.0]], [0, 1]), "a classifier; average is for regressors"),
+        (Forest(), RandomForestClassifier(), "not fitted|has no"),
+    ],
+)
+def test_what_cannot_be_a_member_is_refused_when_it_comes(reducer, model, message):
+    with pytest.raises(ProgramError, match=message):
+        reduced(reducer, model)
+
+
+def test_stacked_classifiers_are_a_classifier_with_probabilities():
+    x, y = np.arange(24.0).reshape(12, 2), np.array([0, 1] * 6)
+    found = reduced(SoftVote(), LogisticRegression().fit(x, y), LogisticRegression(C=0.1).fit(x, y))
+    stacked = Stacking(found, LogisticRegression()).fit(x, y)
+    assert is_classifier(stacked)
+    assert stacked.predict_proba(x).shape == (12, 2)
+    assert not hasattr(Stacking(found, Perceptron()), "predict_proba")
