@@ -130,7 +130,7 @@ class Stacking(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "final_")
         return self.final_.predict(self.transform(X))
 
-    @available_if(lambda self: "predict_proba" in dir(self.final))
+    @available_if(lambda self: "predict_proba" in dir(self.final))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Floats:
         """Of the final estimator, where it has probabilities."""
         check_is_fitted(self, "final_")
