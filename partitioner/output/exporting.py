@@ -8,10 +8,9 @@ depend on the rows and settings only, so that writing again after a death gives 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -22,6 +21,7 @@ import pyarrow as pa
 from partitioner import choices, registry
 from partitioner.config import RunConfig
 from partitioner.errors import ConfigError, OutputExists, nearest
+from partitioner.output.encoders import ENCODERS
 from partitioner.storage import Directory
 
 TABLES = ("delta", "iceberg", "sql")
@@ -329,61 +329,6 @@ def _partitions(table: pa.Table, by: Sequence[str]) -> Iterator[tuple[str, pa.Ta
 
 def _text(value: Any) -> str:
     return _NULL if value is None else quote(str(value), safe=" ")
-
-
-def _csv(table: pa.Table) -> bytes:
-    import pyarrow.csv as pv
-
-    out = io.BytesIO()
-    pv.write_csv(pa.table({n: _flat(table[n]) for n in table.column_names}), out)
-    return out.getvalue()
-
-
-def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """CSV has no nested values: lists and structs become JSON, bytes hexadecimal digits."""
-    kind = column.type
-    if isinstance(kind, pa.ExtensionType):
-        return _flat(pa.chunked_array([c.storage for c in column.chunks], kind.storage_type))
-    if kind in (pa.string_view(), pa.binary_view()):
-        return _flat(column.cast(pa.large_string() if kind == pa.string_view() else pa.large_binary()))
-    if pa.types.is_nested(kind):
-        return pa.chunked_array(
-            [pa.array([None if v is None else json.dumps(v, default=str) for v in column.to_pylist()])]
-        )
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        return pa.chunked_array([pa.array([None if v is None else v.hex() for v in column.to_pylist()], pa.string())])
-    return column
-
-
-def _jsonl(table: pa.Table) -> bytes:
-    return "".join(f"{json.dumps(row, default=_plain, ensure_ascii=False)}\n" for row in table.to_pylist()).encode()
-
-
-def _plain(value: Any) -> Any:
-    return value.hex() if isinstance(value, bytes) else str(value)
-
-
-def _arrow(table: pa.Table) -> bytes:
-    out = pa.BufferOutputStream()
-    with pa.ipc.new_file(out, table.schema) as writer:
-        writer.write_table(table)
-    return bytes(out.getvalue().to_pybytes())
-
-
-def _parquet(table: pa.Table) -> bytes:
-    import pyarrow.parquet as pq
-
-    out = io.BytesIO()
-    pq.write_table(table, out, compression="zstd")
-    return out.getvalue()
-
-
-ENCODERS: Mapping[str, Callable[[pa.Table], bytes]] = {
-    "csv": _csv,
-    "jsonl": _jsonl,
-    "arrow": _arrow,
-    "parquet": _parquet,
-}
 
 
 def parted(url: str) -> tuple[Directory, str]:

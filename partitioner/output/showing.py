@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from partitioner.config import RunConfig
-from partitioner.output.exporting import ENCODERS, Form, encoded, form_of, joined, parted, to_table
+from partitioner.output.encoders import ENCODERS
+from partitioner.output.exporting import Form, encoded, form_of, joined, parted, to_table
 from partitioner.output.publishing import publish, said
 from partitioner.output.versions import home as home_of_version
 from partitioner.storage import Directory, read_parquet

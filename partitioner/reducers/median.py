@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.reducers.base import Reducer
-from partitioner.reducers.parameters import restored, rewrapped, to_float, unwrapped
+from partitioner.reducers.parameters import check_one_kind, restored, rewrapped, to_float, unwrapped
 from partitioner.reducers.trees import walk
 from partitioner.reducers.weighted_mean import checked_pair
 
@@ -43,7 +43,9 @@ class Median(Reducer):
         return self.merge_accumulators(accumulator, ((walk(to_float, unwrapped(parameters)),), parameters))
 
     def merge_accumulators(self, left: Accumulator, right: Accumulator) -> Accumulator:
-        """The clients of both."""
+        """The clients of both. Raises ProgramError for models that number their classes differently."""
+        if left[0] and right[0]:
+            check_one_kind(left[1], right[1])
         return left[0] + right[0], right[1] if left[1] is None else left[1]
 
     def extract_output(self, accumulator: Accumulator) -> Any:

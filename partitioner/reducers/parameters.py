@@ -82,6 +82,34 @@ def rewrapped(merged: Any, first: Any) -> Any:
     return model
 
 
+def check_one_kind(first: Any, other: Any) -> None:
+    """Raise ProgramError where two estimators are not of one class, or number classes or features differently.
+
+    Their arrays may have equal shapes all the same, and the mean of a row for 'cat' and one for 'dog' is of neither.
+    """
+    if not (_is_estimator(first) or _is_estimator(other)):
+        return
+    if type(first) is not type(other):
+        raise ProgramError(f"Parameters differ in kind: a {type(first).__name__} and a {type(other).__name__}.")
+    for name in ("classes_", "feature_names_in_"):
+        mine, theirs = vars(first).get(name), vars(other).get(name)
+        if _listed(mine) != _listed(theirs):
+            raise ProgramError(
+                f"The models have different {name}: {_shown(mine)} and {_shown(theirs)}, so that their numbers do not mean "
+                "the same. Use split='stratified' so that every part holds every class, or soft_vote."
+            )
+
+
+def _listed(names: Any) -> Any:
+    """As plain lists; those of several outputs are a list of arrays."""
+    plain = names.tolist() if isinstance(names, np.ndarray) else names
+    return [_listed(name) for name in plain] if isinstance(plain, list | tuple) else plain
+
+
+def _shown(names: Any) -> str:
+    return "none" if names is None else str(_listed(names))[:200]
+
+
 def restored(total: Any, weight: float, like: Any) -> Any:
     """The mean, with the types of ``like``; an array of integers that is all there is becomes real."""
     if isinstance(like, np.ndarray) and not np.issubdtype(like.dtype, np.floating):

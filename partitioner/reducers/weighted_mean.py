@@ -9,7 +9,7 @@ import numpy as np
 
 from partitioner.errors import ProgramError
 from partitioner.reducers.base import Reducer
-from partitioner.reducers.parameters import restored, rewrapped, to_float, unwrapped
+from partitioner.reducers.parameters import check_one_kind, restored, rewrapped, to_float, unwrapped
 from partitioner.reducers.trees import added, added_into, walk
 
 Accumulator = tuple[Any, Any, float]
@@ -57,12 +57,14 @@ class WeightedMean(Reducer):
         """Sums and weights added."""
         if left[2] == 0.0 or right[2] == 0.0:
             return right if left[2] == 0.0 else left
+        check_one_kind(left[1], right[1])
         return added(left[0], right[0]), left[1], left[2] + right[2]
 
     def merge_into(self, left: Accumulator, right: Accumulator) -> Accumulator:
         """The same, the sum in the memory of ``left``."""
         if left[2] == 0.0 or right[2] == 0.0:
             return self.merge_accumulators(left, right)
+        check_one_kind(left[1], right[1])
         return added_into(left[0], right[0]), left[1], left[2] + right[2]
 
     def extract_output(self, accumulator: Accumulator) -> Any:

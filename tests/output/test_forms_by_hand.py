@@ -18,8 +18,8 @@ from partitioner import config as configuration
 from partitioner.config import RunConfig
 from partitioner.errors import ConfigError, OutputExists
 from partitioner.output import exporting, publishing
+from partitioner.output.encoders import ENCODERS
 from partitioner.output.exporting import (
-    ENCODERS,
     Form,
     check_columns,
     check_free_file,
@@ -274,6 +274,16 @@ def test_values_that_csv_has_not_become_text() -> None:
 def test_json_lines_hold_bytes_as_digits_and_other_values_as_text() -> None:
     rows = pa.table({"b": [b"\x01"], "d": [Decimal("1.5")], "t": ["ü"]})
     assert ENCODERS["jsonl"](rows).decode() == '{"b": "01", "d": "1.5", "t": "ü"}\n'
+
+
+def test_json_lines_hold_null_where_json_has_no_number() -> None:
+    rows = pa.table({"x": [1.5, float("nan"), float("inf")], "l": [[float("-inf"), 2.0], None, None]})
+    assert ENCODERS["jsonl"](rows).decode().splitlines() == [
+        '{"x": 1.5, "l": [null, 2.0]}',
+        '{"x": null, "l": null}',
+        '{"x": null, "l": null}',
+    ]
+    assert ENCODERS["csv"](pa.table({"l": [[float("nan"), 1.0]]})) == b'"l"\n"[null, 1.0]"\n'
 
 
 def test_arrow_and_parquet_come_back() -> None:

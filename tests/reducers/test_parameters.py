@@ -71,6 +71,24 @@ def test_the_fitted_numbers_of_an_estimator_are_averaged():
     assert found.predict([[1.0]]) == pytest.approx([3.0], rel=1e-12)
 
 
+@pytest.mark.parametrize("reducer", [WeightedMean(), Median()], ids=["weighted_mean", "median"])
+def test_models_that_number_their_classes_differently_have_no_mean(reducer):
+    from sklearn.linear_model import LogisticRegression
+
+    x = np.array([[0.0], [1.0], [2.0], [3.0]])
+    pets, birds = LogisticRegression().fit(x, list("ccdd")), LogisticRegression().fit(x, list("dduu"))
+    with pytest.raises(ProgramError, match=r"different classes_: \['c', 'd'\] and \['d', 'u'\]"):
+        reduced(reducer, (pets, 1), (birds, 1))
+
+
+def test_models_of_two_kinds_have_no_mean():
+    from sklearn.linear_model import LinearRegression, Ridge
+
+    x = np.array([[0.0], [1.0]])
+    with pytest.raises(ProgramError, match="a LinearRegression and a Ridge"):
+        reduced(WeightedMean(), (LinearRegression().fit(x, [0, 1]), 1), (Ridge().fit(x, [0, 1]), 1))
+
+
 def test_an_estimator_without_numbers_is_refused():
     from sklearn.tree import DecisionTreeClassifier
 
