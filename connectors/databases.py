@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -76,8 +77,13 @@ def rows_of(connection: Any, url: str, query: str, values: Sequence[Any] = ()) -
 
 
 def quoted(name: str) -> str:
-    """An identifier, with its schema where one is written before a dot."""
-    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
+    """A table, with its schema where one is written before a dot."""
+    return ".".join(column(part) for part in name.split("."))
+
+
+def column(name: str) -> str:
+    """A column, whose name may hold dots."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def shown(url: str, table: str) -> str:
@@ -94,17 +100,19 @@ def _line(error: Exception, url: str) -> str:
     return str(error).strip().partition("\n")[0].replace(url, _hidden(url))
 
 
-def _path(url: str) -> str:
-    return url.partition("://")[2] or ":memory:"
+def file_of(url: str) -> str:
+    """The file of an embedded database; four slashes before an absolute path are as good as three."""
+    path = url.partition("://")[2]
+    return "/" + path.lstrip("/") if path.startswith("//") else path or ":memory:"
 
 
 def _sqlite(url: str) -> Any:
     import os
     import sqlite3
 
-    if not os.path.exists(_path(url)):
-        raise DataError(f"no SQLite file at {_path(url)}; write sqlite:///absolute/path.db.")
-    connection = sqlite3.connect(f"file:{_path(url)}?mode=ro", uri=True)
+    if not os.path.exists(file_of(url)):
+        raise DataError(f"no SQLite file at {file_of(url)}; write sqlite:///absolute/path.db.")
+    connection = sqlite3.connect(f"file:{quote(file_of(url))}?mode=ro", uri=True)
     connection.create_function("content_of", 1, lambda table: _sqlite_content(url, table), deterministic=True)
     return connection
 
@@ -126,7 +134,7 @@ def _sqlite_content(url: str, table: str) -> str:
     import sqlite3
 
     digest = hashlib.sha256()
-    with closing(sqlite3.connect(f"file:{_path(url)}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{quote(file_of(url))}?mode=ro", uri=True)) as connection:
         cursor = connection.execute(f"SELECT * FROM {table} ORDER BY rowid")
         while rows := cursor.fetchmany(FETCHED):
             digest.update(marshal.dumps(rows, 2))
@@ -134,7 +142,7 @@ def _sqlite_content(url: str, table: str) -> str:
 
 
 def _duckdb(url: str) -> Any:
-    return need("duckdb", "sql").connect(_path(url), read_only=True)
+    return need("duckdb", "sql").connect(file_of(url), read_only=True)
 
 
 def _duckdb_rows(connection: Any, query: str, values: Sequence[Any]) -> Iterator[pa.RecordBatch]:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from connectors.location import need
+from connectors.table_types import Held, exactly, plain, wanted
 from partitioner.errors import DataError, OutputExists
 
 APPLICATION = "batch-partitioner"
@@ -44,13 +45,9 @@ def write(
         return
     if exists and mode in ("error", "resume"):
         raise OutputExists(f"a Delta table is at {url}; give mode='append' or mode='overwrite', or name another place.")
-    if exists and mode != "overwrite":
-        _check_types(
-            url, delta.DeltaTable(url, storage_options=dict(options) or None).to_pyarrow_dataset().schema, schema
-        )
-    batches = pa.RecordBatchReader.from_batches(
-        schema, (b for table in tables for b in table.cast(schema).to_batches())
-    )
+    types = _types(url, schema, mode, options)
+    held = Held(exactly(f"the Delta table {url}", tables, types))
+    batches = pa.RecordBatchReader.from_batches(types, held.batches())
     once = delta.CommitProperties(
         custom_metadata={"run_id": run_id}, app_transactions=[delta.Transaction(application, version=1)]
     )
@@ -64,23 +61,31 @@ def write(
             storage_options=dict(options) or None,
             commit_properties=once,
         )
-    except (delta.exceptions.DeltaError, ValueError) as error:
+    except Exception as error:  # deltalake raises plain ones too
+        if held.error is not None:
+            raise held.error from None
         raise DataError(
-            f"the Delta table {url} does not take the rows: {str(error).partition(chr(10))[0]} They are kept in the run "
+            f"the Delta table {url} does not take the rows: {str(error).partition(chr(10))[0]}. They are kept in the run "
             "directory; mend the table or name another, and resume."
         ) from error
 
 
-def _check_types(url: str, there: pa.Schema, schema: pa.Schema) -> None:
-    """Delta casts what it appends, numbers to text too: only what widens is let through."""
-    for field in schema:
-        if field.name not in there.names:
-            continue
-        pair = [pa.schema([pa.field("x", kind)]) for kind in (there.field(field.name).type, field.type)]
-        try:
-            pa.unify_schemas(pair, promote_options="permissive")
-        except (pa.ArrowTypeError, pa.ArrowInvalid):
-            raise DataError(
-                f"the Delta table {url} does not take the rows: its column {field.name!r} is {pair[0].types[0]}, and the "
-                f"rows have {field.type}. They are kept in the run directory; mend the program, or name another table."
-            ) from None
+def check(url: str, schema: pa.Schema, options: Mapping[str, Any], mode: str = "append") -> None:
+    """Raise DataError for a type that Delta does not have, or that the columns of the table have no place for."""
+    delta = need("deltalake", "delta")
+    types = _types(url, schema, mode, options)
+    try:
+        delta.Schema.from_arrow(types)
+    except Exception as error:  # deltalake raises plain ones too
+        raise DataError(
+            f"the Delta table {url} does not take the rows: {str(error).partition(chr(10))[0]}. Convert that column."
+        ) from error
+
+
+def _types(url: str, schema: pa.Schema, mode: str, options: Mapping[str, Any]) -> pa.Schema:
+    """The types in which rows are written: those of the table where it stays, which casts numbers to text otherwise."""
+    types = plain(schema, uuid=False)
+    if mode == "overwrite" or not there(url, options):
+        return types
+    table = need("deltalake", "delta").DeltaTable(url, storage_options=dict(options) or None)
+    return wanted(f"the Delta table {url}", table.to_pyarrow_dataset().schema, types)

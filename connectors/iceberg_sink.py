@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from connectors.location import need
+from connectors.table_types import exactly, plain, wanted
 from partitioner.errors import ConfigError, DataError, OutputExists
 
 RUN = "batch-partitioner.run-id"
@@ -33,9 +34,10 @@ def write(
     """
     name, opened = _name(url), _catalog(catalog)
     exists = opened.table_exists(name)
+    types = _types(opened, name, schema)
     if not exists:
         opened.create_namespace_if_not_exists(name.rpartition(".")[0])
-        opened.create_table(name, schema)
+        opened.create_table(name, types)
     table = opened.load_table(name)
     if any(
         s.summary is not None and s.summary.additional_properties.get(RUN) == run_id for s in table.metadata.snapshots
@@ -49,7 +51,7 @@ def write(
     try:
         with table.transaction() as transaction:
             step = transaction.overwrite if mode == "overwrite" and table.metadata.snapshots else transaction.append
-            for rows in _joined(tables, schema):
+            for rows in _joined(exactly(f"the Iceberg table {name}", tables, types), types):
                 step(rows, snapshot_properties=mine)
                 step = transaction.append
     except (ValueError, pa.ArrowException) as error:
@@ -57,6 +59,29 @@ def write(
             f"the Iceberg table {name} does not take the rows: {str(error).partition(chr(10))[0]} They are kept in the run "
             "directory; mend the table or name another, and resume."
         ) from error
+
+
+def check(url: str, schema: pa.Schema, catalog: Mapping[str, Any]) -> None:
+    """Raise DataError for a type that Iceberg does not have, or that the columns of the table have no place for."""
+    _types(_catalog(catalog), _name(url), schema)
+
+
+def _types(opened: Any, name: str, schema: pa.Schema) -> pa.Schema:
+    """The types in which rows are written: those of the table where it is there."""
+    from pyiceberg.io.pyarrow import UnsupportedPyArrowTypeException, schema_to_pyarrow, visit_pyarrow
+    from pyiceberg.io.pyarrow import _ConvertToIcebergWithoutIDs as Conversion
+
+    types = plain(schema, null=True)
+    try:
+        visit_pyarrow(types, Conversion())
+    except (UnsupportedPyArrowTypeException, TypeError, ValueError) as error:
+        raise DataError(
+            f"the Iceberg table {name} does not take the rows: {str(error).partition(chr(10))[0]}. Convert that column."
+        ) from error
+    if not opened.table_exists(name):
+        return types
+    there = schema_to_pyarrow(opened.load_table(name).schema(), include_field_ids=False)
+    return wanted(f"the Iceberg table {name}", there, types)
 
 
 APPENDED_BYTES = 256 << 20

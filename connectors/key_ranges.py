@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from connectors.databases import Database, quoted
+from connectors.databases import Database, column, quoted
 
 NEAR = 20
 """A boundary moves to the start of its key where that is at most a 20th of a range away: ranges differ by so much."""
@@ -56,9 +56,9 @@ class Range:
             return
         if first is not None:
             yield _of_one(key, kind, self.low, first, None, self.few[0])
-        terms, values = [f"{quoted(key)} {'>=' if first is None else '>'} {kind.mark(1)}"], [self.low]
+        terms, values = [f"{column(key)} {'>=' if first is None else '>'} {kind.mark(1)}"], [self.low]
         if self.high is not None:
-            terms, values = [*terms, f"{quoted(key)} < {kind.mark(2)}"], [*values, self.high]
+            terms, values = [*terms, f"{column(key)} < {kind.mark(2)}"], [*values, self.high]
         yield " AND ".join(terms), values
         if last is not None:
             yield _of_one(key, kind, self.high, None, last, self.few[1])
@@ -67,7 +67,7 @@ class Range:
 def _of_one(key: str, kind: Database, value: Any, first: Any, last: Any, few: bool) -> tuple[str, list[Any]]:
     """Rows of one key (None: without one) between two places."""
     values: list[Any] = [] if value is None else [value]
-    terms = [f"{quoted(key)} IS NULL" if value is None else f"{quoted(key)} = {kind.mark(1)}"]
+    terms = [f"{column(key)} IS NULL" if value is None else f"{column(key)} = {kind.mark(1)}"]
     for sign, place in ((">=", first), ("<", last)):
         if place is not None:
             values.append(place)
@@ -84,7 +84,7 @@ def ranges_of(table: str, key: str, count: int, kind: Database, ask: Ask, also: 
     """
     values: list[Any] = []
     more = also(values)
-    query = f"SELECT count(*) AS n, count({quoted(key)}) AS k FROM {quoted(table)} WHERE 1 = 1{more}"
+    query = f"SELECT count(*) AS n, count({column(key)}) AS k FROM {quoted(table)} WHERE 1 = 1{more}"
     (counts,) = ask(query, values)
     rows, keyed = int(counts["n"]), int(counts["k"])
     step = max(-(-keyed // count), 1)
@@ -137,7 +137,7 @@ def _with_few(bounds: Sequence[_Bound], keyed: int, step: int, rows: int) -> lis
 
 def _ranked(table: str, key: str, kind: Database, step: int, more: str) -> str:
     """The first row of every ``step``: its key, its place as text, the rank of its key and its own rank."""
-    name = quoted(key)
+    name = column(key)
     ranked = (
         f"SELECT {name} AS k, {kind.row} AS p, row_number() OVER w AS r, rank() OVER w AS g, "
         f"rank() OVER (ORDER BY {name}) AS f FROM {quoted(table)} WHERE {name} IS NOT NULL{more} "
@@ -156,7 +156,7 @@ def _without(table: str, key: str, kind: Database, step: int, more: str) -> str:
     """As ``_ranked``, for the rows whose key is null: place and rank."""
     ranked = (
         f"SELECT {kind.row} AS p, row_number() OVER w AS r, rank() OVER w AS g FROM {quoted(table)} "
-        f"WHERE {quoted(key)} IS NULL{more} WINDOW w AS (ORDER BY {kind.row})"
+        f"WHERE {column(key)} IS NULL{more} WINDOW w AS (ORDER BY {kind.row})"
     )
     return f"SELECT {_as_value('p', kind)} AS t, g FROM ({ranked}) AS ranked WHERE (r - 1) % {step} = 0 ORDER BY r"
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from connectors.databases import connected, database, quoted, rows_of, shown
+from connectors.databases import column, connected, database, quoted, rows_of, shown
 from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.key_ranges import Range, decoded, encoded, ranges_of
 from partitioner.errors import ConfigError, DataError
@@ -72,9 +72,9 @@ class SqlSource(Source):
         """The rows above the bound as SQL, its value added to ``values``; empty where there is none."""
         if self.bound is None:
             return ""
-        column = quoted(self.bound[0])
+        bound = column(self.bound[0])
         values.append(self.bound[1])
-        return f" AND ({column} > {database(self.url).mark(len(values))} OR {column} IS NULL)"
+        return f" AND ({bound} > {database(self.url).mark(len(values))} OR {bound} IS NULL)"
 
     @property
     def _shown(self) -> str:
@@ -104,12 +104,12 @@ class SqlSource(Source):
         wanted = narrowed(columns, self.columns, self._shown)
         schema = projected(source.schema, wanted, self._shown)
         kind, part = database(self.url), source.known[fragment.section]
-        names = [quoted(name) for name in schema.names]
+        names = [column(name) for name in schema.names]
         names += [kind.moved(self.table, source.stand)] if part.by_place else []
         select = f"SELECT {', '.join(names) or '1'} FROM {quoted(self.table)}"
         with connected(self.url) as connection:
             for condition, values in part.conditions(self.key, kind):
-                query = f"{select} WHERE {condition}{self._also(values)} ORDER BY {quoted(self.key)}, {kind.row}"
+                query = f"{select} WHERE {condition}{self._also(values)} ORDER BY {column(self.key)}, {kind.row}"
                 for batch in rows_of(connection, self.url, query, values):
                     kept = self._in_place(batch, part) if part.by_place else batch
                     for at in range(0, kept.num_rows, BATCH_ROWS):
@@ -140,7 +140,7 @@ class SqlSource(Source):
 
     def fingerprints(self) -> dict[str, str]:
         """The table under its name: rows, least and greatest key, and a figure that an update of any row changes."""
-        key, table = quoted(self.key), quoted(self.table)
+        key, table = column(self.key), quoted(self.table)
         (row,) = self._asked(f"SELECT count(*) AS n, min({key}) AS low, max({key}) AS high FROM {table}")
         (state,) = self._asked(database(self.url).content(self.table))
         return {self._shown: f"{row['n']} rows, {row['low']} to {row['high']}, content {state['content']}"}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
 
-from connectors.databases import database, quoted, shown
+from connectors.databases import column, database, file_of, quoted, shown
 from connectors.location import need
+from connectors.table_types import Held, exactly, plain, wanted
 from partitioner.errors import ConfigError, DataError, OutputExists
 
 RUNS = "_partitioner_runs"
@@ -37,6 +39,13 @@ def there(url: str, _: Mapping[str, Any]) -> bool:
         return _exists(connection, table)
 
 
+def check(url: str, schema: pa.Schema, _: Mapping[str, Any]) -> None:
+    """Raise DataError where the database does not answer, or its table is there and has no place for such columns."""
+    place, table = parted(url)
+    with closing(_open(place)) as connection:
+        _types(connection, place, table, schema)
+
+
 def write(url: str, tables: Iterator[pa.Table], schema: pa.Schema, mode: str, run_id: str) -> None:
     """Append, or replace the rows that are there (``mode="overwrite"``), in one transaction with the run's id.
 
@@ -44,12 +53,18 @@ def write(url: str, tables: Iterator[pa.Table], schema: pa.Schema, mode: str, ru
     ``mode`` is ``error`` or ``resume``, DataError with what the database says where it does not take the rows.
     """
     place, table = parted(url)
+    held = Held(iter(()))
     try:
         with closing(_open(place)) as connection:
-            _INSERTS[place.partition("://")[0]](connection, tables, schema, table, mode, run_id)
+            types = _types(connection, place, table, schema)
+            stored = (_stored(part) for part in tables) if _is_sqlite(connection) else tables
+            held = Held(exactly(shown(place, table), stored, types))
+            _INSERTS[place.partition("://")[0]](connection, held.batches(), types, table, mode, run_id)
     except (OutputExists, ConfigError, DataError):
         raise
     except Exception as error:  # every driver has its own classes
+        if held.error is not None:
+            raise held.error from None
         raise DataError(
             f"{shown(place, table)} does not take the rows: {str(error).strip().partition(chr(10))[0]}. They are kept in "
             "the run directory; mend the table or name another, and resume."
@@ -57,14 +72,14 @@ def write(url: str, tables: Iterator[pa.Table], schema: pa.Schema, mode: str, ru
 
 
 def _open(place: str) -> Any:
-    scheme, _, path = place.partition("://")
+    scheme = place.partition("://")[0]
     try:
         if scheme == "sqlite":
             import sqlite3
 
-            return sqlite3.connect(path, isolation_level=None)
+            return sqlite3.connect(file_of(place), isolation_level=None)
         if scheme == "duckdb":
-            return need("duckdb", "sql").connect(path)
+            return need("duckdb", "sql").connect(file_of(place))
         return need("adbc_driver_postgresql.dbapi", "sql").connect(place)
     except ConfigError:
         raise
@@ -108,14 +123,82 @@ def _begun(connection: Any, table: str, mode: str, run_id: str) -> bool:
     return True
 
 
-def _sqlite(connection: Any, tables: Iterator[pa.Table], schema: pa.Schema, table: str, mode: str, run_id: str) -> None:
+def _types(connection: Any, place: str, table: str, schema: pa.Schema) -> pa.Schema:
+    """The types in which the rows are written: those of the table where it is there. Raises DataError as ``check``."""
+    mine = _stored(schema.empty_table()).schema if _is_sqlite(connection) else plain(schema)
+    if not _exists(connection, table):
+        return mine
+    there = _COLUMNS[place.partition("://")[0]](connection, table)
+    names = {name.casefold(): name for name in mine.names}  # a name that differs in more is another in all of them
+    for field in mine:
+        if field.name.casefold() not in {name.casefold() for name in there.names}:
+            raise DataError(
+                f"{shown(place, table)} does not take the rows: it has no column {field.name!r}; it has "
+                f"{', '.join(there.names)}. Add it there, or name another table."
+            )
+    said = [f for f in there if f.type != _ANYTHING]
+    same = pa.schema([pa.field(names.get(f.name.casefold(), f.name), f.type) for f in said])
+    return wanted(shown(place, table), same, mine)
+
+
+def _sqlite_columns(connection: Any, table: str) -> pa.Schema:
+    """By what SQLite makes of the declared types; of those that take anything as it is, none are said."""
+    query = "SELECT name, upper(type) FROM pragma_table_info(?)"
+    found = connection.execute(query, (table.rpartition(".")[2],)).fetchall()
+    return pa.schema([pa.field(name, _of_declared(declared)) for name, declared in found])
+
+
+def _of_declared(declared: str) -> pa.DataType:
+    """Of the affinities of SQLite, in their order (sqlite.org/datatype3.html)."""
+    for parts, kind in (
+        (("INT",), pa.int64()),
+        (("CHAR", "CLOB", "TEXT"), pa.string()),
+        (("REAL", "FLOA", "DOUB"), pa.float64()),
+    ):
+        if any(part in declared for part in parts):
+            return kind
+    return _ANYTHING
+
+
+_ANYTHING = pa.union([], mode="sparse")
+"""The type of a column that keeps what it is given as it is."""
+
+
+def _is_sqlite(connection: Any) -> bool:
+    return type(connection).__module__.startswith("sqlite3")
+
+
+def _stored(rows: pa.Table) -> pa.Table:
+    """What SQLite has: whole numbers, doubles, text and bytes; lists and structs are JSON, all else is its text."""
+    kept = plain(rows.schema)
+    return pa.table([_stored_column(rows[f.name], f.type) for f in kept], names=kept.names)
+
+
+def _stored_column(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+    if numbers or texts or _is_bytes(kind):
+        return values
+    nested = pa.types.is_nested(kind)
+    said = [None if v is None else json.dumps(v, default=str) if nested else str(v) for v in values.to_pylist()]
+    return pa.chunked_array([pa.array(said, pa.string())])
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+    return any(test(kind) for test in tests)
+
+
+def _sqlite(
+    connection: Any, rows: Iterator[pa.RecordBatch], schema: pa.Schema, table: str, mode: str, run_id: str
+) -> None:
     connection.execute("BEGIN IMMEDIATE")
     if _begun(connection, table, mode, run_id):
-        columns = ", ".join(f"{quoted(f.name)} {_affinity(f.type)}" for f in schema)
+        columns = ", ".join(f"{column(f.name)} {_affinity(f.type)}" for f in schema)
         connection.execute(f"CREATE TABLE IF NOT EXISTS {quoted(table)} ({columns})")
-        names, marks = ", ".join(quoted(f.name) for f in schema), ", ".join("?" * len(schema))
-        for rows in tables:
-            values = zip(*(rows[name].to_pylist() for name in schema.names), strict=True)
+        names, marks = ", ".join(column(f.name) for f in schema), ", ".join("?" * len(schema))
+        for part in rows:
+            values = zip(*(values.to_pylist() for values in part.columns), strict=True)
             connection.executemany(f"INSERT INTO {quoted(table)} ({names}) VALUES ({marks})", values)
     connection.execute("COMMIT")
 
@@ -125,33 +208,50 @@ def _affinity(kind: pa.DataType) -> str:
         return "INTEGER"
     if pa.types.is_floating(kind):
         return "REAL"
-    return "BLOB" if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else "TEXT"
+    return "BLOB" if _is_bytes(kind) else "TEXT"
 
 
-def _duckdb(connection: Any, tables: Iterator[pa.Table], schema: pa.Schema, table: str, mode: str, run_id: str) -> None:
+def _duckdb(
+    connection: Any, rows: Iterator[pa.RecordBatch], schema: pa.Schema, table: str, mode: str, run_id: str
+) -> None:
     connection.execute("BEGIN")
     if _begun(connection, table, mode, run_id):
         connection.register("_partitioner_rows", schema.empty_table())
         connection.execute(f"CREATE TABLE IF NOT EXISTS {quoted(table)} AS SELECT * FROM _partitioner_rows")
-        for rows in tables:
-            connection.register("_partitioner_rows", rows.cast(schema))
+        for part in rows:
+            connection.register("_partitioner_rows", pa.Table.from_batches([part]))
             connection.execute(f"INSERT INTO {quoted(table)} BY NAME SELECT * FROM _partitioner_rows")
     connection.execute("COMMIT")
 
 
+def _duckdb_columns(connection: Any, table: str) -> pa.Schema:
+    return connection.sql(f"SELECT * FROM {quoted(table)} LIMIT 0").to_arrow_table().schema
+
+
 def _postgres(
-    connection: Any, tables: Iterator[pa.Table], schema: pa.Schema, table: str, mode: str, run_id: str
+    connection: Any, rows: Iterator[pa.RecordBatch], schema: pa.Schema, table: str, mode: str, run_id: str
 ) -> None:
     """By COPY, which is what ADBC's ingestion does."""
     home, _, name = table.rpartition(".")
     if _begun(connection, table, mode, run_id):
-        batches = (batch for rows in tables for batch in rows.cast(schema).to_batches())
-        reader = pa.RecordBatchReader.from_batches(schema, batches)
+        reader = pa.RecordBatchReader.from_batches(schema, rows)
         with closing(connection.cursor()) as cursor:
             cursor.adbc_ingest(name, reader, mode="create_append", db_schema_name=home or None)
     connection.commit()
 
 
+def _postgres_columns(connection: Any, table: str) -> pa.Schema:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(f"SELECT * FROM {quoted(table)} LIMIT 0")
+        return cursor.fetch_arrow_table().schema
+
+
+_COLUMNS: Mapping[str, Callable[[Any, str], pa.Schema]] = {
+    "duckdb": _duckdb_columns,
+    "postgres": _postgres_columns,
+    "postgresql": _postgres_columns,
+    "sqlite": _sqlite_columns,
+}
 _INSERTS: Mapping[str, Callable[..., None]] = {
     "duckdb": _duckdb,
     "postgres": _postgres,

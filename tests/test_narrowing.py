@@ -90,6 +90,9 @@ def test_partition_folders_that_are_ruled_out_are_not_read(tmp_path: Path) -> No
 
 REFUSED = {
     "unknown column": ("y > 1", DataError, "filter names column 'y'; there are x, c"),
+    "a part of a text": ("'a' in c", ConfigError, "filter \"'a' in c\" holds \"'a'\", which is not understood"),
+    "in a number": ("x in 1", ConfigError, "after 'in' comes a list such as .1, 2., and 1 is none"),
+    "in a text": ("c in 'ab'", ConfigError, "after 'in' comes a list such as .1, 2., and 'ab' is none"),
     "no syntax": ("x >", ConfigError, "filter 'x >' cannot be read"),
     "a call": ("len(c) > 1", ConfigError, r"holds 'len\(c\)', which is not understood; compare columns with values"),
     "a number": (5, ConfigError, "filter is a int; give a text"),
@@ -111,6 +114,29 @@ def test_a_limit_takes_the_first_rows(tmp_path: Path, form: str, limit: int) -> 
     dataset = less_of(MADE[form](tmp_path), None, None, limit, 0)
     assert x_of(dataset) == list(range(min(limit, 100)))
     assert dataset.rows == min(limit, 100)
+
+
+DAYS = pa.table({"x": [1, 2, 3, 4], "day": pa.array([19723, 19724, None, 19725], pa.date32())})
+"""2024-01-01 and the two days after it; one has none."""
+
+BY_DAY: dict[str, tuple[Any, list[int]]] = {
+    "text": ("day >= '2024-01-02'", [2, 4]),
+    "value first": ("'2024-01-02' > day", [1]),
+    "in": ("day in ['2024-01-01', '2024-01-03']", [1, 4]),
+    "triples": ([["day", ">=", "2024-01-02"]], [2, 4]),
+    "triples in": ([["day", "in", ["2024-01-01"]]], [1]),
+    "equals None": ("day == None", [3]),
+    "not equals None": ("day != None and x > 1", [2, 4]),
+}
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.timestamp("us"), pa.timestamp("ns", "UTC")], ids=str)
+@pytest.mark.parametrize("case", BY_DAY)
+def test_dates_in_a_filter_are_written_as_text(tmp_path: Path, case: str, kind: pa.DataType) -> None:
+    naive = DAYS["day"].cast(pa.timestamp("us")).cast(kind) if pa.types.is_timestamp(kind) else DAYS["day"]
+    pq.write_table(DAYS.set_column(1, "day", naive), tmp_path / "x.parquet", row_group_size=1)
+    given, expected = BY_DAY[case]
+    assert x_of(less_of(ParquetSource(tmp_path).describe(), parse(given), None, None, 0)) == expected
 
 
 def test_a_limit_comes_after_the_filter(tmp_path: Path) -> None:

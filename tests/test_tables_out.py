@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from pyiceberg.catalog import load_catalog
 
 import partitioner as pt
 from connectors.databases import connected, rows_of
-from partitioner.errors import ConfigError, Interrupted, OutputExists, PartitionerError
+from partitioner.errors import ConfigError, DataError, Interrupted, OutputExists, PartitionerError
 from partitioner.runs import results
 
 TABLE = pa.table({"x": range(20), "c": ["a", "b"] * 10})
@@ -132,6 +135,34 @@ def test_a_death_around_the_transaction_leaves_the_rows_once(
     assert place.rows() == [0, *range(20)]
 
 
+def test_a_number_that_the_column_would_round_is_not_written(place: Place, checkpoint: str) -> None:
+    run(place, checkpoint)
+    later = pa.table({"x": [1.0] * 15 + [1.5], "c": ["a"] * 16})
+    with pytest.raises(
+        DataError, match=r"column 'x' is .*int64, and a value of the rows, double, does not fit exactly"
+    ):
+        run(place, checkpoint, mode="append", table=later)
+    assert place.rows() == list(range(20))
+    run(place, f"{checkpoint}-2", mode="append", table=later.slice(0, 2))
+    assert place.rows() == [0, 1, 1, *range(1, 20)]
+
+
+def test_text_for_a_column_of_numbers_is_told_before_anything_runs(place: Place, checkpoint: str) -> None:
+    run(place, checkpoint)
+    before = set(Path(checkpoint).rglob("commits/*"))
+    with pytest.raises(DataError, match=r"its column 'x' is int64, and the rows have (large_)?string"):
+        run(place, checkpoint, mode="append", table=pa.table({"x": ["012"], "c": ["a"]}))
+    assert set(Path(checkpoint).rglob("commits/*")) == before
+    assert place.rows() == list(range(20))
+
+
+def test_what_sqlite_has_no_type_for_is_text(tmp_path: Path, checkpoint: str) -> None:
+    odd = {"d": [Decimal("1.10")], "l": [[1, 2]], "s": [{"a": 1}], "day": [date(2026, 1, 2)], "x.y": [b"z"]}
+    run(Place(tmp_path, "sqlite"), checkpoint, table=pa.table(odd), batch_format="arrow")
+    with closing(sqlite3.connect(tmp_path / "x.db")) as database:
+        assert database.execute("SELECT * FROM t").fetchall() == [("1.10", "[1, 2]", '{"a": 1}', "2026-01-02", b"z")]
+
+
 def test_a_delta_table_is_partitioned_as_asked(tmp_path: Path, checkpoint: str) -> None:
     place = Place(tmp_path, "delta")
     run(place, checkpoint, partition_by=["c"])
@@ -140,9 +171,14 @@ def test_a_delta_table_is_partitioned_as_asked(tmp_path: Path, checkpoint: str) 
 
 
 def test_rows_that_the_table_does_not_take_are_kept_and_said(tmp_path: Path, checkpoint: str) -> None:
-    write_deltalake(tmp_path / "t", pa.table({"x": ["text"]}))
+    write_deltalake(tmp_path / "t", pa.table({"x": pa.array([1], pa.int8()), "c": ["a"]}))
     with pytest.raises(PartitionerError, match="does not take the rows: its column 'x' is"):
-        run(Place(tmp_path, "delta"), checkpoint, mode="append")
+        run(
+            Place(tmp_path, "delta"),
+            checkpoint,
+            mode="append",
+            table=pa.table({"x": [1] * 19 + [200], "c": ["a"] * 20}),
+        )
     assert list(Path(checkpoint).glob("*/commits/*"))
 
 

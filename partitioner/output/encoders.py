@@ -22,14 +22,14 @@ def _csv(table: pa.Table) -> bytes:
 def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """CSV has no nested values: lists and structs become JSON, bytes hexadecimal digits."""
     kind = column.type
-    if isinstance(kind, pa.ExtensionType):
+    if kind == pa.uuid():
+        return pa.chunked_array([pa.array([None if v is None else str(v) for v in column.to_pylist()], pa.string())])
+    if isinstance(kind, pa.BaseExtensionType):
         return _flat(pa.chunked_array([c.storage for c in column.chunks], kind.storage_type))
     if kind in (pa.string_view(), pa.binary_view()):
         return _flat(column.cast(pa.large_string() if kind == pa.string_view() else pa.large_binary()))
     if pa.types.is_nested(kind):
-        return pa.chunked_array(
-            [pa.array([None if v is None else _json(v) for v in column.to_pylist()])]
-        )
+        return pa.chunked_array([pa.array([None if v is None else _json(v) for v in column.to_pylist()])])
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return pa.chunked_array([pa.array([None if v is None else v.hex() for v in column.to_pylist()], pa.string())])
     return column

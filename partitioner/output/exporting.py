@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -76,7 +76,7 @@ def form_of(config: RunConfig, rows: bool = True) -> Form | None:
     """The form asked for, None where the sub-tasks' own files are it. ConfigError for one that cannot be written."""
     suffix = PurePosixPath(config.output or "").suffix.lower()
     by_name = BY_SCHEME.get((config.output or "").partition("://")[0], BY_SUFFIX.get(suffix))
-    if suffix in _REFUSED and config.format is None:
+    if suffix in _REFUSED and config.format is None and by_name is None:
         known = [*BY_SUFFIX, ".parquet"]
         raise ConfigError(
             f"output {config.output} ends in {suffix}, which no format writes; there are {', '.join(known)} and folders."
@@ -182,7 +182,8 @@ def to_table(form: Form, config: RunConfig, tables: Iterator[pa.Table], schema: 
 
 
 def check_columns(config: RunConfig, schema: pa.Schema) -> None:
-    """Raise ConfigError where the program returns no such columns as ``partition_by`` can make folders of."""
+    """Raise ConfigError where the program returns no such columns as ``partition_by`` can make folders of, and DataError
+    where the table that is written to has no place for them."""
     known = list(schema.names)
     for name in config.partition_by:
         if name not in known:
@@ -195,6 +196,9 @@ def check_columns(config: RunConfig, schema: pa.Schema) -> None:
             raise ConfigError(
                 f"partition_by names {name!r}, which is {kind}; folders are named by text, numbers or times."
             )
+    form = form_of(config)
+    if form is not None and form.table:
+        _table_sink(form).check(config.output, schema, config.catalog)
     if config.partition_by and len(config.partition_by) == len(known):
         raise ConfigError(
             f"partition_by names all columns that the program returns ({', '.join(known)}), which leaves none for the "

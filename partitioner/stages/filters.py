@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -31,10 +32,27 @@ _FLIPPED: Mapping[type[ast.cmpop], type[ast.cmpop]] = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """``expression`` of pyarrow's; ``columns`` that it names, empty where only pyarrow knows."""
+    """``expression`` of pyarrow's; ``columns`` that it names, empty where only pyarrow knows; ``given`` as text or triples:
+    dates in them are told from other texts once the columns are known."""
 
     expression: Any
     columns: tuple[str, ...] = ()
+    given: Any = None
+
+    def fitted(self, schema: pa.Schema) -> Filter:
+        """With texts as dates and times where they are compared with such columns: ``day >= '2026-01-31'``.
+
+        Raises ConfigError for a text that is no date or time, and what ``check`` raises.
+        """
+        timely = {f.name: f.type for f in schema if f.name in self.columns and pa.types.is_temporal(f.type)}
+        made = self
+        if timely and isinstance(self.given, str):
+            tree = ast.parse(self.given.strip(), mode="eval").body
+            made = replace(self, expression=_condition(tree, _Read(self.given, timely)))
+        elif timely and self.given is not None:
+            made = _of_triples(self.given, timely)
+        made.check(schema)
+        return made
 
     def check(self, schema: pa.Schema) -> None:
         """Raise DataError for a column that is not there, or values that cannot be compared."""
@@ -67,17 +85,29 @@ def parse(given: Any) -> Filter | None:
     )
 
 
-def _of_triples(given: Any) -> Filter:
+def _of_triples(given: Any, timely: Mapping[str, pa.DataType] = MappingProxyType({})) -> Filter:
     import pyarrow.parquet as pq
 
     if _is_triple(given):
         given = [given]
     groups = [given] if all(_is_triple(part) for part in given) else given
+    read = _Read(str(given), timely)
     try:
-        expression = pq.filters_to_expression([[tuple(triple) for triple in group] for group in groups])
-        return Filter(expression, tuple(dict.fromkeys(str(triple[0]) for group in groups for triple in group)))
+        expression = pq.filters_to_expression([[_triple(triple, read) for triple in group] for group in groups])
+        names = tuple(dict.fromkeys(str(triple[0]) for group in groups for triple in group))
+        return Filter(expression, names, given)
     except (ValueError, TypeError, IndexError) as error:
         raise ConfigError(f"filter {given!r} is no list of (column, operator, value): {clause(error)}.") from error
+
+
+def _triple(given: Any, read: _Read) -> tuple[Any, ...]:
+    """With texts as the dates or times that they are compared with."""
+    if not _is_triple(given) or given[0] not in read.timely:
+        return tuple(given)
+    name, operation, value = given
+    several = isinstance(value, list | tuple | set)
+    kind = read.timely[name]
+    return name, operation, [_timely(v, kind, read) for v in value] if several else _timely(value, kind, read)
 
 
 def _is_triple(given: Any) -> bool:
@@ -91,10 +121,18 @@ def _of_text(text: str) -> Filter:
     except SyntaxError as error:
         raise ConfigError(f"filter {text!r} cannot be read: {error.msg} at character {error.offset}.") from None
     names = tuple(dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)))
-    return Filter(_condition(tree, text), names)
+    return Filter(_condition(tree, _Read(text)), names, text)
 
 
-def _condition(node: ast.expr, text: str) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A filter as it was written, and the types of its columns of dates and times, as far as they are known."""
+
+    text: str
+    timely: Mapping[str, pa.DataType] = field(default_factory=dict)
+
+
+def _condition(node: ast.expr, text: _Read) -> Any:
     if isinstance(node, ast.BoolOp):
         parts = [_condition(value, text) for value in node.values]
         joined = parts[0]
@@ -110,7 +148,7 @@ def _condition(node: ast.expr, text: str) -> Any:
     raise _unknown(node, text)
 
 
-def _comparison(node: ast.Compare, text: str) -> Any:
+def _comparison(node: ast.Compare, text: _Read) -> Any:
     """One or a chain: ``0 < x <= 5``."""
     whole: Any = None
     left = node.left
@@ -121,34 +159,64 @@ def _comparison(node: ast.Compare, text: str) -> Any:
     return whole
 
 
-def _one_comparison(left: ast.expr, op: ast.cmpop, right: ast.expr, text: str) -> Any:
-    if isinstance(op, ast.Is | ast.IsNot) and isinstance(right, ast.Constant) and right.value is None:
-        null = _side(left, text).is_null()
-        return null if isinstance(op, ast.Is) else ~null
+def _one_comparison(left: ast.expr, op: ast.cmpop, right: ast.expr, text: _Read) -> Any:
     if isinstance(op, ast.In | ast.NotIn):
-        inside = _side(left, text).isin(_value(right, text))
+        inside = _inside(left, right, text)
         return inside if isinstance(op, ast.In) else ~inside
     if isinstance(left, ast.Constant | ast.UnaryOp) and type(op) in (*_FLIPPED, ast.Eq, ast.NotEq):
         left, op, right = right, _FLIPPED.get(type(op), type(op))(), left
+    alike, unlike = isinstance(op, ast.Is | ast.Eq), isinstance(op, ast.IsNot | ast.NotEq)
+    if (alike or unlike) and isinstance(right, ast.Constant) and right.value is None:
+        null = _column(left, text).is_null()
+        return null if alike else ~null
     if type(op) not in _COMPARISONS:
         raise _unknown(right, text)
-    return _COMPARISONS[type(op)](_side(left, text), _side(right, text))
+    kinds = [text.timely.get(side.id) for side in (left, right) if isinstance(side, ast.Name)]
+    kind = kinds[0] if len(kinds) == 1 else None
+    return _COMPARISONS[type(op)](_side(left, text, kind), _side(right, text, kind))
 
 
-def _side(node: ast.expr, text: str) -> Any:
-    return pc.field(node.id) if isinstance(node, ast.Name) else _value(node, text)
+def _inside(left: ast.expr, right: ast.expr, text: _Read) -> Any:
+    """``x in [1, 2]``. Raises ConfigError for anything but a column and a list: ``'a' in x`` asks for a part of a text."""
+    column, values = _column(left, text), _value(right, text)
+    if not isinstance(values, list | tuple | set):
+        raise ConfigError(f"filter {text.text!r}: after 'in' comes a list such as [1, 2], and {values!r} is none.")
+    kind = text.timely.get(left.id) if isinstance(left, ast.Name) else None
+    return column.isin([_timely(value, kind, text) for value in values])
 
 
-def _value(node: ast.expr, text: str) -> Any:
+def _column(node: ast.expr, text: _Read) -> Any:
+    if not isinstance(node, ast.Name):
+        raise _unknown(node, text)
+    return pc.field(node.id)
+
+
+def _side(node: ast.expr, text: _Read, kind: pa.DataType | None = None) -> Any:
+    return pc.field(node.id) if isinstance(node, ast.Name) else _timely(_value(node, text), kind, text)
+
+
+def _timely(value: Any, kind: pa.DataType | None, text: _Read) -> Any:
+    """A text as the date or time that it is compared with."""
+    if kind is None or not isinstance(value, str):
+        return value
+    try:
+        return pa.scalar(value).cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ConfigError(
+            f"filter {text.text!r}: {value!r} is no {kind}; write it as '2026-01-31 12:00:00'."
+        ) from error
+
+
+def _value(node: ast.expr, text: _Read) -> Any:
     try:
         return ast.literal_eval(node)
     except ValueError:
         raise _unknown(node, text) from None
 
 
-def _unknown(node: ast.AST, text: str) -> ConfigError:
-    part = ast.get_source_segment(text.strip(), node) or text
+def _unknown(node: ast.AST, text: _Read) -> ConfigError:
+    part = ast.get_source_segment(text.text.strip(), node) or text.text
     return ConfigError(
-        f"filter {text!r} holds {part!r}, which is not understood; compare columns with values (==, !=, <, <=, >, >=, in, "
-        "is None) and join with and, or, not."
+        f"filter {text.text!r} holds {part!r}, which is not understood; compare columns with values (==, !=, <, <=, >, >=, "
+        "in, is None) and join with and, or, not."
     )

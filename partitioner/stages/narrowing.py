@@ -89,7 +89,7 @@ class FilteredSource(_Narrowed):
 
 def _filtered(dataset: Dataset, keep: Filter) -> Dataset:
     if dataset.schema is not None:
-        keep.check(dataset.schema)
+        keep = keep.fitted(dataset.schema)
     fragments = dataset.fragments.take(dataset.source.matching(dataset.fragments, keep.expression))
     unknown = replace(fragments, rows=np.full(len(fragments), -1, np.int64))
     return replace(dataset, source=FilteredSource(dataset.source, keep), fragments=unknown)

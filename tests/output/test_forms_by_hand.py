@@ -271,6 +271,12 @@ def test_values_that_csv_has_not_become_text() -> None:
     assert ENCODERS["csv"](large) == b'"b"\n"02"\n'
 
 
+def test_extension_types_are_what_they_store_in_csv() -> None:
+    tensor = pa.FixedShapeTensorArray.from_numpy_ndarray(np.ones((1, 2)))
+    rows = pa.table({"u": pa.array([b"\0" * 15 + b"\1"], pa.uuid()), "t": tensor})
+    assert ENCODERS["csv"](rows) == b'"u","t"\n"00000000-0000-0000-0000-000000000001","[1.0, 1.0]"\n'
+
+
 def test_json_lines_hold_bytes_as_digits_and_other_values_as_text() -> None:
     rows = pa.table({"b": [b"\x01"], "d": [Decimal("1.5")], "t": ["ü"]})
     assert ENCODERS["jsonl"](rows).decode() == '{"b": "01", "d": "1.5", "t": "ü"}\n'
