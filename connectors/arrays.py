@@ -54,7 +54,8 @@ def as_table(data: Any, layout: str = "vector") -> pa.Table:
     try:
         table = _table(data, layout)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise DataError(f"The data given ({type(data).__name__}) has no table form: {error}") from error
+        said = " ".join(str(error).split())
+        raise DataError(f"The data given ({type(data).__name__}) has no table form: {said}") from error
     repeated = {c for c in table.column_names if table.column_names.count(c) > 1}
     if repeated:
         raise DataError(f"The data given has more than one column named {min(repeated)!r}; rename them.")
@@ -88,9 +89,9 @@ def _table(data: Any, layout: str) -> pa.Table:
 
 
 def _named_class(data: Any) -> tuple[str, str]:
-    """Package and class, so that nothing is imported to recognise its objects."""
-    kind = type(data)
-    return kind.__module__.partition(".")[0], kind.__name__
+    """Package and class, of a subclass those of the base that is known; nothing is imported to recognise its objects."""
+    names = [(kind.__module__.partition(".")[0], kind.__name__) for kind in type(data).__mro__]
+    return next((name for name in names if name in _CONVERTED), names[0])
 
 
 def _is_frame(data: Any) -> bool:
@@ -100,7 +101,8 @@ def _is_frame(data: Any) -> bool:
 def _frame(frame: Any) -> pa.Table:
     odd = [c for c in frame.columns if not isinstance(c, str)]
     if odd:
-        raise TypeError(f"its column {odd[0]!r} is not named by a string; use frame.rename(columns=str).")
+        remedy = "frame.columns = [str(c) for c in frame.columns]"
+        raise TypeError(f"its column {odd[0]!r} is not named by a string; use {remedy}.")
     return pa.Table.from_pandas(frame)
 
 
@@ -165,6 +167,8 @@ def _of_array(array: npt.NDArray[Any]) -> Mapping[str, Any]:
 
 
 def _named_arrays(arrays: Mapping[Any, Any], layout: str) -> pa.Table:
+    if len({str(name) for name in arrays}) < len(arrays):
+        raise ValueError(f"two of its keys are the same column as text: {', '.join(map(repr, arrays))}.")
     columns: dict[str, pa.Array] = {}
     for name, values in arrays.items():
         for column, array in _expand(str(name), values, layout):
@@ -234,11 +238,18 @@ _CONVERTED: dict[tuple[str, str], Callable[[Any], pa.Table]] = {
     ("datasets", "DatasetDict"): _hugging_face_splits,
     ("pandas", "DataFrame"): _frame,
     ("pandas", "Series"): _series,
-    ("polars", "DataFrame"): lambda frame: _plain(frame.to_arrow()),
-    ("polars", "LazyFrame"): lambda frame: _plain(frame.collect().to_arrow()),
+    ("polars", "DataFrame"): lambda frame: _polars_frame(frame),
+    ("polars", "LazyFrame"): lambda frame: _polars_frame(frame.collect()),
     ("polars", "Series"): lambda series: _plain(_polars_series(series)),
     ("torch", "Tensor"): lambda tensor: _named_arrays(_of_array(_numpy(tensor)), "vector"),
 }
+
+
+def _polars_frame(frame: Any) -> pa.Table:
+    for name, kind in frame.schema.items():
+        if str(kind) == "Object":  # Arrow would get the addresses of the objects
+            raise TypeError(f"its column {name!r} holds Python objects.")
+    return _plain(frame.to_arrow())
 
 
 def _plain(table: pa.Table) -> pa.Table:

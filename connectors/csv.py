@@ -105,7 +105,13 @@ class CsvSource(LineSource):
             raise DataError(f"{info.path}: no line end in the first {len(head)} bytes; this is not CSV with a header.")
         text = pa.py_buffer(line[bom:].rstrip(b"\r\n").decode(self.encoding).encode() + b"\n")
         if self.header:
-            names = tuple(pv.read_csv(text, parse_options=self._parse_options).column_names)
+            try:
+                names = tuple(pv.read_csv(text, parse_options=self._parse_options).column_names)
+            except pa.ArrowInvalid as error:
+                raise DataError(
+                    f"{info.path}: its first line is no header: {error}. A header lies on one line; mend it, or give "
+                    "header=False and column_names=."
+                ) from error
             self._check_names(names, info.path)
             return Opening(len(line), names)
         numbered = pv.ReadOptions(autogenerate_column_names=True)

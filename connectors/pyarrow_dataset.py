@@ -35,7 +35,13 @@ class ArrowDatasetSource(Source):
 
     def describe(self) -> Dataset:
         """One fragment per row group or file that has rows. DataError for a dataset in memory without fragments of files."""
-        parts = [(i, part) for i, part in enumerate(self.dataset.get_fragments())]
+        try:
+            parts = list(enumerate(self.dataset.get_fragments()))
+        except ValueError as error:  # pyarrow does not say the parts of a dataset with a filter
+            raise DataError(
+                f"The dataset given has no fragments of its own: {error} Give the dataset as it was before .filter(...), "
+                "and the condition as filter=."
+            ) from error
         schema = projected(self.dataset.schema, self.columns, "the dataset given")
         lines = [line for i, part in parts for line in _lines(i, part)]
         paths = tuple(_path(i, part) for i, part in parts)

@@ -192,6 +192,8 @@ class _Sized(Protocol):
 
 def _of_columns(columns: Mapping[Any, Any]) -> pa.RecordBatch:
     """A column per entry; single values are repeated to the length of the others, or are one row together."""
+    if len({str(name) for name in columns}) < len(columns):
+        raise ValueError(f"two of its keys are the same column as text: {', '.join(map(repr, columns))}.")
     arrays = {str(name): _column(values) for name, values in columns.items() if not _is_single(values)}
     rows = max((len(a) for a in arrays.values()), default=1)
     singles = {str(n): to_array([_item(v)] * rows) for n, v in columns.items() if _is_single(v)}
@@ -265,6 +267,8 @@ def _matrix(array: np.ndarray[Any, Any]) -> pa.Array:
     """One entry per row; further axes become fixed-size lists, flattened."""
     if array.dtype.kind == "c":
         raise TypeError(f"{array.dtype} numbers have no column type; return real and imaginary parts as columns.")
+    if not array.dtype.isnative and array.dtype.kind in "iufM":  # as files of other machines give them
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.ndim == 1:
         mask = np.ma.getmaskarray(array) if isinstance(array, np.ma.MaskedArray) else None
         plain = np.ma.getdata(array)
@@ -299,6 +303,8 @@ def _item(value: Any) -> Any:
     root = type(value).__module__.partition(".")[0]
     if root == "torch":
         return _tensor(value).tolist()
+    if root == "pandas" and type(value).__name__ in ("NAType", "NaTType"):
+        return None
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, Mapping):

@@ -93,6 +93,11 @@ FORMS: dict[str, tuple[Any, dict[str, list[Any]]]] = {
     "named tuple of columns": (Columns([1, 2], [0.5, 1.0]), {"label": [1, 2], "score": [0.5, 1.0]}),
     "nested": ([{"a": {"b": np.array([1])}}], {"a": [{"b": [1]}]}),
     "range": (range(2), {"result": [0, 1]}),
+    "numpy of the other byte order": (np.array([1, 2], ">i4"), {"result": [1, 2]}),
+    "list of dicts with pandas' nulls": (
+        [{"a": 1, "t": pd.NaT}, {"a": pd.NA, "t": pd.NaT}],
+        {"a": [1, None], "t": [None] * 2},
+    ),
 }
 
 
@@ -119,6 +124,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "complex numbers": (np.array([1j]), "complex128 numbers have no column type"),
     "a dict as a column": ({"a": [1, 2], "b": {"x": 1, "y": 2}}, "a column is a dict, which has no order of rows"),
     "a set as a column": ({"a": [1, 2], "b": {1, 2}}, "a column is a set, which has no order of rows"),
+    "keys that are one column as text": ({1: [1], "1": [2]}, "two of its keys are the same column as text: 1, '1'."),
     "columns of one name": (pa.table([[1], [2]], ["a", "a"]), "returned more than one column named 'a'"),
 }
 

@@ -69,6 +69,16 @@ def test_every_form_is_read(form: str) -> None:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "an iterator": (iter([1]), "An input of type list_iterator can be read only once and not in parts; give list"),
+    "Python objects of polars": (pl.DataFrame({"o": [object()]}), "its column 'o' holds Python objects."),
+    "keys that are one column as text": ({1: [1], "1": [2]}, "two of its keys are the same column as text: 1, '1'."),
+    "frames in a list": (
+        [pd.DataFrame({"a": [1]})] * 2,
+        "has no table form: Could not convert a 0 1 with type DataFrame",
+    ),
+    "a filtered dataset": (
+        pyarrow.dataset.dataset(pa.table({"a": [1]})).filter(pyarrow.dataset.field("a") > 1),
+        "give the dataset as it was before .filter(...), and the condition as filter=".capitalize(),
+    ),
     "a number": (5, "An input of type int is not one the framework reads"),
     "nothing in a list": ([], "An empty list"),
     "paths beside text": (
@@ -91,6 +101,14 @@ def test_what_cannot_be_read_is_one_sentence(form: str) -> None:
     with pytest.raises(PartitionerError) as refused:
         read(given)
     assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_class_of_the_users_own_frames_is_a_frame() -> None:
+    class Frame(pd.DataFrame):
+        pass
+
+    assert read(Frame(TWO)) == TWO
 
 
 def test_text_that_might_have_been_paths_is_said(capfd: pytest.CaptureFixture[str]) -> None:
