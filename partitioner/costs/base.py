@@ -69,12 +69,17 @@ def checked(costs: Costs, dataset: Dataset) -> Costs:
     return costs
 
 
+ROUNDING = 1e-9
+"""Of the largest row: what fitted terms leave below 0 where a row costs nothing is no one's error."""
+
+
 def _check_rows(costs: Costs, dataset: Dataset) -> None:
     """Where every row has a cost of its own, one below 0 may hide in the sum of its fragment."""
     rows = costs.record_seconds
     if rows is None:
         return
-    bad = np.flatnonzero(~(np.isfinite(rows) & (rows >= 0)))
+    least = -ROUNDING * float(np.max(np.abs(rows), initial=0.0))
+    bad = np.flatnonzero(~(np.isfinite(rows) & (rows >= least)))
     if not len(bad):
         return
     ends = np.cumsum(np.maximum(dataset.fragments.rows, 0))

@@ -93,3 +93,8 @@ def test_a_row_below_0_that_hides_in_the_sum_of_its_fragment_is_named():
 def test_a_table_of_paths_is_no_path_and_no_number(table):
     with pytest.raises(ConfigError, match="give an Arrow table, a data frame, or a mapping"):
         Declared(table=table)
+
+
+def test_what_rounding_leaves_below_0_is_no_error():
+    source = TableSource(pa.table({"s": [1.0, -1e-17, 2.0]}))
+    assert Declared("s").estimate(source.dataset([3])).seconds.tolist() == [3.0]
