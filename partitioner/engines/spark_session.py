@@ -104,7 +104,8 @@ class Session:
             return
         packages = str(Path(__file__).resolve().parents[2])
         conf[EXECUTOR_PATH] = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), packages) if p)
-        if conf.setdefault(DAEMON_SETTING, DAEMON) == DAEMON:
+        ours = shutil.which(os.environ["PYSPARK_PYTHON"]) == sys.executable  # another interpreter has other packages
+        if conf.setdefault(DAEMON_SETTING, DAEMON) == DAEMON and ours and os.name == "posix":
             self._parent = Parent()
             conf[f"spark.executorEnv.{spark_parent.VARIABLE}"] = self._parent.path
 

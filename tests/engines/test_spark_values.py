@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -233,11 +234,20 @@ def test_an_attempt_hands_itself_back_on_a_worker_that_is_left_out(monkeypatch: 
 def test_imports_are_shared_in_sessions_started_here_unless_their_paths_are_the_callers(
     monkeypatch, given, daemon
 ) -> None:
-    for name in ("SPARK_LOCAL_IP", "PYSPARK_PYTHON"):
-        monkeypatch.setenv(name, "as it was")
+    monkeypatch.setenv("SPARK_LOCAL_IP", "as it was")
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     conf = dict(given)
     monkeypatch.setattr(spark_session, "Parent", lambda: SimpleNamespace(path="/tmp/parent"))
     Session._prepare_local(object.__new__(Session), conf)
     assert conf.get("spark.python.daemon.module") == daemon
     shares = daemon == "partitioner.engines.spark_daemon"
     assert conf.get("spark.executorEnv.PARTITIONER_SPARK_PARENT") == ("/tmp/parent" if shares else None)
+
+
+def test_another_interpreter_of_the_callers_shares_nothing_with_the_drivers(monkeypatch) -> None:
+    monkeypatch.setenv("SPARK_LOCAL_IP", "as it was")
+    monkeypatch.setenv("PYSPARK_PYTHON", "/bin/sh")
+    conf: dict[str, Any] = {}
+    Session._prepare_local(object.__new__(Session), conf)
+    assert conf["spark.python.daemon.module"] == "partitioner.engines.spark_daemon"
+    assert "spark.executorEnv.PARTITIONER_SPARK_PARENT" not in conf
