@@ -90,6 +90,10 @@ def _finished(state: State, event: Event, now: float, actions: list[Action]) -> 
         splitting.drop(state, part.whole)  # a late attempt had committed the whole before it was split
         _done(state, part.whole, live, now)
         return
+    if part is not None and record is not None and record.part is not None and record.task_key != part.key:
+        if splitting.overtaken(state, task, record.part):
+            _done(state, part.whole, live, now)
+        return
     state.change(task, Change.FINISHED)
     state.remaining -= 1
     _done(state, task, live, now)

@@ -111,6 +111,33 @@ def finished(state: State, task: int, condemned: bool) -> bool:
     return not search.parts and _try_what_was_put_by(state, part.whole)
 
 
+def overtaken(state: State, task: int, rows: Range) -> bool:
+    """A late attempt had committed ``rows``, of which the part is one: no other part of them is needed, begun or put by.
+
+    True where that was the last of the whole.
+    """
+    whole = state.parts[task].whole
+    search = state.searches[whole]
+    for other in sorted(search.parts):
+        part = state.parts[other]
+        left = _without((part.start, part.stop), rows)
+        if other == task or not left:
+            search.parts.discard(other)
+            state.change(other, Change.FINISHED if other == task else Change.DROPPED)
+            state.remaining -= 1
+            search.put_by += [*left, *([search.next.pop(other)] if other in search.next else [])]
+    search.put_by = [piece for kept in search.put_by for piece in _without(kept, rows)]
+    for other, half in list(search.next.items()):
+        search.put_by += _without(search.next.pop(other), rows) if _without(half, rows) != [half] else []
+    search.good = max(search.good, rows[1] - rows[0])
+    return not search.parts and _try_what_was_put_by(state, whole)
+
+
+def _without(rows: Range, taken: Range) -> list[Range]:
+    pieces = (rows[0], min(rows[1], taken[0])), (max(rows[0], taken[1]), rows[1])
+    return [piece for piece in pieces if piece[0] < piece[1]]
+
+
 def drop(state: State, whole: int) -> None:
     """The whole was committed after all, before any part could be: the parts are not needed."""
     search = state.searches.pop(whole, None)

@@ -17,7 +17,8 @@ class Trouble:
     ``failed_on`` and ``died_on``: the workers in order, with how often; ``suspects``: worker to the rows that failed
     alone there; ``rounds``: attempts that ended with such rows; ``losses``: attempts that were lost and are not charged;
     ``smaller``: into how many a batch is divided, for the memory of a GPU; ``condemned``: why its only row is to be set
-    aside; ``counting``: its rows are to be counted, so that it can be split; ``slow_on``: workers that are slow.
+    aside; ``doubted``: an attempt that set it aside died too, so it was tried once more; ``counting``: its rows are to be
+    counted, so that it can be split; ``slow_on``: workers that are slow.
     """
 
     failed_on: dict[str, int] = field(default_factory=dict)
@@ -27,6 +28,7 @@ class Trouble:
     losses: int = 0
     smaller: int = 1
     condemned: str = ""
+    doubted: bool = False
     counting: bool = False
     slow_on: frozenset[str] = frozenset()
 

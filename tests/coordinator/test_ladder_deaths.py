@@ -153,6 +153,36 @@ def test_a_whole_that_a_late_attempt_had_committed_makes_its_parts_needless() ->
     assert sum(a.care.rows is not None for a in submits(history)) == 1
 
 
+def test_a_part_that_a_late_attempt_had_committed_makes_its_own_parts_needless() -> None:
+    """Rows 4 to 6 are committed by an attempt that was given up; what was put by beyond them is tried without them."""
+    state = state_of(rowed([8, 1]), quarantine=True, divisible=True)
+
+    def outcome(attempt: Attempt) -> Event:
+        rows = attempt.care.rows
+        if attempt.task_key != "t000001" and rows in (None, (4, 8), (4, 6)):
+            return ends(EventKind.LOST, attempt, DEATH)
+        return done(attempt, task_key="t000000.4-6", part=(4, 6)) if rows == (4, 5) else done(attempt, part=rows)
+
+    history = play(state, outcome)
+    assert state.finished
+    tried = [a.care.rows for a in submits(history) if a.whole == 0 and a.care.rows is not None]
+    assert tried == [(0, 4), (4, 8), (4, 6), (4, 5), (6, 8)]
+
+
+def test_a_row_whose_setting_aside_dies_too_is_tried_once_more() -> None:
+    state = state_of(rowed([1, 1]), quarantine=True, divisible=True)
+    deaths = iter(range(5))
+
+    def outcome(attempt: Attempt) -> Event:
+        if attempt.task_key == "t000000" and next(deaths, None) is not None:
+            return ends(EventKind.LOST, attempt, DEATH)
+        return done(attempt)
+
+    history = play(state, outcome)
+    assert (state.finished, state.quarantined) == (True, 0)
+    assert [bool(a.care.condemned) for a in submits(history) if a.whole == 0] == [False] * 4 + [True, False]
+
+
 def test_a_subtask_that_must_not_be_divided_ends_the_run_after_its_deaths() -> None:
     state = state_of(rowed([100]), quarantine=True, divisible=False)
     assert "t000000 was running 4 times when its worker died (limit 3)" in stop_of(play(state, killer(5)))

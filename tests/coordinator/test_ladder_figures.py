@@ -229,12 +229,21 @@ def test_a_limit_passed_is_a_death_without_more_memory() -> None:
 
 def test_a_row_set_aside_may_die_twice_and_is_named_the_third_time() -> None:
     state = trying(rows=1, divisible=True)
-    state.trouble(0).condemned = "it died"
+    state.trouble(0).condemned, state.trouble(0).doubted = "it died", True
     assert [ladder.died(state, on(), DEATH) for _ in range(2)] == [None, None]
     stop = ladder.died(state, on(), DEATH)
     assert str(stop) == (
         "row 0 of sub-task t000000 cannot even be read: its process died while it was set aside. Remove it."
     )
+
+
+def test_a_row_whose_setting_aside_dies_is_doubted_once() -> None:
+    state = trying(rows=1, divisible=True)
+    trouble = state.trouble(0)
+    trouble.condemned, trouble.died_on = "it died", {"a": 1, "b": 1}
+    assert ladder.died(state, on(), DEATH) is None
+    assert (trouble.condemned, trouble.doubted, state.deaths) == ("", True, {0: 1})
+    assert told(state)[-1] == ("doubted", "its process died while its row was set aside; the row is tried once more")
 
 
 def alone(state: State, start: int = 3, stop: int = 4, rest: bool = False) -> int:
