@@ -24,6 +24,9 @@ from typing import Any
 VARIABLE = "PARTITIONER_SPARK_PARENT"
 """Environment variable with the socket at which the parent listens."""
 
+JVM = "PARTITIONER_SPARK_JVM"
+"""Environment variable of a daemon that was forked from the parent: the process of the JVM that wanted it."""
+
 END_SECONDS = 5.0
 """The parent ends at once when it is told to; one that does not is killed."""
 
@@ -64,7 +67,12 @@ def replaced() -> bool:
     path = os.environ.get(VARIABLE)
     if not path:
         return False
-    told = {"environment": dict(os.environ), "argv": sys.argv, "path": sys.path, "directory": os.getcwd()}
+    told = {
+        "environment": {**os.environ, JVM: str(os.getppid())},
+        "argv": sys.argv,
+        "path": sys.path,
+        "directory": os.getcwd(),
+    }
     data = json.dumps(told).encode()
     with socket.socket(socket.AF_UNIX) as connection:
         try:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from partitioner.engines.spark_parent import JVM
 from partitioner.model import Attempt, Event, EventKind, Failure
 
 HELD_SECONDS = 0.5
@@ -31,11 +33,21 @@ def executor_id() -> str | None:
     import psutil
 
     with contextlib.suppress(psutil.Error):
-        for process in psutil.Process().parents():
+        for process in above():
             words: list[str] = process.cmdline()
             if "--executor-id" in words[:-1]:
                 return words[words.index("--executor-id") + 1]
     return None
+
+
+def above() -> Iterator[Any]:
+    """The processes that this Python worker belongs to, the nearest first; the last ones are the JVM and what started it."""
+    import psutil
+
+    yield from psutil.Process().parents()
+    if named := os.environ.get(JVM):
+        yield (jvm := psutil.Process(int(named)))
+        yield from jvm.parents()
 
 
 def handed_back(attempt: Attempt, here: str) -> Event:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 
 import partitioner as pt
 from partitioner.config import make
 from partitioner.engines.base import Engine
+from partitioner.engines.spark_place import above
 from partitioner.model import Attempt
 from partitioner.running import run_config
 from partitioner.store.run_directory import RunDirectory
@@ -47,7 +47,7 @@ def kills_its_python_worker(batch: pd.DataFrame, folder: str) -> pd.DataFrame:
 
 def kills_the_server(batch: pd.DataFrame, folder: str) -> pd.DataFrame:
     if 30 in set(batch["x"]) and in_a_subtask() and first_time(folder, "killed"):
-        next(p for p in psutil.Process().parents() if any("SparkConnectServer" in part for part in p.cmdline())).kill()
+        next(p for p in above() if any("SparkConnectServer" in part for part in p.cmdline())).kill()
         time.sleep(60)
     return double(batch)
 
@@ -55,7 +55,7 @@ def kills_the_server(batch: pd.DataFrame, folder: str) -> pd.DataFrame:
 def kills_the_jvm(batch: pd.DataFrame) -> pd.DataFrame:
     """In local mode, where it is the driver's."""
     if in_a_subtask():
-        next(p for p in psutil.Process().parents() if p.name() == "java").kill()
+        next(p for p in above() if p.name() == "java").kill()
         time.sleep(60)
     return double(batch)
 
@@ -69,7 +69,7 @@ def bad_node(batch: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def kills_its_executor(batch: pd.DataFrame, folder: str) -> pd.DataFrame:
     if 0 in set(batch["x"]) and in_a_subtask() and first_time(folder, "killed"):
-        executor = next(p for p in psutil.Process().parents() if "--executor-id" in p.cmdline())
+        executor = next(p for p in above() if "--executor-id" in p.cmdline())
         Path(folder, "executor").write_text(str(executor.pid))
         executor.kill()
         time.sleep(60)

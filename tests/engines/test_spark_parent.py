@@ -13,7 +13,8 @@ from typing import IO
 
 import pytest
 
-from partitioner.engines.spark_parent import VARIABLE, Parent
+from partitioner.engines.spark_parent import JVM, VARIABLE, Parent
+from partitioner.engines.spark_place import executor_id
 from tests.chaos.scene import wait_until
 
 
@@ -81,3 +82,16 @@ def test_it_ends_with_the_driver() -> None:
     code = begin + "print(pid, flush=True); os._exit(0)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     wait_until(lambda: not Path(f"/proc/{int(found.stdout)}").exists())
+
+
+def test_a_worker_forked_elsewhere_knows_its_executor(monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeper = [sys.executable, "-c", "input()", "--executor-id", "7", "--cores", "1"]
+    with subprocess.Popen(sleeper, stdin=subprocess.PIPE) as executor:
+        monkeypatch.setenv(JVM, str(executor.pid))
+        executor_id.cache_clear()
+        try:
+            wait_until(lambda: executor_id.__wrapped__() is not None)
+            assert executor_id() == "7"
+        finally:
+            executor_id.cache_clear()
+            executor.kill()
