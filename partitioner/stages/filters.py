@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -124,6 +125,10 @@ def _of_text(text: str) -> Filter:
     return Filter(_condition(tree, _Read(text)), names, text)
 
 
+_OFFSET = re.compile(r":\d{2}(\.\d+)? ?(Z|[+-]\d{2}(:?\d{2})?)$")
+"""The end of a time that names its zone."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Read:
     """A filter as it was written, and the types of its columns of dates and times, as far as they are known."""
@@ -196,10 +201,12 @@ def _side(node: ast.expr, text: _Read, kind: pa.DataType | None = None) -> Any:
 
 
 def _timely(value: Any, kind: pa.DataType | None, text: _Read) -> Any:
-    """A text as the date or time that it is compared with."""
+    """A text as the date or time that it is compared with: in the zone of the column where it names none."""
     if kind is None or not isinstance(value, str):
         return value
     try:
+        if pa.types.is_timestamp(kind) and kind.tz is not None and not _OFFSET.search(value):
+            return pc.assume_timezone(pa.scalar(value).cast(pa.timestamp(kind.unit)), kind.tz)
         return pa.scalar(value).cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ConfigError(

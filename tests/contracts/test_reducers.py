@@ -3,6 +3,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from sklearn.decomposition import PCA
+from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
@@ -20,6 +21,7 @@ from partitioner.testing.reducers import ReducerContract
 
 CHUNKS = [np.array([1.0, 2.5]), np.array([4.0]), np.array([-1.5, 0.25, 8.0]), np.array([3.0])]
 MODELS = [Says.of(cat=0.9, dog=0.1), Says.of(dog=1.0), Says.of(ant=0.2, dog=0.8), Says.of(ant=0.6, cat=0.4)]
+REGRESSORS = [DummyRegressor(strategy="constant", constant=c).fit([[0.0]], [c]) for c in (0.5, 2.0, -1.0, 4.25)]
 TABLES = [pa.table({"x": [i, i + 1]}) for i in range(4)]
 PARAMETERS = [({"w": np.array([float(i), 1.0]), "b": [i * 0.1]}, i + 1.0) for i in range(4)]
 
@@ -74,7 +76,7 @@ EXAMPLES = {
     "distinct": ([np.array(v) for v in ([1, 2], [2], [3, 1], [5])], 4),
     "histogram": ([np.array(v) for v in ([0.1, 1.0], [2.0], [-1.0, 0.0], [0.5])], [4, 1, 1]),
     "quantiles": (CHUNKS, [-1.5, 0.25, 2.5, 4.0, 8.0]),
-    "average": (MODELS, ["cat", "dog", "dog", "ant"]),
+    "average": (REGRESSORS, [0.5, 2.0, -1.0, 4.25]),
     "forest": (FORESTS, [0, 1, 2, 3]),
     "by_key": (KEYED, pa.table({"key": ["a", "b", "c"], "x": [2.5, 4.25, 9.0]})),
     "concat": (TABLES, pa.table({"x": [0, 1, 1, 2, 2, 3, 3, 4]})),
@@ -119,7 +121,7 @@ def flat(result):
     if isinstance(result, RandomForestRegressor):
         return [int(tree.predict([[0.0]])[0]) for tree in result.estimators_], []
     if isinstance(result, Averaging):
-        return [model.predict([0])[0] for model in result.members], [len(result.members)]
+        return [float(model.predict([[0.0]])[0]) for model in result.members], [len(result.members)]
     if isinstance(result, Ensemble):
         return list(result.predict_proba([0])[0]), [m.classes_.tolist() for m in result.members]
     if isinstance(result, pa.Table) and "row" in result.column_names:

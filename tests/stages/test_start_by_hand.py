@@ -59,7 +59,7 @@ class Script(Asked):
 class Engine:
     """Workers of so many cores whose slots answer as told; asked again, they say ``again``."""
 
-    name, preloaded = "by hand", ""
+    name = "by hand"
     capabilities = Capabilities()
 
     def __init__(self, script: list[tuple[float, str]], clock: Clock, **cpus: float) -> None:
@@ -67,6 +67,7 @@ class Engine:
         self.table = Workers.of([Worker(name, cpus=n, memory_bytes=GIGABYTE) for name, n in cpus.items()])
         self.says: dict[str, list[Any]] = {}
         self.wrong: dict[str, Any] = {}
+        self.unsound = ""
         self.again: Callable[[], dict[str, Any]] | None = None
         self.late: Any = "of the run before"
         self.slots: dict[str, int] = {}
@@ -83,7 +84,8 @@ class Engine:
         run, self.slots = RunDirectory(url, key), dict(slots)
         plain = {w: [Ready(self.facts(w, run), Loaded(f"of {w}", 0.0, 0.0))] * n for w, n in slots.items()}
         for worker, loads in self.says.items():
-            plain[worker] = [x if isinstance(x, Exception) else Ready(self.facts(worker, run), x) for x in loads]
+            facts, unsound = self.facts(worker, run), self.unsound
+            plain[worker] = [x if isinstance(x, Exception) else Ready(facts, x, unsound) for x in loads]
         self.asked = Script(plain, self.clock, self.script)
         return self.asked
 
@@ -151,7 +153,7 @@ def test_where_no_worker_holds_a_sub_task_a_pilot_is_refused_and_a_run_asks_ever
 @pytest.mark.parametrize(
     ("measures", "script", "waits"),
     [
-        (False, [(0.5, "a"), (1.0, ""), (1.0, "b"), (9.0, "")], [1.0, 1.0, 1.0, 2.5]),  # half at 2.5 s, over at 5
+        (False, [(0.5, "a"), (1.0, ""), (1.0, "b"), (9.0, "")], [1.0, 1.0, 1.0, 0.625]),  # half at 2.5 s, over at 3.125
         (False, [(0.1, "ab"), (9.0, "")], [1.0, 0.15]),
         (True, [(0.1, "ab"), (9.0, "")], [1.0, 1.9]),
         (False, [(0.1, "abcd")], [1.0]),
@@ -213,7 +215,7 @@ def test_what_became_of_loading_once_per_machine(
     clock: Clock, run: RunDirectory, seconds: float | None, unsound: str, said: str
 ) -> None:
     engine = Engine([(0.1, "a")], clock, a=1)
-    engine.says, engine.preloaded = {"a": [None if seconds is None else Loaded("1", seconds, 1.0)]}, unsound
+    engine.says, engine.unsound = {"a": [None if seconds is None else Loaded("1", seconds, 1.0)]}, unsound
     assert begun(engine, run, forked=True).told == {"preload": said}
 
 
