@@ -37,7 +37,7 @@ MOST_STEPS = 100_000
 """In which something happens."""
 
 MOST_QUIET_STEPS = 1_000_000
-"""One after the other in which nothing does, as while something hangs that is given a day: 247,219 in the longest of 10,000."""
+"""One after the other in which nothing does, as while something hangs that is given a day; 247,219 in one of 10,000."""
 
 ATTEMPTS_PER_TASK = 12  # on the average, besides what each fault by row may cost
 ATTEMPTS_PER_ROW_FAULT = 60
