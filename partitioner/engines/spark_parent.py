@@ -21,11 +21,7 @@ import warnings
 from importlib import import_module
 from typing import Any
 
-VARIABLE = "PARTITIONER_SPARK_PARENT"
-"""Environment variable with the socket at which the parent listens."""
-
-JVM = "PARTITIONER_SPARK_JVM"
-"""Environment variable of a daemon that was forked from the parent: the process of the JVM that wanted it."""
+from partitioner.engines.spark_names import JVM, PARENT
 
 END_SECONDS = 5.0
 """The parent ends at once when it is told to; one that does not is killed."""
@@ -64,7 +60,7 @@ class Parent:
 
 def replaced() -> bool:
     """In a daemon that Spark started: have one forked in its place, and stay until it ends; False where nobody does that."""
-    path = os.environ.get(VARIABLE)
+    path = os.environ.get(PARENT)
     if not path:
         return False
     told = {

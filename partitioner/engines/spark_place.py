@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from partitioner.engines.spark_parent import JVM
+from partitioner.engines.spark_names import JVM
 from partitioner.model import Attempt, Event, EventKind, Failure
 
 HELD_SECONDS = 0.5

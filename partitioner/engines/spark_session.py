@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from partitioner.engines import preload, spark_parent
+from partitioner.engines import preload
 from partitioner.engines.spark_failures import first_cause, message_of
 from partitioner.engines.spark_imports import FAILURES, Py4JError, SparkConf, SparkContext, SparkSession
+from partitioner.engines.spark_names import PARENT
 from partitioner.engines.spark_parent import Parent
 from partitioner.errors import ConfigError, EngineLost
 
@@ -107,7 +108,7 @@ class Session:
         ours = shutil.which(os.environ["PYSPARK_PYTHON"]) == sys.executable  # another interpreter has other packages
         if conf.setdefault(DAEMON_SETTING, DAEMON) == DAEMON and ours and os.name == "posix":
             self._parent = Parent()
-            conf[f"spark.executorEnv.{spark_parent.VARIABLE}"] = self._parent.path
+            conf[f"spark.executorEnv.{PARENT}"] = self._parent.path
 
     @property
     def alive(self) -> bool:

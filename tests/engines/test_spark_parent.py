@@ -13,7 +13,8 @@ from typing import IO
 
 import pytest
 
-from partitioner.engines.spark_parent import JVM, VARIABLE, Parent
+from partitioner.engines.spark_names import JVM, PARENT
+from partitioner.engines.spark_parent import Parent
 from partitioner.engines.spark_place import executor_id
 from tests.chaos.scene import wait_until
 
@@ -28,7 +29,7 @@ def parent() -> Iterator[Parent]:
 def daemon(path: str, folder: Path) -> subprocess.Popen[bytes]:
     """As an executor starts it."""
     command = [sys.executable, "-m", "partitioner.engines.spark_daemon", "pyspark.worker"]
-    known = {**os.environ, VARIABLE: path, "PYTHON_WORKER_FACTORY_SECRET": "secret", "PYTHONPATH": os.getcwd()}
+    known = {**os.environ, PARENT: path, "PYTHON_WORKER_FACTORY_SECRET": "secret", "PYTHONPATH": os.getcwd()}
     return subprocess.Popen(command, cwd=folder, env=known, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
