@@ -196,6 +196,16 @@ def memory_per_byte(several, grown):
     return fit(measured, candidates(DATASET, []), FitOptions()).details()["memory"]["bytes"]
 
 
+def test_a_sub_task_holds_more_than_a_piece_of_the_pilot_for_it_also_writes():
+    def fixed(**columns):
+        timings = [Timing(1.0, peak_memory_bytes=1e8, traced_bytes=1.0) for _ in range(4)]
+        measured = Measurements.of({"bytes": np.zeros(4), "rows": np.ones(4), **columns}, timings)
+        return fit(measured, candidates(DATASET, []), FitOptions()).memory_fixed
+
+    assert fixed(pieces=np.ones(4)) == pytest.approx(1.02 * (1e8 + 24e6))
+    assert fixed() == pytest.approx(1.02 * 1e8)  # of sub-tasks that were run
+
+
 def test_a_call_of_many_pieces_that_frees_between_them_lowers_what_is_held():
     alone = memory_per_byte(several=False, grown=2e7)
     assert alone == pytest.approx(103, rel=0.02)

@@ -30,6 +30,10 @@ LEAST_HELD = 0.5
 """Share of what pieces hold one by one that calls of ``SEVERAL`` are thought to hold at least: a resident size that hardly
 grows may mean memory that was free before."""
 
+WRITING_BYTES = 24e6
+"""What a sub-task holds and a piece of a pilot does not: the plan's tables, and the writer of the output. The processes of
+``make run`` grow by 15 to 30 MB between the pilot's last piece and their largest sub-task."""
+
 SLACK = 1.02
 """Memory above the quantile seen: what allocators round up and a run of other pieces leaves behind."""
 
@@ -212,7 +216,7 @@ def _memory(m: Measurements, terms: Sequence[Term], options: FitOptions) -> tupl
     slope = max(_held_together(m, size, peaks, alone), options.bytes_held)
     above = np.sort(peaks - slope * size)
     rank = min(math.ceil((len(above) + 1) * options.quantile), len(above))
-    fixed = max(float(above[rank - 1]), 0.0)
+    fixed = max(float(above[rank - 1]), 0.0) + (WRITING_BYTES if PIECES in m.columns else 0.0)
     return [bytes_term], np.array([fixed, slope]) * SLACK
 
 
