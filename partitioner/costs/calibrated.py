@@ -200,8 +200,7 @@ class Calibrated(CostModel):
         m = replace(m, first=np.zeros(len(m), np.bool_))
         expected = so_far.predict(whole)[0] + so_far.fixed_seconds
         took = program_seconds(m, "cpu" if self.options.clock == "cpu" else "wall")
-        factor = float(took.sum() / expected.sum()) if expected.sum() > 0 and took.sum() > 0 else 1.0
-        return factor, [m]
+        return _crowding(float(took.sum()), float(expected.sum())), [m]
 
     def _again(self, dataset: Dataset, pilot: Pilot, before: Measurements, indices: Ints, window: float) -> float:
         """The same for pieces that ran before: all slots go through them, in orders of their own."""
@@ -218,7 +217,7 @@ class Calibrated(CostModel):
         timings = self._spell(dataset, pilot.take(known[asked]), None, window)
         done = [(t.seconds - t.read_seconds, usual[asked[i]]) for i, t in enumerate(timings) if t is not None]
         together, apart = np.sum(done, axis=0) if done else (0.0, 0.0)
-        return float(together / apart) if together > 0 and apart > 0 else 1.0
+        return _crowding(together, apart)
 
     def _spell(self, dataset: Dataset, part: Pilot, sizes: Ints | None, window: float) -> Sequence[Timing | None]:
         assert self.runner is not None
@@ -283,6 +282,11 @@ class Calibrated(CostModel):
                 "share_of_bytes": self.pilot.share,
             },
         }
+
+
+def _crowding(together: float, apart: float) -> float:
+    """How much longer work takes with every slot busy: never shorter, what looks so is noise or data that caches hold."""
+    return max(float(together / apart), 1.0) if together > 0 and apart > 0 else 1.0
 
 
 def _calls(reserve: Pilot | None, so_far: Fitted, window: float, slots: int) -> tuple[Pilot, Ints]:

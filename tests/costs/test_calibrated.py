@@ -196,6 +196,20 @@ def memory_per_byte(several, grown):
     return fit(measured, candidates(DATASET, []), FitOptions()).details()["memory"]["bytes"]
 
 
+def test_busy_slots_never_make_work_shorter():
+    class Cached(FormulaRunner):
+        def __call__(self, dataset, pieces, seconds_limit, sizes=None):
+            timings = super().__call__(dataset, pieces, seconds_limit, sizes)
+            repeated = sizes is None and len(pieces) > 2 * len(
+                {(pieces[i].path, pieces[i].start) for i in range(len(pieces))}
+            )
+            return [replace(t, seconds=t.seconds / 2) if repeated or sizes is not None else t for t in timings]
+
+    model = Calibrated(budget_share=0.05).bind(runner=Cached("1e-3 * len(text)"), slots=2)
+    model.estimate(DATASET)
+    assert model.company == 1.0
+
+
 def test_a_sub_task_holds_more_than_a_piece_of_the_pilot_for_it_also_writes():
     def fixed(**columns):
         timings = [Timing(1.0, peak_memory_bytes=1e8, traced_bytes=1.0) for _ in range(4)]
