@@ -20,6 +20,7 @@ from connectors.row_groups import read_rows
 from connectors.systems import FileInfo
 from connectors.tables import refuse_tables
 from partitioner.errors import DataError, clause
+from partitioner.frames import UNFIT
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.data import Ints
 
@@ -150,7 +151,7 @@ def fitted(batch: pa.RecordBatch, schema: pa.Schema, path: str) -> pa.RecordBatc
             continue
         try:
             columns.append(batch.column(field.name).cast(field.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        except UNFIT as error:
             raise DataError(
                 f"{path}: column {field.name!r} does not fit into {field.type}, which the files have together: "
                 f"{clause(error)}. Rewrite the file, or leave the column out with columns=."

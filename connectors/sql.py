@@ -23,6 +23,7 @@ from connectors.databases import column, connected, database, quoted, rows_of, s
 from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.key_ranges import Range, decoded, encoded, ranges_of
 from partitioner.errors import ConfigError, DataError
+from partitioner.frames import UNFIT
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.naming import column_names
 from partitioner.model.source import Source
@@ -132,7 +133,7 @@ class SqlSource(Source):
             return batch.select([])
         try:
             return pa.RecordBatch.from_arrays([batch.column(f.name).cast(f.type) for f in schema], schema=schema)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        except UNFIT as error:
             raise DataError(
                 f"{self._shown} holds a value that does not fit the type of its column: {str(error).partition(chr(10))[0]}. "
                 "Give the types with schema=, or mend the row."

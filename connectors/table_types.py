@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import DataError
+from partitioner.frames import UNFIT
 
 _KEPT = "They are kept in the run directory; mend the program, or name another table."
 
@@ -140,7 +141,7 @@ def _cast(table: str, column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArr
             other = pc.and_(pc.not_equal(found.cast(column.type), column), pc.invert(pc.is_nan(column)))
             if pc.any(other).as_py():
                 raise pa.ArrowInvalid("a number has more digits")
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+    except UNFIT as error:
         raise DataError(
             f"{table} does not take the rows: its column {field.name!r} is {field.type}, and a value of the rows, "
             f"{column.type}, does not fit exactly: {str(error).partition(chr(10))[0]}. {_KEPT}"

@@ -22,6 +22,9 @@ import pyarrow as pa
 
 PANDAS = "pandas"
 
+UNFIT = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
+"""What Arrow raises for values that do not go into a type; lack of memory is no such thing."""
+
 
 def is_frame(value: Any) -> bool:
     """Whether ``value`` is a pandas DataFrame, without loading pandas: who has one has loaded it."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from partitioner.errors import ProgramError
+from partitioner.frames import UNFIT
 from partitioner.model.types import text_as_bytes
 from partitioner.storage import Directory
 
@@ -100,7 +101,7 @@ def _check_writable(schema: pa.Schema) -> None:
     def writable(part: pa.Schema) -> str:
         try:
             pq.ParquetWriter(pa.BufferOutputStream(), part).close()
-        except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        except UNFIT as error:
             return str(error).partition("\n")[0].rstrip(".")
         return ""
 
@@ -194,7 +195,7 @@ def cast(batch: pa.RecordBatch, version: Agreed, who: str) -> pa.RecordBatch:
         column = batch.column(field.name)
         try:
             columns.append(column.cast(field.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        except UNFIT as error:
             raise ProgramError(
                 f"column {field.name!r} of sub-task {who} is {column.type} and does not fit into the {field.type} of "
                 f"sub-task {version.origin[field.name]} exactly: {str(error).partition(chr(10))[0]}. Convert it."

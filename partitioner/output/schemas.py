@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from partitioner.attempt.agreement import Agreement
 from partitioner.errors import RunFailed
+from partitioner.frames import UNFIT
 from partitioner.output.showing import READS_AT_ONCE, schema_of
 from partitioner.output.versions import Version
 from partitioner.storage import Directory, read_parquet
@@ -78,7 +79,7 @@ def fitted(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
             continue
         try:
             columns.append(table[field.name].cast(field.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        except UNFIT as error:
             raise RunFailed(
                 f"column {field.name!r} of {where} is {table[field.name].type} and does not fit exactly into the "
                 f"{field.type} that later rows asked for: {str(error).partition(chr(10))[0]}. Convert it in the program, to "

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from partitioner.config import RunConfig
-from partitioner.frames import to_numpy
+from partitioner.frames import UNFIT, to_numpy
 from partitioner.model.data import Ints
 from partitioner.output.versions import home
 from partitioner.storage import Directory, read_parquet
@@ -151,7 +151,7 @@ def matches(now: pa.Table, before: pa.Table, tracking: Tracking) -> Matches | st
         kind, then = now.schema.field(name).type, before.schema.field(name).type
         try:
             columns.append((now[name], before[name].cast(kind)))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except UNFIT:
             return f"a column of key or watermark has another type: {then} then, {kind} now"
     codes = codes_of([pa.chunked_array([*a.chunks, *b.chunks], a.type) for a, b in columns[:-1]])
     ours, theirs = codes[: now.num_rows], codes[now.num_rows :]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ConfigError, ProgramError, clause, nearest
-from partitioner.frames import doubles, is_frame, to_numpy
+from partitioner.frames import UNFIT, doubles, is_frame, to_numpy
 from partitioner.model.data import Floats
 
 MISSING = ("raise", "omit")
@@ -107,7 +107,7 @@ def missing_message(name: str, row: int, count: int) -> str:
 def _numbers(column: pa.ChunkedArray, name: str) -> Floats:
     try:
         numbers = doubles(column)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except UNFIT as error:
         raise ProgramError(
             f"Column {name!r} of the program's output is {column.type}; the reducer needs numbers."
         ) from error
