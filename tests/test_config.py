@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from partitioner import choices, config
+from partitioner.config.section import Section
 from partitioner.errors import ConfigError
 
 
@@ -126,3 +127,21 @@ def test_long_lists_of_data_are_not_written_down() -> None:
 
     assert plain(make({"dataset": ["a prompt"] * 2000}))["dataset"] == "<list of 2000>"
     assert plain(make({"dataset": ["a.csv", "b.csv"]}))["dataset"] == ["a.csv", "b.csv"]
+
+
+def test_no_check_of_a_section_hides_one_of_another() -> None:
+    sections = [kind for kind in config.RunConfig.__mro__ if issubclass(kind, Section)]
+    own = [name for kind in sections[1:] for name in kind.__pydantic_decorators__.field_validators]
+    assert len(own) == len(set(own)), "two of one name are one"
+
+
+def test_true_is_no_number_for_any_setting_that_takes_numbers() -> None:
+    takes = {
+        name: {one.get("type") for one in about.get("anyOf", [about])}
+        for name, about in config.schema()["properties"].items()
+    }
+    numbers = [name for name, types in takes.items() if types & {"integer", "number"} and "boolean" not in types]
+    assert "max_retries" in numbers
+    for name in numbers:
+        with pytest.raises(ConfigError, match=f"setting '{name}.*input should be a number"):
+            config.make({name: True})
