@@ -120,7 +120,7 @@ def grown(measure: Measure, first: float) -> Found:
 def _refined(measure: Measure, good: list[Round], bad: float, began: float) -> Round:
     best = good[-1]
     for _ in range(REFINEMENTS):
-        aim = min(_fitting(good), sqrt(best.weight * bad)) if bad < inf else _fitting(good)
+        aim = min(_fitting(good), sqrt(best.weight * bad))
         if not aim > best.weight * WORTH or time.monotonic() - began > BUDGET_SECONDS:
             break
         tried = measure(aim)
@@ -153,8 +153,6 @@ def _why_bad(tried: Round) -> str:
 
 def _expected(good: Sequence[Round], weight: float) -> float:
     """The share at ``weight`` by the line through the last two rounds, which may bend upwards: the steeper counts."""
-    if len(good) < 2:
-        return 0.0
     slopes = [(b.share - a.share) / (b.weight - a.weight) for a, b in pairwise(good) if b.weight > a.weight]
     return good[-1].share + max(slopes[-2:], default=0.0) * (weight - good[-1].weight)
 

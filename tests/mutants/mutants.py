@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -319,8 +320,8 @@ _CHOSEN: list[tuple[str, str, str, str]] = [
     (f"{A}/calling.py", "(1 if job.reducer.whole_task else care.smaller)", "care.smaller", "whole sub-tasks"),
     (
         f"{A}/calling.py",
-        "except (SystemExit, GeneratorExit, asyncio.CancelledError) as error:",
-        "except GeneratorExit as error:",
+        "        raise ProgramExited.by(error) from error\n    except BaseException as error:",
+        "        raise ProgramExited.by(error) from error\n    except GeneratorExit as error:",
         "sys.exit",
     ),
     (f"{A}/isolate.py", "return not isinstance(error, MemoryError | TimedOut) and", "return", "memory blames no row"),
@@ -454,3 +455,10 @@ _CHOSEN: list[tuple[str, str, str, str]] = [
 ]
 
 MUTANTS = [Mutant(*chosen) for chosen in _CHOSEN]
+
+
+def outdated(root: Path) -> list[str]:
+    """A line for each mutant of the list whose text its file has no more, or that has no tests: it would break nothing."""
+    texts = {m.file: (root / m.file).read_text() if (root / m.file).exists() else "" for m in MUTANTS}
+    gone = [f"{m.file} has no {m.right!r} any more ({m.law})" for m in MUTANTS if m.right not in texts[m.file]]
+    return gone + [f"{name} has no tests" for name in texts if not any(name.startswith(place) for place in TESTS)]

@@ -176,6 +176,7 @@ def test_a_record_that_is_gone_is_made_again_without_a_word(made: ByHand, capfd:
     made.directory.files.delete("commits/t000000.json")
     found = reconcile(made.directory, made.job)["t000000"]
     assert (found.attempt_id, found.worker_id, found.rows_in, found.quarantined) == ("t000000-a0", "unknown", 5, 1)
+    assert (found.started, found.seconds, found.load_seconds, found.peak_memory_bytes) == (0.0, 0.0, 0.0, 0)
     assert (found.digest, found.quarantine, found.left_out) == (before.digest, before.quarantine, before.left_out)
     assert made.directory.committed("t000000") == found
     assert (capfd.readouterr().err, said_of(made.directory)) == ("", [])

@@ -17,6 +17,7 @@ import partitioner as pt
 from partitioner import config as configuration
 from partitioner import program as programs
 from partitioner.attempt import job as jobs
+from partitioner.attempt.asynchronous import Concurrency
 from partitioner.config import RunConfig
 from partitioner.output.modes import Target
 from partitioner.output.output import Output
@@ -310,3 +311,11 @@ def test_the_program_of_a_run_is_known_by_its_fingerprint(tmp_path: Path, monkey
     _, config = described(tmp_path, program="<m:f>")
     found = config()
     assert programs.fingerprint(found.program, {}) == "c"
+
+
+@pytest.mark.parametrize(("rows", "kept"), [(0, False), (8, True)])
+def test_a_program_of_single_rows_was_asked_for_no_batches(tmp_path: Path, rows: int, kept: bool) -> None:
+    made, config = described(tmp_path, program="<m:f>", batch_format="numpy")
+    object.__setattr__(made.job, "concurrency", Concurrency(rows=rows))
+    made.directory.write_job(pickle.dumps(made.job))
+    assert ("batch_format" in config().model_fields_set) is kept
