@@ -1,0 +1,171 @@
+"""The trial of the first rows before a run: what is tried, what is said of it, and who waits for it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from partitioner.attempt import pilot
+from partitioner.attempt import trial as trials
+from partitioner.attempt.surroundings import task_context
+from partitioner.attempt.trial import CLAIM, trial, wait_for_trial
+from partitioner.errors import ConfigError
+from partitioner.model import Fragments
+from tests.attempt.by_hand import KEY, doubled
+from tests.attempt.held import SEEN, noted, raising, ready, tried
+
+pytestmark = pytest.mark.usefixtures("nothing_held")
+
+
+@pytest.mark.parametrize(("rows", "seen"), [(7, 7), (5, 5), (1, 1), (99, 20)])
+def test_the_first_rows_are_tried_and_settle_the_schema(tmp_path: Path, rows: int, seen: int) -> None:
+    made = ready(tmp_path, noted)
+    assert tried(made, rows) == ""
+    assert [list(range(seen))] == SEEN
+    assert made.directory.files.names("schema") == ["schema/000000.json"]
+    assert made.directory.files.exists(CLAIM)
+
+
+def test_one_of_several_that_are_asked_tries(tmp_path: Path) -> None:
+    made = ready(tmp_path, noted)
+    made.directory.files.put(CLAIM, b"")
+    assert tried(made) == ""
+    assert SEEN == []
+
+
+def test_no_more_than_a_batch_of_the_run_is_tried(tmp_path: Path) -> None:
+    tried(ready(tmp_path, noted, batching={"batch_size": 3}))
+    assert SEEN == [[0, 1, 2]]
+    SEEN.clear()
+    (tmp_path / "auto").mkdir()
+    tried(ready(tmp_path / "auto", noted, batching={"batch_size": "auto"}))
+    assert [list(range(7))] == SEEN
+
+
+def test_what_no_run_can_mend_is_said(tmp_path: Path) -> None:
+    assert tried(ready(tmp_path, raising(ConfigError("wrong setting")))) == "ConfigError: wrong setting"
+
+
+class Ends(BaseException):
+    """Of no known kind."""
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("a row"), MemoryError("x"), OSError("x"), SystemExit(3), KeyboardInterrupt(), Ends()]
+)
+def test_what_the_run_has_its_own_answer_to_is_not(tmp_path: Path, error: BaseException) -> None:
+    assert tried(ready(tmp_path, raising(error))) == ""
+
+
+def test_an_end_that_is_not_the_programs_is_raised_in_the_thread_that_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("partitioner.attempt.trial._first_rows", lambda *_: raising(Ends())(None))
+    made = ready(tmp_path, noted)
+    with pytest.raises(Ends):
+        tried(made)
+
+
+def test_poison_rows_are_set_aside_where_they_will_be(tmp_path: Path) -> None:
+    def fails_on_one(batch: pa.RecordBatch) -> pa.RecordBatch:
+        if 1 in batch.column("x").to_pylist():
+            raise ValueError("one")
+        return noted(batch)
+
+    assert tried(ready(tmp_path, fails_on_one, on_error="quarantine")) == ""
+    assert SEEN[-1] == [0, 2, 3, 4, 5, 6]
+    SEEN.clear()
+    (tmp_path / "raise").mkdir()
+    assert tried(ready(tmp_path / "raise", fails_on_one)) == ""
+    assert SEEN == []
+
+
+def test_a_model_is_not_fitted_to_a_few_rows(tmp_path: Path) -> None:
+    made = ready(tmp_path, noted)
+    object.__setattr__(made.job, "reducer", type("Whole", (), {"whole_task": True, "rows": False})())
+    assert (tried(made), SEEN) == ("", [])
+
+
+def test_no_rows_are_no_trial(tmp_path: Path) -> None:
+    made = ready(tmp_path, noted)
+    empty = Fragments.of([])
+    assert trial(0, 1, made.directory.url, KEY, empty, "t000000", 7, 60.0, False) == ""
+    assert SEEN == []
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (lambda b: [1.0, 2.0], ""),
+        (lambda b: [float("nan")], "ProgramError: The program returned NaN"),
+        (lambda b: ["text"], "ProgramError: "),
+    ],
+)
+def test_what_a_reducer_takes_is_added(tmp_path: Path, value: Any, said: str) -> None:
+    found = tried(ready(tmp_path, value, reducer="mean"))
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+
+
+def test_a_safe_reducer_s_accumulator_is_written_once(tmp_path: Path) -> None:
+    written: list[Any] = []
+    made = ready(tmp_path, lambda b: [1.0], reducer="mean")
+    reducer = made.job.reducer
+    kind = type("Noting", (type(reducer),), {"serialize": lambda self, a: written.append(a) or b"", "__slots__": ()})
+    for serializer, count in (("safe", 1), ("pickle", 1)):
+        chosen = kind()
+        object.__setattr__(chosen, "serializer", serializer)
+        object.__setattr__(made.job, "reducer", chosen)
+        made.directory.files.delete(CLAIM)
+        assert tried(made) == ""
+        assert len(written) == count
+
+
+def test_a_slow_trial_is_left_behind_and_waited_for_where_it_is_alone(tmp_path: Path) -> None:
+    gate = threading.Event()
+
+    def slow(batch: pa.RecordBatch) -> pa.RecordBatch:
+        gate.wait(60)
+        return noted(batch)
+
+    made = ready(tmp_path, slow)
+    began = time.monotonic()
+    assert tried(made, wait=0.01, alone=True) == ""
+    assert time.monotonic() - began < 30
+    assert len(trials._running) == 1
+    gate.set()
+    wait_for_trial()
+    assert (len(SEEN), trials._running) == (1, [])
+    wait_for_trial()
+
+
+def test_a_trial_that_is_not_alone_is_not_waited_for(tmp_path: Path) -> None:
+    tried(ready(tmp_path, noted), alone=False)
+    assert trials._running == []
+
+
+def test_the_trial_has_a_context_of_its_own(tmp_path: Path) -> None:
+    found: list[tuple[str, int]] = []
+
+    def program(batch: pa.RecordBatch) -> pa.RecordBatch:
+        found.append((task_context().task_key, task_context().number))
+        return doubled(batch)
+
+    tried(ready(tmp_path, program))
+    assert found == [("trial", 0)]
+
+
+# the pilot
+
+
+def test_a_slot_says_what_loading_took_the_first_time(tmp_path: Path) -> None:
+    made = ready(tmp_path)
+    found = pilot.loaded(0, 1, made.directory.url, KEY)
+    assert (found.seconds, found.memory_bytes > 1e6) == (0.0, True)
+    assert found.process.endswith(f":{os.getpid()}")
