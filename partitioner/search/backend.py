@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import joblib
 from joblib.parallel import ParallelBackendBase
 
 from partitioner.engines.resolve import resolve as resolve_engine
@@ -80,11 +81,35 @@ class PlannedCalls(ParallelBackendBase):  # type: ignore[misc]
         return Handle(self, batch, len(batch.calls) - 1)
 
     def run(self, batch: Batch) -> None:
-        """All calls of a batch, and then tell joblib that they are done, which may hand over more."""
-        seconds = [1.0] * len(batch.calls) if self.costs is None else self.costs(batch.calls)
-        batch.results, run = run_calls(
-            batch.calls, seconds, serializer=self.serializer, engine=self.engine, **self.options
-        )
+        """All calls of a batch, and then tell joblib that they are done, which may hand over more.
+
+        A loop inside a call is no plan of its own, where the call runs in this process: it has the threads that it asks for.
+        """
+        with joblib.parallel_config("threading", n_jobs=None):
+            seconds = [1.0] * len(batch.calls) if self.costs is None else self.costs(batch.calls)
+            batch.results, run = run_calls(
+                batch.calls, seconds, serializer=self.serializer, engine=self.engine, **self.options
+            )
         self.runs.append(run)
         for callback in batch.callbacks:
             callback(None)
+
+
+class OneLoop(PlannedCalls):
+    """The same for the first loop alone: what comes after it in the block, the refit of a forest, is not planned."""
+
+    def __init__(self, engine: Any, costs: Costs | None, **options: Any) -> None:
+        super().__init__(engine, costs, **options)
+        self.set_for: Any = None
+
+    def __enter__(self) -> OneLoop:
+        self.set_for = joblib.parallel_config(self, n_jobs=-1)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.set_for.unregister()
+
+    def configure(self, n_jobs: int = 1, parallel: Any = None, **about: Any) -> int:
+        """The loop has this backend now; no other is given it."""
+        self.set_for.unregister()
+        return int(super().configure(n_jobs, parallel, **about))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import joblib
 import numpy as np
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from partitioner.errors import ConfigError
 from partitioner.model import Plan
 from partitioner.runs.run import Run
-from partitioner.search.backend import Costs, PlannedCalls
+from partitioner.search.backend import Costs, OneLoop
 from partitioner.search.pilot import DeclaredCosts, LearnedCosts, PilotCosts
 
 Cost = str | Callable[[Mapping[str, Any]], float] | None
@@ -32,8 +31,7 @@ class _Planned:
         Raises ConfigError or CostError before any fit, RunFailed where a fit fails and ``error_score`` is ``"raise"``.
         """
         settings = {"progress": False, "report": False, **(self.settings or {})}
-        backend = PlannedCalls(self.engine, self._costs(settings), "safe", **settings)
-        with joblib.parallel_config(backend, n_jobs=-1):
+        with OneLoop(self.engine, self._costs(settings), **settings) as backend:
             super().fit(X, y, **params)  # type: ignore[misc]
         self.run_: Run = backend.runs[-1]
         self.plan_: Plan = self.run_.plan
@@ -54,9 +52,11 @@ class _Planned:
         return pilot if self.cost == "pilot" else LearnedCosts(pilot)
 
     def __getstate__(self) -> Any:
-        """Without what lives in this process only: an engine, and the run of an earlier fit."""
+        """Without what lives in this process only: an engine, folds that are read once, and the run of an earlier fit."""
         found: Any = super().__getstate__()
         state = dict(found)
+        if isinstance(state.get("cv"), Iterator):
+            state["cv"] = None
         if not isinstance(state.get("engine"), str | Mapping):
             state["engine"] = "serial"
         return {name: value for name, value in state.items() if name not in ("run_", "plan_")}

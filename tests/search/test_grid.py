@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, RandomizedSearchCV, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from partitioner.errors import ConfigError, CostError
+from partitioner.errors import ConfigError, CostError, RunFailed
 from partitioner.search import GridSearch, PlannedCalls, RandomizedSearch
 from partitioner.search.pilot import drawn_out
 from partitioner.search.prior import traits, weights
@@ -209,3 +211,43 @@ def test_any_parallel_loop_of_scikit_learn_runs_as_a_plan(tmp_path, dask_engine)
     ):
         found = cross_val_score(SVC(), X, Y, cv=4, pre_dispatch="all")
     assert np.array_equal(found, cross_val_score(SVC(), X, Y, cv=4))
+
+
+@pytest.mark.parametrize(
+    ("model", "grid"),
+    [
+        (RandomForestClassifier(random_state=0), {"n_estimators": [2, 4]}),
+        (RandomForestClassifier(random_state=0, n_jobs=2), {"n_estimators": [2, 4]}),
+        (make_pipeline(StandardScaler(), KNeighborsClassifier()), {"kneighborsclassifier__n_neighbors": [1, 3]}),
+        (VotingClassifier([("a", LogisticRegression()), ("b", KNeighborsClassifier())]), {"a__C": [0.1, 1.0]}),
+    ],
+    ids=["a forest", "a forest with threads", "neighbours", "votes"],
+)
+def test_models_that_have_loops_of_their_own_fit_as_with_scikit_learn(tmp_path, model, grid):
+    found = GridSearch(model, grid, cv=2, error_score="raise", settings=settings(tmp_path)).fit(X, Y)
+    same(found, GridSearchCV(model, grid, cv=2).fit(X, Y))
+    assert len(found.plan_.tasks) == 4  # the fits of the search; those of the refit are none of its
+
+
+def test_a_block_that_plans_loops_leaves_those_inside_a_call_alone(tmp_path):
+    model = RandomForestClassifier(3, random_state=0)
+    about = {"progress": False, "report": False, **settings(tmp_path)}
+    with joblib.parallel_config(PlannedCalls(**about), n_jobs=-1):
+        found = cross_val_score(model, X, Y, cv=3, pre_dispatch="all")
+    assert np.array_equal(found, cross_val_score(model, X, Y, cv=3))
+
+
+def test_after_a_search_that_failed_loops_are_those_of_before(tmp_path):
+    with pytest.raises(ConfigError):
+        GridSearch(SVC(), GRID, cost="none", settings=settings(tmp_path)).fit(X, Y)
+    with pytest.raises(RunFailed, match="C"):
+        GridSearch(SVC(), {"C": [-1.0]}, cv=2, error_score="raise", settings=settings(tmp_path)).fit(X, Y)
+    assert joblib.Parallel()._backend.__class__.__module__.startswith("joblib.")
+
+
+def test_folds_that_are_read_once(tmp_path):
+    def folds():
+        return KFold(3).split(X)
+
+    found = GridSearch(SVC(), {"C": [0.1, 1.0]}, cv=folds(), settings=settings(tmp_path)).fit(X, Y)
+    same(found, GridSearchCV(SVC(), {"C": [0.1, 1.0]}, cv=folds()).fit(X, Y))
