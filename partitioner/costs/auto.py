@@ -22,12 +22,16 @@ WORTH_BYTES = 1 << 20
 """Bytes from which one is, however few the rows: a program that takes as long as reading does not notice it below."""
 
 
+WORTH_SECONDS = 5.0
+"""Seconds of all sub-tasks from which a run is remembered that was too small to measure before: few rows may take long."""
+
+
 class Auto(CostModel):
     """The profile of the program where there is one; else a pilot, from ``worth_rows`` rows or ``worth_bytes`` bytes on;
     else, and where the pilot fails, the bytes, which predict no time.
 
-    ``store``, ``features``, ``budget_share`` and ``budget_seconds`` are those of ``learned``. Runs that were worth a pilot
-    are remembered in the profile. The plan says which it was, and why.
+    ``store``, ``features``, ``budget_share`` and ``budget_seconds`` are those of ``learned``. Runs that were measured, or
+    took ``WORTH_SECONDS``, are remembered in the profile. The plan says which it was, and why.
     """
 
     name = "auto"
@@ -68,7 +72,7 @@ class Auto(CostModel):
         """Costs of n fragments, from the first of the three that can tell."""
         if not self.bound:
             return _said(Bytes().estimate(dataset), "bytes, for there is no program to measure")
-        if not self.worth(dataset):
+        if not self.learned.knows(dataset) and not self.worth(dataset):
             small = f"below {self.worth_rows} rows and {self.worth_bytes} bytes"
             return _said(Bytes().estimate(dataset), f"bytes, for the job is too small to measure ({small})")
         try:
@@ -82,13 +86,17 @@ class Auto(CostModel):
         """Whether the job is large enough to measure."""
         return dataset.rows >= self.worth_rows or int(dataset.fragments.bytes.sum()) >= self.worth_bytes
 
+    def learns(self, seconds: float) -> bool:
+        """From runs that were measured, and from long ones: few rows may take long."""
+        return self.bound and (self.measured or seconds >= WORTH_SECONDS)
+
     def terms(self, dataset: Dataset) -> Sequence[Any]:
-        """Those of the profile, for jobs that are worth one."""
-        return self.learned.terms(dataset) if self.measured else ()
+        """Those of the profile."""
+        return self.learned.terms(dataset)
 
     def observe(self, dataset: Dataset, measurements: Any, run_id: str = "") -> Sequence[Any]:
-        """Add a run that was measured to the profile."""
-        return self.learned.observe(dataset, measurements, run_id) if self.measured else ()
+        """Add a run to the profile."""
+        return self.learned.observe(dataset, measurements, run_id)
 
 
 def _profile(costs: Costs) -> Any:

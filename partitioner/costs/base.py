@@ -41,6 +41,10 @@ class CostModel(ABC):
         """
         return self
 
+    def learns(self, seconds: float) -> bool:
+        """Whether ``observe`` is told of a run whose sub-tasks took ``seconds`` together."""
+        return True
+
     def terms(self, dataset: Dataset) -> Sequence[Any]:
         """What ``observe`` wants to know of a sub-task beside its measurements: ``costs.fitting.terms.Term`` values."""
         return ()

@@ -88,6 +88,10 @@ class Learned(CostModel):
         others = {c: self._fit(dataset, c, found).estimate(dataset, self.name) for c in found if c and c != reference}
         return replace(costs, seconds_by_class={c: other.seconds for c, other in others.items()})
 
+    def knows(self, dataset: Dataset) -> bool:
+        """Whether there is a profile that needs no pilot."""
+        return bool(self._profiles(dataset))
+
     def terms(self, dataset: Dataset) -> list[Term]:
         """The terms that a run's measurements should have where they are known."""
         return self.pilot.terms(dataset)

@@ -213,6 +213,8 @@ def learn(
     model: CostModel, dataset: Dataset, planned: Plan, records: Sequence[CommitRecord], directory: RunDirectory
 ) -> None:
     """Give the cost model what the run measured; what it says of drift is kept in ``drift.json``."""
+    if not model.learns(sum(record.seconds for record in records)):
+        return
     classes = dict(zip(planned.workers.worker_id, planned.workers.worker_class, strict=True))
     measurements = observed(dataset, planned.tasks, records, model.terms(dataset), classes)
     drift = model.observe(dataset, measurements, directory.run_id) if len(measurements) else ()

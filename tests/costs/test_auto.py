@@ -1,5 +1,6 @@
 import numpy as np
 import pyarrow as pa
+import pytest
 
 import partitioner as pt
 from partitioner.costs.auto import Auto
@@ -48,11 +49,23 @@ def test_a_pilot_that_fails_leaves_bytes_and_says_why(tmp_path):
     assert costs.details["cost chosen"] == "bytes, for the pilot failed: the program failed"
 
 
-def test_a_small_job_leaves_no_profile(tmp_path):
+def test_a_small_job_that_took_no_time_teaches_nothing(tmp_path):
     model = auto(tmp_path)
     model.estimate(SMALL)
-    assert list(model.observe(SMALL, Measurements.of({}, [Timing(1.0)]), "run-1")) == []
+    assert [model.learns(4.9), model.learns(5.0)] == [False, True]
     assert not (tmp_path / "p.sqlite").exists()
+
+
+def test_few_rows_that_took_long_are_known_the_second_time_by_the_number_that_they_follow(tmp_path):
+    naps = TableSource(pa.table({"id": np.arange(100.0), "s": np.r_[np.full(99, 0.1), 30.0]})).dataset([5] * 20)
+    first = auto(tmp_path)
+    assert first.estimate(naps).unit == "bytes"
+    timings = [Timing(s) for s in [0.5] * 19 + [30.4]]
+    first.observe(naps, Measurements.of(columns(naps, first.terms(naps)), timings), "run-1")
+    costs = auto(tmp_path).estimate(naps)
+    assert costs.details["cost chosen"] == "a profile of earlier runs"
+    assert costs.seconds == pytest.approx([0.5] * 19 + [30.4], rel=0.02)
+    assert costs.record_seconds[-2:] == pytest.approx([0.1, 30.0], rel=0.02)
 
 
 def test_it_is_the_default_and_without_a_program_plans_by_bytes():

@@ -25,9 +25,25 @@ def test_a_per_row_shape_is_applied_before_the_sum():
 
 
 def test_lengths_are_taken_of_text_binary_and_lists_only():
-    table = pa.table({"n": [1], "t": ["a"], "b": [b"a"], "l": [[1]], "odd name": ["a"]})
+    table = pa.table({"n": [True], "t": ["a"], "b": [b"a"], "l": [[1]], "odd name": ["a"]})
     dataset = TableSource(table).dataset([1])
     assert automatic(dataset, 1e6, most=9) == ["len(t)", "len(b)", "len(l)", "len(column('odd name'))"]
+
+
+@pytest.mark.parametrize(("columns", "taken"), [(1, 1), (8, 8), (9, 0)])
+def test_numbers_are_taken_unless_they_are_the_many_of_a_feature_table(columns, taken):
+    table = pa.table({f"n{i}": [1] for i in range(columns)})
+    assert automatic(TableSource(table).dataset([1]), 1e6) == [f"positive(n{i})" for i in range(taken)]
+
+
+def test_numbers_that_nobody_named_come_as_they_are():
+    assert [t.name for t in candidates(sample_dataset(), ["positive(n)"]) if t.per_row] == ["positive(n)"]
+
+
+def test_a_number_that_is_no_time_costs_nothing():
+    table = pa.table({"n": [None, float("nan"), float("inf"), -1.0, 2.0]})
+    values = columns(TableSource(table).dataset([5]), [Term("positive(n)", per_row=True)])
+    assert values["positive(n)"].tolist() == [2.0]
 
 
 def test_large_datasets_are_not_read_unasked():

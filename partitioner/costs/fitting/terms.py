@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,11 @@ from partitioner.model import Dataset
 from partitioner.model.data import Floats
 
 SHAPES = {"linear": "{0}", "log": "({0}) * log1p({0})", "power 1.5": "({0}) ** 1.5", "square": "({0}) ** 2"}
+_NUMBER = "positive("
+NUMERIC_LIMIT = 64 << 20
+MOST_NUMBERS = 8
+"""Columns of numbers that are considered as costs of rows; a table of more holds the features of a model."""
+
 _SYMBOLS = {"linear": "{0}", "log": "{0} log {0}", "power 1.5": "{0}^1.5", "square": "{0}^2"}
 
 
@@ -57,8 +62,14 @@ class Term:
     def complexity(self) -> float:
         """Of terms that explain equally well the least complex is taken; bytes, which cuts share by length, last."""
         if self.shape == "linear":
-            return 0.0 if self.feature == "rows" or (self.per_row and "*" not in self.feature) else 0.5
+            simple = self.per_row and "*" not in self.feature and not self.of_number
+            return 0.0 if self.feature == "rows" or simple else 0.5
         return (1 if self.per_row else 2) + (self.shape == "power 1.5")  # few programs cost that, many look like it
+
+    @property
+    def of_number(self) -> bool:
+        """Whether it is a number of each row that nobody named: an identifier grows with the rows as a cost does."""
+        return self.feature.startswith(_NUMBER)
 
     def of_whole(self, values: Floats) -> Floats:
         """The shape applied to totals of fragments or pieces."""
@@ -82,7 +93,8 @@ def candidates(dataset: Dataset, features: Sequence[str], products: bool = True)
             raise ConfigError(
                 f"feature {text!r} is summed over rows by itself; write it without sum(), mean(), min(), max()."
             )
-    terms += [Term(text, shape, per_row=True) for text in rowwise for shape in SHAPES]
+    every = (Term(text, shape, per_row=True) for text in rowwise for shape in SHAPES)
+    terms += [t for t in every if t.shape == "linear" or not t.of_number]
     pairs = [(a, b) for i, a in enumerate(rowwise) for b in rowwise[i + 1 :] if products]
     return terms + [Term(f"({a}) * ({b})", per_row=True) for a, b in pairs]
 
@@ -130,24 +142,36 @@ def row_values(term: Term, table: pa.Table) -> Floats:
 
 
 def automatic(dataset: Dataset, limit_bytes: float, most: int = 3) -> list[str]:
-    """Lengths of the text, binary and list columns, where reading them all stays below ``limit_bytes``.
+    """Lengths of the text, binary and list columns, where reading them all stays below ``limit_bytes``, and numbers.
 
-    At most ``most`` of them, in schema order; none where the schema is not known.
+    At most ``most`` lengths, in schema order; the numbers of at most ``MOST_NUMBERS`` columns, of a dataset below
+    ``NUMERIC_LIMIT``, none where there are more. Nothing where the schema is not known.
     """
-    if dataset.schema is None or float(np.maximum(dataset.fragments.bytes, 0).sum()) > limit_bytes:
+    size = float(np.maximum(dataset.fragments.bytes, 0).sum())
+    if dataset.schema is None or size > limit_bytes:
         return []
-    kinds = pa.types
-    names = column_names(dataset)
-    tests = (
-        kinds.is_string,
-        kinds.is_large_string,
-        kinds.is_binary,
-        kinds.is_large_binary,
-        kinds.is_list,
-        kinds.is_large_list,
-    )
-    lengthy = [name for name in names if any(test(dataset.schema.field(name).type) for test in tests)]
-    return [f"len({name})" if name.isidentifier() else f"len(column({name!r}))" for name in lengthy[:most]]
+    lengthy = [f"len({text})" for text in _columns_of(dataset, _LENGTHY)]
+    numbers = [f"{_NUMBER}{text})" for text in _columns_of(dataset, _NUMERIC)]
+    few = size <= NUMERIC_LIMIT and len(numbers) <= MOST_NUMBERS
+    return lengthy[:most] + (numbers if few else [])
+
+
+_LENGTHY = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_list,
+    pa.types.is_large_list,
+)
+_NUMERIC = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+
+
+def _columns_of(dataset: Dataset, kinds: Sequence[Callable[[pa.DataType], bool]]) -> list[str]:
+    """How formulas name the columns that are of one of ``kinds``."""
+    assert dataset.schema is not None
+    names = [n for n in column_names(dataset) if any(test(dataset.schema.field(n).type) for test in kinds)]
+    return [name if name.isidentifier() else f"column({name!r})" for name in names]
 
 
 def measured_columns(

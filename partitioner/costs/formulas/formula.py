@@ -46,6 +46,7 @@ _ELEMENTWISE: dict[str, Callable[[Any], Any]] = {
     "log": np.log,
     "log1p": np.log1p,
     "log2": np.log2,
+    "positive": lambda x: np.where(np.isfinite(x) & (x > 0), x, 0.0),
     "sqrt": np.sqrt,
 }
 _AGGREGATE: dict[str, Callable[[Any], Any]] = {"sum": np.sum, "mean": np.mean, "min": np.min, "max": np.max}
