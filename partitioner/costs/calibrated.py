@@ -45,8 +45,9 @@ class Calibrated(CostModel):
 
     ``features`` are formulas over data columns such as ``len(text)``, considered besides rows, bytes and the features that
     the connector gives; None considers the lengths of text, binary and list columns where the dataset holds at most
-    512 MB, and numbers of small datasets (``automatic``), an empty list none. ``quantile`` is that of memory. ``clock`` is what is fitted: wall seconds, CPU seconds,
-    or, by default, CPU seconds scaled to wall seconds where these are too noisy (a busy machine). ``bind`` gives the
+    512 MB, and numbers of small datasets (``automatic``), an empty list none. ``quantile`` is that of memory. ``clock`` is
+    what is fitted: wall seconds, CPU seconds, or, by default, CPU seconds scaled to wall seconds where these are too noisy
+    (a busy machine). ``bind`` gives the
     program; the fit is kept, so that plan and run of one dataset calibrate once.
     """
 
