@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import re
 
-from partitioner.security.masking import masked
+from partitioner.known_secrets import masked
 
 
 class PartitionerError(Exception):

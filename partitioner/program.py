@@ -16,8 +16,8 @@ import cloudpickle
 
 from partitioner.errors import ProgramError, clause, nearest
 from partitioner.importing import module_of
+from partitioner.known_secrets import masked
 from partitioner.own_code import installed, libraries, sources, without_docstrings
-from partitioner.security.masking import masked
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # differs from process to process
 

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 LAYERS = [
-    ("security.masking",),
+    ("known_secrets",),
     ("errors", "measure", "frames", "sizes", "importing"),
     ("model",),
     ("security",),

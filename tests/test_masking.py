@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 import partitioner as pt
-from partitioner import config
+from partitioner import config, known_secrets
 from partitioner.engines.dask import DaskEngine
 from partitioner.errors import ConfigError, RunFailed
+from partitioner.known_secrets import masked
 from partitioner.running import run_config
 from partitioner.security import masking
 
@@ -20,11 +22,11 @@ TOKEN = 'tok"en/with&odd<signs>é42'
 
 @pytest.fixture(autouse=True)
 def nothing_known() -> Iterator[None]:
-    before = masking.known()
-    masking._known.clear()
+    before = known_secrets.known()
+    known_secrets._known.clear()
     yield
-    masking._known.clear()
-    masking.remember(before)
+    known_secrets._known.clear()
+    known_secrets.remember(before)
 
 
 @pytest.mark.parametrize(
@@ -60,19 +62,19 @@ def test_secrets_of_settings_and_urls() -> None:
 
 
 def test_every_way_to_write_a_secret_is_masked() -> None:
-    masking.remember({TOKEN: "${MY_TOKEN}"})
-    written = [json.dumps({"t": TOKEN}), repr(TOKEN), f"<p>{TOKEN}</p>", masking.quote(TOKEN, safe=""), f"x{TOKEN}y"]
-    assert all("odd" not in masking.masked(text) and "${MY_TOKEN}" in masking.masked(text) for text in written)
+    known_secrets.remember({TOKEN: "${MY_TOKEN}"})
+    written = [json.dumps({"t": TOKEN}), repr(TOKEN), f"<p>{TOKEN}</p>", quote(TOKEN, safe=""), f"x{TOKEN}y"]
+    assert all("odd" not in masked(text) and "${MY_TOKEN}" in masked(text) for text in written)
 
 
 @pytest.mark.parametrize("value", ["/data/in", "s3://bucket/x", "~/x", "12345678", "short", "false"])
 def test_places_and_numbers_of_variables_are_no_secrets(value: str) -> None:
     masking.remember_variable("WHERE", value)
-    assert masking.known() == {}
+    assert known_secrets.known() == {}
 
 
 def test_errors_of_ours_do_not_tell_secrets() -> None:
-    masking.remember({TOKEN: masking.MASK})
+    known_secrets.remember({TOKEN: known_secrets.MASK})
     assert str(ConfigError(f"setting x is {TOKEN!r}")) == "setting x is '<masked>'"
 
 

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from partitioner.attempt.formats import table_to_batch
 from partitioner.attempt.surroundings import TimedOut
 from partitioner.errors import PartitionerError, text_of
+from partitioner.known_secrets import masked
 from partitioner.model import Attempt
 from partitioner.model.execution import is_gpu_memory
-from partitioner.security.masking import masked
 from partitioner.storage import Directory
 
 ERROR_COLUMN = "_error"

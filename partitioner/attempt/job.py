@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from partitioner import known_secrets
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.asynchronous import Concurrency
 from partitioner.attempt.batching import Batcher
@@ -19,7 +20,6 @@ from partitioner.attempt.surroundings import TimedOut
 from partitioner.errors import MOST_SAID, ProgramError, shortened, text_of
 from partitioner.frames import on_demand
 from partitioner.model import TaskInputs
-from partitioner.security import masking
 from partitioner.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _build_now(run: RunDirectory, pickled: bytes | None = None) -> Built:
     global _built
     begin = time.perf_counter()
     job: Job = pickle.loads(run.read_job() if pickled is None else pickled)
-    masking.remember(job.secrets)
+    known_secrets.remember(job.secrets)
     import_for(job.batch_format)
     found = _programs[run.url] = Built(job, build(job.program, job.arguments), time.perf_counter() - begin)
     _built += 1
@@ -182,7 +182,7 @@ def build(program: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable
         except (KeyboardInterrupt, TimedOut):
             raise
         except BaseException as error:  # also SystemExit, which would end the driver without a word
-            given = shortened(masking.masked(repr(dict(arguments))), MOST_SAID)
+            given = shortened(known_secrets.masked(repr(dict(arguments))), MOST_SAID)
             why = f"{type(error).__name__}({text_of(error)!r})"
             raise ProgramError(f"{program.__qualname__}(**{given}) failed: {why}") from error
         if not callable(built):

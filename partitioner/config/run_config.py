@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from partitioner import known_secrets
 from partitioner.config.attempts import Attempts
 from partitioner.config.calls import Calls
 from partitioner.config.input import Input
@@ -36,7 +37,7 @@ SHAPING = frozenset(
 
 def make(values: Mapping[str, Any]) -> RunConfig:
     """A RunConfig; ConfigError names every wrong key or value, with the nearest valid key."""
-    masking.remember(masking.secrets_in(_settings_only(values)))
+    known_secrets.remember(masking.secrets_in(_settings_only(values)))
     try:
         return RunConfig(**values)
     except ValidationError as error:

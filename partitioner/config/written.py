@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from partitioner import known_secrets
 from partitioner.config.run_config import RunConfig
 from partitioner.security import masking
 
@@ -26,7 +27,7 @@ def _plain(value: Any) -> Any:
         # Data given as a list lies in the run's input, and is not written down a second time.
         return [_plain(v) for v in value] if len(value) <= MOST_WRITTEN else f"<{type(value).__name__} of {len(value)}>"
     if isinstance(value, str):
-        return masking.masked(value)
+        return known_secrets.masked(value)
     if value is None or isinstance(value, bool | int | float):
         return value
     if callable(value) and hasattr(value, "__qualname__"):
@@ -40,4 +41,4 @@ def _plain_named(name: str, value: Any) -> Any:
         return "<not written down>"
     shown = _plain(value)
     secret = isinstance(value, str) and shown == value and value in masking.secrets_in({name: value})
-    return masking.MASK if secret else shown
+    return known_secrets.MASK if secret else shown

@@ -11,9 +11,9 @@ from math import inf
 from typing import Any
 
 from partitioner.errors import shortened, text_of
+from partitioner.known_secrets import masked
 from partitioner.model.merging import Merge
 from partitioner.model.workers import Worker
-from partitioner.security.masking import masked
 
 Spans = tuple[tuple[int, int], ...]
 """Positions of rows as [start, stop) spans, in order."""

@@ -1,24 +1,18 @@
-"""Secrets stay out of everything that is written: run directories, reports, logs, messages.
+"""What is a secret, and so stays out of everything that is written: run directories, reports, logs, messages.
 
 A secret is the value of an environment variable that a configuration names as ``${NAME}``, the value of a setting whose
-name says so (``token``, ``api_key``, ...), or the password in a URL. Each process keeps those it has met, and masks text
-with them on the way out.
+name says so (``token``, ``api_key``, ...), or the password in a URL. ``known_secrets`` keeps those that a
+process has met, and masks text with them on the way out.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from html import escape
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
-from urllib.parse import quote
 
-MASK = "<masked>"
-
-SHORTEST = 6
-"""Characters: what is shorter occurs by chance, and masking it would make logs unreadable."""
+from partitioner.known_secrets import MASK, remember
 
 FEW = 8
 """A longer list under such a name is data (a vocabulary of tokens), not secrets."""
@@ -56,20 +50,6 @@ _USERINFO = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 _QUERY = re.compile(r"[?&](?:password|token|sig|signature|secret|access_key|api_key)=([^&\s]+)", re.IGNORECASE)
 _PLACE = re.compile(r"[/~.]|[A-Za-z][\w+.-]*://")
 
-_known: dict[str, str] = {}
-
-
-def known() -> dict[str, str]:
-    """The secrets of this process and what is written instead: for the job, which takes them to workers sealed."""
-    return dict(_known)
-
-
-def remember(secrets: Mapping[str, str]) -> None:
-    """Mask these from now on: secret to what is written instead, where a variable's name says more than ``MASK``."""
-    for value, shown in secrets.items():
-        if len(value) >= SHORTEST and (shown != MASK or value not in _known):
-            _known[value] = shown
-
 
 def remember_variable(name: str, value: str) -> None:
     """Mask the value of an environment variable that a configuration names; paths, URLs and numbers are no secrets."""
@@ -100,30 +80,6 @@ def says_secret(name: str) -> bool:
     if words and words[0] in ("max", "min", "num", "n"):
         return False
     return bool(_WORDS & set(words)) or any(" ".join(pair) in _PAIRS for pair in pairwise(words))
-
-
-def masked(text: str) -> str:
-    """``text`` without the secrets that this process knows, however JSON, HTML, Python or a URL would write them."""
-    for value, shown in sorted(_known.items(), key=lambda item: -len(item[0])):
-        for form in _forms(value):
-            if form in text:
-                text = text.replace(form, shown)
-    return text
-
-
-def masked_bytes(data: bytes) -> bytes:
-    """``masked`` for text that is encoded already; what is no text is returned as it is."""
-    if not _known:
-        return data
-    try:
-        return masked(data.decode()).encode()
-    except UnicodeDecodeError:
-        return data
-
-
-def _forms(value: str) -> Iterator[str]:
-    quoted = (json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value))
-    yield from dict.fromkeys((value, *(text[1:-1] for text in quoted), escape(value), quote(value, safe="")))
 
 
 def _is_number(text: str) -> bool:

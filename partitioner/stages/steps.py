@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from partitioner import known_secrets, registry
 from partitioner import program as programs
-from partitioner import registry
 from partitioner.attempt.isolate import ERROR_COLUMN
 from partitioner.attempt.job import Job
 from partitioner.attempt.pilot import pilot_program
@@ -25,7 +25,6 @@ from partitioner.output.exporting import folder_of, form_of, home_of
 from partitioner.output.modes import NO_VERSION, Target
 from partitioner.output.tracking import tracking_of
 from partitioner.output.versions import check_nobody_writes, newest
-from partitioner.security import masking
 from partitioner.stages.narrowing import less_of
 from partitioner.stages.resolved import Resolved
 from partitioner.stages.start import Start
@@ -251,7 +250,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
         fsync=config.fsync == "each",
         by_file=by_file,
         by_section=by_file and dataset.source.tells_sections(),
-        secrets=masking.known(),
+        secrets=known_secrets.known(),
     )
     programs.dumps(job, job.program)
     return job

@@ -43,8 +43,8 @@ import pyarrow.parquet as pq
 
 from partitioner.errors import ConfigError, DamagedRun
 from partitioner.frames import to_numpy
+from partitioner.known_secrets import masked_bytes
 from partitioner.model import CommitRecord, Edges, Fragments, SubTasks, TaskInputs
-from partitioner.security.masking import masked_bytes
 from partitioner.security.sealing import key_of_run, seal, unseal
 from partitioner.storage import Directory, read_parquet
 from partitioner.store.commit_log import SEGMENT, decoded, encoded

@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from partitioner import known_secrets
 from partitioner.attempt import job as jobs
 from partitioner.attempt.job import Job, build, build_before_fork, forget, load, load_for_trial, program_of
 from partitioner.errors import ProgramError, Tampered
-from partitioner.security import masking
 from partitioner.store.run_directory import RunDirectory
 from tests.attempt.by_hand import KEY, ByHand
 
@@ -129,9 +129,9 @@ def test_what_is_forgotten_is_loaded_anew(tmp_path: Path) -> None:
 
 
 def test_secrets_of_a_job_are_known_where_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(masking, "_known", {})
-    load(written(tmp_path, secrets={"hunter2hunter2": masking.MASK}), KEY)
-    assert "hunter2hunter2" in masking.known()
+    monkeypatch.setattr(known_secrets, "_known", {})
+    load(written(tmp_path, secrets={"hunter2hunter2": known_secrets.MASK}), KEY)
+    assert "hunter2hunter2" in known_secrets.known()
 
 
 class Refuses:

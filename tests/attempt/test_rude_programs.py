@@ -99,7 +99,7 @@ def test_a_sentence_has_one_period() -> None:
 
 
 def test_a_secret_is_masked_before_a_text_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("partitioner.security.masking._known", {"hunter2hunter2": "<masked>"})
+    monkeypatch.setattr("partitioner.known_secrets._known", {"hunter2hunter2": "<masked>"})
     assert "hunter2" not in text_of(ValueError("x" * 993 + "hunter2hunter2" + "x" * 5000))
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from partitioner import known_secrets
 from partitioner.errors import ConfigError, Tampered
 from partitioner.model import Edges, Fragment, Fragments, SubTasks
-from partitioner.security import masking
 from partitioner.security.sealing import key_of_run
 from partitioner.store import run_directory as module
 from partitioner.store.commit_log import SEGMENT, encoded
@@ -199,8 +199,8 @@ def test_what_went_well_stays_before_it_is_claimed(run: RunDirectory) -> None:
 def test_secrets_are_masked_in_texts_and_not_in_the_users_data(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(masking, "_known", {})
-    masking.remember({"hunter2hunter2": masking.MASK})
+    monkeypatch.setattr(known_secrets, "_known", {})
+    known_secrets.remember({"hunter2hunter2": known_secrets.MASK})
     text = b'{"a": "hunter2hunter2"}'
     for name in ("run.json", "ledger/1.jsonl", "attempts/a.log", "report.html", "notes.txt"):
         run.files.put(name, text)

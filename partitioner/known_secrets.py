@@ -1,0 +1,54 @@
+"""The secrets that this process has met, and texts without them: all that is written goes through here.
+
+``security.masking`` says what is a secret.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from html import escape
+from urllib.parse import quote
+
+MASK = "<masked>"
+
+SHORTEST = 6
+"""Characters: what is shorter occurs by chance, and masking it would make logs unreadable."""
+
+_known: dict[str, str] = {}
+
+
+def known() -> dict[str, str]:
+    """The secrets of this process and what is written instead: for the job, which takes them to workers sealed."""
+    return dict(_known)
+
+
+def remember(secrets: Mapping[str, str]) -> None:
+    """Mask these from now on: secret to what is written instead, where a variable's name says more than ``MASK``."""
+    for value, shown in secrets.items():
+        if len(value) >= SHORTEST and (shown != MASK or value not in _known):
+            _known[value] = shown
+
+
+def masked(text: str) -> str:
+    """``text`` without the secrets that this process knows, however JSON, HTML, Python or a URL would write them."""
+    for value, shown in sorted(_known.items(), key=lambda item: -len(item[0])):
+        for form in _forms(value):
+            if form in text:
+                text = text.replace(form, shown)
+    return text
+
+
+def masked_bytes(data: bytes) -> bytes:
+    """``masked`` for text that is encoded already; what is no text is returned as it is."""
+    if not _known:
+        return data
+    try:
+        return masked(data.decode()).encode()
+    except UnicodeDecodeError:
+        return data
+
+
+def _forms(value: str) -> Iterator[str]:
+    quoted = (json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value))
+    yield from dict.fromkeys((value, *(text[1:-1] for text in quoted), escape(value), quote(value, safe="")))
