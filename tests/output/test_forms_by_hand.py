@@ -471,9 +471,24 @@ def test_one_file_takes_the_place_of_that_before(tmp_path: Path) -> None:
     assert json.loads(folder.output.get("_manifest.json"))["files"][0]["path"] == "x.csv"
 
 
+def test_what_tells_versions_apart_stays_when_their_files_go(folder: Folder) -> None:
+    for number in (1, 2):
+        for name in ("claim.json", "manifest.json"):
+            folder.output.put(f"_versions/00000{number}/{name}", b"{}")
+    folder.file("rows", 2, b"keys")
+    folder.file("rows", 1, b"keys of before")
+    publish(folder.output, folder.manifest(("b", 2), rows={"stored": "_versions/000002/rows.parquet"}))
+    assert folder.stored == [
+        *("1/claim.json", "1/manifest.json"),
+        *("2/b.parquet", "2/claim.json", "2/manifest.json", "2/rows.parquet"),
+    ]
+
+
 def test_a_table_notes_what_it_shows(folder: Folder) -> None:
     said(folder.output, folder.manifest(("b", 2)))
-    assert sorted(folder.shown) == ["_SUCCESS", "mine.txt"]
+    told = json.loads(folder.output.get("_manifest.json"))
+    assert told["files"] == [{"path": "part-b.parquet", "rows": 1, "sha256": "b"}]
+    assert folder.shown == {"_SUCCESS": b"", "mine.txt": b"the user's"}
     assert folder.stored == ["2/b.parquet"]
 
 

@@ -220,3 +220,33 @@ def test_a_commit_happens_once_and_never_after_the_version_was_abandoned(output:
     abandon(output, at(output, 2), "r9")
     with pytest.raises(LeaseLost, match=r"version 2 of output .*out was abandoned by run r9, which writes to it now"):
         commit(output, 2, {"files": []})
+
+
+def test_what_nobody_claimed_names_no_run(output: Directory) -> None:
+    assert at(output, 5) == Version(5, "", "")
+    assert at(output, 0) == Version(0, "", "")
+    assert not at(output, 0).settled
+
+
+def test_of_a_version_without_a_run_no_lease_is_looked_for(output: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(versions, "holder", lambda run: asked.append(run.url))
+    check_nobody_writes(output, Version(1, "", ""))
+    assert asked == []
+    check_nobody_writes(output, Version(1, "r1", "/runs/r1"))
+    assert asked == ["/runs/r1"]
+
+
+def test_no_version_is_claimed_in_a_folder_that_no_run_wrote(output: Directory) -> None:
+    output.put("mine.txt", b"")
+    with pytest.raises(OutputExists, match=r"it holds mine\.txt"):
+        claim(output, "rN", "/runs/rN")
+    assert output.names() == ["mine.txt"]
+
+
+def test_no_version_is_claimed_while_the_run_of_the_last_still_works_on_it(output: Directory, tmp_path: Path) -> None:
+    done(output, 1)
+    put(output, "_versions/000001/claim.json", run_id="r1", run=held(tmp_path, alive=True))
+    with pytest.raises(RunHeld, match="is being written by run r1: pid 7"):
+        claim(output, "rN", "/runs/rN")
+    assert claim(output, "r1", str(tmp_path / "held")) == 2  # its own lease bars no run

@@ -139,6 +139,7 @@ def test_facts_that_are_torn_leave_the_heartbeat(run: Directory, content: bytes)
         ({"pid": 1, "started": psutil.Process(1).create_time()}, True),
         ({"pid": 1, "started": psutil.Process(1).create_time() + 2}, False),
         ({"pid": 1, "started": psutil.Process(1).create_time() - 2}, False),
+        ({"pid": 1, "started": psutil.Process(1).create_time() + 1.5}, False),
         ({"pid": 1, "started": psutil.Process(1).create_time() + 0.5}, True),
         ({"pid": 2**22 + 1}, False),
         ({"machine": "other"}, None),
@@ -366,3 +367,25 @@ def test_a_lost_lease_is_not_given_back(run: Directory) -> None:
     assert not run.exists("lease/000001.released")
     assert lease._thread is not None
     assert not lease._thread.is_alive()
+
+
+def test_the_last_heartbeat_is_over_before_a_lease_is_given_back(
+    run: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    class Thread:
+        """Stands for the one of the heartbeats."""
+
+        def join(self) -> None:
+            order.append("ended")
+
+    put_there = run.put
+    monkeypatch.setattr(run, "put", lambda name, data: (order.append(name), put_there(name, data)))
+    lease = Lease(run).__enter__()
+    thread = lease._thread
+    lease._thread = Thread()  # type: ignore[assignment]
+    lease.__exit__(None, None, None)
+    assert order[-2:] == ["ended", "lease/000001.released"]
+    assert thread is not None
+    thread.join()
