@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -16,11 +17,9 @@ from connectors.lines import BLOCK_BYTES, line_count, open_stream, uncompressing
 from connectors.location import reading
 from connectors.schemas import unify
 from connectors.systems import FileInfo
-from partitioner.errors import ConfigError, DataError
+from partitioner.errors import ConfigError, DataError, clause
 from partitioner.model import Fragment
 from partitioner.model.naming import column_names
-
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +96,19 @@ class CsvSource(LineSource):
     def _opening(self, info: FileInfo) -> Opening:
         """The header line; names numbered by the first line where there is none."""
         head = self._head(info)
-        bom = len(_BOM) if head.startswith(_BOM) else 0
+        bom = len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0
         line = head[: head.find(b"\n") + 1 or None]
         if blank(line[bom:]):
             return Opening(bom)
         if len(line) == len(head) < info.size and not head.endswith(b"\n"):
             raise DataError(f"{info.path}: no line end in the first {len(head)} bytes; this is not CSV with a header.")
-        text = pa.py_buffer(line[bom:].rstrip(b"\r\n").decode(self.encoding).encode() + b"\n")
+        try:
+            text = pa.py_buffer(line[bom:].rstrip(b"\r\n").decode(self.encoding).encode() + b"\n")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{info.path}: its first line is no {self.encoding} text: {clause(error)}. Give its encoding=; "
+                "convert UTF-16 and UTF-32 to UTF-8."
+            ) from error
         if self.header:
             try:
                 names = tuple(pv.read_csv(text, parse_options=self._parse_options).column_names)
@@ -116,7 +121,7 @@ class CsvSource(LineSource):
             return Opening(len(line), names)
         numbered = pv.ReadOptions(autogenerate_column_names=True)
         found = pv.read_csv(text, numbered, self._parse_options).column_names
-        return Opening(bom, tuple(self.column_names or found))
+        return Opening(0, tuple(self.column_names or found))
 
     def _check_names(self, names: tuple[str, ...], path: str) -> None:
         repeated = [n for n in names if names.count(n) > 1]

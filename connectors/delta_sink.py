@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,15 +10,30 @@ import pyarrow as pa
 
 from connectors.location import need
 from connectors.table_types import Held, exactly, plain, wanted
-from partitioner.errors import DataError, OutputExists
+from partitioner.errors import ConfigError, DataError, OutputExists
 
 APPLICATION = "batch-partitioner"
 
 
+_UNFIT = re.compile(r"[\[\]^|\\]|%[0-9A-Fa-f]{2}")
+"""What deltalake takes for parts of a URL in the path of a local folder."""
+
+
 def there(url: str, options: Mapping[str, Any]) -> bool:
-    """Whether a Delta table lies at ``url``."""
+    """Whether a Delta table lies at ``url``. ConfigError for a local path that deltalake cannot write to."""
+    if "://" not in url and (unfit := _UNFIT.search(url)):
+        raise ConfigError(f"output {url}: deltalake takes no {unfit[0]!r} in the path of a table; name another folder.")
     found: bool = need("deltalake", "delta").DeltaTable.is_deltatable(url, dict(options) or None)
     return found
+
+
+def columns(url: str, options: Mapping[str, Any]) -> pa.Schema | None:
+    """The columns of the table; None where there is none."""
+    if not there(url, options):
+        return None
+    table = need("deltalake", "delta").DeltaTable(url, storage_options=dict(options) or None)
+    schema: pa.Schema = table.to_pyarrow_dataset().schema
+    return schema
 
 
 def write(
@@ -85,7 +101,5 @@ def check(url: str, schema: pa.Schema, options: Mapping[str, Any], mode: str = "
 def _types(url: str, schema: pa.Schema, mode: str, options: Mapping[str, Any]) -> pa.Schema:
     """The types in which rows are written: those of the table where it stays, which casts numbers to text otherwise."""
     types = plain(schema, uuid=False)
-    if mode == "overwrite" or not there(url, options):
-        return types
-    table = need("deltalake", "delta").DeltaTable(url, storage_options=dict(options) or None)
-    return wanted(f"the Delta table {url}", table.to_pyarrow_dataset().schema, types)
+    known = None if mode == "overwrite" else columns(url, options)
+    return types if known is None else wanted(f"the Delta table {url}", known, types)

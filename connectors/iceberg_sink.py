@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,6 +23,19 @@ def there(url: str, catalog: Mapping[str, Any]) -> bool:
     name = _name(url)
     found: bool = _catalog(catalog).table_exists(name)
     return found
+
+
+def columns(url: str, catalog: Mapping[str, Any]) -> pa.Schema | None:
+    """The columns of the table; None where there is none."""
+    return _columns(_catalog(catalog), _name(url))
+
+
+def _columns(opened: Any, name: str) -> pa.Schema | None:
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
+
+    if not opened.table_exists(name):
+        return None
+    return schema_to_pyarrow(opened.load_table(name).schema(), include_field_ids=False)
 
 
 def write(
@@ -49,7 +63,8 @@ def write(
         )
     mine = {RUN: run_id}
     try:
-        with table.transaction() as transaction:
+        with warnings.catch_warnings(), table.transaction() as transaction:
+            warnings.filterwarnings("ignore", "Delete operation did not match any records")  # the table was empty
             step = transaction.overwrite if mode == "overwrite" and table.metadata.snapshots else transaction.append
             for rows in _joined(exactly(f"the Iceberg table {name}", tables, types), types):
                 step(rows, snapshot_properties=mine)
@@ -68,7 +83,7 @@ def check(url: str, schema: pa.Schema, catalog: Mapping[str, Any]) -> None:
 
 def _types(opened: Any, name: str, schema: pa.Schema) -> pa.Schema:
     """The types in which rows are written: those of the table where it is there."""
-    from pyiceberg.io.pyarrow import UnsupportedPyArrowTypeException, schema_to_pyarrow, visit_pyarrow
+    from pyiceberg.io.pyarrow import UnsupportedPyArrowTypeException, visit_pyarrow
     from pyiceberg.io.pyarrow import _ConvertToIcebergWithoutIDs as Conversion
 
     types = plain(schema, null=True)
@@ -78,10 +93,8 @@ def _types(opened: Any, name: str, schema: pa.Schema) -> pa.Schema:
         raise DataError(
             f"the Iceberg table {name} does not take the rows: {str(error).partition(chr(10))[0]}. Convert that column."
         ) from error
-    if not opened.table_exists(name):
-        return types
-    there = schema_to_pyarrow(opened.load_table(name).schema(), include_field_ids=False)
-    return wanted(f"the Iceberg table {name}", there, types)
+    known = _columns(opened, name)
+    return types if known is None else wanted(f"the Iceberg table {name}", known, types)
 
 
 APPENDED_BYTES = 256 << 20

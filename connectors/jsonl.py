@@ -66,7 +66,6 @@ class JsonLinesSource(LineSource):
 
 
 def _read(block: bytes, schema: pa.Schema | None, unexpected: str) -> pa.Table:
-    block = block.removeprefix(b"\xef\xbb\xbf")
     return pj.read_json(
         pa.BufferReader(block),
         pj.ReadOptions(use_threads=False, block_size=len(block) + 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
@@ -118,9 +119,11 @@ class LineSource(FileSource):
         """The fragment's lines without the file's header, in blocks of whole lines."""
         skip = self._opening(info).start if fragment.start == 0 else 0
         if compression(info.path) is None:
-            return range_lines(info, max(fragment.start, skip), fragment.stop, self.storage_options)
-        self._check_whole(info, fragment)
-        return file_lines(info, skip, self.storage_options)
+            blocks = range_lines(info, max(fragment.start, skip), fragment.stop, self.storage_options)
+        else:
+            self._check_whole(info, fragment)
+            blocks = file_lines(info, skip, self.storage_options)
+        return _unmarked(blocks) if fragment.start == skip == 0 else blocks
 
     def _check_whole(self, info: FileInfo, fragment: Fragment) -> None:
         if (fragment.start, fragment.stop) != (0, info.size):
@@ -147,12 +150,20 @@ class LineSource(FileSource):
         pieces = byte_ranges(files, [opening.start for opening in openings], SAMPLE_BYTES)
         by_path = {info.path: info for info in files}
         chosen = [pieces[i] for i in _spread(len(pieces))]
-        return [b"".join(range_lines(by_path[f.path], f.start, f.stop, self.storage_options)) for f in chosen]
+        read = [(f.start, range_lines(by_path[f.path], f.start, f.stop, self.storage_options)) for f in chosen]
+        return [b"".join(blocks if start else _unmarked(blocks)) for start, blocks in read]
 
     def _whole_samples(self, files: list[FileInfo], openings: list[Opening]) -> list[bytes]:
         """The first whole lines of files spread over the input."""
         heads = [(self._head(files[i]), openings[i].start) for i in _spread(len(files))]
-        return [h[start:] if len(h) < SAMPLE_BYTES else h[start : h.rfind(b"\n") + 1] for h, start in heads]
+        whole = [h[start:] if len(h) < SAMPLE_BYTES else h[start : h.rfind(b"\n") + 1] for h, start in heads]
+        return [h.removeprefix(BOM_UTF8) for h in whole]
+
+
+def _unmarked(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines of a file from its beginning; a byte-order mark there is none of its text."""
+    for i, block in enumerate(blocks):
+        yield block if i else block.removeprefix(BOM_UTF8)
 
 
 def _spread(n: int) -> list[int]:

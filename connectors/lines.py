@@ -24,7 +24,7 @@ _COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 
 def compression(path: str) -> str | None:
     """The codec that a file name means, None for plain text."""
-    name = path.partition("?")[0]
+    name = path.partition("?")[0] if "://" in path else path
     return next((codec for ending, codec in _COMPRESSION.items() if name.endswith(ending)), None)
 
 

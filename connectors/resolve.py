@@ -212,7 +212,8 @@ def is_arrow_dataset(spec: Any) -> bool:
 
 def by_name(path: str) -> str | None:
     """The connector that a file name's extension means, None where it means none."""
-    name = PurePosixPath(path.partition("?")[0]).name.lower()
+    plain = path.partition("?")[0] if "://" in path else path  # a file's name may hold a question mark
+    name = PurePosixPath(plain).name.lower()
     for ending in _COMPRESSED:
         name = name.removesuffix(ending)
     return registry.connector_for(os.path.splitext(name)[1])

@@ -39,6 +39,13 @@ def there(url: str, _: Mapping[str, Any]) -> bool:
         return _exists(connection, table)
 
 
+def columns(url: str, _: Mapping[str, Any]) -> pa.Schema | None:
+    """The columns of the table; None where there is none."""
+    place, table = parted(url)
+    with closing(_open(place)) as connection:
+        return _COLUMNS[place.partition("://")[0]](connection, table) if _exists(connection, table) else None
+
+
 def check(url: str, schema: pa.Schema, _: Mapping[str, Any]) -> None:
     """Raise DataError where the database does not answer, or its table is there and has no place for such columns."""
     place, table = parted(url)

@@ -95,7 +95,8 @@ def run(dataset: Any = None, program: Any = None, *, resume: str | None = None, 
         A function of one batch, or a class: ``__init__`` once per worker process, ``__call__`` per batch.
     resume
         Id of a run below ``checkpoint``, or its directory: committed sub-tasks are kept, the rest runs, on any engine.
-        ``"auto"``: the last run of the same output, name, or dataset and program; a new one where there is none.
+        ``"auto"``: the last run of the same output, name, or dataset and program; a new one where there is none, or where
+        the input has changed since it finished and ``mode`` says what becomes of the output then.
     options
         Settings of ``RunConfig``: cost, split, limits, placement, engine, reducer, output, checkpoint, on_error, ...
 
@@ -132,9 +133,9 @@ def run_config(
         try:
             return _run_rest(parts, found, take_over, force, phases)
         except ResumeRefused as error:
-            if resume is not None or config.mode != "incremental":
+            if not modes.gives_way(config, found, resume):
                 raise
-            print(f"{error}\nThe mode is incremental: a new run begins with what the output holds.", file=sys.stderr)
+            print(f"{error}\nThe mode is {config.mode}: a new run begins.", file=sys.stderr)
     return _run_new(parts, on_plan, phases)
 
 

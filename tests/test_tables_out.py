@@ -100,6 +100,25 @@ def test_a_run_without_rows_replaces_too(place: Place, checkpoint: str) -> None:
     assert place.rows() == []
 
 
+def test_each_night_of_a_table_is_the_input_of_that_night(place: Place, checkpoint: str) -> None:
+    for first in (0, 10, 20, 15):
+        run(place, checkpoint, mode="incremental", table=TABLE.slice(first))
+        assert place.rows() == list(range(first, 20))
+
+
+def test_input_without_rows_replaces_those_of_a_table(place: Place, checkpoint: str) -> None:
+    run(place, checkpoint)
+    run(place, checkpoint, mode="overwrite", table=TABLE.slice(20))
+    assert place.rows() == []
+
+
+def test_a_path_that_deltalake_takes_for_a_url_is_refused_before_anything_runs(tmp_path: Path, checkpoint: str) -> None:
+    for name in ("a[1]", "per%20cent"):
+        with pytest.raises(ConfigError, match=r"deltalake takes no '.*' in the path of a table; name another folder"):
+            pt.run(TABLE, same, output=tmp_path / name / "t", format="delta", mode="append", checkpoint=checkpoint)
+    assert not Path(checkpoint).exists()
+
+
 def test_a_table_that_is_there_is_left_alone_by_default(place: Place, checkpoint: str) -> None:
     run(place, checkpoint)
     with pytest.raises(OutputExists, match=r"table .* is there already; give mode='append' or mode='overwrite'"):

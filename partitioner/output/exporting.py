@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -150,7 +151,10 @@ def check_free_file(config: RunConfig) -> None:
         return
     form = form_of(config)
     if form is not None and form.table:
-        if config.mode in ("error", "resume") and _table_sink(form).there(config.output, config.catalog):
+        found = _table_sink(form).there(
+            config.output, config.catalog
+        )  # asked in all modes: it answers, or says why not
+        if config.mode in ("error", "resume") and found:
             raise OutputExists(
                 f"the {form.format} table {config.output} is there already; give mode='append' or "
                 "mode='overwrite', or name another."
@@ -169,15 +173,23 @@ def _table_sink(form: Form) -> Any:
 
 
 def to_table(form: Form, config: RunConfig, tables: Iterator[pa.Table], schema: pa.Schema | None, run_id: str) -> None:
-    """Write the rows by the table's own transaction; nothing where it has those of this run."""
+    """Write the rows by the table's own transaction; nothing where it has those of this run.
+
+    No rows replace those that are there too, in the columns of the table: a run without rows may have none of its own.
+    """
+    mode = "overwrite" if config.mode == "incremental" else config.mode  # all rows of the version
+    with_rows = (table for table in tables if table.num_rows)
+    first = next(with_rows, None)
+    if first is None and mode == "overwrite":
+        schema = _table_sink(form).columns(config.output, config.catalog) or schema
     if schema is None:
-        return  # nothing was returned, so that there are no columns
+        return  # there is no table, and no column to make one of
+    tables = with_rows if first is None else chain([first], with_rows)
     known: dict[str, dict[str, Any]] = {
         "delta": {"partition_by": form.partition_by, "options": config.catalog},
         "iceberg": {"catalog": config.catalog},
     }
     options = known.get(form.format, {})
-    mode = "overwrite" if config.mode == "incremental" else config.mode  # all rows of the version
     _table_sink(form).write(config.output, tables, schema, mode, run_id, **options)
 
 

@@ -130,6 +130,17 @@ def alike(config: RunConfig) -> RunDirectory | None:
     return None
 
 
+def gives_way(config: RunConfig, found: RunDirectory, resume: str | None) -> bool:
+    """Whether a run that cannot be gone on with, for something has changed since, gives way to a new one by its mode.
+
+    Not where it was asked for by its id, nor where it may have rows to add that nobody else adds.
+    """
+    if resume is None:
+        return config.mode == "incremental"
+    anew = config.mode in {"overwrite", "incremental"} or (config.mode == "append" and found.finished() is not None)
+    return resume == "auto" and anew
+
+
 def _settings_of(run: RunDirectory) -> dict[str, Any]:
     """The settings of a run; none, with a word, of one whose directory is damaged, which is not the one to go on with."""
     try:
@@ -183,7 +194,7 @@ def _written_before(config: RunConfig, home: Directory) -> Version | None:
     Raises OutputExists for a file that no run below ``checkpoint`` wrote as it is now.
     """
     form = form_of(config)
-    if form is None or not form.single or config.output is None:
+    if form is None or form.table or not form.single or config.output is None:
         return None
     folder, name = parted(config.output)
     there = folder.entry(name)

@@ -172,3 +172,9 @@ def test_binary_input_is_refused(tmp_path):
     (tmp_path / "x.csv").write_bytes(b"\x00\x01" * 300_000)
     with pytest.raises(DataError, match=r"x\.csv: no line end in the first 262144 bytes"):
         CsvSource(tmp_path).describe()
+
+
+def test_a_header_in_another_encoding_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_bytes("id,name\n1,a\n".encode("utf-16"))
+    with pytest.raises(DataError, match=r"a\.csv: its first line is no utf8 text.*Give its encoding=; convert UTF-16"):
+        CsvSource(str(tmp_path / "a.csv")).describe()

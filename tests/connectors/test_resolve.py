@@ -1,3 +1,5 @@
+import gzip
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -104,3 +106,33 @@ def test_an_unknown_option_is_refused_with_the_nearest():
 def test_what_is_no_input_is_refused(spec):
     with pytest.raises(DataError, match=r"of type|empty list"):
         resolve(spec)
+
+
+@pytest.mark.parametrize(
+    "name", ["what?.csv", "star*.csv", "br[a]ck.csv", "per%20cent.csv", "ha#sh.csv", "日本.csv", "what?.csv.gz"]
+)
+def test_any_character_may_be_in_the_name_of_a_local_file(tmp_path, name):
+    data = b"id\n1\n2\n"
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    for given in (tmp_path / name, tmp_path):
+        dataset = resolve(str(given)).describe()
+        assert [b.to_pydict() for f in dataset.fragments for b in dataset.source.read(f)] == [{"id": [1, 2]}]
+
+
+@pytest.mark.parametrize(
+    ("spec", "text", "rows"),
+    [
+        ({"path": "a.txt"}, "hello\nworld\n", {"text": ["hello", "world"]}),
+        ({"path": "a.txt", "fragment_bytes": 4}, "hello\nworld\n", {"text": ["hello", "world"]}),
+        ({"path": "a.txt.gz"}, "hello\nworld\n", {"text": ["hello", "world"]}),
+        ({"path": "a.csv", "header": False}, "1,a\n2,b\n", {"f0": [1, 2], "f1": ["a", "b"]}),
+        ({"path": "a.csv.gz", "header": False}, "1,a\n2,b\n", {"f0": [1, 2], "f1": ["a", "b"]}),
+        ({"path": "a.jsonl"}, '{"id": 1}\n{"id": 2}\n', {"id": [1, 2]}),
+    ],
+)
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path, spec, text, rows):
+    data = ("\ufeff" + text).encode()
+    (tmp_path / spec["path"]).write_bytes(gzip.compress(data) if spec["path"].endswith(".gz") else data)
+    dataset = resolve({**spec, "path": str(tmp_path / spec["path"])}).describe()
+    batches = [batch for f in dataset.fragments for batch in dataset.source.read(f)]
+    assert pa.Table.from_batches(batches).to_pydict() == rows

@@ -10,7 +10,7 @@ import yaml
 from connectors.parquet_sink import ParquetSink
 from partitioner import cli
 from partitioner.commands.runs import facts_of
-from partitioner.errors import ConfigError, OutputExists, RunHeld
+from partitioner.errors import ConfigError, OutputExists, ResumeRefused, RunHeld
 from partitioner.output.modes import runs_below
 from partitioner.store.lease import Lease
 from tests.modes.schedule import Died, Schedule, die
@@ -105,6 +105,33 @@ def test_resume_auto_finds_the_run_of_the_output(night: Schedule, capfd: pytest.
     said = capfd.readouterr()
     assert json.loads(said.out.splitlines()[-1])["attempted"] == 0
     assert "has nothing left to run" in said.err
+
+
+@pytest.mark.parametrize(("mode", "kept"), [("incremental", 0), ("overwrite", 0), ("append", 1)])
+def test_resume_auto_every_night_lets_the_mode_say_what_becomes_of_new_input(
+    night: Schedule, mode: str, kept: int
+) -> None:
+    night.start(mode, resume="auto")
+    before = night.shown
+    assert night.start(mode, resume="auto").attempted == 0
+    assert night.shown == before
+    night.file("b", 7000)
+    night.start(mode, resume="auto")
+    assert night.shown == kept * before + night.expected
+
+
+def test_resume_auto_does_not_drop_rows_that_an_unfinished_night_was_to_add(
+    night: Schedule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night.start("append")
+    night.file("b", 6000)
+    with monkeypatch.context() as patch:
+        patch.setattr(ParquetSink, "commit", die)
+        with pytest.raises(Died):
+            night.start("append", resume="auto")
+    night.file("b", 7000)
+    with pytest.raises(ResumeRefused, match=r"b\.parquet: was"):
+        night.start("append", resume="auto")
 
 
 def test_a_run_that_stopped_is_listed_as_unfinished(night: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:
