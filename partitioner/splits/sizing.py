@@ -27,8 +27,11 @@ LEAST_TASKS = 32
 """Sub-tasks at least where the limits do not say: up to 8 slots then get the same split, whatever the engine."""
 
 FEW_TASKS = 8
-"""The same for input so small that sub-tasks would hold less than ``WORTH_ROWS`` rows and ``WORTH_BYTES`` bytes. Never below
-``TASKS_PER_SLOT`` for each slot: one of a few long rows in a slot's only sub-task leaves the other slots without work."""
+"""The same for input so small that sub-tasks would hold less than ``WORTH_ROWS`` rows and ``WORTH_BYTES`` bytes."""
+
+MANY_SLOTS = 10
+"""Then one sub-task per slot, and one more for every so many slots: among more slots one with longer rows is likelier, and
+more of them wait for it. A laptop's small output stays a few files."""
 
 WORTH_ROWS, WORTH_BYTES = 32, 1 << 20
 """A sub-task costs tens of milliseconds to dispatch and commit, and a file: below both it does not pay, unless measured
@@ -117,7 +120,7 @@ def _usual(dataset: Dataset, costs: Costs, limits: Limits) -> int:
     fed = max(rows // WORTH_ROWS, int(dataset.fragments.bytes.sum()) // WORTH_BYTES)
     if costs.unit == "seconds":
         fed = max(fed, int(float(costs.seconds.sum()) / WORTH_SECONDS))
-    return min(usual, max(fed, FEW_TASKS, TASKS_PER_SLOT * slots))
+    return min(usual, max(fed, FEW_TASKS, slots * min(TASKS_PER_SLOT, 1 + slots // MANY_SLOTS)))
 
 
 def split_whole_or_cut(
