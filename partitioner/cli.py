@@ -24,6 +24,7 @@ from partitioner.commands.explain import explain
 from partitioner.commands.init import init
 from partitioner.commands.jobs import run_job
 from partitioner.commands.place import compare, place
+from partitioner.commands.quarantine import quarantine_app
 from partitioner.commands.report import report
 from partitioner.commands.runs import runs
 from partitioner.commands.whatif import whatif
@@ -31,7 +32,6 @@ from partitioner.errors import PartitionerError
 from partitioner.model import Plan
 from partitioner.reading import sign_file
 from partitioner.running import plan_config, run_config
-from partitioner.runs.quarantine import quarantine_app
 from partitioner.runs.resume import from_directory
 from partitioner.runs.run import Run
 from partitioner.simulation import simulate as simulated

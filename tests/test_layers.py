@@ -123,6 +123,19 @@ def test_no_import_circle() -> None:
     assert circles(drawn()) == []
 
 
+def test_no_circle_of_rooms() -> None:
+    """A folder, or a file at the top: one that uses another is used by it neither directly nor through a third."""
+    rooms: dict[str, set[str]] = {}
+    for module, targets in drawn().items():
+        rooms.setdefault(room_of(module), set()).update(room_of(target) for target in targets)
+    assert circles({room: targets - {room} for room, targets in rooms.items()}) == []
+
+
+def room_of(module: str) -> str:
+    first, *rest = module.split(".")
+    return f"{first}.{rest[0]}" if first == "partitioner" and rest else first
+
+
 def test_every_module_has_a_layer() -> None:
     assert [name for name in modules() if layer(name) is None and ".testing" not in name] == ["partitioner"]
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import partitioner as pt
+from partitioner.commands.quarantine import retry
 from partitioner.errors import ConfigError
 from partitioner.output import versions
 from partitioner.runs import quarantine
@@ -31,14 +32,14 @@ def shown(home: Path) -> list[int]:
 def test_mended_rows_join_the_output_and_the_counts(tmp_path: Path) -> None:
     finished = run(tmp_path)
     assert shown(tmp_path) == GOOD
-    quarantine.retry(finished.directory, merge=True, program=programs.double)
+    retry(finished.directory, merge=True, program=programs.double)
     assert shown(tmp_path) == [*GOOD, -4, -8]
     facts = finished.directory.finished()
     assert facts is not None
     assert facts["counts"] == {"rows_in": 6, "rows_out": 6, "rows_written": 6, "quarantined": 0}
     assert quarantine.rows_of(finished.directory).num_rows == 0
     with pytest.raises(ConfigError, match="has no quarantined rows"):
-        quarantine.retry(finished.directory, merge=True)
+        retry(finished.directory, merge=True)
 
 
 def fails_on_four(batch: pd.DataFrame) -> pd.DataFrame:
@@ -49,23 +50,23 @@ def fails_on_four(batch: pd.DataFrame) -> pd.DataFrame:
 
 def test_what_fails_again_stays_in_quarantine(tmp_path: Path) -> None:
     finished = run(tmp_path)
-    quarantine.retry(finished.directory, merge=True, program=fails_on_four)
+    retry(finished.directory, merge=True, program=fails_on_four)
     assert shown(tmp_path) == [*GOOD, -4]
     assert quarantine.rows_of(finished.directory).to_pylist() == [{"x": -4, "_error": "ValueError: still four"}]
-    quarantine.retry(finished.directory, merge=True, program=programs.double)
+    retry(finished.directory, merge=True, program=programs.double)
     assert shown(tmp_path) == [*GOOD, -4, -8]
 
 
 def test_rows_without_an_output_of_their_own_are_merged_in_the_run_directory(tmp_path: Path) -> None:
     finished = run(tmp_path, output=None)
-    quarantine.retry(finished.directory, merge=True, program=programs.double)
+    retry(finished.directory, merge=True, program=programs.double)
     assert pq.read_table(Path(finished.url) / "output")["y"].to_pylist() == [*GOOD, -4, -8]
 
 
 def test_a_retry_tries_every_row_that_was_set_aside(tmp_path: Path) -> None:
     finished = run(tmp_path, sample=0.99, seed=3, filter="x != 5", limit=4, name="nightly", max_quarantined=3)
     aside = quarantine.rows_of(finished.directory)["x"].to_pylist()
-    again = quarantine.retry(finished.directory, program=programs.double)
+    again = retry(finished.directory, program=programs.double)
     assert (aside, again.result.to_pandas()["y"].tolist()) == ([-2, -4], [-4, -8])
     assert again.directory.description()["config"]["name"] is None
 
@@ -89,7 +90,7 @@ def test_the_next_incremental_night_holds_what_was_mended(tmp_path: Path) -> Non
 
     finished = night()
     (tmp_path / "mended").touch()
-    quarantine.retry(finished.directory, merge=True)
+    retry(finished.directory, merge=True)
     assert shown(tmp_path) == [2, 6, 14, -4]
     assert night().counts["quarantined"] == 0
     assert shown(tmp_path) == [2, -4, 6, 14]
@@ -99,7 +100,7 @@ def test_rows_of_earlier_nights_are_in_the_quarantine_of_the_last(tmp_path: Path
     run(tmp_path, mode="append")
     finished = run(tmp_path, mode="append")
     assert quarantine.rows_of(finished.directory)["x"].to_pylist() == [-2, -4, -2, -4]
-    quarantine.retry(finished.directory, merge=True, program=programs.double)
+    retry(finished.directory, merge=True, program=programs.double)
     assert shown(tmp_path) == [*GOOD, *GOOD, -4, -8, -4, -8]
     assert quarantine.rows_of(run(tmp_path, mode="append").directory)["x"].to_pylist() == [-2, -4]
 
@@ -108,7 +109,7 @@ def test_rows_of_earlier_nights_are_in_the_quarantine_of_the_last(tmp_path: Path
 def test_a_run_whose_rows_were_mended_answers_with_them(tmp_path: Path, output: str | None) -> None:
     place = None if output is None else str(tmp_path / output)
     finished = run(tmp_path, output=place, name="nightly", mode="resume")
-    quarantine.retry(finished.directory, merge=True, program=programs.double)
+    retry(finished.directory, merge=True, program=programs.double)
     again = run(tmp_path, output=place, name="nightly", mode="resume")
     assert (again.run_id, again.result.to_pandas()["y"].tolist()) == (finished.run_id, [*GOOD, -4, -8])
 
@@ -116,7 +117,7 @@ def test_a_run_whose_rows_were_mended_answers_with_them(tmp_path: Path, output: 
 def test_a_single_result_cannot_be_mended(tmp_path: Path) -> None:
     finished = run(tmp_path, reducer="mean")
     with pytest.raises(ConfigError, match="made one result of all rows, to which no rows can be added"):
-        quarantine.retry(finished.directory, merge=True, program=programs.double)
+        retry(finished.directory, merge=True, program=programs.double)
 
 
 async def one_row(row: dict[str, Any]) -> int:
@@ -133,7 +134,7 @@ def test_an_async_program_gets_single_rows_again_when_it_is_tried_again(tmp_path
     finished = pt.run(
         TABLE, one_row, cost="rows", engine="serial", on_error="quarantine", checkpoint=str(tmp_path), progress=False
     )
-    again = quarantine.retry(finished.directory, program=any_row)
+    again = retry(finished.directory, program=any_row)
     assert again.result.to_pandas()["result"].tolist() == [-4]
 
 
@@ -162,10 +163,10 @@ def test_a_death_before_the_merge_counts_leaves_output_and_quarantine(
     with monkeypatch.context() as patch:
         patch.setattr(versions, "commit", die)
         with pytest.raises(Died):
-            quarantine.retry(finished.directory, merge=True, program=programs.double)
+            retry(finished.directory, merge=True, program=programs.double)
     assert shown(tmp_path) == GOOD
     assert quarantine.rows_of(finished.directory).num_rows == 2
-    quarantine.retry(finished.directory, merge=True, program=programs.double)
+    retry(finished.directory, merge=True, program=programs.double)
     assert shown(tmp_path) == [*GOOD, -4, -8]
 
 
@@ -173,5 +174,5 @@ def test_an_output_that_another_run_wrote_since_is_not_touched(tmp_path: Path) -
     first = run(tmp_path)
     run(tmp_path, mode="overwrite")
     with pytest.raises(ConfigError, match=r"was written by run .* since, not by run .*--no-merge"):
-        quarantine.retry(first.directory, merge=True, program=programs.double)
-    assert quarantine.retry(first.directory, program=programs.double).result.to_pandas()["y"].tolist() == [-4, -8]
+        retry(first.directory, merge=True, program=programs.double)
+    assert retry(first.directory, program=programs.double).result.to_pandas()["y"].tolist() == [-4, -8]

@@ -12,8 +12,8 @@ import pytest
 from connectors.parquet_sink import ParquetSink
 from partitioner.attempt import handover
 from partitioner.attempt import run as module
+from partitioner.attempt.isolate import ERROR_COLUMN
 from partitioner.model import Care, CommitRecord, EventKind
-from partitioner.runs.quarantine import ERROR_COLUMN
 from tests.attempt.by_hand import ByHand
 from tests.attempt.poison import fails_on
 

@@ -10,6 +10,7 @@ import pytest
 
 import partitioner as pt
 from partitioner.attempt.run import run_attempt
+from partitioner.commands.quarantine import retry
 from partitioner.errors import RunFailed
 from partitioner.model import Attempt, EventKind
 from partitioner.runs import quarantine
@@ -53,7 +54,7 @@ def test_without_quarantine_a_poison_row_ends_the_run(checkpoint: str) -> None:
 
 def test_quarantined_rows_are_tried_again_as_a_run_of_their_own(checkpoint: str) -> None:
     finished = run(GOOD_AND_POISON, programs.fails_on_negative, checkpoint, on_error="quarantine")
-    again = quarantine.retry(finished.directory, program=programs.double, engine="serial")
+    again = retry(finished.directory, program=programs.double, engine="serial")
     assert again.result.to_pandas()["y"].tolist() == [-6, -34, -36]
     assert again.run_id != finished.run_id
 
@@ -61,7 +62,7 @@ def test_quarantined_rows_are_tried_again_as_a_run_of_their_own(checkpoint: str)
 def test_without_quarantined_rows_there_is_nothing_to_retry(checkpoint: str) -> None:
     finished = run(pa.table({"x": [1]}), programs.double, checkpoint)
     with pytest.raises(pt.PartitionerError, match="has no quarantined rows; there is nothing to try again"):
-        quarantine.retry(finished.directory)
+        retry(finished.directory)
 
 
 def one_row_too_few(batch: pd.DataFrame) -> pd.DataFrame:

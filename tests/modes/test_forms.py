@@ -13,8 +13,8 @@ import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from partitioner.commands.quarantine import retry
 from partitioner.errors import OutputExists
-from partitioner.runs.quarantine import retry
 from partitioner.storage import Directory
 from tests import programs
 from tests.modes.schedule import Died, Schedule, die

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 import partitioner as pt
 from connectors.parquet_sink import ParquetSink
+from partitioner.commands.quarantine import retry
 from partitioner.engines.dask import DaskEngine
 from partitioner.errors import ConfigError, DataError, RunFailed
 from partitioner.output import finishing, versions
 from partitioner.output.tracking import codes_of
 from partitioner.output.weaving import Files, woven
-from partitioner.runs import quarantine
 from partitioner.splits import sizing
 from partitioner.storage import Directory
 from tests import programs
@@ -250,7 +250,7 @@ def test_rows_in_quarantine_stay_there_until_they_change(table: Table) -> None:
     table.rows(TWELVE | {3: (0, -1), 4: (0, -2)})
     first = table.start("incremental", **options)
     assert first.counts["quarantined"] == 2
-    assert quarantine.retry(first.directory).counts["quarantined"] == 2  # they fail as they did
+    assert retry(first.directory).counts["quarantined"] == 2  # they fail as they did
     table.rows(TWELVE | {3: (0, -1), 4: (1, 40)})
     again = table.start("incremental", **options)
     assert dict(again.counts) == {"rows_in": 12, "rows_out": 11, "rows_written": 11, "quarantined": 1}

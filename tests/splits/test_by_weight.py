@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import partitioner as pt
+from partitioner.commands.quarantine import retry
 from partitioner.costs.resolve import resolve as cost_of
 from partitioner.errors import ConfigError, DataError
 from partitioner.model import Limits
-from partitioner.runs.quarantine import retry
 from partitioner.splits.by_weight import ByWeight
 from partitioner.splits.weighed import Kept
 
