@@ -30,13 +30,14 @@ RETRIED = "retried.json"
 def config_of(directory: RunDirectory) -> RunConfig:
     """What a run was told of its output."""
     said = directory.description()["config"]
-    known = ("output", "format", "partition_by", "rows_per_file", "bytes_per_file", "mode", "catalog")
+    known = ("output", "format", "partition_by", "rows_per_file", "bytes_per_file", "mode", "catalog", "fsync")
     return make({key: said[key] for key in known if key in said} | {"checkpoint": directory.url.rpartition("/")[0]})
 
 
 def output_of(directory: RunDirectory) -> Directory:
-    """Where the versions of a run's output are."""
-    return Directory(home_of(config_of(directory)) or f"{directory.url}/output")
+    """Where the versions of a run's output are; what is written there is on the medium as the run asked for."""
+    config = config_of(directory)
+    return Directory(home_of(config) or f"{directory.url}/output", config.fsync != "never")
 
 
 def rest_of(directory: RunDirectory) -> RunDirectory:
