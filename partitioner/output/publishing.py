@@ -94,12 +94,14 @@ def _exchanged(folder: Path, manifest: Mapping[str, Any], shown: bytes) -> bool:
     beside = folder.with_name(f".{folder.name}.publishing")
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        beside.mkdir(mode=folder.stat().st_mode & 0o7777)
+        beside.mkdir()
+        rights = {beside: folder}
         for path in sorted(folder.rglob("*")):
             relative = path.relative_to(folder)
             if path.is_dir():
                 if "=" not in relative.parts[0]:  # folders of values come with their files
-                    (beside / relative).mkdir(exist_ok=True)
+                    (beside / relative).mkdir()
+                    rights[beside / relative] = path
             elif not _is_part(relative.as_posix()) and relative.as_posix() not in (PLAIN_MANIFEST, SUCCESS):
                 os.link(path, beside / relative)
         for file in _files(manifest):
@@ -107,6 +109,8 @@ def _exchanged(folder: Path, manifest: Mapping[str, Any], shown: bytes) -> bool:
             os.link(folder / file["stored"], beside / file["path"])
         (beside / PLAIN_MANIFEST).write_bytes(shown)
         (beside / SUCCESS).touch()
+        for new, old in rights.items():  # once they are filled; a mode given to mkdir loses what the umask takes
+            new.chmod(old.stat().st_mode & 0o7777)
         return _exchange(beside, folder)
     except OSError:  # no hard links, no room beside it, no right to: the steps below need none of these
         return False

@@ -16,7 +16,7 @@ from partitioner import config as configuration
 from partitioner.config import RunConfig
 from partitioner.errors import ConfigError, OutputExists, ResumeRefused
 from partitioner.model import Dataset, Fragment, Fragments
-from partitioner.output import modes
+from partitioner.output import modes, versions
 from partitioner.output.assembly import COUNTS
 from partitioner.output.modes import Target, held_by, job_of, narrowed, saves
 from partitioner.storage import Directory
@@ -449,3 +449,41 @@ def test_a_splitter_that_moves_rows_between_files_is_refused_by_night(home: Home
     modes.check_split(home.config("append"), given, dataset())
     with pytest.raises(ConfigError, match="replaces the rows of single files, and split 'ordered' puts rows of many"):
         modes.check_split(home.config("incremental"), given, dataset())
+
+
+def test_a_target_that_is_told_by_keys_comes_back_as_it_was_written(home: Home) -> None:
+    home.version(3, "r1", "open")
+    target = Target(3, 2, by="keys", base_known=True)
+    assert held_by(json.loads(json.dumps(target.to_json())), home.config()) == target
+
+
+def test_a_later_version_of_the_run_itself_is_its_answer(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modes, "show", showing([]))
+    home.version(1, "r1", "done")
+    home.version(2, "r1", "done")  # rows that were mended joined it
+    found = modes.check_current(home.config(), home.run("r1"), Target(1))
+    assert found == versions.at(home.output, 2).manifest
+
+
+def test_version_zero_is_not_shown_again_whatever_readers_see(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modes, "show", None)
+    monkeypatch.setattr(modes, "_shown", lambda output: 7)
+    home.put("_run.json", run_id="r0", run="u")
+    home.put("_manifest.json", files=[], counts={})
+    home.output.put("_SUCCESS", b"")
+    assert modes.begin(home.config(), home.run("r9")) == Target(1, 0)
+
+
+def test_the_one_file_of_version_zero_is_named(home: Home) -> None:
+    place = Directory(home.home / ".out.csv.versions")
+    modes._written_before(exported(home, b"mine"), place)
+    assert json.loads(place.get("_manifest.json")) == {"files": [{"path": "out.csv"}]}
+
+
+def test_a_splitter_that_puts_rows_of_files_together_is_refused_by_night(home: Home) -> None:
+    with pytest.raises(ConfigError, match="keeps what came of single files, and split 'by_weight' mixes rows"):
+        check(home, mode="incremental", split="by_weight")
+    check(home, mode="append", split="by_weight")
+    check(home, mode="incremental", split="by_weight", incremental={"key": "x", "watermark": "y"})
+    with pytest.raises(ConfigError, match="Tell rows apart with incremental="):
+        check(home, "mean", mode="incremental", split="by_weight", incremental={"key": "x", "watermark": "y"})

@@ -13,6 +13,7 @@ import pytest
 import partitioner as pt
 from partitioner import running
 from partitioner.errors import LeaseLost, RunFailed, StorageFailed
+from partitioner.runs import integrity
 from partitioner.storage import Directory
 
 TABLE = pa.table({"x": range(8)})
@@ -118,24 +119,6 @@ def test_a_version_is_on_the_medium_with_its_commit(
     assert (str(manifest) in synced) is (fsync == "end")
 
 
-def test_after_a_reboot_every_page_is_read_unless_each_was_synced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = run(tmp_path)
-    asked: list[bool] = []
-    reconcile = running.integrity.reconcile
-    monkeypatch.setattr(
-        running.integrity, "reconcile", lambda at, job, full: (asked.append(full), reconcile(at, job, full))[1]
-    )
-    for rebooted, fsync, verify in (
-        *((False, "end", "footer"), (True, "end", "footer"), (True, "never", "footer")),
-        *((True, "each", "footer"), (True, "each", "full")),
-    ):
-        monkeypatch.setattr("partitioner.store.lease._rebooted", lambda facts, answer=rebooted: answer)
-        run(tmp_path, resume=made.run_id, fsync=fsync, verify=verify)
-    assert asked == [False, True, True, False, True]
-
-
 def test_a_driver_that_was_replaced_after_the_last_commit_marks_nothing_as_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,3 +148,18 @@ def test_rows_that_do_not_add_up_are_never_marked_as_done(tmp_path: Path, monkey
     with pytest.raises(RunFailed, match="sub-task t000001 has no commit record"):
         run(tmp_path)
     assert not (tmp_path / "out/_SUCCESS").exists()
+
+
+@pytest.mark.parametrize(("verify", "full"), [("footer", False), ("full", True)])
+def test_before_the_end_as_much_is_read_as_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verify: str, full: bool
+) -> None:
+    asked: list[bool] = []
+    problems = integrity.problems
+    monkeypatch.setattr(
+        integrity, "problems", lambda at, job, records, full: (asked.append(full), problems(at, job, records, full))[1]
+    )
+    made = run(tmp_path, verify=verify)
+    assert asked == [full]
+    assert made.directory.finished()["counts"] == made.counts  # type: ignore[index]
+    assert made.counts == {"rows_in": 8, "rows_out": 8, "rows_written": 8, "quarantined": 0}
