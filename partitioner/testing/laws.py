@@ -8,6 +8,7 @@ Hypothesis draws the partitions, the merge trees and the orders of completion.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -151,12 +152,22 @@ class Laws:
 
 
 def same_data(left: Any, right: Any, exact: bool) -> bool:
-    """Whether two results are equal as data: their bytes, or their numbers up to rounding."""
+    """Whether two results are equal as data: their bytes, or their numbers up to rounding; estimators by what they hold."""
+    left, right = as_data(left), as_data(right)
     if exact:
         return pack(left) == pack(right)
     close: list[bool] = []
     walk(lambda a, b: close.append(_close(a, b)), _plain(left), _plain(right))
     return all(close)
+
+
+def as_data(result: Any) -> Any:
+    """Estimators of scikit-learn, in dicts, lists and tuples too, as dicts of their class and attributes."""
+    if "sklearn.base" in sys.modules and isinstance(result, sys.modules["sklearn.base"].BaseEstimator):
+        return {"": type(result).__name__, **{name: as_data(value) for name, value in sorted(vars(result).items())}}
+    if type(result) is dict:
+        return {key: as_data(value) for key, value in result.items()}
+    return type(result)(map(as_data, result)) if type(result) in (list, tuple) else result
 
 
 def _plain(result: Any) -> Any:

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import LinearRegression
 
 from partitioner import registry
 from partitioner.choices import choose
@@ -115,3 +116,37 @@ def test_what_by_key_cannot_hold_is_refused_in_one_line_before_anything_runs(nam
     with pytest.raises(ConfigError, match=f"by_key cannot hold '{name}'") as refusal:
         choose("reducers", {"reducer": "by_key", "inner": name})
     assert "\n" not in str(refusal.value)
+
+
+class Slopes:
+    """A reducer that a user might write: sums, and a fitted model of them."""
+
+    def create_accumulator(self):
+        return np.zeros(2)
+
+    def add_input(self, accumulator, value):
+        x, y = np.asarray(value["value"]), np.asarray(value["other"])
+        return accumulator + np.array([x @ y, x @ x])
+
+    def merge_accumulators(self, left, right):
+        return left + right
+
+    def extract_output(self, accumulator):
+        model = LinearRegression(fit_intercept=False)
+        model.coef_ = accumulator[:1] / max(accumulator[1], 1.0)
+        model.intercept_, model.n_features_in_ = 0.0, 1
+        return {"models": [model]}
+
+
+class Forgetful(Slopes):
+    def merge_accumulators(self, left, right):
+        return right if right.any() else left
+
+
+def test_a_users_reducer_that_gives_estimators_needs_no_comparison_of_its_own():
+    check_laws(Slopes, PARTS, examples=8)
+
+
+def test_estimators_that_differ_break_a_law():
+    with pytest.raises(AssertionError, match=r"split invariance|fixed tree"):
+        check_laws(Forgetful, PARTS, examples=8)

@@ -14,6 +14,7 @@ from partitioner.model.data import Floats
 from partitioner.reducers.models.estimator import EstimatorReducer, check_kind, unfitted, with_features
 from partitioner.reducers.models.rows import Layout, class_labels
 from partitioner.reducers.observations import Observations
+from partitioner.reducers.sparse import sparse_totals, sparse_weighted_totals
 from partitioner.reducers.totals import Totals
 from partitioner.reducers.weighted_totals import WeightedTotals
 
@@ -65,7 +66,8 @@ class NaiveBayes(EstimatorReducer):
     """The program returns tables with the column ``label``, or (X, y). ``kind``: ``"gaussian"``, ``"multinomial"``,
     ``"bernoulli"`` or ``"complement"``; other options are those of scikit-learn's class. ``features`` as in ``Layout``.
 
-    ``weight``: the column of the weights of rows, or (X, y, weights), as ``sample_weight`` there.
+    ``weight``: the column of the weights of rows, or (X, y, weights), as ``sample_weight`` there. X may be a sparse matrix,
+    and stays one: what is kept of it is as large as its entries (``gaussian`` makes it dense).
     """
 
     name = "naive_bayes"
@@ -80,8 +82,8 @@ class NaiveBayes(EstimatorReducer):
         **options: Any,
     ) -> None:
         self.kind, self.options = check_kind(kind, KINDS), options
-        self.layout = replace(Layout.of(features, label), weight=weight)
         self.model = unfitted(KINDS[kind], options).get_params()
+        self.layout = replace(Layout.of(features, label), weight=weight, sparse=kind != "gaussian")
         if self.model.get("alpha") is not None and not np.all(np.asarray(self.model["alpha"]) > 0):
             raise ConfigError(f"alpha is {self.model['alpha']}; smoothing is above 0.")
 
@@ -97,10 +99,12 @@ class NaiveBayes(EstimatorReducer):
         found = {}
         for label in np.unique(labels):
             here = labels == label
-            seen = Observations(x[here], np.ones((int(here.sum()), x.shape[1]), bool), (x.shape[1],), rows.names)
-            weighted = None if rows.weights is None else WeightedTotals.of(seen, rows.weights[here], squares)
+            weights = None if rows.weights is None else rows.weights[here]
             name = label.item() if isinstance(label, np.generic) else label
-            found[name] = Group(Totals.of(seen, squares), weighted)
+            if isinstance(x, np.ndarray):
+                found[name] = _dense(x[here], rows.names, weights, squares)
+            else:
+                found[name] = _of_zeros(x[here], weights)
         return self.merge_accumulators(accumulator, found)
 
     def merge_accumulators(self, left: Classes, right: Classes) -> Classes:
@@ -131,12 +135,24 @@ class NaiveBayes(EstimatorReducer):
                 f"{option} holds {len(priors)} numbers and there are {len(classes)} classes: {', '.join(map(str, classes))}."
             )
 
-    def _counted(self, x: Floats) -> Floats:
-        if self.kind in COUNTS and (x < 0).any():
+    def _counted(self, x: Any) -> Any:
+        numbers = x if isinstance(x, np.ndarray) else x.data
+        if self.kind in COUNTS and (numbers < 0).any():
             raise ProgramError(f"{self.kind} naive Bayes counts, and a feature is below 0; use kind='gaussian'.")
         if self.kind == "bernoulli" and self.model["binarize"] is not None:
-            return np.asarray(x > self.model["binarize"], np.float64)
+            seen = np.asarray(numbers > self.model["binarize"], np.float64)
+            return seen if isinstance(x, np.ndarray) else type(x)((seen, x.indices, x.indptr), x.shape)
         return x
+
+
+def _dense(x: Floats, names: tuple[str, ...] | None, weights: Floats | None, squares: bool) -> Group:
+    seen = Observations(x, np.ones(x.shape, bool), (x.shape[1],), names)
+    return Group(Totals.of(seen, squares), None if weights is None else WeightedTotals.of(seen, weights, squares))
+
+
+def _of_zeros(x: Any, weights: Floats | None) -> Group:
+    """The same of a sparse matrix, mostly zeros."""
+    return Group(sparse_totals(x), None if weights is None else sparse_weighted_totals(x, weights))
 
 
 def _gaussian(model: Any, classes: Classes) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +21,12 @@ DENSE_BYTES = 2 << 30
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """``x`` float64[n, f], ``y`` n labels or None, the ``names`` of the f columns of a table, ``weights`` or None."""
+    """``x`` float64[n, f], ``y`` n labels or None, the ``names`` of the f columns of a table, ``weights`` or None.
 
-    x: Floats
+    With ``Layout.sparse`` the ``x`` of a sparse matrix is a CSR matrix.
+    """
+
+    x: Any
     y: Any
     names: tuple[str, ...] | None
     weights: Floats | None = None
@@ -35,12 +38,14 @@ class Layout:
 
     ``features``: a column of vectors, a list of columns, or None for all but the ``label``; ``label`` None for none.
     ``missing``: whether features may be null or NaN. ``weight``: the column of the weights of rows, None for none.
+    ``sparse``: sparse matrices stay sparse.
     """
 
     features: str | tuple[str, ...] | None = None
     label: str | None = None
     missing: bool = False
     weight: str | None = None
+    sparse: bool = False
 
     @classmethod
     def of(cls, features: str | Sequence[str] | None, label: str | None = None, missing: bool = False) -> Layout:
@@ -56,10 +61,10 @@ class Layout:
         if isinstance(value, tuple) and self.weight is not None and len(value) == (2 if self.label is None else 3):
             rest = value[:2] if self.label is not None else value[0]
             found = replace(self, weight=None).read(rest, reducer)
-            return replace(found, weights=_weights(value[-1], len(found.x), "the last of the tuple"))
+            return replace(found, weights=_weights(value[-1], found.x.shape[0], "the last of the tuple"))
         if isinstance(value, tuple) and len(value) == 2 and self.label is not None:
-            inner = Layout(self.features, None, self.missing).read(value[0], reducer)
-            return Rows(inner.x, _labels(np.asarray(value[1]), len(inner.x)), inner.names)
+            inner = Layout(self.features, None, self.missing, sparse=self.sparse).read(value[0], reducer)
+            return Rows(inner.x, _labels(np.asarray(value[1]), inner.x.shape[0]), inner.names)
         if isinstance(value, pa.Table | pa.RecordBatch | dict) or is_frame(value):
             return self._of_table(table_of(value, reducer), reducer)
         if self.label is not None:
@@ -67,7 +72,8 @@ class Layout:
                 f"The program returned {type(value).__name__}; {reducer} needs a table with the column {self.label!r}, or "
                 f"a tuple (X, y){'' if self.weight is None else ' or (X, y, weights)'}."
             )
-        return Rows(self._checked(_matrix(value, reducer), None), None, None)
+        x = _sparse(value, reducer) if self.sparse and _is_sparse(value) else _matrix(value, reducer)
+        return Rows(self._checked(x, None), None, None)
 
     def columns(self, table: pa.Table) -> list[str]:
         """The names of the features. Raises ProgramError for one that is not there."""
@@ -92,20 +98,44 @@ class Layout:
         x = np.column_stack(columns) if columns else np.empty((table.num_rows, 0))
         return Rows(self._checked(x, names), y, tuple(names))
 
-    def _checked(self, x: Floats, names: list[str] | None) -> Floats:
+    def _checked(self, x: Any, names: list[str] | None) -> Any:
+        if _is_sparse(x):
+            if np.isfinite(x.data).all():
+                return x
+            row = int(np.searchsorted(x.indptr, np.argmin(np.isfinite(x.data)), "right")) - 1
+            x = x[row : row + 1].toarray()  # the first row that has one, as dense ones are told
+            return self._refused(x, ~np.isfinite(x), names, row)
         bad = np.isinf(x) if self.missing else ~np.isfinite(x)
-        if bad.any():
-            row, column = np.argwhere(bad)[0].tolist()
-            word = f"column {names[column]!r}" if names else f"feature {column}"
-            raise ProgramError(
-                f"The program returned {x[row, column]} in {word} of row {row} of its output ({int(bad.sum())} in all); "
-                "fill or drop it in the program."
-            )
-        return x
+        return self._refused(x, bad, names) if bad.any() else x
+
+    def _refused(self, x: Floats, bad: Any, names: list[str] | None, first: int = 0) -> NoReturn:
+        row, column = np.argwhere(bad)[0].tolist()
+        word = f"column {names[column]!r}" if names else f"feature {column}"
+        raise ProgramError(
+            f"The program returned {x[row, column]} in {word} of row {row + first} of its output ({int(bad.sum())} in all); "
+            "fill or drop it in the program."
+        )
+
+
+def _is_sparse(value: Any) -> bool:
+    return "scipy.sparse" in sys.modules and bool(sys.modules["scipy.sparse"].issparse(value))
+
+
+def _sparse(value: Any, reducer: str) -> Any:
+    """CSR, entries of one place added up, in memory of its own. Raises ProgramError for what has no numbers or no rows."""
+    from scipy.sparse import csr_matrix
+
+    if value.ndim != 2 or value.dtype.kind not in "biuf":
+        raise ProgramError(
+            f"The program returned a sparse array of {value.dtype} and shape {value.shape}; {reducer} needs numbers, (n, f)."
+        )
+    found = csr_matrix(value, dtype=np.float64, copy=True)
+    found.sum_duplicates()
+    return found
 
 
 def _matrix(value: Any, reducer: str) -> Floats:
-    if "scipy.sparse" in sys.modules and sys.modules["scipy.sparse"].issparse(value):
+    if _is_sparse(value):
         size = value.shape[0] * value.shape[1] * 8
         if size > DENSE_BYTES:
             raise ProgramError(
