@@ -10,6 +10,7 @@ numpy, two or more         column ``features``: a fixed-size list per row, furth
 mapping of arrays          a column each, arrays as above
 list of dicts              a column per key
 list of named tuples, dataclasses    a column per field
+list of frames, tables     one after the other
 list of strings            column ``text``; of other values: column ``value``
 scikit-learn Bunch         ``features`` (or a column per feature) and ``target``
 sklearn://digits           the bundled set ``load_digits()``, likewise
@@ -53,7 +54,7 @@ def as_table(data: Any, layout: str = "vector") -> pa.Table:
         raise ConfigError(f"layout {layout!r} is not one of {', '.join(LAYOUTS)}.{nearest(layout, list(LAYOUTS))}")
     try:
         table = _table(data, layout)
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         said = " ".join(str(error).split())
         raise DataError(f"The data given ({type(data).__name__}) has no table form: {said}") from error
     repeated = {c for c in table.column_names if table.column_names.count(c) > 1}
@@ -103,7 +104,9 @@ def _frame(frame: Any) -> pa.Table:
     if odd:
         remedy = "frame.columns = [str(c) for c in frame.columns]"
         raise TypeError(f"its column {odd[0]!r} is not named by a string; use {remedy}.")
-    return pa.Table.from_pandas(frame)
+    name = frame.index.name  # of a range that has a name Arrow keeps bounds in place of the values
+    named = isinstance(name, str) and name not in frame.columns
+    return pa.Table.from_pandas(frame, preserve_index=True if named else None)
 
 
 def _series(series: Any) -> pa.Table:
@@ -124,7 +127,27 @@ def _hugging_face_splits(splits: Any) -> pa.Table:
     raise TypeError(f"it holds the splits {', '.join(map(str, splits))}; give one of them.")
 
 
+def _stacked(frames: list[Any]) -> pa.Table:
+    """Frames and tables of the same columns, one after the other."""
+    tables = [_table(frame, "vector").replace_schema_metadata(None) for frame in frames]
+    for i, table in enumerate(tables):
+        if set(table.column_names) != set(tables[0].column_names):
+            first, other = (", ".join(t.column_names) for t in (tables[0], table))
+            raise TypeError(f"entry 0 has the columns {first}, and entry {i} has {other}; make them the same.")
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _is_whole(data: Any) -> bool:
+    """Whether it is a frame or table of its own, of which there may be several."""
+    return isinstance(data, pa.Table | pa.RecordBatch) or _named_class(data) in _FRAMES
+
+
+_FRAMES = {("pandas", "DataFrame"), ("polars", "DataFrame"), ("polars", "LazyFrame")}
+
+
 def _records(rows: list[Any]) -> pa.Table:
+    if all(_is_whole(row) for row in rows):
+        return _stacked(rows)
     rows = [_named(row) for row in rows]
     _check_alike(rows)
     if not all(isinstance(row, Mapping) for row in rows):

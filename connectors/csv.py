@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -151,9 +151,7 @@ class CsvSource(LineSource):
 
     def _sample_schema(self, block: bytes, names: Sequence[str]) -> pa.Schema:
         """Types in one sample, without the lines at its end that begin a value that goes on beyond it."""
-        quote = self.quote_char.encode(self.encoding)
-        while self.newlines_in_values and block.count(quote) % 2:
-            block = block[: block.rstrip(b"\n").rfind(b"\n") + 1]
+        block = self._closed(block)
         if blank(block):
             return pa.schema([])
         convert = pv.ConvertOptions(**self._nulls)
@@ -165,6 +163,26 @@ class CsvSource(LineSource):
                 f"Cannot infer the columns of {', '.join(self.paths)} as csv: {str(error).strip()} Give delimiter=, "
                 "encoding= or, where quoted values hold line ends, newlines_in_values=True."
             ) from error
+
+    def _closed(self, block: bytes) -> bytes:
+        quote = self.quote_char.encode(self.encoding)
+        while self.newlines_in_values and block.count(quote) % 2:
+            block = block[: block.rstrip(b"\n").rfind(b"\n") + 1]
+        return block
+
+    def _numbers(self, block: bytes, names: Sequence[str], schema: pa.Schema) -> Mapping[str, Sequence[str | None]]:
+        block = self._closed(block)
+        if blank(block):
+            return {}
+        read = self._read_options(schema.names, len(block) + 1)
+        nulls = {**self._nulls, "strings_can_be_null": True}
+        convert = pv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), include_columns=list(names), **nulls
+        )
+        texts: dict[str, list[str | None]] = pv.read_csv(
+            self._utf8(block), read, self._parse_options, convert
+        ).to_pydict()
+        return texts
 
     def _parse(self, block: bytes, schema: pa.Schema) -> pa.Table:
         if blank(block):

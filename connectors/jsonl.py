@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,6 +39,13 @@ class JsonLinesSource(LineSource):
                 f"Cannot infer the fields of {', '.join(self.paths)} as jsonl: {clause(error)}. Every line holds one JSON "
                 "object; where a field has several types, mend it or give all of them with schema=."
             ) from error
+
+    def _numbers(self, block: bytes, names: Sequence[str], schema: pa.Schema) -> Mapping[str, Sequence[str | None]]:
+        try:
+            rows = [json.loads(line, parse_int=str, parse_float=str) for line in block.splitlines() if line.strip()]
+        except ValueError:
+            return {}  # an object over several lines, which is refused where it is read
+        return {name: [row.get(name) for row in rows] for name in names}
 
     def _parse(self, block: bytes, schema: pa.Schema) -> pa.Table:
         known = self._all_columns()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -17,6 +17,7 @@ from connectors.listing import in_threads
 from connectors.location import reading
 from connectors.schemas import Types, parse_types, with_types
 from connectors.systems import FileInfo
+from connectors.whole_numbers import LONG, kept_exactly, suspects
 from partitioner.errors import ConfigError, DataError
 from partitioner.model import Dataset, Fragment
 
@@ -102,6 +103,21 @@ class LineSource(FileSource):
     def _infer(self, samples: list[bytes], openings: list[Opening]) -> pa.Schema:
         """The schema that samples of whole lines show."""
 
+    def _numbers(self, block: bytes, names: Sequence[str], schema: pa.Schema) -> Mapping[str, Sequence[str | None]]:
+        """Columns of whole lines of a sample as text; the default, for formats without numbers of their own, is none."""
+        return {}
+
+    def _whole_numbers(self, schema: pa.Schema, samples: list[bytes]) -> pa.Schema:
+        """Whole numbers beyond 63 bits are not made doubles."""
+        names = suspects(schema, parse_types(self.types))
+        if not names or not any(LONG.search(block) for block in samples):
+            return schema
+        found: dict[str, list[str | None]] = {name: [] for name in names}
+        for block in samples:
+            for name, texts in self._numbers(block, names, schema).items() if not blank(block) else ():
+                found[name] += texts
+        return kept_exactly(schema, found, ", ".join(self.paths[:3]))
+
     @abstractmethod
     def _parse(self, block: bytes, schema: pa.Schema) -> pa.Table:
         """Lines as rows with exactly ``schema``. Raises ArrowInvalid or ValueError."""
@@ -142,7 +158,7 @@ class LineSource(FileSource):
         if self.schema is not None:
             return self
         samples = self._whole_samples(files, openings) if whole else self._samples(files, openings)
-        found = self._infer(samples, openings)
+        found = self._whole_numbers(self._infer(samples, openings), samples)
         return replace(self, schema=with_types(found, parse_types(self.types)))
 
     def _samples(self, files: list[FileInfo], openings: list[Opening]) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ import pyarrow as pa
 from partitioner.errors import ConfigError, nearest
 
 Types = Mapping[str, Any]
+
+
+_DECIMAL = re.compile(r"decimal128\((3[0-8]|[12]\d|[1-9])(?:, ?(\d{1,2}))?\)")
 
 
 def parse_types(types: Types | pa.Schema | None) -> dict[str, pa.DataType]:
@@ -23,6 +27,8 @@ def parse_types(types: Types | pa.Schema | None) -> dict[str, pa.DataType]:
 def _parse(column: str, given: Any) -> pa.DataType:
     if isinstance(given, pa.DataType):
         return given
+    if (decimal := _DECIMAL.fullmatch(str(given))) is not None:
+        return pa.decimal128(int(decimal[1]), int(decimal[2] or 0))
     try:
         return pa.type_for_alias(str(given))
     except ValueError as error:

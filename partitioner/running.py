@@ -11,6 +11,8 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
+
 from partitioner import config as configuration
 from partitioner import registry
 from partitioner.attempt import upcoming
@@ -22,7 +24,7 @@ from partitioner.costs.base import CostModel
 from partitioner.engines import preload
 from partitioner.engines.base import Engine
 from partitioner.engines.resolve import resolve as resolve_engine
-from partitioner.engines.trial import try_out
+from partitioner.engines.trial import columns_of_no_rows, try_out
 from partitioner.errors import ConfigError, EngineLost, Interrupted, ResumeRefused, StorageFailed
 from partitioner.model import CommitRecord, Dataset, Plan, Workers
 from partitioner.output import exporting, modes
@@ -162,7 +164,8 @@ def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | No
         with phases("plan"):
             _begin(config, directory, planned, job, on_plan, rest)
         known = work.costs.unit == "seconds"
-        finished = _execute(config, engine, planned, directory, job, {}, known, lease, phases, rest.target)
+        target, columns = rest.target, work.dataset.schema
+        finished = _execute(config, engine, planned, directory, job, {}, known, lease, phases, target, columns)
         with phases("engine end"):
             held.close()
         return _report(config, finished, costed.model, work.dataset, phases)
@@ -265,7 +268,9 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
             held.callback(starting.forget_late, engine)
         with phases("plan"):
             planned = resuming.placed(tasks, committed, lambda left: stages.place(parts, left, started.workers))
-        finished = _execute(config, engine, planned, directory, job, committed, False, lease, phases, target)
+        finished = _execute(
+            config, engine, planned, directory, job, committed, False, lease, phases, target, dataset.schema
+        )
         with phases("engine end"):
             held.close()
         return _report(config, finished, stages.bound(parts, job), dataset, phases)
@@ -322,6 +327,7 @@ def _execute(
     lease: Lease,
     phases: Phases,
     target: modes.Target,
+    schema: pa.Schema | None,
 ) -> Run:
     """Stages 5 and 6: run what is not committed, count the rows, reduce."""
     merger = merging.Merger(config, engine, directory, lease, planned.workers)
@@ -347,6 +353,8 @@ def _execute(
             forget(directory.url)  # what this process held to run sub-tasks itself
             lease.check(now=True)
             with phases("reduce"):
+                if job.reducer.rows and not any(record.rows_in for record in records):
+                    columns_of_no_rows(engine, directory, planned, schema)
                 if config.fsync != "never":
                     Directory(job.sink.url).settle()  # what the manifest will name is there for good
                 counts = results.check_rows(planned.tasks, records)

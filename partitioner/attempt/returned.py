@@ -9,7 +9,7 @@ named tuple, dataclass          likewise, by its fields; a plain tuple of column
 list of dicts or dataclasses    a row each; a key that a row lacks is null
 list of tuples                  a row each: ``result_0``, ``result_1``, ...
 list of anything else           ``result``: one value (number, text, list, array, ...) per row
-list of frames or tables        one after the other
+list, tuple of frames, tables   one after the other
 iterator, generator             each of its items as above, one after the other, never all at once
 """
 
@@ -170,7 +170,7 @@ def _of_tuple(value: tuple[Any, ...]) -> pa.RecordBatch:
     fields = _fields(value)
     if fields is not None:
         return _of_columns(fields)
-    if value and all(_is_column(part) for part in value):
+    if value and all(_is_column(part) and not _is_table(part) for part in value):
         return _of_columns({f"{RESULT}_{i}": part for i, part in enumerate(value)})
     return _of_list(list(value))
 

@@ -23,6 +23,9 @@ from partitioner.store.run_directory import RunDirectory
 
 CLAIM = "trial.claim"
 
+NO_ROWS = "(no rows)"
+"""Stands for the sub-task that first returned a column, where none had rows."""
+
 _running: list[threading.Thread] = []
 
 
@@ -64,6 +67,25 @@ def trial(
             return ""  # the program left; the run tells it as an error of the program
         raise answer
     return answer
+
+
+def of_no_rows(index: int, count: int, run_url: str, key: bytes, schema: pa.Schema) -> str:
+    """On a worker; where no sub-task had a row: what the program makes of none settles the output's columns.
+
+    ``schema`` is the input's. The answer is why there are none, else nothing: a program need not take a batch without rows.
+    """
+    agreement = Agreement(RunDirectory(run_url, key).files)
+    try:
+        with kept_prints(), guest(Attempt("trial", -1, 0, "", run_url), 0):
+            job, call = load_for_trial(run_url, key)
+            wanted = pa.schema([schema.field(name) for name in job.columns or schema.names])
+            batch = pa.RecordBatch.from_arrays([pa.array([], f.type) for f in wanted], schema=wanted)
+            outputs = call_program(job, call, batch, None, Tally())
+            for _ in agreed((output for output, _ in outputs), agreement, NO_ROWS):
+                pass
+    except Exception as error:  # the program's own, of a batch that it may not have been made for
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def wait_for_trial() -> None:

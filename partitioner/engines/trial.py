@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from partitioner.attempt.trial import trial
+import sys
+
+import pyarrow as pa
+
+from partitioner.attempt.agreement import Agreement
+from partitioner.attempt.trial import of_no_rows, trial
 from partitioner.engines.base import Engine
-from partitioner.errors import PreflightFailed
+from partitioner.errors import PreflightFailed, shortened
 from partitioner.model import Plan
 from partitioner.store.run_directory import RunDirectory
 
@@ -53,6 +58,25 @@ def try_out(engine: Engine, run: RunDirectory, planned: Plan, shared: bool = Fal
                 "the trial on the first rows, before the first sub-task, failed 1 time (no retry can mend it), on "
                 f"{worker}: {answer}"
             )
+
+
+def columns_of_no_rows(engine: Engine, run: RunDirectory, planned: Plan, schema: pa.Schema | None) -> None:
+    """Where no sub-task had rows, one worker is asked for the columns that the program makes of an input without any.
+
+    ``schema`` is the input's. A program that takes no such batch leaves the output without columns, and that is said.
+    """
+    silent = frozenset() if engine.late is None else engine.late.waiting
+    names = [name for name in planned.workers.worker_id if name not in silent]
+    if not schema or not names or not engine.capabilities.real or Agreement(run.files).newest() is not None:
+        return
+    for answers in engine.call_slots(of_no_rows, {names[0]: 1}, run.url, run.key, schema).values():
+        for answer in answers:
+            if answer:
+                print(
+                    f"the input has no rows, and the output no columns: asked what it makes of none, the program failed "
+                    f"({shortened(str(answer), 200)})",
+                    file=sys.stderr,
+                )
 
 
 def extent(planned: Plan) -> tuple[int, float]:

@@ -69,6 +69,9 @@ def finish(
             config, directory, output, target, tasks, records, counts, arranged, base, value is None
         )
         now = highest(directory, known, records, sum(p.counts["rows_in"] for p in parts)) if target.by else known
+    if value is None and not files:
+        none = without_rows(output, f"{versions.home(target.number)}/", agreed_by(directory))
+        files = [{"stored": f["path"], "rows": 0, "sha256": f["sha256"]} for f in none]
     manifest = manifest_of(output, directory, target, files, parts)
     if value is not None:
         data = value(manifest["files"])
@@ -84,6 +87,17 @@ def finish(
     committed = versions.commit(output, target.number, manifest)
     show(config, output, committed)
     return committed
+
+
+def without_rows(output: Directory, place: str, schema: pa.Schema | None) -> list[dict[str, Any]]:
+    """The one file of an output without rows, which tells readers its columns; none where no column is known."""
+    if schema is None or not len(schema):
+        return []
+    out = io.BytesIO()
+    pq.write_table(schema.empty_table(), out)
+    path = f"{place}part-no-rows.parquet"
+    output.put(path, out.getvalue())
+    return [{"path": path, "rows": 0, "sha256": hashlib.sha256(out.getvalue()).hexdigest()}]
 
 
 def _known(config: RunConfig, output: Directory, target: Target, base: Version | None) -> Known:

@@ -62,6 +62,13 @@ def narrower(files: Directory, output: Directory, names: Sequence[str]) -> tuple
     return frozenset(found), newest.schema
 
 
+def without_columns(output: Directory, names: Sequence[str]) -> frozenset[str]:
+    """Of files without rows those without columns: committed before any sub-task had returned one."""
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        found = pool.map(lambda name: not len(schema_of(output, [name])), names)
+        return frozenset(name for name, bare in zip(names, found, strict=True) if bare)
+
+
 def wider(schema: pa.Schema, more: pa.Schema) -> pa.Schema:
     """``schema`` with further columns, and other types where Arrow knows one of both; RunFailed where it does not."""
     try:

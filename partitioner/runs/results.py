@@ -102,7 +102,9 @@ def reduce(
         if not isinstance(records, Records):  # of so many only what changed the schema would be read
             schemas.check_fits(directory.files, files, [(r.path, r.task_key) for r in records if r.rows_written])
         output = Output(job.sink.url, records, config.preserve_order, _agreed_schema(directory), arrangement)
-        job.sink.finish({**manifest(records, counts), "run_id": directory.run_id})
+        none = [] if records else finishing.without_rows(files, "", output.schema)
+        made = manifest(records, counts)
+        job.sink.finish({**made, **({"files": none} if none else {}), "run_id": directory.run_id})
         _say_what_was_filled(directory)
         form = form_of(config)
         if form is None:

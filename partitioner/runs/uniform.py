@@ -33,7 +33,8 @@ def in_one_schema(directory: RunDirectory, job: Job, records: Sequence[CommitRec
     files = Directory(job.sink.url)
     held = [r for r in records if not r.split]
     names, schema = schemas.narrower(directory.files, files, [r.path for r in held])
-    narrow = {r.task_key: r for r in held if r.path in names}
+    bare = schemas.without_columns(files, [r.path for r in held if not r.rows_written])
+    narrow = {r.task_key: r for r in held if r.path in names | bare}
     if not narrow or schema is None:
         return records
     schemas.check_fits(directory.files, files, [(r.path, r.task_key) for r in held if r.rows_written])

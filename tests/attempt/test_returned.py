@@ -86,6 +86,7 @@ FORMS: dict[str, tuple[Any, dict[str, list[Any]]]] = {
     "list of texts": (["x", None], {"result": ["x", None]}),
     "list of tuples": ([("x", 1), ("y", 2)], {"result_0": ["x", "y"], "result_1": [1, 2]}),
     "list of frames": ([pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [2]})], {"a": [1, 2]}),
+    "tuple of frames": ((pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [2]})), {"a": [1, 2]}),
     "list of dataclasses": ([Answer("x", 0.5), Answer("y", 1.0)], ANSWERS),
     "dataclass of columns": (Answer(["x", "y"], [0.5, 1.0]), ANSWERS),  # type: ignore[arg-type]
     "tuple of columns": ((np.array([1, 2]), ["x", "y"]), {"result_0": [1, 2], "result_1": ["x", "y"]}),
@@ -125,6 +126,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a dict as a column": ({"a": [1, 2], "b": {"x": 1, "y": 2}}, "a column is a dict, which has no order of rows"),
     "a set as a column": ({"a": [1, 2], "b": {1, 2}}, "a column is a set, which has no order of rows"),
     "keys that are one column as text": ({1: [1], "1": [2]}, "two of its keys are the same column as text: 1, '1'."),
+    "a frame beside a column": ((pd.DataFrame({"a": [1], "b": [2]}), [1]), "returned a tuple that has no table form"),
     "columns of one name": (pa.table([[1], [2]], ["a", "a"]), "returned more than one column named 'a'"),
 }
 

@@ -27,6 +27,9 @@ class Reading:
     [
         (pd.DataFrame({"a": [1, 2], "s": ["x", None]}), [{"a": 1, "s": "x"}, {"a": 2, "s": None}]),
         (pd.DataFrame({"a": [1]}, index=pd.Index(["i"], name="key")), [{"a": 1, "key": "i"}]),
+        (pd.DataFrame({"a": [1, 2], "key": [0, 1]}).set_index("key"), [{"a": 1, "key": 0}, {"a": 2, "key": 1}]),
+        ([pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [2.5]})], [{"a": 1.0}, {"a": 2.5}]),
+        (pa.table({"a": [1, 2, 3]}).to_batches(max_chunksize=2), [{"a": 1}, {"a": 2}, {"a": 3}]),
         (pa.table({"a": [1, 2]}), [{"a": 1}, {"a": 2}]),
         (pa.record_batch({"a": [1]}), [{"a": 1}]),
         (np.array([1.5, 2.5]), [{"value": 1.5}, {"value": 2.5}]),
@@ -42,6 +45,9 @@ class Reading:
     ids=[
         "pandas",
         "pandas index",
+        "pandas range as index",
+        "list of pandas",
+        "list of batches",
         "table",
         "batch",
         "vector",
@@ -96,6 +102,11 @@ def test_an_unknown_bundled_set_lists_those_there_are():
         (object(), r"The data given \(object\) has no table form"),
         (pa.table([[1], [2]], names=["a", "a"]), "more than one column named 'a'"),
         ({"a": [1, "x"]}, "has no table form"),
+        ([{"a": 2**70}], "has no table form: Python int too large"),
+        (
+            [pa.table({"a": [1]}), pa.table({"b": [1]})],
+            "entry 0 has the columns a, and entry 1 has b; make them the same",
+        ),
         ([(1, "x"), (2, "y")], r"tuples of values of several types, without names\. Give dicts, named tuples"),
     ],
 )
