@@ -38,7 +38,7 @@ def kept_exactly(schema: pa.Schema, values: Mapping[str, Sequence[str | None]], 
         if (beyond := next((n for n in numbers if n not in _UNSIGNED), None)) is not None:
             raise DataError(
                 f"column {name!r} of {where} holds the whole number {beyond} among others, which no column of 64-bit "
-                f"integers holds with them, and doubles would change it. Give types={{{name!r}: 'double'}} if that is meant, "
+                f"integers holds with them, and doubles would change it. Give types={{{name!r}: 'double'}} if meant, "
                 f"or types={{{name!r}: 'decimal128(38, 0)'}} to keep all digits (CSV: 'string' too)."
             )
         schema = schema.set(schema.get_field_index(name), pa.field(name, pa.uint64()))
