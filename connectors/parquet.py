@@ -19,8 +19,8 @@ from connectors.location import open_file, reading, say
 from connectors.row_groups import read_rows
 from connectors.systems import FileInfo
 from connectors.tables import refuse_tables
-from partitioner.errors import DataError, clause
-from partitioner.frames import UNFIT
+from partitioner.casting import Misfit, cast_into
+from partitioner.errors import DataError
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.data import Ints
 
@@ -144,19 +144,13 @@ def _say_what_is_lacking(stored: pa.Schema, footers: list[Footer], paths: list[s
 
 def fitted(batch: pa.RecordBatch, schema: pa.Schema, path: str) -> pa.RecordBatch:
     """``batch`` with exactly the columns of ``schema``: cast, null where the file lacks one. DataError for a value lost."""
-    columns = []
-    for field in schema:
-        if field.name not in batch.schema.names:
-            columns.append(pa.nulls(batch.num_rows, field.type))
-            continue
-        try:
-            columns.append(batch.column(field.name).cast(field.type))
-        except UNFIT as error:
-            raise DataError(
-                f"{path}: column {field.name!r} does not fit into {field.type}, which the files have together: "
-                f"{clause(error)}. Rewrite the file, or leave the column out with columns=."
-            ) from error
-    return pa.RecordBatch.from_arrays(columns, schema=schema) if columns else batch.select([])
+    try:
+        return cast_into(batch, schema)
+    except Misfit as error:
+        raise DataError(
+            f"{path}: column {error.column!r} does not fit into {error.wanted}, which the files have together: "
+            f"{error.why}. Rewrite the file, or leave the column out with columns=."
+        ) from error
 
 
 def _fragments(files: list[FileInfo], footers: list[Footer], stored: pa.Schema) -> Fragments:

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from connectors.databases import column, connected, database, quoted, rows_of, shown
 from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.key_ranges import Range, decoded, encoded, ranges_of
+from partitioner.casting import Misfit, cast_into
 from partitioner.errors import ConfigError, DataError
-from partitioner.frames import UNFIT
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.naming import column_names
 from partitioner.model.source import Source
@@ -129,13 +129,11 @@ class SqlSource(Source):
         return batch.select(range(last))
 
     def _fitted(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-        if not len(schema):
-            return batch.select([])
         try:
-            return pa.RecordBatch.from_arrays([batch.column(f.name).cast(f.type) for f in schema], schema=schema)
-        except UNFIT as error:
+            return cast_into(batch, schema)
+        except Misfit as error:
             raise DataError(
-                f"{self._shown} holds a value that does not fit the type of its column: {str(error).partition(chr(10))[0]}. "
+                f"{self._shown} holds a value that does not fit the type of its column: {error.why}. "
                 "Give the types with schema=, or mend the row."
             ) from error
 

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 
 LAYERS = [
     ("known_secrets",),
-    ("errors", "measure", "frames", "sizes", "importing"),
+    ("errors", "measure", "frames", "casting", "sizes", "importing"),
     ("model",),
     ("security",),
     ("storage", "registry", "choices", "config", "own_code", "program"),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from partitioner.casting import Misfit, cast_into
 from partitioner.errors import ProgramError
 from partitioner.frames import UNFIT
 from partitioner.model.types import text_as_bytes
@@ -187,17 +188,10 @@ def cast(batch: pa.RecordBatch, version: Agreed, who: str) -> pa.RecordBatch:
     """The batch in the agreed columns, order and types. ProgramError where a value does not fit exactly."""
     if batch.schema.equals(version.schema):
         return batch
-    columns = []
-    for field in version.schema:
-        if field.name not in batch.schema.names:
-            columns.append(pa.nulls(batch.num_rows, field.type))
-            continue
-        column = batch.column(field.name)
-        try:
-            columns.append(column.cast(field.type))
-        except UNFIT as error:
-            raise ProgramError(
-                f"column {field.name!r} of sub-task {who} is {column.type} and does not fit into the {field.type} of "
-                f"sub-task {version.origin[field.name]} exactly: {str(error).partition(chr(10))[0]}. Convert it."
-            ) from error
-    return pa.RecordBatch.from_arrays(columns, schema=version.schema)
+    try:
+        return cast_into(batch, version.schema)
+    except Misfit as error:
+        raise ProgramError(
+            f"column {error.column!r} of sub-task {who} is {error.own} and does not fit into the {error.wanted} of "
+            f"sub-task {version.origin[error.column]} exactly: {error.why}. Convert it."
+        ) from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from partitioner.casting import cast_into
 from partitioner.errors import ConfigError, MissingDependency
 from partitioner.model import CommitRecord
 from partitioner.output.arranged import Arrangement
@@ -107,11 +108,7 @@ class Output:
         table = table.replace_schema_metadata(None)
         if self.schema is None or table.schema.equals(self.schema):
             return table
-        columns = [
-            table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
-            for f in self.schema
-        ]
-        return pa.table(columns, schema=self.schema)
+        return cast_into(table, self.schema)
 
     def to_table(self) -> pa.Table:
         """All rows in input order, as an Arrow table; in memory."""

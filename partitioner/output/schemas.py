@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from partitioner.attempt.agreement import Agreement
+from partitioner.casting import Misfit, cast_into
 from partitioner.errors import RunFailed
-from partitioner.frames import UNFIT
 from partitioner.output.showing import READS_AT_ONCE, schema_of
 from partitioner.output.versions import Version
 from partitioner.storage import Directory, read_parquet
@@ -79,20 +79,13 @@ def wider(schema: pa.Schema, more: pa.Schema) -> pa.Schema:
 
 def fitted(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
     """The rows in the columns of ``schema``, null where they lack one. RunFailed names the column that loses a value."""
-    columns = []
-    for field in schema:
-        if field.name not in table.column_names:
-            columns.append(pa.nulls(table.num_rows, field.type))
-            continue
-        try:
-            columns.append(table[field.name].cast(field.type))
-        except UNFIT as error:
-            raise RunFailed(
-                f"column {field.name!r} of {where} is {table[field.name].type} and does not fit exactly into the "
-                f"{field.type} that later rows asked for: {str(error).partition(chr(10))[0]}. Convert it in the program, to "
-                "the same type everywhere, and start a new run."
-            ) from error
-    return pa.table(columns, schema=schema)
+    try:
+        return cast_into(table, schema)
+    except Misfit as error:
+        raise RunFailed(
+            f"column {error.column!r} of {where} is {error.own} and does not fit exactly into the {error.wanted} that later "
+            f"rows asked for: {error.why}. Convert it in the program, to the same type everywhere, and start a new run."
+        ) from error
 
 
 def check_fits(files: Directory, output: Directory, paths: Sequence[tuple[str, str]]) -> None:

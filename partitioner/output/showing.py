@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from partitioner.casting import cast_into
 from partitioner.config import RunConfig
 from partitioner.output.encoders import ENCODERS
 from partitioner.output.exporting import Form, encoded, form_of, joined, parted, to_table
@@ -63,12 +64,7 @@ def _written(
 def _tables(output: Directory, files: Sequence[Mapping[str, Any]], schema: pa.Schema) -> Iterator[pa.Table]:
     """The rows of files in order, each in the columns of all."""
     for file in files:
-        table = read_parquet(output.get(file["stored"]))
-        columns = [
-            table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
-            for f in schema
-        ]
-        yield pa.table(columns, schema=schema)
+        yield cast_into(read_parquet(output.get(file["stored"])), schema)
 
 
 def schema_of(output: Directory, names: Sequence[str]) -> pa.Schema:
