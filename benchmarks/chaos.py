@@ -2,13 +2,14 @@
 
 kills       a random worker process is killed every 3 s for the whole run: the output must be the same byte for byte
 bad node    one worker of three fails everything with OSError: no row may be set aside
-killer      one row ends every process that works on it: all others are delivered
+killer      one row ends every process that works on it (``segfault``: by reading at address 0): all others are delivered
 explosions  many rows for which memory runs out, each by itself: all others are delivered
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import random
 import signal
@@ -16,7 +17,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -36,12 +38,14 @@ LOOK_SECONDS = 0.1
 """Between looks at how many workers there are."""
 
 
-def work(batch: pd.DataFrame, seconds: float = 0.0, bad: str = "", killer: int = -1, every: int = 0) -> pd.DataFrame:
+def work(
+    batch: pd.DataFrame, seconds: float = 0.0, bad: str = "", killer: int = -1, segfault: bool = False, every: int = 0
+) -> pd.DataFrame:
     """Doubles, slowly; fails on a bad node, ends its process at one row, and has no memory for each ``every``-th."""
     if pt.task_context().worker_id == bad:
         raise OSError(28, "No space left on device")
     if (batch["x"] == killer).any():
-        os._exit(9)
+        ctypes.string_at(0) if segfault else os._exit(9)
     if every and (batch["x"] % every == 0).any():
         raise MemoryError("no memory for this row")
     time.sleep(seconds)
@@ -192,26 +196,40 @@ def bad_node(home: Path, start: Start, workers: int, sizes: Sizes, every: float)
     print(f"bad node: {seconds[0] / seconds[1]:.2f} x the makespan of the two good ones alone")
 
 
-def killer(home: Path, start: Start, workers: int, sizes: Sizes, every: float) -> None:
+def killer(home: Path, start: Start, workers: int, sizes: Sizes, every: float, segfault: bool = False) -> None:
     """One row that ends every process that works on it."""
-    made = start(3)
-    done, _, _ = run(home / "killer", made, sizes.rows, sizes.tasks, killer=sizes.rows // 3)
-    told(done, f"killer: {len(done.result.to_pandas())} of {sizes.rows} rows delivered", sizes.tasks)
+    made, name = start(3), "segfault" if segfault else "killer"
+    done, _, _ = run(home / name, made, sizes.rows, sizes.tasks, killer=sizes.rows // 3, segfault=segfault)
+    told(done, f"{name}: {delivered(done, sizes.rows, sizes.rows // 3)}", sizes.tasks)
+    print(f"{name}: asked are at most {2 * log2(sizes.rows):.0f} attempts more")
     made.engine.close()
 
 
 def explosions(home: Path, start: Start, workers: int, sizes: Sizes, every: float) -> None:
     """Rows for which memory runs out, each by itself."""
     made = start(3)
-    done, _, _ = run(home / "explosions", made, sizes.rows, sizes.tasks, every=sizes.rows // sizes.explosions)
-    left = len(done.result.to_pandas())
-    told(done, f"{sizes.explosions} explosions: {left} of {sizes.rows} rows delivered", sizes.tasks)
+    step = sizes.rows // sizes.explosions
+    done, _, _ = run(home / "explosions", made, sizes.rows, sizes.tasks, every=step)
+    told(done, f"{sizes.explosions} explosions: {delivered(done, sizes.rows, every=step)}", sizes.tasks)
     more = (done.attempted - sizes.tasks) / sizes.explosions
     print(f"{more:.1f} attempts more for each; 2 log2 n is {2 * log2(sizes.rows):.1f}")
     made.engine.close()
 
 
-FAULTS = {"kills": kills, "bad-node": bad_node, "killer": killer, "explosions": explosions}
+def delivered(finished: pt.Run, rows: int, killer: int = -1, every: int = 0) -> str:
+    """How many rows came out, and whether they are just those that are good, once each and in order."""
+    good = [2 * x for x in range(1, rows + 1) if x != killer and not (every and x % every == 0)]
+    got = finished.result.to_pandas()["y"].tolist()
+    return f"{len(got)} of {rows} rows delivered, {'all the good ones once' if got == good else 'NOT THE GOOD ONES'}"
+
+
+FAULTS: dict[str, Callable[[Path, Start, int, Sizes, float], None]] = {
+    "kills": kills,
+    "bad-node": bad_node,
+    "killer": killer,
+    "segfault": partial(killer, segfault=True),
+    "explosions": explosions,
+}
 
 
 def main() -> None:
@@ -221,9 +239,12 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(FAULTS), help="This kind of fault alone.")
     parser.add_argument("--every", type=float, default=EVERY, help="Seconds between two kills.")
     parser.add_argument("--short", action="store_true")
+    for name in ("rows", "tasks", "explosions"):
+        parser.add_argument(f"--{name}", type=int, help="Instead of the size's own.")
     asked = parser.parse_args()
     start, workers = ENGINES[asked.engine]
     sizes = Sizes(1_000, 20, 0.5, 5) if asked.short else Sizes(100_000, 200, 0.5, 100)
+    sizes = replace(sizes, **{n: v for n in ("rows", "tasks", "explosions") if (v := getattr(asked, n)) is not None})
     for name, play in FAULTS.items():
         if asked.only in (None, name):
             with tempfile.TemporaryDirectory() as folder:

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 MASK = "<masked>"
 
@@ -25,9 +26,10 @@ def known() -> dict[str, str]:
 
 def remember(secrets: Mapping[str, str]) -> None:
     """Mask these from now on: secret to what is written instead, where a variable's name says more than ``MASK``."""
-    for value, shown in secrets.items():
-        if len(value) >= SHORTEST and (shown != MASK or value not in _known):
-            _known[value] = shown
+    for secret, shown in secrets.items():
+        for value in dict.fromkeys((secret, unquote(secret))):  # of a URL's password also what it stands for
+            if len(value) >= SHORTEST and (shown != MASK or value not in _known):
+                _known[value] = shown
 
 
 def masked(text: str) -> str:
@@ -37,6 +39,11 @@ def masked(text: str) -> str:
             if form in text:
                 text = text.replace(form, shown)
     return text
+
+
+def masked_names(names: Sequence[str]) -> list[str]:
+    """Names of data as they are written down, without secrets: what is compared with what was written goes by them too."""
+    return masked("\0".join(names)).split("\0") if names and _known else list(names)
 
 
 def masked_bytes(data: bytes) -> bytes:
@@ -51,4 +58,6 @@ def masked_bytes(data: bytes) -> bytes:
 
 def _forms(value: str) -> Iterator[str]:
     quoted = (json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value))
-    yield from dict.fromkeys((value, *(text[1:-1] for text in quoted), escape(value), quote(value, safe="")))
+    data = value.encode(errors="surrogateescape")
+    in_base64 = base64.b64encode(data).decode().rstrip("=")
+    yield from dict.fromkeys((value, *(t[1:-1] for t in quoted), escape(value), quote(data, safe=""), in_base64))

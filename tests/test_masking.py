@@ -16,6 +16,7 @@ from partitioner.errors import ConfigError, RunFailed
 from partitioner.known_secrets import masked
 from partitioner.running import run_config
 from partitioner.security import masking
+from partitioner.security.recognising import says_secret, secrets_in
 
 TOKEN = 'tok"en/with&odd<signs>é42'
 
@@ -42,14 +43,14 @@ def nothing_known() -> Iterator[None]:
     ],
 )
 def test_names_that_say_secret(name: str) -> None:
-    assert masking.says_secret(name)
+    assert says_secret(name)
 
 
 @pytest.mark.parametrize(
     "name", ["tokenizer", "max_token", "tokens", "key", "keys", "monkey", "author", "sassy", "path"]
 )
 def test_names_that_do_not(name: str) -> None:
-    assert not masking.says_secret(name)
+    assert not says_secret(name)
 
 
 def test_secrets_of_settings_and_urls() -> None:
@@ -58,7 +59,7 @@ def test_secrets_of_settings_and_urls() -> None:
         "dataset": "postgresql://me:pa55word!@host/db",
         "output": "https://store/x?sig=s1gnature&y=1",
     }
-    assert set(masking.secrets_in(values)) == {"abcdefgh", "hunter2222", "pa55word!", "s1gnature"}
+    assert set(secrets_in(values)) == {"abcdefgh", "hunter2222", "pa55word!", "s1gnature"}
 
 
 def test_every_way_to_write_a_secret_is_masked() -> None:

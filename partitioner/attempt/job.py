@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pickle
 import threading
 import time
@@ -16,10 +17,11 @@ from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.asynchronous import Concurrency
 from partitioner.attempt.batching import Batcher
 from partitioner.attempt.formats import import_for
-from partitioner.attempt.surroundings import TimedOut
+from partitioner.attempt.surroundings import TimedOut, masked_prints
 from partitioner.errors import MOST_SAID, ProgramError, shortened, text_of
 from partitioner.frames import on_demand
 from partitioner.model import TaskInputs
+from partitioner.security import masking
 from partitioner.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -154,6 +156,7 @@ def _build_now(run: RunDirectory, pickled: bytes | None = None) -> Built:
     begin = time.perf_counter()
     job: Job = pickle.loads(run.read_job() if pickled is None else pickled)
     known_secrets.remember(job.secrets)
+    masking.remember_environment(os.environ)
     import_for(job.batch_format)
     found = _programs[run.url] = Built(job, build(job.program, job.arguments), time.perf_counter() - begin)
     _built += 1
@@ -178,7 +181,8 @@ def build(program: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable
     """The callable of one batch: a class is built with ``arguments``, a function gets them with every call."""
     if inspect.isclass(program):
         try:
-            built = program(**arguments)
+            with masked_prints():
+                built = program(**arguments)
         except (KeyboardInterrupt, TimedOut):
             raise
         except BaseException as error:  # also SystemExit, which would end the driver without a word

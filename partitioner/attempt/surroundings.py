@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.errors import ConfigError
+from partitioner.known_secrets import masked
 from partitioner.model import Attempt
 
 
@@ -169,6 +170,33 @@ def kept_prints() -> Iterator[io.StringIO]:
         stream.local.target = kept
     try:
         yield kept
+    finally:
+        for stream, target in zip(streams, before, strict=True):
+            stream.local.target = target
+        _leave_streams()
+
+
+class _Masked(io.StringIO):
+    """A stream that passes on what is written to it, without the secrets that this process knows."""
+
+    def __init__(self, original: Any) -> None:
+        super().__init__()
+        self._original = original
+
+    def write(self, text: str) -> int:
+        self._original.write(masked(text))
+        return len(text)
+
+
+@contextlib.contextmanager
+def masked_prints() -> Iterator[None]:
+    """What this thread prints outside attempts goes where it went, without secrets: the logs of workers keep it."""
+    streams = _enter_streams()
+    before = [getattr(stream.local, "target", None) for stream in streams]
+    for stream, target in zip(streams, before, strict=True):
+        stream.local.target = target or _Masked(stream.original)
+    try:
+        yield
     finally:
         for stream, target in zip(streams, before, strict=True):
             stream.local.target = target

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field, ValidationError
 
-from partitioner import known_secrets
 from partitioner.config.attempts import Attempts
 from partitioner.config.calls import Calls
 from partitioner.config.input import Input
@@ -37,7 +37,8 @@ SHAPING = frozenset(
 
 def make(values: Mapping[str, Any]) -> RunConfig:
     """A RunConfig; ConfigError names every wrong key or value, with the nearest valid key."""
-    known_secrets.remember(masking.secrets_in(_settings_only(values)))
+    masking.remember_settings(_settings_only(values))
+    masking.remember_environment(os.environ)
     try:
         return RunConfig(**values)
     except ValidationError as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from partitioner import known_secrets
 from partitioner.config.run_config import RunConfig
-from partitioner.security import masking
+from partitioner.security.recognising import secrets_in
 
 
 def plain(config: RunConfig) -> dict[str, Any]:
@@ -40,5 +40,5 @@ def _plain_named(name: str, value: Any) -> Any:
     if name == "storage_options":
         return "<not written down>"
     shown = _plain(value)
-    secret = isinstance(value, str) and shown == value and value in masking.secrets_in({name: value})
+    secret = isinstance(value, str) and shown == value and value in secrets_in({name: value})
     return known_secrets.MASK if secret else shown

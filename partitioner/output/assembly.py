@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from partitioner.known_secrets import masked_names
 from partitioner.model import CommitRecord, SubTasks
 from partitioner.output.schemas import fitted
 from partitioner.output.versions import home
@@ -72,6 +73,7 @@ def parts_by_file(
     """Path, and section or -1, to what a run wrote for it; its sub-tasks kept files apart, and sections where they could."""
     assert tasks.fragments is not None
     table = tasks.fragments
+    paths = masked_names(table.paths)
     found: dict[str, dict[int, Part]] = {path: {} for path in contents}
     ordered: list[tuple[int, Piece, tuple[int, int], str, str | None]] = []
     for record in records:
@@ -82,7 +84,7 @@ def parts_by_file(
             ordered.append((fragment, (record.path, first, rows), (rows_in, aside), place, content))
             first += rows
     for fragment, piece, (rows_in, quarantined), place, content in sorted(ordered, key=lambda o: o[:2]):
-        path = table.paths[table.path_index[fragment]]
+        path = paths[table.path_index[fragment]]
         section = -1 if content is None else int(table.section[fragment])
         nothing = Part(path, contents[path], dict.fromkeys(COUNTS, 0), (), (), section)
         part = found[path].get(section, nothing)

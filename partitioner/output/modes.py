@@ -14,6 +14,7 @@ import numpy as np
 from partitioner import choices
 from partitioner.config import RunConfig, plain
 from partitioner.errors import ConfigError, DamagedRun, OutputExists, ResumeRefused
+from partitioner.known_secrets import masked_names
 from partitioner.model import Dataset
 from partitioner.output import versions
 from partitioner.output.assembly import Part, parts_of
@@ -277,12 +278,13 @@ def narrowed(
     contents = fingerprints["input"]
     kept = {path: None for path, old in parts.items() if all(p.content == contents.get(path) for p in old)}
     fragments = dataset.fragments
-    old = np.array([path in kept for path in fragments.paths], bool)
+    paths = masked_names(fragments.paths)
+    old = np.array([path in kept for path in paths], bool)
     done = old[fragments.path_index] if len(fragments) else np.zeros(0, bool)
     sections = _sections(dataset, {path: parts[path] for path in parts.keys() - kept.keys()})
     pairs = {(path, now) for path, pairs in sections.items() for now, _ in pairs}
     places = zip(fragments.path_index.tolist(), fragments.section.tolist(), strict=True) if pairs else ()
-    same = np.array([(fragments.paths[path], section) in pairs for path, section in places], bool)
+    same = np.array([(paths[path], section) in pairs for path, section in places], bool)
     wanted = np.flatnonzero(~(done | same) if pairs else ~done)
     return replace(dataset, fragments=fragments.take(wanted)), replace(target, kept=tuple(kept), sections=sections)
 
@@ -317,7 +319,7 @@ def _sections(dataset: Dataset, changed: Mapping[str, Sequence[Part]]) -> dict[s
     """Of files that changed, the sections whose content the output holds: number now, and then."""
     found: dict[str, list[tuple[int, int]]] = {}
     fragments = dataset.fragments
-    for index, path in enumerate(fragments.paths):
+    for index, path in enumerate(masked_names(fragments.paths)):
         known: dict[str, list[int]] = {}
         for part in changed.get(path, ()):
             if part.section_content:

@@ -50,6 +50,11 @@ def seal(data: bytes, key: bytes) -> bytes:
     return b"".join(parts)
 
 
+def is_sealed(data: bytes) -> bool:
+    """Whether ``seal`` made these bytes, with whatever key."""
+    return data.startswith(_MARK)
+
+
 def unseal(sealed: bytes, key: bytes, what: str) -> bytes:
     """The data that ``seal`` was given. Raises Tampered, naming ``what``, for anything else."""
     from cryptography.exceptions import InvalidTag

@@ -352,8 +352,9 @@ def occupied(output: Directory, names: Sequence[str]) -> str:
 def fingerprints(config: RunConfig, job: Job) -> dict[str, Any]:
     """What must be the same for a resume: input files, the settings that shape the result, and the program's code."""
     shaping = {k: v for k, v in plain(config).items() if k in SHAPING}
+    contents = job.source.contents()
     return {
-        "input": dict(job.source.contents()),
+        "input": dict(zip(known_secrets.masked_names([*contents]), contents.values(), strict=True)),
         "config": shaping,
         "code": programs.fingerprint(job.program, job.arguments),
         **programs.surroundings(job.program),

@@ -28,7 +28,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import secrets
 import time
@@ -39,7 +38,6 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from partitioner.errors import ConfigError, DamagedRun
 from partitioner.frames import to_numpy
@@ -49,6 +47,7 @@ from partitioner.security.sealing import key_of_run, seal, unseal
 from partitioner.storage import Directory, read_parquet
 from partitioner.store.commit_log import SEGMENT, decoded, encoded
 from partitioner.store.commits import MANY, Commits
+from partitioner.store.sealed_names import parquet_bytes, readable, without_secrets
 
 READS_AT_ONCE = 16
 
@@ -197,14 +196,13 @@ class RunDirectory:
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write ``<name>.parquet``."""
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer, compression="zstd")
-        self.files.put(f"{name}.parquet", buffer.getvalue())
+        self.files.put(f"{name}.parquet", parquet_bytes(table))
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """Read ``<name>.parquet``, or some columns of it. Raises DamagedRun where it is missing or torn."""
         try:
-            return read_parquet(self.files.get(f"{name}.parquet"), columns)
+            data = self.files.get(f"{name}.parquet")
+            return read_parquet(readable(data, lambda: self.key, f"{name}.parquet in {self.url}"), columns)
         except (pa.ArrowException, OSError, KeyError) as error:
             raise self._damaged(f"{name}.parquet") from error
 
@@ -217,7 +215,7 @@ class RunDirectory:
     def write_tasks(self, tasks: SubTasks) -> None:
         """Persist the split, so that every later resume works on the same sub-tasks."""
         assert tasks.fragments is not None
-        self.write_table("fragments", tasks.fragments.to_arrow())
+        self.files.put("fragments.parquet", without_secrets(tasks.fragments.to_arrow(), lambda: self.key))
         self.write_table("tasks", _task_columns(tasks))
         self.write_table("task_fragments", pa.table({"fragment": tasks.fragment_index}))
         if len(tasks.edges):
