@@ -22,6 +22,8 @@ LEAST_GAIN = 0.01
 ALIKE = 0.25
 """Linear terms whose held-out errors differ by less than this part tell the same, such as bytes and characters of text."""
 
+PIECES_FOR_SHAPES, PIECES_FOR_NUMBERS = 8, 12
+
 PROOF = 2.0
 """Standard errors by which a further or a more complex term must gain: the best of twenty gains one by chance."""
 
@@ -39,26 +41,32 @@ class Selection:
 
 
 class _Validation:
-    """Held-out errors of a set of columns, with the folds fixed so that sets can be compared pairwise."""
+    """Held-out errors of a set of columns, with the folds fixed so that sets can be compared pairwise.
+
+    A piece that ran in several slots is held out everywhere and counts once: its runs say the same of other pieces.
+    """
 
     def __init__(self, design: Floats, target: Floats, seed: int) -> None:
         self.design, self.target, self.floor = design, target, floor_of(target)
-        n = len(target)
+        self.piece = np.unique(design, axis=0, return_inverse=True)[1].reshape(-1)
+        self.runs = np.bincount(self.piece)
+        n = len(self.runs)
         shuffled = np.random.default_rng(seed).permutation(n)
         folds = [shuffled[k::FOLDS] for k in range(min(FOLDS, n))]
         if n >= 12:
-            folds.append(np.argsort(target, kind="stable")[-(n // 4) :])
+            usual = np.bincount(self.piece, target) / self.runs
+            folds.append(np.argsort(usual, kind="stable")[-(n // 4) :])
         self.folds = folds
 
     def errors(self, columns: Sequence[int]) -> Floats:
-        """One error per held-out measurement, folds one after another; column 0 is the intercept."""
+        """One error per held-out piece, folds one after another; column 0 is the intercept."""
         x = self.design[:, [0, *columns]]
         out = []
         for fold in self.folds:
-            kept = np.ones(len(self.target), np.bool_)
-            kept[fold] = False
-            fit = robust(x[kept], self.target[kept], self.floor, iterations=5)
-            out.append(errors(x[fold] @ fit.coefficients, self.target[fold], self.floor))
+            held = np.isin(self.piece, fold)
+            fit = robust(x[~held], self.target[~held], self.floor, iterations=5)
+            found = errors(x[held] @ fit.coefficients, self.target[held], self.floor)
+            out.append(np.bincount(self.piece[held], found, len(self.runs))[fold] / self.runs[fold])
         return np.concatenate(out)
 
 
@@ -68,9 +76,8 @@ def select(terms: Sequence[Term], design: Floats, target: Floats, seed: int = 0)
     chosen: tuple[int, ...] = ()
     current = check.errors([])
     considered: dict[str, float] = {}
-    usable = [
-        i for i in range(len(terms)) if np.ptp(design[:, i + 1]) > 0 and _spread_enough(terms[i], design[:, i + 1])
-    ]
+    told = [i for i, term in enumerate(terms) if len(check.runs) >= _pieces_needed(term)]
+    usable = [i for i in told if np.ptp(design[:, i + 1]) > 0 and _spread_enough(terms[i], design[:, i + 1])]
     options = [(i,) for i in usable] + _polynomials(terms, usable)
     while options and len(chosen) < min(MOST_TERMS + (len(target) > 500) * 2, max(len(target) // 5, 1)):
         tried = {o: check.errors([j + 1 for j in (*chosen, *o)]) for o in options}
@@ -96,6 +103,11 @@ def _polynomials(terms: Sequence[Term], usable: Sequence[int]) -> list[Option]:
         for (feature, shape), i in at.items()
         if shape == "linear" and (feature, "square") in at
     ]
+
+
+def _pieces_needed(term: Term) -> int:
+    """Different pieces below which chance tells more of a term than they do: six of any numbers rise together sometimes."""
+    return PIECES_FOR_NUMBERS if term.of_number else PIECES_FOR_SHAPES if term.complexity >= 1 else 0
 
 
 def _spread_enough(term: Term, column: Ints | Floats) -> bool:
