@@ -65,6 +65,9 @@ def write(
     try:
         with warnings.catch_warnings(), table.transaction() as transaction:
             warnings.filterwarnings("ignore", "Delete operation did not match any records")  # the table was empty
+            if not _fits(types, _columns(opened, name)):
+                with transaction.update_schema() as update:  # further columns are null in the rows that are there
+                    update.union_by_name(types)
             step = transaction.overwrite if mode == "overwrite" and table.metadata.snapshots else transaction.append
             for rows in _joined(exactly(f"the Iceberg table {name}", tables, types), types):
                 step(rows, snapshot_properties=mine)
@@ -79,6 +82,11 @@ def write(
 def check(url: str, schema: pa.Schema, catalog: Mapping[str, Any]) -> None:
     """Raise DataError for a type that Iceberg does not have, or that the columns of the table have no place for."""
     _types(_catalog(catalog), _name(url), schema)
+
+
+def _fits(types: pa.Schema, known: pa.Schema | None) -> bool:
+    """Whether a table with the columns ``known`` has a place for all of ``types``."""
+    return known is not None and all(f.name in known.names and known.field(f.name).type == f.type for f in types)
 
 
 def _types(opened: Any, name: str, schema: pa.Schema) -> pa.Schema:
