@@ -154,10 +154,17 @@ def test_a_death_around_the_transaction_leaves_the_rows_once(
     assert place.rows() == [0, *range(20)]
 
 
-def test_further_columns_of_an_iceberg_table_are_null_in_the_rows_that_are_there(tmp_path: Path, checkpoint: str) -> None:
+def test_further_columns_of_an_iceberg_table_are_null_in_the_rows_that_are_there(
+    tmp_path: Path, checkpoint: str
+) -> None:
     place = Place(tmp_path, "iceberg")
-    for rows in ({"x": [0]}, {"x": [1], "y": ["a"]}, {"x": [2], "y": ["b"], "z": [{"k": 1}]}, {"x": [3], "z": [{"l": 2}]}):
-        run(place, checkpoint, mode="append", batch_format="arrow", table=pa.table({k: pa.array(v) for k, v in rows.items()}))
+    for rows in (
+        {"x": [0]},
+        {"x": [1], "y": ["a"]},
+        {"x": [2], "y": ["b"], "z": [{"k": 1}]},
+        {"x": [3], "z": [{"l": 2}]},
+    ):
+        run(place, checkpoint, mode="append", batch_format="arrow", table=pa.table(rows))
     table = load_catalog(**place.settings["catalog"]).load_table("n.t").scan().to_arrow().sort_by("x")
     assert table.to_pylist() == [
         {"x": 0, "y": None, "z": None},
