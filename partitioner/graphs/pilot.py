@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow as pa
 from partitioner.attempt.formats import FORMATS, table_to_batch
 from partitioner.attempt.job import program_of
 from partitioner.attempt.surroundings import guest
-from partitioner.costs.base import CostModel
+from partitioner.costs.measuring.in_slots import InSlots
 from partitioner.errors import CostError, PartitionerError, clause
 from partitioner.graphs.program import StepProgram, as_given, callable_of, made
 from partitioner.graphs.results import Made, encoded
@@ -30,10 +30,10 @@ Seconds = dict[str, tuple[float, float]]
 """Step to the seconds of its call, and of its merge."""
 
 
-class StepsMeasured(CostModel):
+class StepsMeasured(InSlots):
     """Costs of a graph: what steps declare, and for the others a pilot, in all slots of the run at once.
 
-    ``parts`` of the dataset; the graph runs on ``rows`` and on twice as many.
+    Without slots the pilot runs in this process. ``parts`` of the dataset; the graph runs on ``rows`` and on twice as many.
     """
 
     name = "steps"
@@ -41,20 +41,6 @@ class StepsMeasured(CostModel):
     def __init__(self, steps: Sequence[Step], parts: int, rows: int, seed: int) -> None:
         self.steps, self.parts, self.rows, self.seed = tuple(steps), parts, rows, seed
         self.measures = any(step.seconds is None for step in steps)
-        self._runner: Any = None
-
-    def bind(
-        self,
-        build: Callable[[], Any] | None = None,
-        runner: Any | None = None,
-        columns: list[str] | None = None,
-        program: str = "",
-        slots: int = 1,
-    ) -> CostModel:
-        """With the slots of the run; without them the pilot runs in this process."""
-        bound = StepsMeasured(self.steps, self.parts, self.rows, self.seed)
-        bound._runner = runner
-        return bound
 
     def estimate(self, dataset: Dataset) -> Costs:
         """Seconds of every sub-task. CostError naming the step whose pilot fails."""
@@ -64,10 +50,10 @@ class StepsMeasured(CostModel):
         measured: Mapping[str, tuple[float, float, float]] = {}
         rows = 0 if inner is None else inner.rows
         if self.measures:
-            if self._runner is None:
+            if self.runner is None:
                 told = [miniatures(self.steps, inner, self.rows, self.seed)]
             else:
-                told = self._runner.ask(in_slot, self.rows, self.seed)
+                told = self.runner.ask(in_slot, self.rows, self.seed)
             rows = rows if inner is None or rows >= 0 else int(inner.fragments.bytes.sum() / told[0].row_bytes)
             measured = drawn_out(told, rows)
         return costs_of(self.steps, measured, rows, self.parts, self.rows).estimate(dataset)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.attempt.job import program_of
-from partitioner.costs.base import CostModel
+from partitioner.costs.measuring.in_slots import InSlots
 from partitioner.errors import CostError
 from partitioner.model import Costs, Dataset
 from partitioner.search import prior
@@ -86,7 +86,7 @@ class PilotCosts:
         return Guess(MeasuredFits([i for i, new in enumerate(first) if new], numbers, picked, len(train)), numbers)
 
 
-class MeasuredFits(CostModel):
+class MeasuredFits(InSlots):
     """Seconds of every call: ``tried`` calls, one of each kind, are fitted on the rows ``picked``, few and twice as many.
 
     ``alike``: the kind of each call; ``rows`` of a whole fit.
@@ -97,25 +97,11 @@ class MeasuredFits(CostModel):
 
     def __init__(self, tried: Sequence[int], alike: Sequence[int], picked: Sequence[Any], rows: int) -> None:
         self.tried, self.alike, self.picked, self.rows = tried, alike, picked, rows
-        self._runner: Any = None
-
-    def bind(
-        self,
-        build: Callable[[], Any] | None = None,
-        runner: Any | None = None,
-        columns: list[str] | None = None,
-        program: str = "",
-        slots: int = 1,
-    ) -> CostModel:
-        """With the slots of the run."""
-        bound = MeasuredFits(self.tried, self.alike, self.picked, self.rows)
-        bound._runner = runner
-        return bound
 
     def estimate(self, dataset: Dataset) -> Costs:
         """Small fits, in all slots at once."""
         measured = np.full((2, len(self.tried)), np.nan)
-        for told in self._runner.ask(fit_share, self.tried, self.picked):
+        for told in self.runner.ask(fit_share, self.tried, self.picked):
             for size, number, seconds in told:
                 measured[size, number] = seconds
         by_kind = np.array(drawn_out(measured, [len(rows) for rows in self.picked], self.rows))

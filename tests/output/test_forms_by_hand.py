@@ -175,8 +175,17 @@ def test_a_table_that_is_there_is_left_alone(
 
 def test_tables_get_their_options_and_all_rows_of_a_night(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Any] = []
-    sink = type("Sink", (), {"write": staticmethod(lambda *given, **options: written.append((given[3:], options)))})
-    monkeypatch.setattr(exporting, "_table_sink", lambda form: sink)
+
+    class Sink:
+        @staticmethod
+        def columns(output: str, catalog: Any) -> None:
+            """There is no table yet."""
+
+        @staticmethod
+        def write(*given: Any, **options: Any) -> None:
+            written.append((given[3:], options))
+
+    monkeypatch.setattr(exporting, "_table_sink", lambda form: Sink)
     for fmt, mode in (("delta", "append"), ("delta", "incremental"), ("sql", "error")):
         asked = config(output="/t", format="delta", mode=mode, partition_by=["a"], catalog={"k": "v"})
         exporting.to_table(Form(fmt, False, ("a",), 1), asked, iter([]), pa.schema([]), "r1")
