@@ -1,7 +1,19 @@
-"""What the docs name is there: tests by name, files by path."""
+"""What the docs name is there: tests by name, files by path, commands with their options, settings and hooks."""
 
 import re
 from pathlib import Path
+
+import pytest
+import typer.main
+
+from partitioner.cli import app
+from partitioner.config import RunConfig
+from partitioner.costs.base import CostModel
+from partitioner.engines.base import Engine
+from partitioner.model.source import Source
+from partitioner.placement.base import Algorithm
+from partitioner.reducers.base import Reducer
+from partitioner.splits.base import Splitter
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -24,6 +36,47 @@ def test_every_file_of_this_project_that_the_docs_name_is_there() -> None:
     named = {(page.name, name) for page in PAGES for name in path.findall(page.read_text())}
     assert named, "the docs name files"
     assert [pair for pair in sorted(named) if not (ROOT / pair[1]).exists()] == []
+
+
+def test_every_file_named_by_the_end_of_its_path_is_there() -> None:
+    files = [
+        f"/{path.relative_to(ROOT).as_posix()}"
+        for folder in FOLDERS.split("|")
+        for path in (ROOT / folder).rglob("*.*")
+    ]
+    named = {
+        (page.name, name)
+        for page in PAGES
+        for name in re.findall(r"`([\w/]+\.(?:py|yaml|sh|ipynb))`", page.read_text())
+    }
+    assert [pair for pair in sorted(named) if not any(file.endswith(f"/{pair[1]}") for file in files)] == []
+
+
+def test_every_command_that_the_docs_write_has_its_options() -> None:
+    written = re.compile(r"(?:^ *|`)partitioner ([a-z]+)((?: +[^\n`#]+)?)", re.M)
+    wrong = []
+    for page in PAGES:
+        for name, rest in written.findall(page.read_text()):
+            command = typer.main.get_command(app).commands.get(name)
+            command = getattr(command, "commands", {}).get(rest.strip().partition(" ")[0], command)
+            known = {option for one in getattr(command, "params", ()) for option in (*one.opts, *one.secondary_opts)}
+            options = set(re.findall(r"(?<![\w-])--[a-z-]+", rest))
+            wrong += [(page.name, name)] * (command is None) + [(page.name, name, o) for o in sorted(options - known)]
+    assert wrong == []
+
+
+def test_every_setting_is_told_of() -> None:
+    told = " ".join(page.read_text() for page in PAGES)
+    assert [name for name in RunConfig.model_fields if not re.search(rf"\b{name}\b", told)] == []
+
+
+@pytest.mark.parametrize("contract", [Source, CostModel, Splitter, Algorithm, Engine, Reducer])
+def test_the_page_of_design_has_the_verbs_and_hooks_of_a_contract(contract: type) -> None:
+    text = (ROOT / "docs" / "design.md").read_text()
+    (row,) = [line for line in text.splitlines() if re.match(rf"\| `\w+` \| `[\w.]+\.{contract.__name__}` \|", line)]
+    _, _, must, hooks = row.strip("| ").split(" | ")
+    assert set(re.findall(r"`(\w+)`", must)) == contract.__abstractmethods__
+    assert [name for name in re.findall(r"`(\w+)`", hooks) if name not in dir(contract)] == []
 
 
 FAULTS = [
