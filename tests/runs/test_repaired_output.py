@@ -7,14 +7,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+import partitioner as pt
+from partitioner.commands.quarantine import retry
 from partitioner.errors import ConfigError, RunHeld
+from partitioner.output import versions
 from partitioner.runs import repair
 from partitioner.runs.repair import check_mergeable, config_of, merge, output_of, rest_of, version_of
 from partitioner.storage import Directory
 from partitioner.store.run_directory import RunDirectory
+from tests import programs
 
 RUN = "r1"
 
@@ -172,3 +178,73 @@ def test_rows_are_merged_by_one_driver_at_a_time(tmp_path: Path) -> None:
     with pytest.raises(RunHeld, match="run r1 is being worked on by pid 7 on h"):
         merge(run, SimpleNamespace(result=table))  # type: ignore[arg-type]
     assert output_of(run).names() == before
+
+
+# a merge, of a run that set two rows of six aside
+
+TABLE = pa.table({"x": [1, -2, 3, -4, 5, 6]})
+
+
+def both(batch: pd.DataFrame) -> pd.DataFrame:
+    return programs.fails_on_negative(batch).assign(z=batch["x"])
+
+
+def fails_on_four(batch: pd.DataFrame) -> pd.DataFrame:
+    if (batch["x"] == -4).any():
+        raise ValueError("still four")
+    return programs.double(batch)
+
+
+def ran(home: Path, program: Any = programs.fails_on_negative, **options: Any) -> pt.Run:
+    settings: dict[str, Any] = {"cost": "rows", "max_tasks": 2, "engine": "serial", "on_error": "quarantine"}
+    places = {"output": str(home / "out"), "checkpoint": str(home / "runs")}
+    return pt.run(TABLE, program, progress=False, report=False, **{**settings, **places, **options})
+
+
+def test_the_version_of_a_merge_says_whose_it_is_and_what_it_follows(tmp_path: Path) -> None:
+    first = ran(tmp_path, mode="overwrite")
+    output = Directory(tmp_path / "out")
+    before = versions.at(output, 1).manifest
+    assert before is not None
+    again = retry(first.directory, merge=True, program=fails_on_four)
+    made = versions.at(output, 2)
+    assert made.manifest is not None
+    assert (made.run_id, made.run) == (again.run_id, first.url)
+    assert {key: made.manifest[key] for key in ("run_id", "run", "mode", "version")} == {
+        "run_id": again.run_id,
+        "run": first.url,
+        "mode": "repair",
+        "version": 2,
+    }
+    assert made.manifest["job"] == before["job"] != ""
+    assert made.manifest["before"] == [file["stored"] for file in before["files"]]
+    assert all(output.exists(name) for name in made.manifest["before"])  # somebody may still read them
+    (aside,) = made.manifest["inputs"][-1]["quarantine"]
+    assert aside.startswith(f"{again.url}/quarantine/")
+    assert all(not part["quarantine"] for part in made.manifest["inputs"][:-1])
+
+
+def test_what_a_dead_run_left_of_a_version_is_abandoned_by_a_merge(tmp_path: Path) -> None:
+    first = ran(tmp_path, mode="overwrite")
+    output = Directory(tmp_path / "out")
+    output.put("_versions/000002/claim.json", json.dumps({"run_id": "dead", "run": f"{tmp_path}/dead"}).encode())
+    again = retry(first.directory, merge=True, program=programs.double)
+    assert versions.at(output, 2).abandoned == again.run_id
+    assert versions.committed(output) == versions.at(output, 3)
+
+
+def test_mended_rows_join_files_of_another_form(tmp_path: Path) -> None:
+    first = ran(tmp_path, mode="overwrite", format="csv")
+    retry(first.directory, merge=True, program=programs.double)
+    shown = sorted((tmp_path / "out").glob("part-*.csv"))
+    assert [line for path in shown for line in path.read_text().split()[1:]] == ["2", "6", "10", "12", "-4", "-8"]
+
+
+def test_mended_rows_have_the_columns_of_the_output(tmp_path: Path) -> None:
+    first = ran(tmp_path, both, mode="overwrite")
+    retry(first.directory, merge=True, program=programs.double)
+    stored = versions.at(Directory(tmp_path / "out"), 2).manifest["files"]  # type: ignore[index]
+    assert stored[-1]["stored"] == "_versions/000002/repaired-000000.parquet"
+    mended = pq.read_table(tmp_path / "out" / stored[-1]["stored"])
+    assert mended.schema.names == ["y", "z"]
+    assert mended.to_pylist() == [{"y": -4, "z": None}, {"y": -8, "z": None}]
