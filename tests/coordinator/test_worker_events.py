@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from partitioner.coordinator.machine import step
-from partitioner.coordinator.state import Cancel
+from partitioner.coordinator.state import Cancel, Rung
 from partitioner.model import Event, EventKind, Failure, Worker
 from tests.coordinator.begun import begun
 from tests.coordinator.outcomes import stop_of, submits
@@ -62,3 +62,18 @@ def test_a_lost_engine_ends_the_run_with_its_reason() -> None:
     assert stop_of(actions) == "the engine went away: no route. What is committed stays; resume the run."
     assert actions[:2] == [Cancel("t000000-a0"), Cancel("t000001-a0")]
     assert "no detail" in stop_of(step(begun(2)[0], [Event(EventKind.ENGINE_LOST)], 101.0)[1])
+
+
+def test_a_worker_that_is_still_awaited_may_go_without_a_reason() -> None:
+    state, _ = begun(2)
+    state.awaited.add("worker-1")
+    _, actions = step(state, [Event(EventKind.WORKER_LOST, worker_id="worker-1")], 101.0)
+    assert ("worker-1" in state.workers, state.awaited) == (False, set())
+    assert [a for a in actions if isinstance(a, Rung)] == []
+
+
+def test_what_stops_the_run_is_not_queued_again() -> None:
+    state, (first, _) = begun(2, max_retries=0)
+    step(state, [Event(EventKind.FAILED, first.attempt_id, first.worker_id, error=Failure("no", "ValueError"))], 101.0)
+    assert state.stopped
+    assert list(state.pool) == []
