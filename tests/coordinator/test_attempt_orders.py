@@ -50,5 +50,14 @@ def test_rows_are_to_be_confirmed_unless_nobody_else_can_and_the_worker_is_trust
     assert (told_it.isolate, told_it.suspects) == (True, suspects)
 
 
+def test_a_worker_that_is_still_awaited_confirms_nothing() -> None:
+    state = many(2, quarantine=True)
+    state.trouble(0).suspects = {"worker-1": ((3, 4),)}
+    state.health["worker-0"].successes = 1
+    assert ladder.care(state, state.workers["worker-0"], 0).suspects == ((3, 4),)
+    state.awaited.add("worker-1")
+    assert ladder.care(state, state.workers["worker-0"], 0).suspects is None
+
+
 def test_errors_of_this_ladder_are_of_the_run() -> None:
     assert isinstance(ladder.failed(trying(max_retries=0), on(), ERROR), RunFailed)

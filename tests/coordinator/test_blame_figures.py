@@ -195,6 +195,30 @@ def test_what_waited_for_a_worker_that_is_left_out_may_come_from_anywhere_again(
     assert state.hungry == {"worker-0": None}
 
 
+def test_a_worker_that_is_left_out_is_suspected_of_nothing_when_it_comes_back() -> None:
+    state = many(exclude_after=1, exclude_seconds=10.0)
+    fails(state, "worker-1", 0, 1)
+    ladder.leave_out(state, state.workers["worker-1"], "why")
+    assert (state.health["worker-1"].failing, state.health["worker-1"].blamed) == ({}, {})
+    ladder.pass_time(state, 10.0)
+    ladder.succeeded(state, on("worker-2", 0), 0)
+    assert (state.excluded, state.health["worker-1"].exclusions) == ({}, 1)
+
+
+@pytest.mark.parametrize("away", ["awaited", "excluded"])
+def test_what_failed_here_is_tried_here_again_where_all_others_are_away(away: str) -> None:
+    state = many(2)
+    fails(state, "worker-0", 0)
+    assert not ladder.allows(state, state.workers["worker-0"], 0)
+    assert ladder._others(state, 0)
+    if away == "awaited":
+        state.awaited.add("worker-1")
+    else:
+        state.excluded["worker-1"] = 5.0
+    assert ladder.allows(state, state.workers["worker-0"], 0)
+    assert not ladder._others(state, 0)
+
+
 def doubts(state: State, task: int = 0) -> list[int]:
     return [ladder._doubt(state.workers[f"worker-{j}"], state.troubles.get(task)) for j in range(3)]
 

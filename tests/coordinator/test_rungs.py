@@ -117,6 +117,20 @@ def test_what_is_handed_back_while_others_really_run_goes_on_being_handed_back()
     assert handed_back_in_circles(workers=3, running=1) == [("worker-0",)] * 9
 
 
+def test_what_began_forty_seconds_ago_really_runs() -> None:
+    state = state_of(plan_of([500.0] * 2, workers=2), rerouted=True)
+    first = submits(step(state, [], 0.0)[1])
+    step(state, [started(a.attempt_id) for a in first], 0.0)
+    state.handed_back = 6
+    found = []
+    for second in (39.0, 40.0):
+        state.last_now = second
+        found.append(ladder._in_circles(state))
+    assert found == [True, False]
+    state.handed_back, state.last_now = 5, 39.0
+    assert not ladder._in_circles(state)
+
+
 def test_where_a_placement_is_exact_nothing_needs_to_be_named() -> None:
     state = state_of(plan_of([2.0] * 3, workers=3))
     first = submits(step(state, [], 0.0)[1])
