@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from connectors.location import need
 from connectors.table_types import Held, exactly, plain, wanted
-from partitioner.errors import ConfigError, DataError, OutputExists
+from partitioner.errors import ConfigError, DataError, OutputExists, shortened
 
 APPLICATION = "batch-partitioner"
 
@@ -23,8 +23,20 @@ def there(url: str, options: Mapping[str, Any]) -> bool:
     """Whether a Delta table lies at ``url``. ConfigError for a local path that deltalake cannot write to."""
     if "://" not in url and (unfit := _UNFIT.search(url)):
         raise ConfigError(f"output {url}: deltalake takes no {unfit[0]!r} in the path of a table; name another folder.")
-    found: bool = need("deltalake", "delta").DeltaTable.is_deltatable(url, dict(options) or None)
+    delta = need("deltalake", "delta")
+    try:
+        found: bool = delta.DeltaTable.is_deltatable(url, dict(options) or None)
+    except (OSError, delta.exceptions.DeltaError) as error:
+        raise DataError(
+            f"cannot reach {url} for the Delta table: {_said(error)}. Check the path, endpoint and credentials."
+        ) from error
     return found
+
+
+def _said(error: Exception) -> str:
+    """What deltalake says in several lines, without their colours and arrows."""
+    plain = re.sub(r"\x1b\[[0-9;]*m|↳", "", str(error))
+    return shortened(" ".join(plain.split()), 300).rstrip(".")
 
 
 def columns(url: str, options: Mapping[str, Any]) -> pa.Schema | None:
@@ -81,7 +93,7 @@ def write(
         if held.error is not None:
             raise held.error from None
         raise DataError(
-            f"the Delta table {url} does not take the rows: {str(error).partition(chr(10))[0]}. They are kept in the run "
+            f"the Delta table {url} does not take the rows: {_said(error)}. They are kept in the run "
             "directory; mend the table or name another, and resume."
         ) from error
 
@@ -94,7 +106,7 @@ def check(url: str, schema: pa.Schema, options: Mapping[str, Any], mode: str = "
         delta.Schema.from_arrow(types)
     except Exception as error:  # deltalake raises plain ones too
         raise DataError(
-            f"the Delta table {url} does not take the rows: {str(error).partition(chr(10))[0]}. Convert that column."
+            f"the Delta table {url} does not take the rows: {_said(error)}. Convert that column."
         ) from error
 
 

@@ -24,8 +24,8 @@ _COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 
 def compression(path: str) -> str | None:
     """The codec that a file name means, None for plain text."""
-    name = path.partition("?")[0] if "://" in path else path
-    return next((codec for ending, codec in _COMPRESSION.items() if name.endswith(ending)), None)
+    names = (path, path.partition("?")[0]) if "://" in path else (path,)
+    return next((codec for ending, codec in _COMPRESSION.items() for name in names if name.endswith(ending)), None)
 
 
 def byte_ranges(files: list[FileInfo], data_start: list[int], fragment_bytes: int | None) -> Fragments:

@@ -134,8 +134,9 @@ def _glob(pattern: str, options: Options | None, left_out: tuple[str, ...]) -> l
     rest = pattern[len(base) + 1 :]
     matches = _glob_regex(rest).fullmatch
     try:
-        below = system(base or "/", options).walk(base or "/", deep="/" in rest or "**" in rest)
-        kept = [f for f in _outside(below, left_out) if matches(f.path[len(base) :].lstrip("/"))]
+        walked = system(base or "/", options).walk(base or "/", deep="/" in rest or "**" in rest)
+        below = [f for f in _outside(walked, left_out) if f.path == pattern or matches(f.path[len(base) :].lstrip("/"))]
+        kept = [f for f in below if f.path == pattern] or below  # an object may be named like a glob
     except FileNotFoundError as error:
         raise DataError(f"The glob {pattern} matches nothing: there is no directory {base}. Check it.") from error
     if not kept:

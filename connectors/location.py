@@ -23,7 +23,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from connectors.systems import OBSTORE_SCHEMES, FileInfo, Fsspec, Local, Obstore, System
-from partitioner.errors import DataError, MissingDependency, OutOfReach
+from partitioner.errors import DataError, MissingDependency, OutOfReach, store_says
 
 Options = Mapping[str, Any]
 
@@ -74,7 +74,7 @@ def planning(path: str) -> Iterator[None]:
         yield
     except (BaseError, OSError) as error:
         raise DataError(
-            f"Cannot reach {path}: {str(error).partition(chr(10))[0]}. Check the path, endpoint and credentials."
+            f"Cannot reach {path}: {store_says(error)}. Check the path, endpoint and credentials."
         ) from error
 
 

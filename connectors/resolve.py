@@ -212,8 +212,11 @@ def is_arrow_dataset(spec: Any) -> bool:
 
 def by_name(path: str) -> str | None:
     """The connector that a file name's extension means, None where it means none."""
-    plain = path.partition("?")[0] if "://" in path else path  # a file's name may hold a question mark
-    name = PurePosixPath(plain).name.lower()
+    return _by_ending(path) or _by_ending(path.partition("?")[0])  # a name may hold a question mark, and a URL a query
+
+
+def _by_ending(path: str) -> str | None:
+    name = PurePosixPath(path).name.lower()
     for ending in _COMPRESSED:
         name = name.removesuffix(ending)
     return registry.connector_for(os.path.splitext(name)[1])

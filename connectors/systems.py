@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 
-from partitioner.errors import DataError, MissingDependency, clause
+from partitioner.errors import DataError, MissingDependency, clause, store_says
 
 OBSTORE_SCHEMES = frozenset(
     ("abfs", "abfss", "adl", "az", "azure", "gcs", "gs", "http", "https", "memory", "s3", "s3a")
@@ -103,12 +103,13 @@ class Obstore:
         import obstore
 
         prefix = self._key(base).rstrip("/") or None
+        found: Iterator[Any]
         with _translated(base):
             if deep:
-                for chunk in obstore.list(self._store, prefix, chunk_size=1000):
-                    yield from map(self._info, chunk)
+                found = (meta for chunk in obstore.list(self._store, prefix, chunk_size=1000) for meta in chunk)
             else:
-                yield from map(self._info, obstore.list_with_delimiter(self._store, prefix)["objects"])
+                found = iter(obstore.list_with_delimiter(self._store, prefix)["objects"])
+            yield from map(self._info, _without_markers(found, prefix or ""))
 
     def stat(self, path: str) -> FileInfo:
         """As in ``System``."""
@@ -133,6 +134,22 @@ class Obstore:
         size = int(meta["size"])
         tag = meta.get("e_tag") or meta["last_modified"].isoformat()
         return FileInfo(f"{self._root}/{meta['path']}", size, f"{size}-{tag}")
+
+
+def _without_markers(found: Iterator[Any], prefix: str) -> Iterator[Any]:
+    """Objects, without those of no bytes that consoles make for a folder: their names end in a slash, which obstore drops.
+
+    Such an object comes right before what lies in its folder.
+    """
+    last = None
+    for meta in found:
+        if last is not None and last["path"] != prefix and not meta["path"].startswith(f"{last['path']}/"):
+            yield last
+        last = meta if not meta["size"] else None
+        if meta["size"]:
+            yield meta
+    if last is not None and last["path"] != prefix:
+        yield last
 
 
 class Fsspec:
@@ -185,4 +202,11 @@ def _translated(path: str) -> Iterator[None]:
     except GenericError:
         raise  # the network's: a retry may mend it
     except BaseError as error:
-        raise DataError(f"Cannot read {path}: {str(error).partition(chr(10))[0]}") from error
+        raise DataError(f"Cannot read {path}: {store_says(error)}.") from error
+    except ValueError as error:
+        if "Could not parse path" not in str(error):
+            raise
+        raise DataError(
+            f"Cannot read {path}: {str(error).partition(chr(10))[0]}. Copy the object to another name; a name has no empty "
+            "parts."
+        ) from error

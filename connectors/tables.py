@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from connectors.listing import glob_base
-from connectors.location import Options, absolute, system
+from connectors.location import Options, absolute, planning, system
 from partitioner.errors import DataError
 
 _MARKS = {"_delta_log": "delta", ".hoodie": "hudi"}
@@ -64,7 +64,8 @@ def _kind(folder: str, options: Options | None) -> str | None:
 
 
 def _holds(folder: str, pattern: str, options: Options | None) -> bool:
-    try:
-        return any(re.search(pattern, info.path) for info in system(folder, options).walk(folder, deep=False))
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    with planning(folder):
+        try:
+            return any(re.search(pattern, info.path) for info in system(folder, options).walk(folder, deep=False))
+        except (FileNotFoundError, NotADirectoryError):
+            return False

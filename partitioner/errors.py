@@ -190,6 +190,16 @@ def clause(error: BaseException) -> str:
     return text_of(error).rstrip().removesuffix(".")
 
 
+_ANSWER = re.compile(r"<Code>(.*?)</Code>\s*<Message>(.*?)</Message>", re.DOTALL)
+
+
+def store_says(error: BaseException) -> str:
+    """One line of what an object store's client raises: the store's own answer where there is one, else its first line."""
+    said = text_of(error)
+    answer = _ANSWER.search(said)
+    return f"{answer[1]}: {answer[2].rstrip('.')}" if answer else said.partition("\n")[0].rstrip(". ")
+
+
 def shortened(text: str, most: int) -> str:
     """The beginning and the end of a long text; what UTF-8 cannot encode, or a terminal obeys, is written out."""
     text = text.encode(errors="backslashreplace").decode().replace("\r\n", "\n")

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from partitioner.errors import ConfigError, StorageFailed, clause
+from partitioner.errors import ConfigError, StorageFailed, clause, store_says
 
 _STAGED = re.compile(r"#\d+$")
 
@@ -112,7 +112,7 @@ def _cause(error: Exception) -> str:
     """One line; obstore gives the system's own message last, within its debug output."""
     text = str(error)
     inner = re.findall(r'message: "([^"]+)"', text)
-    return inner[-1] if inner else text.partition("\n")[0]
+    return inner[-1] if inner else store_says(error)
 
 
 LISTED_AT_ONCE = 10_000

@@ -128,6 +128,43 @@ def test_what_is_not_on_s3_is_named(bucket, options, path, message):
         ParquetSource(path, storage_options=options).describe()
 
 
+@pytest.mark.parametrize(
+    "path", ["s3://no-such-bucket/in/", "s3://no-such-bucket/in/x.parquet", "s3://no-such-bucket/*.csv"]
+)
+def test_a_bucket_that_is_not_there_is_told_in_one_line(options, path):
+    with pytest.raises(DataError) as error:
+        resolve({"path": path, "storage_options": options}).describe()
+    assert str(error.value).startswith("Cannot reach s3://no-such-bucket/")
+    assert str(error.value).endswith(
+        ": NoSuchBucket: The specified bucket does not exist. Check the path, endpoint and credentials."
+    )
+
+
+@pytest.mark.parametrize("name", ["a?.parquet", "*.parquet", "br[a]ck.parquet", "per%20cent.parquet", "ha#sh.parquet"])
+def test_any_character_may_be_in_the_name_of_an_object(bucket, options, name):
+    sink = pa.BufferOutputStream()
+    pq.write_table(TABLE.slice(0, 1), sink)
+    obstore.put(bucket, f"odd/{name}", sink.getvalue().to_pybytes())
+    for path in (f"s3://bucket/odd/{name}", "s3://bucket/odd/"):
+        dataset = resolve({"path": path, "storage_options": options}).describe()
+        assert f"s3://bucket/odd/{name}" in dataset.fragments.paths
+        assert dataset.rows == len(dataset.fragments.paths)
+
+
+def test_objects_that_stand_for_folders_are_no_input(bucket, options, server):
+    for name in ("console/", "console/sub/"):
+        urllib.request.urlopen(urllib.request.Request(f"{server}/bucket/{name}", data=b"", method="PUT")).close()
+    for name in ("console/a.csv", "console/empty.csv", "console/sub/b.csv"):
+        obstore.put(bucket, name, b"" if "empty" in name else b"x\n1\n")
+    found = resolve({"path": "s3://bucket/console/", "storage_options": options}).files()
+    assert [info.path.removeprefix("s3://bucket/console/") for info in found] == ["a.csv", "empty.csv", "sub/b.csv"]
+
+
+def test_a_name_with_an_empty_part_is_refused(bucket, options):
+    with pytest.raises(DataError, match=r"Cannot read s3://bucket/a//b\.csv: .*a name has no empty parts\."):
+        CsvSource("s3://bucket/a//b.csv", storage_options=options).describe()
+
+
 def test_wrong_options_are_named(options):
     with pytest.raises(DataError, match=r"s3://bucket: Configuration key: 'acces_key_id' is not valid"):
         ParquetSource("s3://bucket/x.parquet", storage_options={"acces_key_id": "x"}).describe()
