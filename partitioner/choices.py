@@ -142,20 +142,35 @@ def adopted(kind: str, given: Any) -> Any:
 
     ConfigError names the verbs that it lacks.
     """
-    base = contract(kind)
-    if isinstance(given, base):
-        return given
+    base, word = contract(kind), registry.about(kind).word
     if lacking := _lacking(base, given):
-        word = registry.about(kind).word
         raise ConfigError(
             f"{type(given).__name__} is no {word}: it lacks {', '.join(lacking)}. "
             f"Subclass {base.__module__}.{base.__name__}, or give a name ({', '.join(registry.names(kind))})."
         )
-    return _again(base, given)
+    for verb in sorted(base.__abstractmethods__):
+        _check_arguments(word, base, given, verb)
+    return given if isinstance(given, base) else _again(base, given)
 
 
 def _lacking(base: type[Any], given: Any) -> list[str]:
-    return [] if isinstance(given, base) else sorted(base.__abstractmethods__ - set(dir(given)))
+    return sorted(verb for verb in base.__abstractmethods__ if inspect.getattr_static(given, verb, None) is None)
+
+
+def _check_arguments(word: str, base: type[Any], given: Any, verb: str) -> None:
+    """ConfigError for a verb that cannot be called with what the contract's is called with."""
+    if not inspect.isfunction(inspect.getattr_static(base, verb)):
+        return
+    wanted = [p.name for p in _parameters(vars(base)[verb])[1:] if p.default is p.empty]
+    try:
+        signature = inspect.signature(getattr(given, verb))
+    except ValueError:  # written in C, it says nothing
+        return
+    try:
+        signature.bind(*wanted)
+    except TypeError as error:
+        there = f"{word} {type(given).__name__}: {verb}({', '.join(signature.parameters)})"
+        raise ConfigError(f"{there} is called with ({', '.join(wanted)}): {error}.") from error
 
 
 def _parameters(factory: Callable[..., Any]) -> list[inspect.Parameter]:

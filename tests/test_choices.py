@@ -148,6 +148,46 @@ def test_what_is_written_without_the_base_class_has_its_defaults() -> None:
     assert ByKey("k", Longest).inner.name == "longest"
 
 
+class Unmerged(Longest):
+    """Takes a verb back."""
+
+    merge_accumulators = None  # type: ignore[assignment]
+
+
+class UnmergedReducer(Reducer):
+    """The same below the base class."""
+
+    create_accumulator = add_input = extract_output = Longest.create_accumulator
+    merge_accumulators = None
+
+
+class OneArgument(Longest):
+    """Forgets what it is given."""
+
+    def add_input(self, value: Any) -> int:  # type: ignore[override]
+        return len(value)
+
+
+class Any_(Longest):
+    """Takes whatever it is given."""
+
+    def add_input(self, *given: Any, **named: Any) -> int:
+        return super().add_input(*given, **named)
+
+
+@pytest.mark.parametrize("made_by", [Unmerged, UnmergedReducer])
+def test_a_verb_that_is_none_is_lacking(made_by: Any) -> None:
+    with pytest.raises(ConfigError, match="is no reducer: it lacks merge_accumulators"):
+        choose("reducers", made_by)
+
+
+def test_a_verb_that_cannot_be_called_so_is_refused_with_both_signatures() -> None:
+    message = r"OneArgument: add_input\(value\) is called with \(accumulator, value\): too many positional"
+    with pytest.raises(ConfigError, match=message):
+        choose("reducers", OneArgument)
+    assert choose("reducers", Any_).add_input(0, [1, 2]) == 2
+
+
 def run(engine: Any, checkpoint: str, **options: Any) -> Any:
     settings = {"cost": "rows", "max_tasks": 4, "min_tasks_per_slot": 4, "progress": False, "report": False, **options}
     return pt.run(TABLE, lambda batch: batch, batch_format="arrow", engine=engine, checkpoint=checkpoint, **settings)

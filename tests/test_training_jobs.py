@@ -150,3 +150,13 @@ def test_networks_of_all_splits_are_kept_in_order():
     from partitioner.testing.laws import check_laws
 
     check_laws(train_cifar_ensemble.States(), values=[{"w": np.full(2, i), "n": np.array(i)} for i in range(5)])
+
+
+def test_a_card_names_what_made_the_model_under_either_name_it_is_installed_by(tmp_path, monkeypatch):
+    info = tmp_path / "xgboost_cpu-3.2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: xgboost-cpu\nVersion: 3.2.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    keep({"w": np.ones(1)}, str(tmp_path / "model"), {})
+    card = json.loads((tmp_path / "model" / "model_card.json").read_text())
+    assert card["versions"]["xgboost-cpu"] == "3.2.0"

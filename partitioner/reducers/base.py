@@ -81,8 +81,11 @@ class Reducer(ABC):
         raise NotImplementedError(f"reducer {self.name!r} declares group_parts, and extract_groups is not written")
 
     def columns_of(self, result: Any) -> dict[str, Any]:
-        """For ``by_key``: a result as values by column; those of a dict by its keys, all else under the reducer's name."""
-        return result if isinstance(result, dict) else {self.name: result}
+        """For ``by_key``: a result as values by column; those of a dict by its keys, all else under the reducer's name.
+
+        A reducer without a name is called by its class.
+        """
+        return result if isinstance(result, dict) else {self.name or type(self).__name__: result}
 
     def serialize(self, accumulator: Any) -> bytes:
         """An accumulator as bytes that hold data and no code. Raises ConfigError for what cannot be written so."""

@@ -52,7 +52,13 @@ def dumps(reducer: Reducer, accumulator: Any) -> bytes:
         )
     if reducer.serializer == "pickle":
         return bytes(cloudpickle.dumps(accumulator))
-    return reducer.serialize(accumulator)
+    data = reducer.serialize(accumulator)
+    if not isinstance(data, bytes | bytearray | memoryview | pa.Buffer):
+        raise ConfigError(
+            f"serialize of the reducer {reducer.name or type(reducer).__name__!r} returned {type(data).__name__}; it "
+            "returns bytes. Without serialize and deserialize, plain values and arrays are written as data."
+        )
+    return data
 
 
 def loads(reducer: Reducer, data: Any, task_key: str, view: bool = False) -> Any:

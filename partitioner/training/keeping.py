@@ -132,7 +132,10 @@ def _array(leaf: Any, path: str) -> Any:
     return np.asarray(leaf, order="C")
 
 
-WROTE = ("batch-partitioner", "numpy", "scipy", "scikit-learn", "skops", "safetensors", "torch", "keras", "xgboost")
+WROTE = (
+    *("batch-partitioner", "numpy", "scipy", "scikit-learn", "skops", "safetensors", "torch", "keras"),
+    *("xgboost", "xgboost-cpu"),  # one package, two distributions
+)
 """What a model may be made or written with."""
 
 

@@ -28,6 +28,30 @@ def test_a_result_that_is_a_number_is_named_after_the_reducer():
     assert reduced(ByKey("k", "count"), pa.table({"k": [1, 1, 2]})).to_pydict() == {"k": [1, 2], "count": [2, 1]}
 
 
+class Nameless:
+    """A reducer of a user's that declares no name."""
+
+    def create_accumulator(self):
+        return 0
+
+    def add_input(self, accumulator, value):
+        return accumulator + len(value["x"])
+
+    def merge_accumulators(self, left, right):
+        return left + right
+
+    def extract_output(self, accumulator):
+        return accumulator
+
+
+def test_a_result_of_a_reducer_without_a_name_is_named_after_its_class():
+    reducer = ByKey("k", Nameless)
+    table = reducer.extract_output(
+        reducer.add_input(reducer.create_accumulator(), {"k": ["a", "b", "a"], "x": [1, 2, 3]})
+    )
+    assert table.to_pydict() == {"k": ["a", "b"], "Nameless": [2, 1]}
+
+
 def test_options_of_the_inner_reducer_are_given_with_it():
     reducer = ByKey("k", {"reducer": "variance", "ddof": 0, "columns": ["x"]})
     assert reduced(reducer, {"k": [1, 1], "x": [1, 3], "note": ["p", "q"]}).to_pydict() == {"k": [1], "x": [1.0]}

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pytest
 
 import partitioner as pt
-from partitioner.errors import RunFailed
+from partitioner.errors import ConfigError, RunFailed
 from partitioner.reducers.base import Reducer
+from partitioner.reducers.partials import dumps
 from partitioner.store.run_directory import RunDirectory
 
 DATA = pa.table({"x": np.arange(100.0)})
@@ -115,3 +116,29 @@ def test_a_torn_partial_result_is_named_and_made_again(checkpoint, capsys):
     partials_of(finished).put(path, whole[: len(whole) // 2])
     assert resumed(finished).result == 49.5
     assert finished.records[2].task_key in capsys.readouterr().err
+
+
+class Unwritten(Reducer):
+    """Its way to write accumulators gives no bytes."""
+
+    mergeable = True
+
+    def create_accumulator(self):
+        return 0
+
+    def add_input(self, accumulator, value):
+        return accumulator + 1
+
+    def merge_accumulators(self, left, right):
+        return left + right
+
+    def extract_output(self, accumulator):
+        return accumulator
+
+    def serialize(self, accumulator):
+        return accumulator
+
+
+def test_an_accumulator_that_is_written_as_no_bytes_is_refused():
+    with pytest.raises(ConfigError, match="serialize of the reducer 'Unwritten' returned int; it returns bytes"):
+        dumps(Unwritten(), 3)
