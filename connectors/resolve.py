@@ -46,6 +46,10 @@ def resolve(spec: Any, *, connector: str | None = None, written: Sequence[str] =
         raise DataError(f"The dataset is {spec!r}, which is nothing; give a path, data in memory, or a source.")
     if _is_specification(spec):
         given = dict(spec)
+        if other := [key for key in given if not isinstance(key, str)]:
+            raise ConfigError(
+                f"dataset has an option {other[0]!r}, which is no text; options have names, such as 'path'."
+            )
         data = given.pop("data") if "data" in given else given.pop("path")
         return resolve(data, written=written, **({"connector": connector} | options | given))
     if not _is_reference(spec) or (connector == "memory" and not _is_sklearn(spec)):

@@ -85,6 +85,10 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         held = "is empty" if values is None else f"holds {str(values)[:40]!r}"
         raise ConfigError(f"{path} {held}; a configuration is a mapping of settings, such as 'dataset: data.csv'.")
+    if other := [key for key in values if not isinstance(key, str)]:
+        raise ConfigError(
+            f"{path} has a setting {other[0]!r}, which is no text; settings have names, such as 'dataset'."
+        )
     return values
 
 

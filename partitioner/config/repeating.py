@@ -22,7 +22,10 @@ class Repeating(Section):
         "only added; by files where it is not given.",
     )
     name: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the runs of a schedule."
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=100,
+        description="Name of the runs of a schedule, of at most 100 characters: it ends the names of their directories.",
     )
     verify: Literal["footer", "full"] = Field(
         "footer",

@@ -15,7 +15,7 @@ from partitioner.config.output import Output
 from partitioner.config.planning import Planning
 from partitioner.config.repeating import Repeating
 from partitioner.config.section import numbers, shaping
-from partitioner.errors import ConfigError, nearest
+from partitioner.errors import MOST_SAID, ConfigError, nearest, shortened
 from partitioner.security import masking
 
 
@@ -59,13 +59,22 @@ def _sentences(errors: Sequence[Any]) -> list[str]:
         # Behind the name stand places in a list, or which of several types was tried.
         key = ".".join(str(p) for i, p in enumerate(error["loc"]) if not i or isinstance(p, int))
         if error["type"] == "extra_forbidden":
-            told[key] = (f"unknown setting {key!r}.{nearest(key, list(RunConfig.model_fields))}", [])
+            told[key] = (
+                f"unknown setting {_short(key)}.{nearest(key, list(RunConfig.model_fields))}",
+                [],
+            )
             continue
         wanted = error["msg"].removeprefix("Value error, ").rstrip(".")
-        told.setdefault(key, (f"setting {key!r} is {error['input']!r}: ", []))[1].append(wanted[0].lower() + wanted[1:])
+        told.setdefault(key, (f"setting {key!r} is {_short(error['input'])}: ", []))[1].append(
+            wanted[0].lower() + wanted[1:]
+        )
     return [f"{begin}{', or '.join(wanted)}{'.' if wanted else ''}" for begin, wanted in told.values()]
 
 
 def schema() -> dict[str, Any]:
     """JSON Schema of the configuration, for editors."""
     return RunConfig.model_json_schema()
+
+
+def _short(value: Any) -> str:
+    return shortened(repr(value), MOST_SAID)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -76,7 +77,7 @@ class Facts:
 def read(run: RunDirectory) -> Facts:
     """Read a run that is done, failed, or still going on. Raises ConfigError where the directory holds no run."""
     place = run.files.local_path
-    if place is not None and not place.is_dir():  # opening it would make the directory
+    if place is not None and not os.path.isdir(place):  # opening it would make the directory
         raise ConfigError(f"{run.url} does not exist; give the directory of a run, such as runs/<run id>.")
     description = run.description()
     tasks = run.read_table("tasks").select(["task_id", "seconds", "memory_bytes"])

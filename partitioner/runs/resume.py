@@ -42,8 +42,13 @@ def from_directory(directory: RunDirectory, changes: Mapping[str, Any]) -> RunCo
     ``changes`` are settings that may differ on a resume, such as the engine.
     """
     described = directory.description()
-    values = dict(described["config"])
-    job: Job = pickle.loads(directory.read_job())
+    if not {"input", "config", "code"} <= dict(described.get("fingerprints", {})).keys():
+        raise directory.damaged("run.json")
+    values = dict(described.get("config", {}))
+    try:
+        job: Job = pickle.loads(directory.read_job())
+    except FileNotFoundError:
+        raise directory.damaged("job.pkl") from None
     programs.hold(job.program, described["fingerprints"])
     live = {k for k, v in values.items() if isinstance(v, str) and v.startswith("<")}
     values |= {"dataset": job.source, "program": job.program} if "program" in live else {"dataset": job.source}

@@ -22,7 +22,7 @@ def read(text: str, what: str) -> Any:
     """The plain value of a YAML document; ``what`` names it in messages.
 
     Raises ConfigError for text that is no YAML, for tags that would build objects, and above ``MAX_BYTES``, ``MAX_DEPTH`` or
-    ``MAX_NODES``, before any of it is built.
+    ``MAX_NODES``, and for a key that a mapping has twice, before any of it is built.
     """
     size = len(text.encode())
     if size > MAX_BYTES:
@@ -69,8 +69,24 @@ def _weight(node: yaml.Node, known: dict[int, int], open_: set[int], what: str) 
         raise ConfigError(f"{what} holds an alias to something that it is part of; write the value out.")
     if id(node) not in known:
         open_.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(node, what)
         inner = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
         parts = [] if isinstance(node, yaml.ScalarNode) else inner
         known[id(node)] = 1 + sum(_weight(part, known, open_, what) for part in parts)
         open_.discard(id(node))
     return known[id(node)]
+
+
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+def _check_keys(node: yaml.MappingNode, what: str) -> None:
+    """A key given twice would silently win over the first; YAML forbids it, and PyYAML does not look."""
+    seen = set()
+    for key, _ in node.value:
+        name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE else None
+        if name is not None and name in seen:
+            line = key.start_mark.line + 1
+            raise ConfigError(f"{what} has {key.value!r} twice in one mapping, again in line {line}; keep one of them.")
+        seen.add(name)

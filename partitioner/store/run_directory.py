@@ -173,7 +173,7 @@ class RunDirectory:
             raise ConfigError(f"{self.url} holds no run (there is no run.json); name an existing run.")
         values = self._mapping("run.json")
         if not values or not isinstance(values.get("config", {}), dict):
-            raise self._damaged("run.json")
+            raise self.damaged("run.json")
         return values
 
     def plan(self) -> dict[str, Any]:
@@ -188,7 +188,8 @@ class RunDirectory:
             return {}
         return values if isinstance(values, dict) else {}
 
-    def _damaged(self, name: str) -> DamagedRun:
+    def damaged(self, name: str) -> DamagedRun:
+        """The error of a run without a file that it needs."""
         return DamagedRun(
             f"{name} in {self.url} is missing or torn, and without it the run cannot be read. Restore it, or start a "
             "new run; what the output holds stays readable."
@@ -204,7 +205,7 @@ class RunDirectory:
             data = self.files.get(f"{name}.parquet")
             return read_parquet(readable(data, lambda: self.key, f"{name}.parquet in {self.url}"), columns)
         except (pa.ArrowException, OSError, KeyError) as error:
-            raise self._damaged(f"{name}.parquet") from error
+            raise self.damaged(f"{name}.parquet") from error
 
     def write_phases(self, seconds: Mapping[str, float], total: float) -> None:
         """Into ``plan.json``: where the seconds between the call and the result went."""
