@@ -82,11 +82,15 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A program in this process: ``call`` it with a batch; ``seconds`` it took to import and build."""
+    """A program in this process: ``call`` it with a batch; ``seconds`` it took to import and build.
+
+    ``pilot``: what the pilot of its run holds, by thread, until the first attempt.
+    """
 
     job: Job
     call: Callable[[Any], Any]
     seconds: float
+    pilot: dict[int, Any] = field(default_factory=dict, repr=False)
 
 
 _jobs: OrderedDict[str, Loaded] = OrderedDict()
@@ -104,6 +108,7 @@ def load(run_url: str, key: bytes = b"") -> Loaded:
         begin = time.perf_counter()
         run = RunDirectory(run_url, key)
         job, call = _for_program(run)
+        _programs[run.url].pilot.clear()
         tasks, agreement = run.read_inputs(), Agreement(run.files)
         loaded = Loaded(job, run, tasks, call, _batcher(job), agreement, time.perf_counter() - begin)
         _jobs[run_url] = loaded

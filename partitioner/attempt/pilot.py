@@ -23,9 +23,6 @@ from partitioner.measure import resident_bytes
 from partitioner.model import Attempt, Dataset, Fragments
 from partitioner.model.data import Ints
 
-_runners: dict[tuple[str, int], InProcess] = {}
-"""Per run and thread: a row group that several rounds read from is decoded once."""
-
 
 def pilot_program(job: Job, built: Callable[[Any], Any] | None = None) -> Callable[[], Callable[[pa.RecordBatch], Any]]:
     """A factory of the job's program, built when first called; reducers are not part of what is measured."""
@@ -103,23 +100,17 @@ def run_share(index: int, count: int, run_url: str, key: bytes, asked: Asked, se
     """On a worker: every ``count``-th of the calls asked for, from the ``index``-th, within ``seconds``."""
     process = _process()
     built, _ = program_of(run_url, key)
-    at = (run_url, threading.get_ident())
-    if at not in _runners:
+    runner = built.pilot.get(threading.get_ident())  # a row group that several rounds read from is decoded once
+    if runner is None:
         columns = None if built.job.columns is None else list(built.job.columns)
-        _runners[at] = InProcess(
+        runner = built.pilot[threading.get_ident()] = InProcess(
             pilot_program(built.job, built.call), columns, traced=asked.traced, between=garbage.settle
         )
     mine, sizes = asked.share(index, count)
     if not len(mine):
         return Share(index, count, process, ())
     try:
-        timings = _runners[at](Dataset(built.job.source, asked.parents), mine, seconds, sizes)
+        timings = runner(Dataset(built.job.source, asked.parents), mine, seconds, sizes)
     except CostError as error:
         return Share(index, count, process, (None,) * len(mine if sizes is None else sizes), str(error))
     return Share(index, count, process, tuple(timings))
-
-
-def end_of_pilot(run_url: str) -> None:
-    """Drop the row groups that the pilot of a run holds in this process."""
-    for at in [at for at in _runners if at[0] == run_url]:
-        _runners.pop(at, None)

@@ -118,6 +118,14 @@ def test_before_a_fork_the_program_is_built_from_the_disk(tmp_path: Path, monkey
     assert (list(jobs._programs), BUILT) == ([url], [1])
 
 
+def test_the_first_attempt_drops_what_the_pilot_held(tmp_path: Path) -> None:
+    url = written(tmp_path)
+    built, _ = program_of(url, KEY)
+    built.pilot[7] = "row groups"
+    load(url, KEY)
+    assert built.pilot == {}
+
+
 def test_what_is_forgotten_is_loaded_anew(tmp_path: Path) -> None:
     url = written(tmp_path)
     load(url, KEY)

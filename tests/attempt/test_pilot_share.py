@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from partitioner.attempt import job as jobs
 from partitioner.attempt import pilot
 from partitioner.costs.measuring.measurements import Timing
 from partitioner.errors import CostError
@@ -37,7 +38,7 @@ class Runner:
 def shared(made: ByHand, index: int, count: int, runner: Runner) -> pilot.Share:
     fragments = made.tasks.fragments
     assert fragments is not None
-    pilot._runners[made.directory.url, threading.get_ident()] = runner  # type: ignore[assignment]
+    jobs._programs[made.directory.url].pilot[threading.get_ident()] = runner
     asked = pilot.Asked(fragments, fragments, np.array([3, 1, 0, 2, 3]))
     return pilot.run_share(index, count, made.directory.url, KEY, asked, 2.5)
 
@@ -70,7 +71,6 @@ def test_a_call_of_several_pieces_is_one_batch(tmp_path: Path) -> None:
     share = pilot.run_share(0, 1, made.directory.url, KEY, asked, 60.0)
     assert (len(share.timings), share.error) == (1, "")
     assert SEEN == [[10, 11, 12, 13, 14, 0, 1, 2, 3, 4]]
-    pilot.end_of_pilot(made.directory.url)
 
 
 def test_a_slot_without_pieces_runs_nothing(tmp_path: Path) -> None:
@@ -93,12 +93,11 @@ def test_a_pilot_times_the_program_itself(tmp_path: Path) -> None:
     assert share.error == ""
     assert [t is not None for t in share.timings] == [True]
     assert [10, 11, 12, 13, 14] in SEEN
-    held = pilot._runners[made.directory.url, threading.get_ident()]
+    of_threads = jobs._programs[made.directory.url].pilot
+    (held,) = of_threads.items()
+    assert held[0] == threading.get_ident()
     pilot.run_share(0, 1, made.directory.url, KEY, asked, 60.0)
-    assert pilot._runners[made.directory.url, threading.get_ident()] is held
-    pilot._runners["another", 0] = held
-    pilot.end_of_pilot(made.directory.url)
-    assert list(pilot._runners) == [("another", 0)]
+    assert list(of_threads.items()) == [held]
 
 
 def test_the_program_of_a_pilot_is_built_where_none_is_given(tmp_path: Path) -> None:
