@@ -35,6 +35,7 @@ _FIGURES = tuple(
     f"tests/coordinator/test_{part}.py"
     for part in (
         "reasons_of_ends",
+        "sessions_in_full",
         "capacity",
         "readiness",
         "time_limits",
@@ -549,6 +550,41 @@ _CHOSEN: list[tuple[str, str, str, str]] = [
         "engine.call_slots(end_of_probe, started.slots, directory.url)",
         "pass",
         "slots forget the rows of a probe",
+    ),
+    # what a session hands on
+    (f"{C}/execute.py", "if many is None or many.apart():", "if many is None:", "parts in segments go on"),
+    (f"{C}/execute.py", "            if record.cut:\n", "            if False:\n", "a cut stays where it was made"),
+    (
+        f"{C}/execute.py",
+        "if record.task_key != record.whole and not record.split:",
+        "if record.task_key != record.whole:",
+        "a part that was divided again",
+    ),
+    (
+        f"{C}/execute.py",
+        "        awaited=() if engine.late is None else engine.late.waiting,\n",
+        "",
+        "who has not answered gets nothing",
+    ),
+    (f"{C}/execute.py", "Fence(lease), Requests(run)", "Fence(lease)", "requests reach attempts"),
+    (
+        f"{C}/execute.py",
+        "max(NO_WORKER_SECONDS, AGAIN * start_seconds)",
+        "NO_WORKER_SECONDS",
+        "slow engines start slowly",
+    ),
+    (
+        f"{C}/execute.py",
+        "reducer.divisible or (reducer.rows and not",
+        "reducer.divisible or (reducer.rows or not",
+        "groups",
+    ),
+    (f"{C}/driver.py", "            events += _coming(engine, state)\n", "            pass\n", "who is being started"),
+    (
+        f"{C}/driver.py",
+        "events += [] if engine.late is None else engine.late.events()",
+        "pass",
+        "who was late is heard of",
     ),
     # which of two reasons counts
     (f"{C}/machine.py", "live.why or event.error or UNKNOWN", "event.error or live.why or UNKNOWN", "the first reason"),
