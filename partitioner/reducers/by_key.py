@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from math import isnan
 from typing import Any
 
@@ -18,8 +18,6 @@ from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import table_of
 from partitioner.reducers.groups import Groups
 from partitioner.reducers.observations import Observations
-
-Accumulators = Mapping[Any, Any]
 
 
 class ByKey(Reducer):

@@ -47,8 +47,6 @@ class Facts:
     predicted: Floats
     predicted_memory: Floats
     planned_worker: tuple[str, ...]
-    planned_start: Floats
-    planned_finish: Floats
     seconds: Floats
     peak_memory: Floats
     baseline_memory: Floats
@@ -87,7 +85,7 @@ def read(run: RunDirectory) -> Facts:
     if told.clocks:
         commits = {key: clocks.on_the_drivers(record, told.clocks) for key, record in commits.items()}
     nothing = np.full(len(keys), np.nan)
-    plan, workers, start, finish = _plan(run, len(keys))
+    plan, workers = _plan(run, len(keys))
     failed = [t.attempt_id for t in told.tries if t.outcome == FAILED]
     errors, files = _errors(run, commits)
     return Facts(
@@ -99,8 +97,6 @@ def read(run: RunDirectory) -> Facts:
         predicted=tasks["seconds"].to_numpy().astype(np.float64),
         predicted_memory=tasks["memory_bytes"].to_numpy().astype(np.float64),
         planned_worker=workers,
-        planned_start=start,
-        planned_finish=finish,
         seconds=_column(keys, commits, lambda r: r.seconds, nothing),
         peak_memory=_column(keys, commits, lambda r: r.peak_memory_bytes, nothing),
         baseline_memory=_column(keys, commits, lambda r: r.measured.get("baseline_memory_bytes", 0.0), nothing),
@@ -148,16 +144,16 @@ def _column(
     return column
 
 
-def _plan(run: RunDirectory, n: int) -> tuple[dict[str, Any], tuple[str, ...], Floats, Floats]:
-    """Figures and assignments of the last plan; empty where the run stopped before it had one."""
+def _plan(run: RunDirectory, n: int) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Figures and workers of the last plan; empty where the run stopped before it had one."""
     plan = run.plan()
     try:
         table = run.read_table("plan") if isinstance(plan.get("reasons"), dict) else None
     except DamagedRun:
         table = None
     if table is None:
-        return {}, ("",) * n, np.full(n, np.nan), np.full(n, np.nan)
-    return plan, tuple(table["worker_id"].to_pylist()), table["start"].to_numpy(), table["finish"].to_numpy()
+        return {}, ("",) * n
+    return plan, tuple(table["worker_id"].to_pylist())
 
 
 def _errors(

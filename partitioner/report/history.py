@@ -15,7 +15,6 @@ from partitioner.model import CommitRecord
 from partitioner.report import clocks
 
 COMMITTED, FAILED, LOST, CANCELLED, UNFINISHED = "committed", "failed", "lost", "cancelled", "unfinished"
-OUTCOMES = (COMMITTED, FAILED, LOST, CANCELLED, UNFINISHED)
 SAME_MOMENT = 1e-3  # seconds: a start reported together with its end was not seen when it happened
 
 
@@ -23,7 +22,7 @@ SAME_MOMENT = 1e-3  # seconds: a start reported together with its end was not se
 class Try:
     """One attempt. Times are Unix seconds, 0 where never seen; ``requested`` and ``worker`` are empty where unknown.
 
-    ``outcome`` is one of ``OUTCOMES``; ``unfinished`` attempts were live when the driver stopped or have not ended yet.
+    ``outcome`` is one of the five above; ``unfinished`` attempts were live when the driver stopped or have not ended yet.
     """
 
     attempt_id: str
@@ -54,7 +53,6 @@ class Session:
     finish: float
     engine: str = ""
     workers: tuple[str, ...] = ()
-    committed_before: int = 0
     ended: bool = False
     stopped: Mapping[str, Any] = field(default_factory=dict)
     offset: float = 0.0
@@ -139,8 +137,8 @@ class _Book:
         what, at = line["what"], float(line["time"])
         if what == "session" or not self.sessions:
             self.live.clear()
-            facts = (str(line.get("engine", "")), tuple(line.get("workers", ())), int(line.get("committed", 0)))
-            self.sessions.append(Session(at, at, *facts))
+            engine, workers = str(line.get("engine", "")), tuple(line.get("workers", ()))
+            self.sessions.append(Session(at, at, engine, workers))
         session = self.sessions[-1]
         session.finish = max(session.finish, at)
         if what == "submitted":
