@@ -26,6 +26,7 @@ from partitioner.engines.base import Capabilities, Engine
 from partitioner.engines.dask_asked import DaskAsked
 from partitioner.engines.dask_deaths import NEIGHBOUR, RETIRED, blamed, kill, starting
 from partitioner.engines.dask_expected import LOOPBACK, expected, memory_of, whole, worker_count
+from partitioner.engines.dask_start import started
 from partitioner.engines.main_guard import check_main_guard
 from partitioner.errors import EngineLost
 from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Workers
@@ -111,7 +112,11 @@ class DaskEngine(Engine):
         self._held = contextlib.ExitStack()
         self._own_client = client is None
         if client is None and address is None:
-            client = self._start(count, threads, memory_limit, tls)
+            try:
+                client = self._start(count, threads, memory_limit, tls)
+            except BaseException:
+                self._held.close()
+                raise
         self._client = client if client is not None else _connect(str(address), timeout)
         self._looked = time.monotonic()
         self._memory: dict[str, int] = {}  # most bytes that each worker's process was seen to hold
@@ -132,7 +137,7 @@ class DaskEngine(Engine):
             self._held.enter_context(fork_server.running())
         self._held.enter_context(dask.config.set(_BACK_LATE))
         with dask.config.set(_SETTINGS):
-            self._cluster = LocalCluster(
+            self._cluster = started(
                 n_workers=workers,
                 threads_per_worker=threads,
                 memory_limit=memory_limit,

@@ -1,0 +1,65 @@
+"""Worker processes that die while a local Dask cluster starts."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from partitioner.engines import dask_start
+from partitioner.engines.dask import DaskEngine
+from partitioner.errors import EngineLost
+from tests.chaos.scene import wait_until
+
+
+def spawned() -> set[psutil.Process]:
+    """Worker processes below this one."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if any("spawn_main" in part for part in process.cmdline()):
+                found.add(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@contextmanager
+def killing(enough: Callable[[int], bool]) -> Iterator[list[int]]:
+    """While this is open, new worker processes are killed as soon as they are seen, until that is enough."""
+    before, killed, over = spawned(), [], threading.Event()
+
+    def kill() -> None:
+        while not over.is_set() and not enough(len(killed)):
+            for process in spawned() - before:
+                process.kill()
+                killed.append(process.pid)
+                before.add(process)
+                break
+            over.wait(0.02)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_worker_that_is_killed_while_the_cluster_starts_is_started_again() -> None:
+    with killing(lambda count: count == 1) as killed:
+        engine = DaskEngine(workers=1)
+        wait_until(lambda: len(engine.workers()) == 1)
+        engine.close()
+    assert len(killed) == 1
+
+
+def test_workers_that_die_each_time_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_start, "STARTS", 2)
+    with (
+        killing(lambda count: False),
+        pytest.raises(EngineLost, match="no cluster of 1 Dask workers could be started here in 2 tries"),
+    ):
+        DaskEngine(workers=1)
