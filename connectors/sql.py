@@ -178,10 +178,23 @@ class SqlSource(Source):
         schema = self.schema or _settled(batches[0].schema)
         projected(schema, [self.key], self._shown)
         kind = database(self.url)
+        self._check_places(kind.row)
         # First, so that what changes from here on is noticed.
         (before,) = self._asked(f"SELECT {kind.stand(self.table)} AS stand")
         known = tuple(ranges_of(self.table, self.key, self.ranges, kind, self._asked, self._also))
         return replace(self, schema=schema, known=known, stand=before["stand"])
+
+    def _check_places(self, row: str) -> None:
+        """Raise DataError for what the database tells no rows of apart: a view, or a table without row numbers."""
+        try:
+            self._asked(f"SELECT {row} FROM {quoted(self.table)} LIMIT 1")
+        except DataError as error:
+            if row not in str(error):
+                raise
+            raise DataError(
+                f"{self._shown} has no {row}, by which rows of one key are told apart: it is a view, or a table without row "
+                "numbers. Make a table of it (CREATE TABLE ... AS SELECT ..., a materialized view in PostgreSQL); give it."
+            ) from error
 
     def _row_bytes(self, schema: pa.Schema) -> float:
         """A rough figure: eight bytes a value, and what texts have on average is not asked for."""

@@ -281,6 +281,21 @@ def test_what_is_lacking_is_named(tmp_path: Path) -> None:
         SqlSource("mysql://me:secret@host/db", "t", "id")
 
 
+def test_a_view_is_refused_in_one_line(postgres: str, tmp_path: Path) -> None:
+    lite, duck = (fill(pa.table({"id": [1], "c": ["a"]}), tmp_path) for fill in (fill_sqlite, fill_duckdb))
+    with closing(adbc_driver_postgresql.dbapi.connect(postgres)) as db, closing(db.cursor()) as cursor:
+        cursor.execute("CREATE OR REPLACE VIEW v AS SELECT 1 AS id")
+        db.commit()
+    with closing(sqlite3.connect(tmp_path / "x.db")) as db, db:
+        db.execute("CREATE TABLE v (id INTEGER PRIMARY KEY) WITHOUT ROWID")
+        db.execute("INSERT INTO v VALUES (1)")
+    with closing(duckdb.connect(tmp_path / "x.duckdb")) as db:
+        db.execute("CREATE VIEW v AS SELECT id FROM t")
+    for url in (postgres, lite, duck):
+        with pytest.raises(DataError, match=r"has no (ctid|rowid), by which rows .* it is a view.* Make a table of it"):
+            SqlSource(url, "v", "id").describe()
+
+
 def test_credentials_are_not_shown() -> None:
     url = "postgresql://me:secret@127.0.0.1:1/db"
     assert "secret" not in repr(SqlSource(url, "t", "id"))
