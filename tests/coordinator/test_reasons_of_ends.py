@@ -8,10 +8,10 @@ import pytest
 
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import State
-from partitioner.model import Attempt, Event, EventKind, Failure
+from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Workers
 from tests.coordinator.begun import begun
-from tests.coordinator.outcomes import DEATH, done, rungs
-from tests.coordinator.paper import started
+from tests.coordinator.outcomes import DEATH, done, rungs, submits
+from tests.coordinator.paper import by_hand, started, state_of
 
 
 def too_slow() -> tuple[State, Attempt]:
@@ -78,3 +78,30 @@ def test_an_attempt_that_finishes_begins_the_count_anew() -> None:
     assert state.handed_back == 5
     step(state, [of(second, EventKind.LOST, DEATH)], 103.0)
     assert state.handed_back == 5
+
+
+def after(state: State, *seconds: float) -> list[str]:
+    """The rungs taken at these seconds."""
+    return [what for second in seconds for what in rungs(step(state, [], second)[1])]
+
+
+def test_the_only_worker_is_not_left_out_for_what_it_does_not_begin() -> None:
+    state, (first,) = begun(1, 1, silent_seconds=30.0)
+    assert after(state, 115.0, 129.0) == []
+    assert after(state, 131.0) == ["silent"]
+    assert (state.excluded, [a.number for a in (live.attempt for live in state.attempts.values())]) == ({}, [1])
+    assert state.trouble(first.task).losses == 1
+    two, _ = begun(1, 2, silent_seconds=30.0)
+    assert after(two, 115.0, 131.0) == ["silent", "excluded"]
+
+
+def test_what_waits_beside_work_that_goes_on_is_looked_at_again() -> None:
+    workers = Workers.of([Worker("a", cpus=2, memory_bytes=1e9)])
+    state = state_of(by_hand([500.0, 500.0], workers, [0, 0], [0.0, 0.0]), silent_seconds=30.0, backup_factor=1e9)
+    first, second = submits(step(state, [], 100.0)[1])
+    step(state, [started(first.attempt_id)], 101.0)
+    assert after(state, 115.0, 131.0, 145.0) == []
+    step(state, [done(first)], 146.0)
+    assert after(state, 150.0) == []
+    assert after(state, 162.0) == ["silent"]
+    assert state.trouble(second.task).losses == 1
