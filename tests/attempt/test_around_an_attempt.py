@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from partitioner.attempt import isolate, run
+from partitioner.attempt import isolate, run, work
 from partitioner.attempt.isolate import poison_table, rows_digest
 from partitioner.attempt.surroundings import seed_of
+from partitioner.model import Upcoming
 from tests.attempt.by_hand import ByHand
 
 pytestmark = pytest.mark.usefixtures("no_jobs")
@@ -66,3 +67,14 @@ def test_rows_that_were_set_aside_are_told_by_what_they_hold_and_not_by_their_er
 def test_errors_of_rows_that_were_set_aside_keep_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolate, "masked", lambda text: text.replace("hush", "***"))
     assert table("key hush is wrong")["_error"].to_pylist() == ["key *** is wrong"]
+
+
+@pytest.mark.parametrize(("apart", "begun"), [({}, [1]), ({"by_file": True}, []), ({"by_section": True}, [])])
+def test_nothing_is_read_ahead_where_the_content_of_what_is_read_is_told_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apart: dict[str, bool], begun: list[int]
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(work.upcoming, "begin", lambda loaded, next_one, *_: told.append(next_one.task))
+    made = ByHand(tmp_path, of=[[0], [1]], **apart)
+    made.record(upcoming=Upcoming(1, 2))
+    assert told == begun
