@@ -77,7 +77,9 @@ _ATTEMPT = (
     "tests/test_results.py",
     "--deselect=tests/attempt/test_guest.py",
 )
-_CHECKS = ("tests/runs/test_checks.py", "tests/runs/test_reduced_by_hand.py")
+_CHECKS = tuple(
+    f"tests/runs/test_{part}.py" for part in ("checks", "damaged_files", "before_a_resume", "reduced_by_hand")
+)
 _RESUME = (
     "tests/test_resume.py",
     "--deselect=tests/test_resume.py::test_a_run_of_a_script_with_data_in_memory_resumes_from_its_directory_alone",
@@ -120,7 +122,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "partitioner/output/versions.py": ("tests/output/test_versions.py",),
     "partitioner/output/publishing.py": (
         "tests/output/test_exchanged_folders.py",
-        "tests/output/test_forms_by_hand.py",
+        "tests/output/test_shown_versions.py",
     ),
     "partitioner/output/modes.py": ("tests/output/test_modes_by_hand.py",),
     "partitioner/output": ("tests/output", "tests/modes"),

@@ -11,7 +11,7 @@ import pytest
 
 from partitioner.output import publishing
 from partitioner.output.publishing import publish
-from tests.output.test_forms_by_hand import Folder
+from tests.output.test_shown_versions import Folder
 
 NESTED = [{"path": "k=1/l=2/part-x.csv", "stored": "_versions/000002/shown/x.csv", "rows": 1, "sha256": "s"}]
 

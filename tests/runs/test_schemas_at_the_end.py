@@ -12,7 +12,7 @@ from partitioner.errors import RunFailed
 from partitioner.output.modes import Target
 from partitioner.runs import results
 from partitioner.store.commits import Records
-from tests.runs.test_checks import as_columns
+from tests.runs.recorded import as_columns
 from tests.runs.test_reduced_by_hand import Committed, Finishing, version
 
 LARGE = (1 << 53) + 1
