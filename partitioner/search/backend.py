@@ -17,7 +17,8 @@ from joblib.parallel import ParallelBackendBase
 
 from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.runs.run import Run
-from partitioner.search.calls import Call, Guess, run_calls
+from partitioner.search.calls import Guess, run_calls
+from partitioner.search.digest import Call
 
 Costs = Callable[[Sequence[Call]], Sequence[float] | Guess]
 """Seconds of each call, or a ``Guess`` of them."""
@@ -51,8 +52,8 @@ class Handle:
 class PlannedCalls(ParallelBackendBase):  # type: ignore[misc]
     """Runs the calls of one ``joblib.Parallel`` as sub-tasks, those that take longest first.
 
-    ``engine`` and ``options`` as for ``pt.run``; ``costs`` gives the seconds of each call, by default all the same;
-    ``serializer="pickle"`` for calls that return what is no data. ``runs``: the runs that it made.
+    ``engine`` and ``options`` as for ``pt.run``, ``resume`` too; ``costs`` gives the seconds of each call, by default
+    all the same; ``serializer="pickle"`` for calls that return what is no data. ``runs``: the runs that it made.
     """
 
     supports_retrieve_callback = False
@@ -90,6 +91,9 @@ class PlannedCalls(ParallelBackendBase):  # type: ignore[misc]
             batch.results, run = run_calls(
                 batch.calls, seconds, serializer=self.serializer, engine=self.engine, **self.options
             )
+        self.options = {
+            name: value for name, value in self.options.items() if name != "resume"
+        }  # of the first loop alone
         self.runs.append(run)
         for callback in batch.callbacks:
             callback(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,10 +21,8 @@ from partitioner.model.data import Floats
 from partitioner.model.source import Source
 from partitioner.running import run_config
 from partitioner.runs.run import Run
+from partitioner.search.digest import Call, digested
 from partitioner.splits.base import Splitter
-
-Call = tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
-"""A function, its arguments and its keywords."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,13 +113,15 @@ def run_calls(
     *,
     serializer: str = "safe",
     on_plan: Callable[[Plan], None] | None = None,
+    resume: str | None = None,
     **options: Any,
 ) -> tuple[list[Any], Run]:
     """What each call returned, in their order, and the run that it came from.
 
     ``seconds``: what each is expected to take; only their proportions shape the plan. Objects that several calls are given
-    travel once. ``serializer``: ``"pickle"`` where results are no data. ``options``: settings of ``RunConfig`` such as
-    engine and checkpoint. Raises ConfigError; RunFailed where a call raises in every try.
+    travel once. ``serializer``: ``"pickle"`` where results are no data. ``resume``: the id of a run of the same calls, of
+    which only those that it lacks run. ``options``: settings of ``RunConfig`` such as engine and checkpoint. Raises
+    ConfigError; ResumeRefused for a run of other calls; RunFailed where a call raises in every try.
     """
     if not calls:
         raise ConfigError("there are no calls; give at least one.")
@@ -131,7 +131,7 @@ def run_calls(
     values = {
         "dataset": CallsSource(len(calls)),
         "program": CallProgram,
-        "arguments": {"calls": list(calls), "serializer": serializer},
+        "arguments": {"calls": digested(calls), "serializer": serializer},
         "batch_format": "arrow",
         "cost": guess.model,
         "split": OneEach(guess.alike, guess.early, guess.traits),
@@ -139,6 +139,6 @@ def run_calls(
         **({} if guess.early is None else {"placement": "priority"}),
     }
     config = configuration.make({**values, **options})
-    run = run_config(config, on_plan=None if on_plan is None else lambda planned, _: on_plan(planned))
+    run = run_config(config, resume, None if on_plan is None else lambda planned, _: on_plan(planned))
     sink = registry.import_ours("connectors.parquet_sink").ParquetSink(f"{run.url}/partials", plain=True)
     return [read_made(sink, record.task_key).value() for record in run.records], run

@@ -75,7 +75,8 @@ class GridSearch(_Planned, GridSearchCV):  # type: ignore[misc]
         fitted on ``pilot_fraction`` of the rows before; a function of the parameters to seconds; None: all fits cost the
         same, and begin in the order of the grid.
     settings
-        Further settings of ``RunConfig``, such as checkpoint, placement, max_retries.
+        Further settings of ``RunConfig``, such as checkpoint, placement, max_retries; ``resume``, the id of a run of the
+        same search, whose fits are not fitted again.
 
     After ``fit``: ``plan_``, the plan with its lower bound and gap, and ``run_``.
     """

@@ -16,7 +16,8 @@ from partitioner.costs.measuring.in_slots import InSlots
 from partitioner.errors import CostError
 from partitioner.model import Costs, Dataset
 from partitioner.search import prior
-from partitioner.search.calls import Call, CallProgram, Guess, declared
+from partitioner.search.calls import CallProgram, Guess, declared
+from partitioner.search.digest import Call
 from partitioner.search.prior import Parameters
 
 LEAST_ROWS = 20
