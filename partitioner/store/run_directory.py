@@ -47,6 +47,7 @@ from partitioner.security.sealing import key_of_run, seal, unseal
 from partitioner.storage import Directory, read_parquet
 from partitioner.store.commit_log import SEGMENT, decoded, encoded
 from partitioner.store.commits import MANY, Commits
+from partitioner.store.described import well_formed
 from partitioner.store.sealed_names import parquet_bytes, readable, without_secrets
 
 READS_AT_ONCE = 16
@@ -172,7 +173,7 @@ class RunDirectory:
         if not self.files.exists("run.json"):
             raise ConfigError(f"{self.url} holds no run (there is no run.json); name an existing run.")
         values = self._mapping("run.json")
-        if not values or not isinstance(values.get("config", {}), dict):
+        if not values or not well_formed(values):
             raise self.damaged("run.json")
         return values
 

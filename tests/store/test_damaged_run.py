@@ -61,6 +61,20 @@ def test_a_torn_description_is_told_by_whoever_reads_it(run: RunDirectory, data:
 
 
 @pytest.mark.parametrize(
+    ("part", "value"),
+    [("objective", 7), ("task_cpus", "x"), ("fingerprints", None), ("input", 1), ("code", []), ("modules", "x")],
+)
+def test_a_description_whose_parts_are_something_else_is_told_too(run: RunDirectory, part: str, value: Any) -> None:
+    described = run.description()
+    holder = next(p for p in (described, described["config"], described["fingerprints"]) if part in p)
+    holder[part] = value
+    (Path(run.url) / "run.json").write_text(json.dumps(described))
+    for read in [*READS, resumed]:
+        with pytest.raises(DamagedRun, match=r"^run\.json in .* is missing or torn"):
+            read(run)
+
+
+@pytest.mark.parametrize(
     "damage", [lambda p: p.unlink(), lambda p: p.write_bytes(b""), lambda p: p.write_bytes(b"PAR1")]
 )
 def test_sub_tasks_that_are_torn_are_told_by_whoever_reads_them(run: RunDirectory, damage: Any) -> None:
