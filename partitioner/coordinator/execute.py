@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner import choices
-from partitioner.config import RunConfig, timeout_of
+from partitioner.config import Attempts, RunConfig, timeout_of
 from partitioner.coordinator import ledger as ledgers
 from partitioner.coordinator import splitting
 from partitioner.coordinator.driver import Observer, drive
@@ -128,7 +128,7 @@ def resume_parts(state: State, index: Mapping[str, int], committed: Mapping[str,
         splitting.go_on(state, whole, rows, done.get(key, []), split.get(key, []), cuts.get(key, []))
 
 
-def most_quarantined(config: RunConfig, tasks: SubTasks) -> float:
+def most_quarantined(config: Attempts, tasks: SubTasks) -> float:
     """Rows that may be set aside; a share is one of the rows that the input describes."""
     most = config.max_quarantined
     if most is None:

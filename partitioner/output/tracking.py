@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from partitioner.config import RunConfig
+from partitioner.config import Repeating
 from partitioner.frames import UNFIT, to_numpy
 from partitioner.model.data import Ints
 from partitioner.output.versions import home
@@ -49,7 +49,7 @@ class Tracking:
         return {"key": list(self.key), "watermark": self.watermark}
 
 
-def tracking_of(config: RunConfig) -> Tracking | None:
+def tracking_of(config: Repeating) -> Tracking | None:
     """How mode incremental tells rows; None where it goes by files."""
     if config.incremental is None or config.mode != "incremental":
         return None

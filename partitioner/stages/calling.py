@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from partitioner.attempt.asynchronous import Concurrency, is_async
-from partitioner.config import RunConfig
+from partitioner.config import Calls
 from partitioner.errors import ConfigError, nearest
 
 _FRAMES = ("DataFrame", "RecordBatch", "Table", "ndarray", "list")
@@ -16,7 +16,7 @@ _FOR_ASYNC = ("max_concurrency", "rate_limit", "retry_on")
 _FOR_BATCHES = ("max_batch_weight", "sort_by_weight", "weight")
 
 
-def concurrency_of(config: RunConfig, program: Callable[..., Any]) -> Concurrency | None:
+def concurrency_of(config: Calls, program: Callable[..., Any]) -> Concurrency | None:
     """None for a program that is not async. ConfigError for settings that do not go together.
 
     An async program gets one row at a time, as a dict. It gets batches of ``batch_size`` rows where that is given; of one
