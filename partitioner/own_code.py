@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import sys
 import sysconfig
+import zipfile
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
@@ -108,11 +109,21 @@ def _distributions() -> dict[str, list[str]]:
 
 def digest(path: Path) -> str:
     """sha256 of the code in a file, or of its bytes where it is no Python that this version can read."""
-    data = path.read_bytes()
+    data = _read(path)
     try:
         return hashlib.sha256(ast.dump(without_docstrings(ast.parse(data))).encode()).hexdigest()
     except (SyntaxError, ValueError):
         return hashlib.sha256(data).hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a module, within a zip on the search path too (``spark-submit --py-files``)."""
+    try:
+        return path.read_bytes()
+    except NotADirectoryError:
+        archive = next(parent for parent in path.parents if parent.is_file())
+        with zipfile.ZipFile(archive) as held:
+            return held.read(path.relative_to(archive).as_posix())
 
 
 def without_docstrings(tree: ast.AST) -> ast.AST:
@@ -127,8 +138,8 @@ def without_docstrings(tree: ast.AST) -> ast.AST:
 def _imports(name: str, path: Path) -> Iterator[str]:
     """Full names that a file may import: ``from a import b`` gives ``a`` and ``a.b``, with the packages above them."""
     try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, OSError):
+        tree = ast.parse(_read(path))
+    except (SyntaxError, ValueError, OSError, KeyError):
         return
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(tree):

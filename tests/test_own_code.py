@@ -1,6 +1,7 @@
 """Which modules are installed, which are the user's own, and what of those a program reaches."""
 
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,21 @@ def test_libraries_are_those_that_own_modules_import_too(home: Path) -> None:
     module(home, "helper_two", "import numpy as np\n")
     assert libraries("main_two", main)["numpy"] == np.__version__
     assert "scikit-learn" in libraries("main_two", main)
+
+
+def test_modules_within_a_zip_are_read_as_those_of_a_folder(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = {"shipped/__init__.py": "", "shipped/one.py": "from shipped.two import f\n", "shipped/two.py": "f = 1\n"}
+    with zipfile.ZipFile(tmp_path / "sent.zip", "w") as archive:
+        for name, held in text.items():
+            archive.writestr(name, held)
+    script = module(home, "script", "import shipped.one\n")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path / "sent.zip")
+        found = sources("__main__", script)
+    for name, held in text.items():
+        module(home / "folder", name.removesuffix(".py").replace("/", "."), held)
+    monkeypatch.syspath_prepend(home / "folder")
+    assert found == sources("__main__", script)
+    assert found.keys() == {"shipped", "shipped.one", "shipped.two"}
