@@ -124,6 +124,8 @@ FAULTS = [
     "partial doubled",
     "partials swapped",
     "cancel in mid-run",
+    "a secret in every place that has one",
+    "a hostile configuration or run directory",
     "the store is S3",
 ]
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from math import log2
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -21,6 +21,9 @@ import partitioner as pt
 from partitioner.engines.dask import DaskEngine
 from partitioner.errors import RunFailed
 from partitioner.runs import quarantine
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +111,13 @@ def test_a_row_that_kills_is_set_aside_and_all_others_delivered(tmp_path: Path, 
     assert (set_aside(finished), finished.exit_code) == ([77], 5)
     assert finished.attempted - 3 <= 2 * log2(384)
     assert {"split", "confirmed", "condemned"} <= rungs(finished).keys()
+
+
+def test_on_spark_a_row_that_kills_its_python_process_is_set_aside_too(tmp_path: Path, spark: SparkSession) -> None:
+    finished = run(48, killing, tmp_path, spark, tasks=3, arguments={"row": 20})
+    assert delivered(finished) == [x for x in range(48) if x != 20]
+    assert (set_aside(finished), finished.exit_code) == ([20], 5)
+    assert finished.attempted - 3 <= 2 * log2(48)
 
 
 @pytest.mark.parametrize("where", ["serial", "dask"])
