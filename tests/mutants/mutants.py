@@ -87,6 +87,7 @@ _RESUME = (
 )
 
 _BY_KEY = (
+    "tests/stages/test_changes_by_hand.py",
     "tests/stages/test_picked_by_hand.py",
     "tests/modes/test_keys.py",
     "tests/modes/test_sections.py",
