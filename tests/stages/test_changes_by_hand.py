@@ -74,6 +74,7 @@ class Noting(Rows):
         (None, list(range(12)), 3, []),
         (1, [6, 7, 8, 9, 10, 11], 3, ["((at > 1) or is_null(at, {nan_is_null=false}))"]),
         (3, [], 3, ["((at > 3) or is_null(at, {nan_is_null=false}))"]),
+        (7, [], 7, ["((at > 7) or is_null(at, {nan_is_null=false}))"]),  # the rows with the highest are gone
     ],
 )
 def test_rows_above_the_highest_watermark_are_left_and_files_without_one_are_looked_at(
@@ -134,3 +135,13 @@ def test_a_run_that_began_anew_goes_on_with_all_rows(
     monkeypatch.setattr(changes, "known_rows", lambda output, manifest, tracking: before)
     source = resumed(tmp_path, Target(2, 1, by="watermark", base_known=known), [], watermark="at")
     assert len(source.picked) == rows
+
+
+def test_that_everything_runs_anew_is_said_aloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "fingerprints", lambda config, job: {})
+    monkeypatch.setattr(changes, "_known", lambda *_: (Known.nothing(), "code is another"))
+    dataset = Rows(table()).describe()
+    job: Any = Job(dataset.source)
+    rest = changes._by_keys(config(tmp_path), dataset, job, Target(2, 1), BY, scanned(dataset, BY))
+    assert rest.aloud == "mode incremental runs all 12 rows: code is another"
+    assert not rest.target.base_known
