@@ -275,7 +275,9 @@ def described(home: Path, **config: Any) -> Any:
     """A run directory whose ``run.json`` says this, and what comes back."""
     made = ByHand(home, doubled, batching={"weight": "x", "max_batch_weight": 5.0})
     object.__setattr__(made.job, "arguments", {"by": 3})
-    made.directory.create({"config": {"dataset": "old", **config}, "fingerprints": {"code": "c"}})
+    made.directory.create(
+        {"config": {"dataset": "old", **config}, "fingerprints": {"input": {}, "config": {}, "code": "c"}}
+    )
     made.directory.write_job(pickle.dumps(made.job))
     return made, lambda **changes: from_directory(made.directory, changes)
 
