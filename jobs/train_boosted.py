@@ -21,6 +21,7 @@ import partitioner as pt
 from jobs.session import job_main
 from jobs.training import configured
 from partitioner import registry
+from partitioner.engines.dask_deaths import known
 from partitioner.errors import ConfigError, MissingDependency
 from partitioner.training import Design, keep_card
 
@@ -37,8 +38,7 @@ def placed(client: Any, plan: pt.Plan, source: Any, design: Design) -> tuple[Any
     """The rows of every sub-task of a plan as Dask arrays, each on the worker of the plan."""
     import dask.array as da
 
-    known = client.scheduler_info(n_workers=-1)["workers"]
-    address = {str(info["name"]): where for where, info in known.items()}
+    address = {str(info["name"]): where for where, info in (known(client) or {}).items()}
     parts: list[Any] = []
     for i in range(len(plan.tasks)):
         fragments = plan.tasks.fragments.take(plan.tasks.fragments_of(i))

@@ -136,11 +136,7 @@ def _more_memory(state: State, live: Live, why: Failure, what: str) -> RunFailed
     task = live.attempt.task
     deaths, memory = state.deaths[task], state.demands.memory[task]
     if deaths > state.policy.max_deaths:
-        return RunFailed(
-            f"sub-task {live.attempt.task_key} was running {deaths} times when its worker died (limit "
-            f"{state.policy.max_deaths}); it probably needs more memory than {memory:.3g} bytes "
-            "or crashes the process. Lower allowed_mem so that sub-tasks are smaller, or give workers more memory."
-        )
+        return RunFailed(_died_too_often(state, live, why, memory))
     if why.timeout:
         state.note("retried", live, f"{what}; again, alone")
         return None
@@ -149,6 +145,21 @@ def _more_memory(state: State, live: Live, why: Failure, what: str) -> RunFailed
     state.demands.memory[task] = min(wanted, largest) if deaths < 2 or not isfinite(largest) else largest
     state.note("retried", live, f"{what}; again, alone, with {state.demands.memory[task]:.3g} bytes of memory")
     return None
+
+
+def _died_too_often(state: State, live: Live, why: Failure, memory: float) -> str:
+    task, limit = live.attempt.task_key, state.policy.max_deaths
+    deaths = state.deaths[live.attempt.task]
+    if why.timeout:
+        return (
+            f"sub-task {task} was ended {deaths} times (limit {limit}), the last time on {live.attempt.worker_id}, for "
+            f"{why.message}. Raise timeout, lower target_task_seconds so that sub-tasks are shorter, or mend what hangs."
+        )
+    return (
+        f"sub-task {task} was running {deaths} times when its worker died (limit {limit}); it probably needs more memory "
+        f"than {memory:.3g} bytes or crashes the process. Lower allowed_mem so that sub-tasks are smaller, or give workers "
+        "more memory."
+    )
 
 
 def _largest_worker(state: State, task: int) -> float:

@@ -24,7 +24,7 @@ from partitioner.engines import fork_server, preload
 from partitioner.engines.asked import Answers, Asked
 from partitioner.engines.base import Capabilities, Engine
 from partitioner.engines.dask_asked import DaskAsked
-from partitioner.engines.dask_deaths import NEIGHBOUR, RETIRED, blamed, kill, starting
+from partitioner.engines.dask_deaths import NEIGHBOUR, RETIRED, blamed, kill, known, starting
 from partitioner.engines.dask_expected import LOOPBACK, expected, memory_of, whole, worker_count
 from partitioner.engines.dask_start import started
 from partitioner.engines.main_guard import check_main_guard
@@ -119,6 +119,7 @@ class DaskEngine(Engine):
                 raise
         self._client = client if client is not None else _connect(str(address), timeout)
         self._looked = time.monotonic()
+        self._told: Mapping[str, Mapping[str, Any]] = {}  # what the scheduler last said of its workers
         self._memory: dict[str, int] = {}  # most bytes that each worker's process was seen to hold
         self._killed: dict[str, set[str]] = {}  # worker -> attempts for which its process was ended
         self._known = {name: address for name, (address, _) in self._seen().items()}
@@ -169,11 +170,10 @@ class DaskEngine(Engine):
     def _seen(self) -> dict[str, tuple[str, Worker]]:
         """Name to address and worker, of those the scheduler knows now. A restarted worker has another address."""
         found = {}
-        scheduler = self._client.scheduler_info(n_workers=-1)
-        if "workers" not in scheduler:  # what a client says that has lost its scheduler
-            raise ConnectionError("the connection is lost")
-        heard = max((info["last_seen"] for info in scheduler["workers"].values()), default=0.0)
-        for address, info in scheduler["workers"].items():
+        told = known(self._client)
+        self._told = self._told if told is None else told
+        heard = max((info["last_seen"] for info in self._told.values()), default=0.0)
+        for address, info in self._told.items():
             if heard - info["last_seen"] > LIVENESS_SECONDS:
                 continue  # stopped, hung or cut off: it counts as gone until it is heard of again
             name, resources = str(info["name"]), dict(info.get("resources") or {})
@@ -319,9 +319,7 @@ class DaskEngine(Engine):
 
     def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Run on every worker at once."""
-        names = {
-            address: str(info["name"]) for address, info in self._client.scheduler_info(n_workers=-1)["workers"].items()
-        }
+        names = {address: str(info["name"]) for address, info in (known(self._client) or {}).items()}
         results = self._client.run(function, *args, on_error="return")
         return {names[address]: result for address, result in results.items() if address in names}
 

@@ -11,6 +11,24 @@ from typing import Any
 from distributed import Client, Nanny, SpecCluster, Status
 from distributed.client import ClosedClientError
 
+def known(client: Client) -> dict[str, dict[str, Any]] | None:
+    """What the scheduler says of its workers, by address; None where it does not answer now.
+
+    ``Client.scheduler_info`` gives what any thread asked last: every two seconds the client itself asks, for none of the
+    workers, and who looked at that moment saw all of them gone. ConnectionError from a client that has lost its scheduler.
+    """
+    found: dict[str, dict[str, Any]] | None = client.sync(_asked, client)
+    return found
+
+
+async def _asked(client: Client) -> dict[str, dict[str, Any]] | None:
+    if client.status not in ("running", "connecting") or client.scheduler is None:
+        raise ConnectionError("the connection is lost")
+    with contextlib.suppress(OSError):
+        return dict((await client.scheduler.identity(n_workers=-1))["workers"])
+    return None
+
+
 RETIRED = "its worker left in an orderly way (retired, scaled down or preempted)"
 NEIGHBOUR = "its process was ended because of another sub-task in it"
 
@@ -49,7 +67,7 @@ def _suspicious(keys: list[str], dask_scheduler: Any = None) -> dict[str, int]:
 def kill(client: Client, addresses: Sequence[str]) -> None:
     """End the processes of some workers, by their nannies where they have one, which start new ones."""
     with contextlib.suppress(OSError, TimeoutError, ClosedClientError, ValueError):
-        nannies = {a for a, info in client.scheduler_info(n_workers=-1)["workers"].items() if info.get("nanny")}
+        nannies = {a for a, info in (known(client) or {}).items() if info.get("nanny")}
         guarded = [a for a in addresses if a in nannies]
         alone = [a for a in addresses if a not in nannies]
         if guarded:

@@ -191,6 +191,8 @@ def test_a_run_as_predicted_is_the_plan(plan: Plan) -> None:
 @given(plan=plans(), noise=st.sampled_from([0.3, 1.0]), seed=st.integers(0, 100))
 def test_a_run_that_differs_from_its_plan_keeps_every_constraint(plan: Plan, noise: float, seed: int) -> None:
     run = simulate(plan, Faults(noise, failure_rate=0.1), seed)
-    assert run.error is None or "failed 3 times" in run.error
+    # Four of a sub-task fail by chance, or four of the noise's longest are taken for hanging; nothing else may end a run.
+    given_up = ("failed 4 times", "was ended 4 times (limit 3)")
+    assert run.error is None or any(reason in run.error for reason in given_up)
     if run.error is None:
         assert violations(as_plan(plan, run)) == []

@@ -82,6 +82,14 @@ def test_a_hanging_row_is_found_like_one_that_kills() -> None:
     assert (state.finished, state.quarantined) == (True, 1)
 
 
+def test_a_subtask_that_always_takes_too_long_ends_the_run_as_what_it_is() -> None:
+    state = state_of(rowed([16]), quarantine=True, divisible=False)
+    slow = Failure("it took longer than 10 s", "TimedOut", timeout=True)
+    said = stop_of(play(state, lambda attempt: ends(EventKind.FAILED, attempt, slow)))
+    assert said.startswith("sub-task t000000 was ended 4 times (limit 3), the last time on w")
+    assert "for it took longer than 10 s. Raise timeout, lower target_task_seconds" in said
+
+
 def test_a_timeout_may_follow_the_prediction() -> None:
     state = state_of(plan_of([40.0]), timeout_factor=3.0)
     assert submits(step(state, [], 0.0)[1])[0].timeout_seconds == pytest.approx(3 * 40.0 * exp(0.4))

@@ -7,7 +7,7 @@ from typing import Any
 import dask
 import pyarrow as pa
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 import partitioner as pt
 from partitioner.engines.dask import DaskEngine
@@ -32,6 +32,18 @@ def test_workers_carry_what_the_cluster_says_of_them(dask_engine: DaskEngine) ->
     assert workers.worker_id == ("0", "1")
     assert workers.cpus.tolist() == [1.0, 1.0]
     assert (workers.memory_bytes > 2**27).all()
+
+
+def test_workers_are_seen_while_the_client_itself_asks_for_none_of_them(dask_engine: DaskEngine) -> None:
+    """As it does every two seconds, here a thousand times as often: what it was told then is nobody else's answer."""
+    with dask.config.set({"distributed.client.scheduler-info-interval": "2ms"}):
+        client = Client(dask_engine._client.scheduler.address)
+    try:
+        engine = DaskEngine(client=client)
+        seen = [len(engine.workers()) for _ in range(300)]
+        assert seen == [len(dask_engine.workers())] * 300
+    finally:
+        client.close()
 
 
 def test_two_engines_on_one_scheduler_do_not_hear_each_other(dask_engine: DaskEngine, checkpoint: str) -> None:
