@@ -11,6 +11,7 @@ from typing import Any
 from distributed import Client, Nanny, SpecCluster, Status
 from distributed.client import ClosedClientError
 
+
 def known(client: Client) -> dict[str, dict[str, Any]] | None:
     """What the scheduler says of its workers, by address; None where it does not answer now.
 

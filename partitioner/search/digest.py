@@ -7,6 +7,7 @@ import inspect
 import pickle
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
 import joblib
@@ -37,7 +38,7 @@ class Calls(list[Call]):
 def digested(calls: Sequence[Call]) -> Calls:
     """The calls with their digest; what several share is looked at once.
 
-    Functions count by their names, those without one by their text; what wraps one does not count.
+    Functions count by their names; what wraps one does not count.
     """
     seen: dict[int, str] = {}
 
@@ -54,6 +55,8 @@ def digested(calls: Sequence[Call]) -> Calls:
 
 
 def _content(value: Any) -> str:
+    if isinstance(value, FunctionType):  # dill, once imported, lets a lambda be pickled, its line and all
+        return f"{value.__module__}.{value.__qualname__}"
     try:
         return str(joblib.hash(value))
     except (pickle.PicklingError, AttributeError, TypeError):

@@ -40,6 +40,7 @@ GIVEN: dict[str, tuple[Any, dict[str, list[Any]]]] = {
         {"b": ["x", "y"]},
     ),
     "pandas series": (pd.Series([1, 2], name="a"), {"a": [1, 2]}),
+    "frames in a list": ([pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [2]})], {"a": [1, 2]}),
     "polars frame": (pl.DataFrame(TWO), TWO),
     "polars categories": (pl.DataFrame({"b": ["x", "y"]}, schema={"b": pl.Categorical}), {"b": ["x", "y"]}),
     "polars lazy frame": (pl.DataFrame(TWO).lazy(), TWO),
@@ -71,9 +72,9 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "an iterator": (iter([1]), "An input of type list_iterator can be read only once and not in parts; give list"),
     "Python objects of polars": (pl.DataFrame({"o": [object()]}), "its column 'o' holds Python objects."),
     "keys that are one column as text": ({1: [1], "1": [2]}, "two of its keys are the same column as text: 1, '1'."),
-    "frames in a list": (
-        [pd.DataFrame({"a": [1]})] * 2,
-        "has no table form: Could not convert a 0 1 with type DataFrame",
+    "frames of other columns": (
+        [pd.DataFrame({"a": [1]}), pd.DataFrame({"b": [1]})],
+        "entry 0 has the columns a, and entry 1 has b; make them the same.",
     ),
     "a filtered dataset": (
         pyarrow.dataset.dataset(pa.table({"a": [1]})).filter(pyarrow.dataset.field("a") > 1),

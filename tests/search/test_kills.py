@@ -74,4 +74,6 @@ def test_what_calls_are_made_of_has_one_digest() -> None:
     same = repr(calls(long, 1.0))
     assert repr(calls(long.copy(), 1.0, caller="another")) == same
     assert len({same, repr(calls(other, 1.0)), repr(calls(long, 2.0)), repr(calls(long, 1.0, score=max))}) == 4
+    import dill  # noqa: F401 - it teaches pickle to take functions by their code, lines and all
+
     assert repr(calls(long, 1.0, score=lambda y: y)) == repr(calls(long, 1.0, score=lambda y: y))
