@@ -242,7 +242,9 @@ class Calibrated(CostModel):
         return int(np.argmin(np.append(ahead <= allowed, False)))
 
     def _so_far(self, terms: list[Term], parts: list[Measurements]) -> Fitted:
-        return fit(Measurements.concat(parts), [t for t in terms if t.shape != "log"], self.options)
+        """A fit while the slots wait for it: what it says of itself nobody reads."""
+        quick = replace(self.options, bootstraps=0)
+        return fit(Measurements.concat(parts), [t for t in terms if t.shape != "log"], quick)
 
     def _allowed(self, dataset: Dataset, so_far: Fitted) -> float:
         """Seconds that the whole pilot may add to the makespan, for as much work as the fit so far lets expect."""

@@ -22,6 +22,9 @@ FEWEST = 2
 SECONDS = 5.0
 """The run waits so long for the trial: a slower program, or one that hangs, is left to the run, which can time it out."""
 
+UNKNOWN = 2.0
+"""The same where nobody knows how long a row takes: every other slot rests meanwhile."""
+
 SHARE = 0.01
 """Of a predicted makespan: so long the run waits, and ``LEAST`` seconds."""
 
@@ -84,7 +87,7 @@ def extent(planned: Plan) -> tuple[int, float]:
     tasks, cost = planned.tasks, planned.about.cost
     known = int(tasks.fragments.rows.clip(min=0).sum()) if tasks.fragments is not None else 0
     if cost is None or cost.unit != "seconds" or not known:
-        return ROWS, SECONDS
+        return ROWS, UNKNOWN
     wait = min(SECONDS, max(LEAST, SHARE * planned.makespan))
     each = float(tasks.seconds.sum()) / known
     fits = ROWS if each * ROWS <= wait else int(wait / each)

@@ -226,3 +226,13 @@ def test_a_call_of_many_pieces_that_frees_between_them_lowers_what_is_held():
     assert memory_per_byte(several=True, grown=2.4e7) == pytest.approx(1.02 * 1.25 * 60)
     assert memory_per_byte(several=True, grown=0.0) == pytest.approx(alone / 2)
     assert memory_per_byte(several=True, grown=1e9) == pytest.approx(alone)
+
+
+def test_a_fit_without_resampling_says_the_same_of_costs():
+    model = calibrated(FormulaRunner("1e-5 * len(text)"))[2]
+    terms = model.terms(DATASET)
+    quick = fit(model.measurements, terms, FitOptions(bootstraps=0))
+    whole = fit(model.measurements, terms)
+    assert quick.coefficients == whole.coefficients
+    assert not np.any(quick.covariance)
+    assert np.all(np.diag(whole.covariance)[1:] > 0)

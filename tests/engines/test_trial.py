@@ -121,7 +121,7 @@ def slow(rows: pd.DataFrame, folder: str) -> pd.DataFrame:
 def test_no_second_call_begins_beside_a_slow_trial(
     tmp_path: Path, checkpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("partitioner.engines.trial.SECONDS", 0.01)
+    monkeypatch.setattr("partitioner.engines.trial.UNKNOWN", 0.01)
     done = run(slow, checkpoint, arguments={"folder": str(tmp_path)}, max_retries=0)
     assert done.counts["rows_out"] == 40
 
@@ -143,7 +143,7 @@ def test_a_trial_that_leaves_is_no_end_of_the_run(checkpoint: str) -> None:
         (0.4, 1000, (10, 4.0)),
         (0.2, 100, (2, 0.5)),  # 20 s: two rows fit
         (3.0, 100, (0, 3.0)),  # a row of 3 s: the first sub-task tells as soon
-        (None, 100, (10, 5.0)),  # nobody knows how long a row takes
+        (None, 100, (10, 2.0)),  # nobody knows how long a row takes
     ],
 )
 def test_a_trial_costs_at_most_one_percent_of_what_is_predicted(

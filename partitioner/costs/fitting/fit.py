@@ -21,7 +21,6 @@ MOST_WAITING = 4.0
 """Wall / CPU seconds above which a program waits rather than computes, so that its CPU seconds tell nothing."""
 
 CLEARLY = 0.8
-BOOTSTRAPS = 60
 PIECES = "pieces"
 """Column with the number of pieces in each call."""
 
@@ -43,12 +42,14 @@ class FitOptions:
     """``quantile`` of memory; ``clock`` ``"auto"``, ``"wall"`` or ``"cpu"``; ``seed`` of folds and bootstrap.
 
     ``bytes_held`` is the least memory per byte of input: the rows read must be held, whatever small pieces show.
+    ``bootstraps``: resamplings for the covariance of the coefficients, none for zeros.
     """
 
     quantile: float = 0.99
     clock: str = "auto"
     bytes_held: float = 2.0
     seed: int = 0
+    bootstraps: int = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +78,7 @@ def fit(measurements: Measurements, terms: Sequence[Term], options: FitOptions |
     scale = work.ratio or 1.0
     beta = work.regression.coefficients
     beta = beta * _unbiased(work.design @ beta, work.seconds) * scale
-    covariance = _bootstrap(work.design, work.seconds, options.seed) * scale**2
+    covariance = _bootstrap(work.design, work.seconds, options) * scale**2
     chosen, coefficients, covariance = _with_reading(steady, options.clock, chosen, beta, covariance)
     memory_terms, memory = _memory(measurements, usable, options)
     return Fitted(
@@ -156,12 +157,14 @@ def _unbiased(predicted: Floats, actual: Floats) -> float:
     return float(np.sum(clipped * predicted) / predicted.sum())
 
 
-def _bootstrap(x: Floats, target: Floats, seed: int) -> Floats:
+def _bootstrap(x: Floats, target: Floats, options: FitOptions) -> Floats:
     """Covariance of the coefficients over resampled measurements."""
-    rng = np.random.default_rng(seed)
+    if not options.bootstraps:
+        return np.zeros((x.shape[1], x.shape[1]))
+    rng = np.random.default_rng(options.seed)
     n = len(target)
     floor = floor_of(target)
-    draws = [rng.integers(0, n, n) for _ in range(BOOTSTRAPS)]
+    draws = [rng.integers(0, n, n) for _ in range(options.bootstraps)]
     fits = np.stack([robust(x[d], target[d], floor, iterations=4).coefficients for d in draws])
     return np.asarray(np.cov(fits, rowvar=False)).reshape(x.shape[1], x.shape[1])
 

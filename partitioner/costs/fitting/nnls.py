@@ -15,9 +15,11 @@ from partitioner.model.data import Floats
 def nnls(gram: Floats, moment: Floats, tolerance: float = 1e-10) -> Floats:
     """The x >= 0 that minimises x'Gx/2 - m'x; ``gram`` float64[p, p] positive semi-definite, ``moment`` float64[p]."""
     p = len(moment)
+    scale = float(np.abs(moment).max(initial=0.0)) or 1.0
+    if (inner := _unbounded(gram, moment, tolerance * scale)) is not None:
+        return inner
     x = np.zeros(p)
     active = np.zeros(p, np.bool_)
-    scale = float(np.abs(moment).max(initial=0.0)) or 1.0
     for _ in range(10 * p + 10):
         gradient = moment - gram @ x
         gradient[active] = -np.inf
@@ -26,6 +28,16 @@ def nnls(gram: Floats, moment: Floats, tolerance: float = 1e-10) -> Floats:
         active[int(np.argmax(gradient))] = True
         x, active = _inner(gram, moment, x, active)
     return x
+
+
+def _unbounded(gram: Floats, moment: Floats, tolerance: float) -> Floats | None:
+    """The minimum without the bound, where it is not negative and is the only one; else None."""
+    try:
+        x = np.linalg.solve(gram, moment)
+    except np.linalg.LinAlgError:
+        return None
+    found = (x >= 0).all() and (np.abs(gram @ x - moment) <= tolerance).all()
+    return x if found else None
 
 
 def _inner(gram: Floats, moment: Floats, x: Floats, active: np.ndarray) -> tuple[Floats, np.ndarray]:

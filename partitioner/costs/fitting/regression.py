@@ -40,7 +40,7 @@ def robust(design: Floats, target: Floats, floor: float | None = None, iteration
     x = design / size
     base = target + floor
     huber = np.ones(n)
-    previous = np.full(p, np.inf)
+    previous = np.full(p, np.nan)  # no two are alike
     for _ in range(iterations):
         weight = huber / base**2
         scaled = x * weight[:, None]
@@ -49,12 +49,18 @@ def robust(design: Floats, target: Floats, floor: float | None = None, iteration
         predicted = x @ beta
         base = predicted + floor
         residual = (target - predicted) / base
-        scale = max(1.4826 * float(np.median(np.abs(residual))), 1e-4)
+        scale = max(1.4826 * _median(np.abs(residual)), 1e-4)
         huber = np.minimum(1.0, HUBER * scale / np.maximum(np.abs(residual), 1e-300))
-        if np.allclose(beta, previous, rtol=1e-4, atol=1e-12 * float(beta.max(initial=0.0))):
+        if (np.abs(beta - previous) <= 1e-4 * np.abs(previous) + 1e-12 * beta.max()).all():
             break
         previous = beta
     return Regression(beta / size, scale)
+
+
+def _median(values: Floats) -> float:
+    """As numpy's, which takes ten times as long for the few dozen values of a pilot."""
+    ordered, n = np.sort(values), len(values)
+    return float(ordered[(n - 1) // 2] + ordered[n // 2]) / 2
 
 
 def errors(predicted: Floats, actual: Floats, floor: float) -> Floats:
