@@ -21,7 +21,6 @@ import partitioner as pt
 from jobs.session import job_main
 from jobs.training import configured
 from partitioner import registry
-from partitioner.engines.dask_deaths import known
 from partitioner.errors import ConfigError, MissingDependency
 from partitioner.training import Design, keep_card
 
@@ -38,7 +37,8 @@ def placed(client: Any, plan: pt.Plan, source: Any, design: Design) -> tuple[Any
     """The rows of every sub-task of a plan as Dask arrays, each on the worker of the plan."""
     import dask.array as da
 
-    address = {str(info["name"]): where for where, info in (known(client) or {}).items()}
+    named = client.run(lambda dask_worker: str(dask_worker.name))
+    address = {name: where for where, name in named.items()}
     parts: list[Any] = []
     for i in range(len(plan.tasks)):
         fragments = plan.tasks.fragments.take(plan.tasks.fragments_of(i))

@@ -66,7 +66,7 @@ def bad_node(batch: pd.DataFrame, name: str) -> pd.DataFrame:
 def killing(batch: pd.DataFrame, row: int) -> pd.DataFrame:
     """A segmentation fault where the row is alone (or among an odd number of them), else an exit without a word."""
     if (batch["x"] == row).any():
-        os.kill(os.getpid(), signal.SIGSEGV) if len(batch) % 2 else os._exit(9)
+        signal.raise_signal(signal.SIGSEGV) if len(batch) % 2 else os._exit(9)
     return doubled(batch)
 
 

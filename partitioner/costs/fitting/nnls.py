@@ -33,7 +33,7 @@ def nnls(gram: Floats, moment: Floats, tolerance: float = 1e-10) -> Floats:
 def _unbounded(gram: Floats, moment: Floats, tolerance: float) -> Floats | None:
     """The minimum without the bound, where it is not negative and is the only one; else None."""
     try:
-        x = np.linalg.solve(gram, moment)
+        x = np.asarray(np.linalg.solve(gram, moment), np.float64)
     except np.linalg.LinAlgError:
         return None
     found = (x >= 0).all() and (np.abs(gram @ x - moment) <= tolerance).all()
