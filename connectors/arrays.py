@@ -213,14 +213,20 @@ def _expand(name: str, values: Any, layout: str) -> list[tuple[str, pa.Array]]:
         return [(name, pa.array(values))]
     if layout == "columns":
         flat = array.reshape(len(array), -1)
-        return [(f"{name}_{j}", pa.array(np.ascontiguousarray(flat[:, j]))) for j in range(flat.shape[1])]
+        return [(f"{name}_{j}", _values(flat[:, j])) for j in range(flat.shape[1])]
     return [(name, vectors(array))]
 
 
 def vectors(array: npt.NDArray[Any]) -> pa.FixedSizeListArray:
     """Rows of an array of two or more axes as fixed-size lists, further axes flattened."""
     width = int(np.prod(array.shape[1:]))
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(array).reshape(-1)), width)
+    return pa.FixedSizeListArray.from_arrays(_values(array.reshape(-1)), width)
+
+
+def _values(array: npt.NDArray[Any]) -> pa.Array:
+    """One axis of an array; what a masked one hides is null."""
+    mask = np.ma.getmaskarray(array) if isinstance(array, np.ma.MaskedArray) else None
+    return pa.array(np.ascontiguousarray(np.ma.getdata(array)), mask=mask)
 
 
 def _bunch(bunch: Any, layout: str) -> pa.Table:
@@ -250,10 +256,10 @@ def _load_sklearn(url: str) -> Any:
 
 
 def _numpy(values: Any) -> npt.NDArray[Any]:
-    """An array of anything that has one; a tensor from where it lies, without its gradient."""
+    """An array of anything that has one; a tensor from where it lies, without its gradient; a masked one with its mask."""
     if _named_class(values) == ("torch", "Tensor"):
         values = values.detach().cpu()
-    return np.asarray(values)
+    return values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
 
 
 _CONVERTED: dict[tuple[str, str], Callable[[Any], pa.Table]] = {

@@ -17,7 +17,7 @@ from connectors.lines import BLOCK_BYTES, line_count, open_stream, uncompressing
 from connectors.location import reading
 from connectors.schemas import unify
 from connectors.systems import FileInfo
-from partitioner.errors import ConfigError, DataError, clause
+from partitioner.errors import ConfigError, DataError, clause, listed
 from partitioner.model import Fragment
 from partitioner.model.naming import column_names
 
@@ -135,7 +135,7 @@ class CsvSource(LineSource):
         for names, path in named:
             if names != first:
                 raise DataError(
-                    f"{path} has the columns {', '.join(names)}; expected are {', '.join(first)}, as "
+                    f"{path} has the columns {listed(names)}; expected are {listed(first)}, as "
                     f"{'schema= says' if self.schema is not None else f'in {named[0][1]}'}. Files of one dataset need "
                     "the same header line."
                 )
@@ -160,7 +160,7 @@ class CsvSource(LineSource):
             return pv.read_csv(self._utf8(block), options, self._parse_options, convert).schema
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
             raise DataError(
-                f"Cannot infer the columns of {', '.join(self.paths)} as csv: {str(error).strip()} Give delimiter=, "
+                f"Cannot infer the columns of {listed(self.paths)} as csv: {str(error).strip()} Give delimiter=, "
                 "encoding= or, where quoted values hold line ends, newlines_in_values=True."
             ) from error
 

@@ -26,8 +26,9 @@ class Database:
 
     ``stand`` is an expression for the state of the places of a table's rows, and ``moved``, of a table and such a state,
     is true for a row whose place may be another one than it was then. ``content`` is a query of a table for one figure that
-    is another once any row of it was added, changed or removed. ``looked_at``: a comparison of places that rows found by
-    their key are sifted by, and that no rows are looked up by.
+    is another once any row of it was added, changed or removed. ``columns`` of a table as it was declared, whatever its rows
+    (``ANYTHING`` for one that takes every type). ``looked_at``: a comparison of places that rows found by their key are
+    sifted by, and that no rows are looked up by.
     """
 
     row: str
@@ -38,6 +39,7 @@ class Database:
     connect: Callable[[str], Any]
     fetch: Callable[[Any, str, Sequence[Any]], Iterator[pa.RecordBatch]]
     content: Callable[[str], str]
+    columns: Callable[[Any, str], pa.Schema]
     looked_at: str = "{}"
 
 
@@ -141,6 +143,29 @@ def _sqlite_content(url: str, table: str) -> str:
     return digest.hexdigest()
 
 
+ANYTHING = pa.union([], mode="sparse")
+"""The type of a column that keeps what it is given as it is."""
+
+
+def _sqlite_columns(connection: Any, table: str) -> pa.Schema:
+    """By what SQLite makes of the declared types."""
+    query = "SELECT name, upper(type) FROM pragma_table_info(?)"
+    found = connection.execute(query, (table.rpartition(".")[2],)).fetchall()
+    return pa.schema([pa.field(name, _of_declared(declared)) for name, declared in found])
+
+
+def _of_declared(declared: str) -> pa.DataType:
+    """Of the affinities of SQLite, in their order (sqlite.org/datatype3.html)."""
+    for parts, kind in (
+        (("INT",), pa.int64()),
+        (("CHAR", "CLOB", "TEXT"), pa.string()),
+        (("REAL", "FLOA", "DOUB"), pa.float64()),
+    ):
+        if any(part in declared for part in parts):
+            return kind
+    return ANYTHING
+
+
 def _duckdb(url: str) -> Any:
     return need("duckdb", "sql").connect(file_of(url), read_only=True)
 
@@ -148,6 +173,10 @@ def _duckdb(url: str) -> Any:
 def _duckdb_rows(connection: Any, query: str, values: Sequence[Any]) -> Iterator[pa.RecordBatch]:
     found = connection.sql(query, params=list(values))
     yield from found.to_arrow_reader(FETCHED)
+
+
+def _duckdb_columns(connection: Any, table: str) -> pa.Schema:
+    return connection.sql(f"SELECT * FROM {quoted(table)} LIMIT 0").to_arrow_table().schema
 
 
 def _postgres(url: str) -> Any:
@@ -159,6 +188,12 @@ def _postgres_rows(connection: Any, query: str, values: Sequence[Any]) -> Iterat
         cursor.execute(query, parameters=tuple(values) or None)
         for batch in cursor.fetch_record_batch():
             yield from (batch.slice(at, FETCHED) for at in range(0, batch.num_rows, FETCHED))
+
+
+def _postgres_columns(connection: Any, table: str) -> pa.Schema:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(f"SELECT * FROM {quoted(table)} LIMIT 0")
+        return cursor.fetch_arrow_table().schema
 
 
 def _row_ids(table: str) -> str:
@@ -225,12 +260,33 @@ _POSTGRES = Database(
     _postgres,
     _postgres_rows,
     _written_by,
+    _postgres_columns,
     "({}) IS TRUE",
 )
 DATABASES: Mapping[str, Database] = {
-    "duckdb": Database("rowid", "", lambda i: f"${i}", _row_ids, _row_ids_moved, _duckdb, _duckdb_rows, _hashed_rows),
+    "duckdb": Database(
+        "rowid",
+        "",
+        lambda i: f"${i}",
+        _row_ids,
+        _row_ids_moved,
+        _duckdb,
+        _duckdb_rows,
+        _hashed_rows,
+        _duckdb_columns,
+    ),
     "postgresql": _POSTGRES,
     "postgres": _POSTGRES,
-    "sqlite": Database("rowid", "", lambda i: f"?{i}", _row_ids, _row_ids_moved, _sqlite, _sqlite_rows, _content_of),
+    "sqlite": Database(
+        "rowid",
+        "",
+        lambda i: f"?{i}",
+        _row_ids,
+        _row_ids_moved,
+        _sqlite,
+        _sqlite_rows,
+        _content_of,
+        _sqlite_columns,
+    ),
 }
 """Scheme of the URL -> the kind."""

@@ -13,7 +13,7 @@ from connectors.content import contents
 from connectors.listing import Paths, as_paths, expand, within
 from connectors.location import absolute, reading, system
 from connectors.systems import FileInfo
-from partitioner.errors import DataError, nearest
+from partitioner.errors import DataError, listed, nearest
 from partitioner.model import Fragment, Fragments
 from partitioner.model.data import Floats
 from partitioner.model.naming import column_names
@@ -92,8 +92,7 @@ def projected(schema: pa.Schema, columns: Sequence[str] | None, path: str) -> pa
     for column in columns:
         if column not in schema.names:
             known = schema.names
-            shown = ", ".join(known[:20]) + (f", ... ({len(known)} in all)" if len(known) > 20 else "")
-            raise DataError(f"No column {column!r} in {path}; there are {shown}.{nearest(column, known)}")
+            raise DataError(f"No column {column!r} in {path}; there are {listed(known)}.{nearest(column, known)}")
     return pa.schema([schema.field(column) for column in columns])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from partitioner.errors import ConfigError, nearest
+from partitioner.errors import ConfigError, listed, nearest
 
 Types = Mapping[str, Any]
 
@@ -43,7 +43,7 @@ def with_types(schema: pa.Schema, types: Mapping[str, pa.DataType]) -> pa.Schema
     for column in types:
         if column not in schema.names:
             raise ConfigError(
-                f"types names a column {column!r} that the input lacks; it has {', '.join(schema.names)}."
+                f"types names a column {column!r} that the input lacks; it has {listed(schema.names)}."
                 f"{nearest(column, schema.names)}"
             )
     return pa.schema([pa.field(f.name, types.get(f.name, f.type)) for f in schema])

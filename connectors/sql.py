@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from connectors.databases import column, connected, database, quoted, rows_of, shown
+from connectors.databases import ANYTHING, column, connected, database, quoted, rows_of, shown
 from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.key_ranges import Range, decoded, encoded, ranges_of
 from partitioner.casting import Misfit, cast_into
@@ -173,9 +173,8 @@ class SqlSource(Source):
         with connected(self.url) as connection:
             query = f"SELECT * FROM {quoted(self.table)} LIMIT {SAMPLE}"
             batches = list(rows_of(connection, self.url, query))
-        if self.schema is None and not batches:
-            raise DataError(f"{self._shown} has no rows that would tell its types; give schema=.")
-        schema = self.schema or _settled(batches[0].schema)
+            declared = database(self.url).columns(connection, self.table)
+        schema = self.schema or _settled(batches[0].schema if batches else declared, declared)
         projected(schema, [self.key], self._shown)
         kind = database(self.url)
         self._check_places(kind.row)
@@ -201,7 +200,10 @@ class SqlSource(Source):
         return 8.0 * max(len(schema), 1)
 
 
-def _settled(schema: pa.Schema) -> pa.Schema:
-    """What is null in all rows of the sample is text."""
-    kinds = [pa.string() if pa.types.is_null(f.type) else f.type for f in schema]
+def _settled(schema: pa.Schema, declared: pa.Schema) -> pa.Schema:
+    """What is null in all rows of the sample is of the type that was declared, and text where none was."""
+    told = {f.name: pa.string() if f.type == ANYTHING else f.type for f in declared}
+    kinds = [
+        told.get(f.name, pa.string()) if pa.types.is_null(f.type) or f.type == ANYTHING else f.type for f in schema
+    ]
     return pa.schema([pa.field(name, kind) for name, kind in zip(schema.names, kinds, strict=True)])

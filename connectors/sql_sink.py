@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from connectors.databases import column, database, file_of, quoted, shown
+from connectors.databases import ANYTHING, column, database, file_of, quoted, shown
 from connectors.location import need
 from connectors.table_types import Held, exactly, plain, wanted
-from partitioner.errors import ConfigError, DataError, OutputExists
+from partitioner.errors import ConfigError, DataError, OutputExists, listed
 
 RUNS = "_partitioner_runs"
 """The table beside the output whose primary key is the id of a run: its row and those of the run are one transaction."""
@@ -43,7 +43,7 @@ def columns(url: str, _: Mapping[str, Any]) -> pa.Schema | None:
     """The columns of the table; None where there is none."""
     place, table = parted(url)
     with closing(_open(place)) as connection:
-        return _COLUMNS[place.partition("://")[0]](connection, table) if _exists(connection, table) else None
+        return database(place).columns(connection, table) if _exists(connection, table) else None
 
 
 def check(url: str, schema: pa.Schema, _: Mapping[str, Any]) -> None:
@@ -106,13 +106,26 @@ def _found(connection: Any, query: str, values: tuple[Any, ...] = ()) -> bool:
 
 
 def _exists(connection: Any, table: str) -> bool:
-    """Asked of the catalogue of tables, since a failed query would end a transaction."""
+    """Asked of the catalogue of tables, since a failed query would end a transaction; of what the name means there.
+
+    SQLite and DuckDB tell names apart whatever their case; without a schema it is the one that a query would find.
+    """
     schema, _, name = table.rpartition(".")
-    literal = name.replace("'", "''")
-    if type(connection).__module__.startswith("sqlite3"):
-        return _found(connection, f"SELECT 1 FROM sqlite_master WHERE name = '{literal}'")
-    among = f" AND table_schema = '{schema.replace(chr(39), chr(39) * 2)}'" if schema else ""
-    return _found(connection, f"SELECT 1 FROM information_schema.tables WHERE table_name = '{literal}'{among}")
+    if _is_sqlite(connection):
+        query = f"SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND lower(name) = lower({_text(name)})"
+    elif _is_duckdb(connection):
+        home = _text(schema) if schema else "current_schema()"
+        query = (
+            f"SELECT 1 FROM information_schema.tables WHERE lower(table_name) = lower({_text(name)}) "
+            f"AND lower(table_schema) = lower({home}) AND table_catalog = current_database()"
+        )
+    else:
+        query = f"SELECT 1 WHERE to_regclass({_text(quoted(table))}) IS NOT NULL"
+    return _found(connection, query)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _begun(connection: Any, table: str, mode: str, run_id: str) -> bool:
@@ -135,44 +148,25 @@ def _types(connection: Any, place: str, table: str, schema: pa.Schema) -> pa.Sch
     mine = _stored(schema.empty_table()).schema if _is_sqlite(connection) else plain(schema)
     if not _exists(connection, table):
         return mine
-    there = _COLUMNS[place.partition("://")[0]](connection, table)
+    there = database(place).columns(connection, table)
     names = {name.casefold(): name for name in mine.names}  # a name that differs in more is another in all of them
     for field in mine:
         if field.name.casefold() not in {name.casefold() for name in there.names}:
             raise DataError(
                 f"{shown(place, table)} does not take the rows: it has no column {field.name!r}; it has "
-                f"{', '.join(there.names)}. Add it there, or name another table."
+                f"{listed(there.names)}. Add it there, or name another table."
             )
-    said = [f for f in there if f.type != _ANYTHING]
+    said = [f for f in there if f.type != ANYTHING]
     same = pa.schema([pa.field(names.get(f.name.casefold(), f.name), f.type) for f in said])
     return wanted(shown(place, table), same, mine)
 
 
-def _sqlite_columns(connection: Any, table: str) -> pa.Schema:
-    """By what SQLite makes of the declared types; of those that take anything as it is, none are said."""
-    query = "SELECT name, upper(type) FROM pragma_table_info(?)"
-    found = connection.execute(query, (table.rpartition(".")[2],)).fetchall()
-    return pa.schema([pa.field(name, _of_declared(declared)) for name, declared in found])
-
-
-def _of_declared(declared: str) -> pa.DataType:
-    """Of the affinities of SQLite, in their order (sqlite.org/datatype3.html)."""
-    for parts, kind in (
-        (("INT",), pa.int64()),
-        (("CHAR", "CLOB", "TEXT"), pa.string()),
-        (("REAL", "FLOA", "DOUB"), pa.float64()),
-    ):
-        if any(part in declared for part in parts):
-            return kind
-    return _ANYTHING
-
-
-_ANYTHING = pa.union([], mode="sparse")
-"""The type of a column that keeps what it is given as it is."""
-
-
 def _is_sqlite(connection: Any) -> bool:
     return type(connection).__module__.startswith("sqlite3")
+
+
+def _is_duckdb(connection: Any) -> bool:
+    return "duckdb" in type(connection).__module__
 
 
 def _stored(rows: pa.Table) -> pa.Table:
@@ -231,10 +225,6 @@ def _duckdb(
     connection.execute("COMMIT")
 
 
-def _duckdb_columns(connection: Any, table: str) -> pa.Schema:
-    return connection.sql(f"SELECT * FROM {quoted(table)} LIMIT 0").to_arrow_table().schema
-
-
 def _postgres(
     connection: Any, rows: Iterator[pa.RecordBatch], schema: pa.Schema, table: str, mode: str, run_id: str
 ) -> None:
@@ -247,18 +237,6 @@ def _postgres(
     connection.commit()
 
 
-def _postgres_columns(connection: Any, table: str) -> pa.Schema:
-    with closing(connection.cursor()) as cursor:
-        cursor.execute(f"SELECT * FROM {quoted(table)} LIMIT 0")
-        return cursor.fetch_arrow_table().schema
-
-
-_COLUMNS: Mapping[str, Callable[[Any, str], pa.Schema]] = {
-    "duckdb": _duckdb_columns,
-    "postgres": _postgres_columns,
-    "postgresql": _postgres_columns,
-    "sqlite": _sqlite_columns,
-}
 _INSERTS: Mapping[str, Callable[..., None]] = {
     "duckdb": _duckdb,
     "postgres": _postgres,

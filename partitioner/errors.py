@@ -30,6 +30,7 @@ A message says what was received, what the limit is and what to do next.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from partitioner.known_secrets import masked
 
@@ -207,6 +208,26 @@ def shortened(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     return f"{text[: most // 2]} ... ({len(text)} characters in all) ... {text[-(most // 2) :]}"
+
+
+MOST_QUOTED = 200
+"""Characters of what a user wrote that a message repeats: enough to know it again."""
+
+
+def excerpt(given: object) -> str:
+    """What a user gave as a message quotes it: a long formula by its beginning and its end."""
+    return shortened(repr(given), MOST_QUOTED)
+
+
+MOST_LISTED = 20
+"""Names, of columns or files, that a message lists: all of a table that people read, not ten thousand."""
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names with commas between them; of very many the first ones, and how many there are."""
+    every = [str(name) for name in names]
+    more = f", ... ({len(every)} in all)" if len(every) > MOST_LISTED else ""
+    return ", ".join(every[:MOST_LISTED]) + more
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -195,6 +195,26 @@ def test_text_for_a_column_of_numbers_is_told_before_anything_runs(place: Place,
     assert place.rows() == list(range(20))
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgresql"])
+def test_a_table_is_there_by_what_its_name_means(
+    kind: str, tmp_path: Path, checkpoint: str, request: pytest.FixtureRequest
+) -> None:
+    """Not by one of that name in a schema of the database itself; and in whatever case, where names have none."""
+    url = Place(tmp_path, kind).settings["output"] if kind != "postgresql" else request.getfixturevalue("postgres")
+    place = Place(tmp_path, kind)
+    for name in ("columns", "Sales"):
+        place.settings = {"output": f"{url.removesuffix('#t')}#{name}"}
+        run(place, checkpoint)
+        with pytest.raises(OutputExists):
+            run(place, checkpoint)
+    place.settings = {"output": f"{url.removesuffix('#t')}#sales"}
+    if kind == "postgresql":
+        run(place, checkpoint)
+    else:
+        with pytest.raises(OutputExists, match=r"sales is there"):
+            run(place, checkpoint)
+
+
 def test_what_sqlite_has_no_type_for_is_text(tmp_path: Path, checkpoint: str) -> None:
     odd = {"d": [Decimal("1.10")], "l": [[1, 2]], "s": [{"a": 1}], "day": [date(2026, 1, 2)], "x.y": [b"z"]}
     run(Place(tmp_path, "sqlite"), checkpoint, table=pa.table(odd), batch_format="arrow")

@@ -12,7 +12,7 @@ from partitioner.costs.base import CostModel, checked
 from partitioner.costs.expression import KEPT_ROWS, evaluate
 from partitioner.costs.formulas.formula import Formula, parse
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
-from partitioner.errors import ConfigError, CostError, nearest
+from partitioner.errors import ConfigError, CostError, listed, nearest
 from partitioner.model import Costs, Dataset
 from partitioner.model.data import Floats
 
@@ -118,7 +118,7 @@ def _columns(table: Any) -> dict[str, Any]:
         if name not in columns:
             close = nearest(name, list(columns))
             raise ConfigError(
-                f"the table of declared costs lacks the column {name!r}; it has {', '.join(columns)}.{close}"
+                f"the table of declared costs lacks the column {name!r}; it has {listed(columns)}.{close}"
             )
     return {name: list(columns[name]) for name in known if name in columns}
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from partitioner.costs.base import CostModel, checked
 from partitioner.costs.formulas.formula import Formula, parse
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
-from partitioner.errors import DataError, nearest
+from partitioner.errors import DataError, excerpt, listed, nearest
 from partitioner.model import Costs, Dataset, Fragment
 from partitioner.model.data import Floats
 
@@ -102,14 +102,14 @@ def columns_of(formulas: list[Formula], dataset: Dataset) -> list[str]:
     for name in wanted:
         if name not in known:
             raise DataError(
-                f"The cost needs {name!r}, which is neither a column of the data ({', '.join(known) or 'none'}) nor a "
-                f"feature of its fragments ({', '.join(features)}).{nearest(name, [*known, *features])}"
+                f"The cost needs {name!r}, which is neither a column of the data ({listed(known) or 'none'}) nor a "
+                f"feature of its fragments ({listed(features)}).{nearest(name, [*known, *features])}"
             )
     for formula in formulas:
         loose = [name for name in wanted if name in formula.names and name not in formula.inside]
         if formula.aggregates and loose:
             raise DataError(
-                f"cost expression {formula.text!r} mixes a value per row, {loose[0]!r}, with one per fragment; "
+                f"cost expression {excerpt(formula.text)} mixes a value per row, {loose[0]!r}, with one per fragment; "
                 f"put {loose[0]!r} inside sum(), mean(), min() or max()."
             )
     return wanted

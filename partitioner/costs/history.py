@@ -14,7 +14,7 @@ from partitioner.costs.expression import KEPT_ROWS, column_names
 from partitioner.costs.fitting.boosted import LEAST, Boosted, boost, later_error, split_in_time
 from partitioner.costs.fitting.regression import robust
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
-from partitioner.errors import ConfigError, CostError, DataError, nearest
+from partitioner.errors import ConfigError, CostError, DataError, listed, nearest
 from partitioner.frames import to_numpy
 from partitioner.model import Costs, Dataset
 from partitioner.model.data import Floats
@@ -50,9 +50,7 @@ class History(CostModel):
         for name in (seconds, *numbers, *categories):
             if name not in held.column_names:
                 known = held.column_names
-                raise ConfigError(
-                    f"the history has no column {name!r}; it has {', '.join(known)}.{nearest(name, known)}"
-                )
+                raise ConfigError(f"the history has no column {name!r}; it has {listed(known)}.{nearest(name, known)}")
         self.numbers, self.categories = tuple(numbers), tuple(categories)
         self.memory_per_byte = memory_per_byte
         self._seconds = _floats(held[seconds])
@@ -68,9 +66,7 @@ class History(CostModel):
         known = column_names(dataset)
         for name in (*self.numbers, *self.categories):
             if name not in known:
-                raise DataError(
-                    f"the cost needs column {name!r}; the data has {', '.join(known)}.{nearest(name, known)}"
-                )
+                raise DataError(f"the cost needs column {name!r}; the data has {listed(known)}.{nearest(name, known)}")
         rows = [self._rows(dataset, i) for i in range(len(dataset.fragments))]
         by_row = dataset.divisible_by == "rows" and 0 < dataset.rows <= KEPT_ROWS
         costs = Costs(

@@ -13,7 +13,7 @@ import pyarrow as pa
 from partitioner import config as configuration
 from partitioner import registry
 from partitioner.engines.resolve import resolve as resolve_engine
-from partitioner.errors import ConfigError, DataError, nearest
+from partitioner.errors import ConfigError, DataError, listed, nearest
 from partitioner.frames import to_numpy
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.source import Source
@@ -196,7 +196,7 @@ def _columns(made: Run, who: str, names: Sequence[str]) -> pa.Table:
     for name in names:
         if name not in table.column_names:
             known = table.column_names
-            raise DataError(f"{who} returns no column {name!r}; it returns {', '.join(known)}.{nearest(name, known)}")
+            raise DataError(f"{who} returns no column {name!r}; it returns {listed(known)}.{nearest(name, known)}")
     return table.select(list(names))
 
 

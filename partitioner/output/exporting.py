@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from partitioner import choices, registry
 from partitioner.config import RunConfig
-from partitioner.errors import ConfigError, OutputExists, nearest
+from partitioner.errors import ConfigError, OutputExists, listed, nearest
 from partitioner.output.encoders import ENCODERS
 from partitioner.storage import Directory
 
@@ -80,7 +80,7 @@ def form_of(config: RunConfig, rows: bool = True) -> Form | None:
     if suffix in _REFUSED and config.format is None and by_name is None:
         known = [*BY_SUFFIX, ".parquet"]
         raise ConfigError(
-            f"output {config.output} ends in {suffix}, which no format writes; there are {', '.join(known)} and folders."
+            f"output {config.output} ends in {suffix}, which no format writes; there are {listed(known)} and folders."
             f"{nearest(suffix, known)}"
         )
     if by_name and config.format not in (None, by_name):
@@ -200,7 +200,7 @@ def check_columns(config: RunConfig, schema: pa.Schema) -> None:
     for name in config.partition_by:
         if name not in known:
             raise ConfigError(
-                f"partition_by names {name!r}, which the program does not return; it returns {', '.join(known)}."
+                f"partition_by names {name!r}, which the program does not return; it returns {listed(known)}."
                 f"{nearest(name, known)}"
             )
         kind = schema.field(name).type
@@ -213,7 +213,7 @@ def check_columns(config: RunConfig, schema: pa.Schema) -> None:
         _table_sink(form).check(config.output, schema, config.catalog)
     if config.partition_by and len(config.partition_by) == len(known):
         raise ConfigError(
-            f"partition_by names all columns that the program returns ({', '.join(known)}), which leaves none for the "
+            f"partition_by names all columns that the program returns ({listed(known)}), which leaves none for the "
             "files; leave one out."
         )
 

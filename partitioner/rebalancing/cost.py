@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.costs.formulas.formula import Formula, parse
-from partitioner.errors import ConfigError, CostError, nearest
+from partitioner.errors import ConfigError, CostError, listed, nearest
 from partitioner.model.data import Floats
 
 
@@ -34,7 +34,7 @@ class RowCost:
         for name in formula.names:
             if name not in columns:
                 raise ConfigError(
-                    f"cost {cost!r} names {name!r}; the frame has the columns {', '.join(columns)}."
+                    f"cost {cost!r} names {name!r}; the frame has the columns {listed(columns)}."
                     f"{nearest(name, list(columns))}"
                 )
         return cls(formula=formula)

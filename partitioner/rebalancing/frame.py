@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from partitioner.errors import ConfigError, DataError, nearest
+from partitioner.errors import ConfigError, DataError, listed, nearest
 from partitioner.rebalancing.cost import RowCost
 
 _ENGINES = {"pyspark": "partitioner.rebalancing.spark", "dask": "partitioner.rebalancing.dask"}
@@ -50,8 +50,6 @@ def rebalance(
     columns = [str(c) for c in frame.columns]
     for key in keys:
         if key not in columns:
-            raise ConfigError(
-                f"by names the column {key!r}; the frame has {', '.join(columns)}.{nearest(key, columns)}"
-            )
+            raise ConfigError(f"by names the column {key!r}; the frame has {listed(columns)}.{nearest(key, columns)}")
     engine = importlib.import_module(_ENGINES[package])
     return engine.rebalance(frame, RowCost.of(cost, columns), keys, partitions)

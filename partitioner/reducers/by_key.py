@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from partitioner import registry
 from partitioner.choices import choose
-from partitioner.errors import ConfigError, ProgramError, nearest
+from partitioner.errors import ConfigError, ProgramError, listed, nearest
 from partitioner.frames import to_numpy
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import table_of
@@ -118,7 +118,7 @@ class ByKey(Reducer):
         if self.key not in table.column_names:
             known = table.column_names
             raise ProgramError(
-                f"The program's output has no column {self.key!r} to reduce by; it has {', '.join(known) or 'none'}."
+                f"The program's output has no column {self.key!r} to reduce by; it has {listed(known) or 'none'}."
                 f"{nearest(self.key, known)}"
             )
         kind = table.schema.field(self.key).type

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partitioner.errors import ConfigError, ProgramError, clause, nearest
+from partitioner.errors import ConfigError, ProgramError, clause, listed, nearest
 from partitioner.frames import UNFIT, doubles, is_frame, to_numpy
 from partitioner.model.data import Floats
 
@@ -57,7 +57,7 @@ def column_of(table: pa.Table, name: str) -> pa.ChunkedArray:
     if name not in table.column_names:
         known = table.column_names
         raise ProgramError(
-            f"The program's output has no column {name!r}; it has {', '.join(known) or 'none'}.{nearest(name, known)}"
+            f"The program's output has no column {name!r}; it has {listed(known) or 'none'}.{nearest(name, known)}"
         )
     return table[name]
 

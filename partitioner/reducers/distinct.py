@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from partitioner.errors import ConfigError, ProgramError, nearest
+from partitioner.errors import ConfigError, ProgramError, listed, nearest
 from partitioner.frames import is_frame, is_series
 from partitioner.reducers.base import Reducer
 
@@ -70,7 +70,7 @@ class Distinct(Reducer):
             name = self.column if self.column is not None or len(names) != 1 else names[0]
             if name not in names:
                 raise ProgramError(
-                    f"distinct counts one column, and {name!r} is not among {', '.join(names)}; name it with column=."
+                    f"distinct counts one column, and {name!r} is not among {listed(names)}; name it with column=."
                     f"{nearest(str(name), names)}"
                 )
             value = value[name]

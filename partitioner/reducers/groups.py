@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partitioner.errors import ProgramError
+from partitioner.errors import ProgramError, listed
 from partitioner.model.data import Floats
 from partitioner.reducers.exact import two_product
 from partitioner.reducers.observations import Observations
@@ -47,7 +47,7 @@ class Groups:
         """Both as one. Raises ProgramError where their columns differ."""
         if self.names != later.names:
             raise ProgramError(
-                f"The program returned columns {', '.join(self.names)} first and {', '.join(later.names)} later; outputs "
+                f"The program returned columns {listed(self.names)} first and {listed(later.names)} later; outputs "
                 "that are reduced need the same columns every time."
             )
         if self.keys.equals(later.keys):

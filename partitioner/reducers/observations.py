@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from partitioner.errors import ProgramError, clause, nearest
+from partitioner.errors import ProgramError, clause, listed, nearest
 from partitioner.frames import doubles, is_frame, is_index, is_series, to_numpy
 from partitioner.model.data import Floats
 
@@ -85,7 +85,7 @@ def _of_table(table: pa.Table, names: Sequence[str]) -> Observations:
         if name not in table.column_names:
             known = table.column_names
             raise ProgramError(
-                f"The program's output has no column {name!r}; it has {', '.join(known)}.{nearest(name, known)}"
+                f"The program's output has no column {name!r}; it has {listed(known)}.{nearest(name, known)}"
             )
     values, known = np.empty((table.num_rows, len(names))), np.empty((table.num_rows, len(names)), bool)
     for i, name in enumerate(names):

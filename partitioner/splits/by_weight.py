@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.costs.formulas.row_weight import RowWeight
-from partitioner.errors import ConfigError, DataError, nearest
+from partitioner.errors import ConfigError, DataError, listed, nearest
 from partitioner.model import Costs, Dataset, Limits, SubTasks
 from partitioner.model.data import Floats, Ints
 from partitioner.sizes import parse_bytes
@@ -138,7 +138,7 @@ class ByWeight(Splitter):
         for name in wanted:
             if known and name not in known:
                 what = "prefix" if name == self.prefix else "weight"
-                raise DataError(f"{what} reads column {name!r}; there are {', '.join(known)}.{nearest(name, known)}")
+                raise DataError(f"{what} reads column {name!r}; there are {listed(known)}.{nearest(name, known)}")
 
     def _prefixes(self, column: pa.Array) -> pa.Array:
         if self.prefix_length is None:

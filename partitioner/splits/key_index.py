@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from partitioner.errors import DataError, nearest
+from partitioner.errors import DataError, listed, nearest
 from partitioner.model import Dataset
 from partitioner.model.data import Floats, Ints
 
@@ -70,7 +70,7 @@ def index_keys(dataset: Dataset, column: str, record_seconds: Floats | None = No
     """
     if dataset.schema is not None and column not in dataset.schema.names:
         known = list(dataset.schema.names)
-        raise DataError(f"The key {column!r} is no column; there are {', '.join(known)}.{nearest(column, known)}")
+        raise DataError(f"The key {column!r} is no column; there are {listed(known)}.{nearest(column, known)}")
     values: list[pa.Array] = []
     rows: list[Ints] = []
     seconds: list[Floats] = []

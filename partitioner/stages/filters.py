@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partitioner.errors import ConfigError, DataError, clause, nearest
+from partitioner.errors import MOST_QUOTED, ConfigError, DataError, clause, excerpt, listed, nearest, shortened
 
 _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -60,13 +60,14 @@ class Filter:
         for name in self.columns:
             if name not in schema.names:
                 raise DataError(
-                    f"filter names column {name!r}; there are {', '.join(schema.names)}.{nearest(name, schema.names)}"
+                    f"filter names column {name!r}; there are {listed(schema.names)}.{nearest(name, schema.names)}"
                 )
         try:
             schema.empty_table().filter(self.expression)
         except (pa.ArrowException, TypeError) as error:
             raise DataError(
-                f"filter {self.expression} cannot be evaluated: {str(error).partition(chr(10))[0]}"
+                f"filter {shortened(str(self.expression), MOST_QUOTED)} cannot be evaluated: "
+                f"{str(error).partition(chr(10))[0]}"
             ) from error
 
 
@@ -98,7 +99,9 @@ def _of_triples(given: Any, timely: Mapping[str, pa.DataType] = MappingProxyType
         names = tuple(dict.fromkeys(str(triple[0]) for group in groups for triple in group))
         return Filter(expression, names, given)
     except (ValueError, TypeError, IndexError) as error:
-        raise ConfigError(f"filter {given!r} is no list of (column, operator, value): {clause(error)}.") from error
+        raise ConfigError(
+            f"filter {excerpt(given)} is no list of (column, operator, value): {clause(error)}."
+        ) from error
 
 
 def _triple(given: Any, read: _Read) -> tuple[Any, ...]:
@@ -120,7 +123,7 @@ def _of_text(text: str) -> Filter:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        raise ConfigError(f"filter {text!r} cannot be read: {error.msg} at character {error.offset}.") from None
+        raise ConfigError(f"filter {excerpt(text)} cannot be read: {error.msg} at character {error.offset}.") from None
     names = tuple(dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)))
     return Filter(_condition(tree, _Read(text)), names, text)
 
@@ -185,7 +188,9 @@ def _inside(left: ast.expr, right: ast.expr, text: _Read) -> Any:
     """``x in [1, 2]``. Raises ConfigError for anything but a column and a list: ``'a' in x`` asks for a part of a text."""
     column, values = _column(left, text), _value(right, text)
     if not isinstance(values, list | tuple | set):
-        raise ConfigError(f"filter {text.text!r}: after 'in' comes a list such as [1, 2], and {values!r} is none.")
+        raise ConfigError(
+            f"filter {excerpt(text.text)}: after 'in' comes a list such as [1, 2], and {excerpt(values)} is none."
+        )
     kind = text.timely.get(left.id) if isinstance(left, ast.Name) else None
     return column.isin([_timely(value, kind, text) for value in values])
 
@@ -210,7 +215,7 @@ def _timely(value: Any, kind: pa.DataType | None, text: _Read) -> Any:
         return pa.scalar(value).cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ConfigError(
-            f"filter {text.text!r}: {value!r} is no {kind}; write it as '2026-01-31 12:00:00'."
+            f"filter {excerpt(text.text)}: {value!r} is no {kind}; write it as '2026-01-31 12:00:00'."
         ) from error
 
 
@@ -224,6 +229,6 @@ def _value(node: ast.expr, text: _Read) -> Any:
 def _unknown(node: ast.AST, text: _Read) -> ConfigError:
     part = ast.get_source_segment(text.text.strip(), node) or text.text
     return ConfigError(
-        f"filter {text.text!r} holds {part!r}, which is not understood; compare columns with values (==, !=, <, <=, >, >=, "
-        "in, is None) and join with and, or, not."
+        f"filter {excerpt(text.text)} holds {excerpt(part)}, which is not understood; compare columns with values "
+        "(==, !=, <, <=, >, >=, in, is None) and join with and, or, not."
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partitioner.errors import DataError, nearest
+from partitioner.errors import DataError, listed, nearest
 from partitioner.model import Dataset
 from partitioner.model.data import Ints
 from partitioner.output.tracking import MARK, Tracking, repeated
@@ -104,7 +104,7 @@ def _check_columns(dataset: Dataset, tracking: Tracking) -> None:
     for name in tracking.columns:
         if known and name not in known:
             what = "incremental.watermark" if name == tracking.watermark else "incremental.key"
-            raise DataError(f"{what} names column {name!r}; there are {', '.join(known)}.{nearest(name, known)}")
+            raise DataError(f"{what} names column {name!r}; there are {listed(known)}.{nearest(name, known)}")
         if known and dataset.schema is not None and pa.types.is_nested(dataset.schema.field(name).type):
             raise DataError(
                 f"column {name!r} is a {dataset.schema.field(name).type}; keys and watermarks are single values, such as "

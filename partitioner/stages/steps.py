@@ -19,7 +19,7 @@ from partitioner.costs.base import CostModel, checked
 from partitioner.costs.measuring.observed import observed
 from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
-from partitioner.errors import ConfigError, DataError, OutputExists, nearest
+from partitioner.errors import ConfigError, DataError, OutputExists, listed, nearest
 from partitioner.model import CommitRecord, CostFacts, Costs, Dataset, Plan, SubTasks, Worker, Workers
 from partitioner.output.exporting import folder_of, form_of, home_of
 from partitioner.output.modes import NO_VERSION, Target
@@ -80,7 +80,7 @@ def describe(parts: Resolved, directory: RunDirectory | None = None, version: in
 def _check_columns(wanted: list[str], known: list[str]) -> None:
     for name in wanted:
         if name not in known:
-            raise DataError(f"the dataset has no column {name!r}; it has {', '.join(known)}.{nearest(name, known)}")
+            raise DataError(f"the dataset has no column {name!r}; it has {listed(known)}.{nearest(name, known)}")
 
 
 def _check_no_errors(columns: Sequence[str]) -> None:

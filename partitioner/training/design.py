@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from partitioner.errors import ConfigError, DataError, clause, nearest
+from partitioner.errors import ConfigError, DataError, clause, listed, nearest
 from partitioner.frames import doubles, to_numpy, vectors
 
 SPARSE = ("indices", "values")
@@ -97,7 +97,7 @@ class Design:
 def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
     if name not in batch.schema.names:
         names = list(batch.schema.names)
-        raise DataError(f"the dataset has no column {name!r}; it has {', '.join(names)}.{nearest(name, names)}")
+        raise DataError(f"the dataset has no column {name!r}; it has {listed(names)}.{nearest(name, names)}")
     return batch[name]
 
 

@@ -125,6 +125,23 @@ def test_rows_without_a_key_are_read_too(fill: Fill) -> None:
     assert rows == [{"id": None, "c": "b"}, {"id": 1, "c": "c"}, {"id": 3, "c": "a"}]
 
 
+def test_a_table_without_rows_has_its_columns(fill: Fill, tmp_path: Path) -> None:
+    url = fill(pa.schema([("id", pa.int64()), ("c", pa.string())]).empty_table())
+    given = {"connector": "sql", "path": url, "table": "t", "key": "id"}
+    assert resolve(given).describe().schema == pa.schema([("id", pa.int64()), ("c", pa.string())])
+    done = pt.run(given, same, checkpoint=str(tmp_path / "runs"), engine="serial", cost="rows", progress=False)
+    assert done.result.to_pandas().columns.tolist() == ["id", "c"]
+
+
+def test_numbers_after_many_nulls_are_of_the_declared_type(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "x.db")) as db, db:
+        db.execute("CREATE TABLE t (id INTEGER, a BIGINT, b DOUBLE, c)")
+        rows = [(i, None, None, None) for i in range(1500)] + [(1500, 7, 1.5, "late")]
+        db.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", rows)
+    dataset = SqlSource(f"sqlite://{tmp_path}/x.db", "t", "id").describe()
+    assert rows_of(dataset)[-1] == {"id": 1500, "a": 7, "b": 1.5, "c": "late"}
+
+
 def test_text_keys_and_projection(fill: Fill) -> None:
     url = fill(pa.table({"id": pa.array([1, 2, 3], pa.int64()), "c": ["b", "a", "it's"]}))
     dataset = SqlSource(url, "t", "c", columns=["id"]).describe()

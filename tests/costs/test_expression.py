@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
@@ -108,6 +110,24 @@ def test_an_invalid_cost_names_the_fragment():
 def test_what_is_no_arithmetic_is_refused(text):
     with pytest.raises(ConfigError, match="cost expression"):
         Expression(text)
+
+
+LONG = "+".join(f"{i} * n" for i in range(2_000))
+
+
+@pytest.mark.parametrize("text", [f"{LONG} + nope", f"{LONG} + open(n)", f"{LONG} +"])
+def test_a_long_formula_is_quoted_by_its_ends(text):
+    with pytest.raises((ConfigError, DataError)) as caught:
+        seconds(text)
+    assert len(str(caught.value)) < 1_000
+
+
+def test_of_many_columns_the_first_are_listed():
+    dataset = sample_dataset()
+    schema = pa.schema([(f"c{i}", pa.int64()) for i in range(5_000)])
+    with pytest.raises(DataError, match=r"c19, \.\.\. \(5000 in all\)") as caught:
+        seconds("nope", replace(dataset, schema=schema))
+    assert len(str(caught.value)) < 1_000
 
 
 def test_a_misspelt_function_gets_the_nearest():

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from partitioner.costs.expression import column_names, evaluate
 from partitioner.costs.formulas.formula import parse
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, excerpt
 from partitioner.model import Dataset
 from partitioner.model.data import Floats
 
@@ -91,7 +91,7 @@ def candidates(dataset: Dataset, features: Sequence[str], products: bool = True)
     for text in rowwise:
         if parse(text).aggregates:
             raise ConfigError(
-                f"feature {text!r} is summed over rows by itself; write it without sum(), mean(), min(), max()."
+                f"feature {excerpt(text)} is summed over rows by itself; write it without sum(), mean(), min(), max()."
             )
     every = (Term(text, shape, per_row=True) for text in rowwise for shape in SHAPES)
     terms += [t for t in every if t.shape == "linear" or not t.of_number]

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partitioner.errors import ConfigError, clause, nearest
+from partitioner.errors import ConfigError, clause, excerpt, nearest
 from partitioner.frames import doubles, to_numpy
 from partitioner.model.data import Floats
 
@@ -82,7 +82,7 @@ def parse(text: str) -> Formula:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(
-            f"cost expression {text!r} is no formula: {clause(error)}. Write such as '2e-6 * len(text) ** 2'."
+            f"cost expression {excerpt(text)} is no formula: {clause(error)}. Write such as '2e-6 * len(text) ** 2'."
         ) from error
     outside: dict[str, None] = {}
     inside: dict[str, None] = {}
@@ -105,7 +105,7 @@ def _collect(node: ast.expr, text: str, names: dict[str, None], inside: dict[str
         case ast.Call(func=ast.Name(id=function), args=[_, *_] as args, keywords=[]) if function in FUNCTIONS:
             several = len(args) > 1
             if function == "column" or (several and function not in _PAIRWISE):
-                raise ConfigError(f"cost expression {text!r}: {function}() takes one argument, got {len(args)}.")
+                raise ConfigError(f"cost expression {excerpt(text)}: {function}() takes one argument, got {len(args)}.")
             if function in _AGGREGATE and not several:
                 found[0] = True
                 names = inside
@@ -130,8 +130,8 @@ def _refuse(node: ast.expr, text: str) -> None:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         hint = nearest(node.func.id, FUNCTIONS)
     raise ConfigError(
-        f"cost expression {text!r}: {part!r} is not allowed. Use numbers, column and feature names, + - * / // % **, "
-        f"comparisons, 'a if test else b' and the functions {', '.join(FUNCTIONS)}.{hint}"
+        f"cost expression {excerpt(text)}: {excerpt(part)} is not allowed. Use numbers, column and feature names, "
+        f"+ - * / // % **, comparisons, 'a if test else b' and the functions {', '.join(FUNCTIONS)}.{hint}"
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.costs.formulas.formula import parse
-from partitioner.errors import ConfigError, CostError, DataError, nearest
+from partitioner.errors import ConfigError, CostError, DataError, excerpt, listed, nearest
 from partitioner.model.data import Floats
 
 
@@ -27,10 +27,12 @@ class RowWeight:
         self.columns = self._formula.names if self._formula is not None else ()
         if self._formula is not None and self._formula.aggregates:
             raise ConfigError(
-                f"weight {weight!r} has one value for all rows; give one per row, without sum, mean, min or max."
+                f"weight {excerpt(weight)} has one value for all rows; give one per row, without sum, mean, min or max."
             )
         if self._formula is None and not callable(weight):
-            raise ConfigError(f"weight = {weight!r}; it is a column, an expression such as 'len(text)', or a function.")
+            raise ConfigError(
+                f"weight = {excerpt(weight)}; it is a column, an expression such as 'len(text)', or a function."
+            )
 
     def of(self, rows: pa.RecordBatch) -> Floats:
         """float64[rows]. DataError for a missing column, CostError for a weight that is no finite number of at least 0."""
@@ -56,5 +58,5 @@ class RowWeight:
         for name in self.columns:
             if name not in rows.schema.names:
                 known = rows.schema.names
-                raise DataError(f"weight reads column {name!r}; there are {', '.join(known)}.{nearest(name, known)}")
+                raise DataError(f"weight reads column {name!r}; there are {listed(known)}.{nearest(name, known)}")
         return self._formula.evaluate({name: rows[name] for name in self.columns})

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, listed
 from partitioner.frames import is_series
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import column_of, table_of
@@ -90,7 +90,7 @@ class FrequentItems(Reducer):
         only = table.column_names[0] if self.column is None and table.num_columns == 1 else self.column
         if only is None:
             raise ConfigError(
-                f"frequent_items counts one column; name one of {', '.join(table.column_names)} with column=."
+                f"frequent_items counts one column; name one of {listed(table.column_names)} with column=."
             )
         return column_of(table, only)
 
