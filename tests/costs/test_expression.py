@@ -112,10 +112,10 @@ def test_what_is_no_arithmetic_is_refused(text):
         Expression(text)
 
 
-LONG = "+".join(f"{i} * n" for i in range(2_000))
+LONG = "+".join(f"{i} * n" for i in range(200))
 
 
-@pytest.mark.parametrize("text", [f"{LONG} + nope", f"{LONG} + open(n)", f"{LONG} +"])
+@pytest.mark.parametrize("text", [f"{LONG} + nope", f"{LONG} + open(n)", f"{LONG} +", " + ".join(["n"] * 2_000)])
 def test_a_long_formula_is_quoted_by_its_ends(text):
     with pytest.raises((ConfigError, DataError)) as caught:
         seconds(text)

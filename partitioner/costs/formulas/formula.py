@@ -54,6 +54,10 @@ _PAIRWISE: dict[str, Callable[[Any, Any], Any]] = {"min": np.minimum, "max": np.
 FUNCTIONS = sorted({"len", "column", *_ELEMENTWISE, *_AGGREGATE})
 
 
+MOST_DEEP = 250
+"""Operations within one another: Python evaluates, and pickles, so many on any stack that a run has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Formula:
     """A parsed formula: ``names`` used, in order of appearance; ``inside`` those used within an aggregate only.
@@ -84,11 +88,25 @@ def parse(text: str) -> Formula:
         raise ConfigError(
             f"cost expression {excerpt(text)} is no formula: {clause(error)}. Write such as '2e-6 * len(text) ** 2'."
         ) from error
+    if _deeper(tree, MOST_DEEP):
+        raise ConfigError(
+            f"cost expression {excerpt(text)} goes more than {MOST_DEEP} operations deep, a sum of so many terms among "
+            "them. Compute it in a function, or as a column."
+        )
     outside: dict[str, None] = {}
     inside: dict[str, None] = {}
     found = [False]
     _collect(tree, text, outside, inside, found)
     return Formula(text, tree, tuple(outside | inside), frozenset(set(inside) - set(outside)), found[0])
+
+
+def _deeper(tree: ast.AST, most: int) -> bool:
+    level: list[ast.AST] = [tree]
+    for _ in range(most):
+        level = [child for node in level for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
+        if not level:
+            return False
+    return True
 
 
 def _collect(node: ast.expr, text: str, names: dict[str, None], inside: dict[str, None], found: list[bool]) -> None:
