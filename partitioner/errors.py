@@ -186,6 +186,11 @@ def text_of(error: BaseException, most: int = MOST_SAID) -> str:
     return shortened(masked(said), most)
 
 
+def in_one_line(text: str) -> str:
+    """The lines of a text, one behind the other: what a message or a line of the ledger says of it."""
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
 def clause(error: BaseException) -> str:
     """``text_of`` as a part of a sentence, which has a period of its own."""
     return text_of(error).rstrip().removesuffix(".")

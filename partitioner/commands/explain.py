@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from partitioner.coordinator import ledger
-from partitioner.errors import ConfigError, nearest
+from partitioner.errors import ConfigError, in_one_line, nearest
 from partitioner.report.clocks import on_the_drivers
 from partitioner.report.history import history
 from partitioner.store.run_directory import RunDirectory
@@ -57,7 +57,7 @@ def _told(line: dict[str, Any], task: str) -> Iterator[str]:
     if not _is_of(attempt.rpartition("-a")[0], task):
         return
     error = line.get("error") or {}
-    why = f": {error.get('type', '')} {error.get('message', '')}".rstrip() if error else ""
+    why = in_one_line(f": {error.get('type', '')} {error.get('message', '')}") if error else ""
     yield f"{attempt} {line['what']}{' on ' + line['worker'] if line.get('worker') else ''}{why}"
 
 

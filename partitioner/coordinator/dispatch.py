@@ -254,7 +254,7 @@ def release(state: State, live: Live) -> None:
         return
     if live.started is None:
         holder.ahead = max(0.0, holder.ahead - live.seconds)
-    holder.exclusive = False
+    holder.exclusive = holder.exclusive and any(other.attempt.task in state.deaths for other in holder.live.values())
     state.hungry[live.attempt.worker_id] = None
 
 
@@ -264,5 +264,6 @@ def move(state: State, live: Live, worker_id: str) -> None:
     release(state, live)
     state.as_planned = False
     live.attempt = replace(live.attempt, worker_id=worker_id)
+    there.exclusive = there.exclusive or live.attempt.task in state.deaths
     there.ahead += live.seconds
     take(there, live)

@@ -17,6 +17,7 @@ from partitioner.config import Attempts, RunConfig, timeout_of
 from partitioner.coordinator import ledger as ledgers
 from partitioner.coordinator import splitting
 from partitioner.coordinator.driver import Observer, drive
+from partitioner.coordinator.machine import too_many
 from partitioner.coordinator.policy import BACKUP_FACTOR, HAND_OVER_SECONDS, NO_WORKER_SECONDS, Policy
 from partitioner.coordinator.state import Action, HandOver, State, Submit, initial
 from partitioner.engines.base import Engine
@@ -24,7 +25,7 @@ from partitioner.errors import ConfigError, PartitionerError
 from partitioner.model import CommitRecord, Event, EventKind, Plan, SubTasks
 from partitioner.model.data import Ints
 from partitioner.store.commit_log import SEGMENT
-from partitioner.store.commits import Commits
+from partitioner.store.commits import Commits, total
 from partitioner.store.lease import Lease
 from partitioner.store.run_directory import RunDirectory
 
@@ -187,6 +188,7 @@ def execute(
         first_numbers=_by_index(ids, numbers),
         awaited=() if engine.late is None else engine.late.waiting,
     )
+    state.quarantined = many.total("quarantined") if many is not None else total([*committed.values()], "quarantined")
     state.part_numbers |= {key: number for key, number in numbers.items() if "." in key}
     if many is None or many.apart():
         resume_parts(state, {key: i for i, key in enumerate(ids.to_pylist())}, committed)
@@ -197,6 +199,8 @@ def execute(
         write_plan(run, planned)
     ledger.note("session", engine=engine.name, workers=list(planned.workers.worker_id), committed=len(committed))
     try:
+        if (full := too_many(state)) is not None:
+            raise full
         drive(engine, state, watching, engine.clock)
         ledger.note("end")
     except PartitionerError as error:

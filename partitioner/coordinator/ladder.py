@@ -21,7 +21,7 @@ from math import isfinite
 from partitioner.coordinator import splitting
 from partitioner.coordinator.state import Live, State, WorkerState
 from partitioner.coordinator.transitions import READY
-from partitioner.coordinator.troubles import Trouble
+from partitioner.coordinator.troubles import Search, Trouble
 from partitioner.errors import EngineLost, RunFailed
 from partitioner.model import Attempt, Care, Failure
 
@@ -31,8 +31,8 @@ DEATHS_TOGETHER = 3
 SMALLEST_BATCH = 16
 """A batch that a GPU cannot hold is divided into as many pieces at most before the sub-task itself is."""
 
-HOPELESS = 3
-"""Rows that kill, one after the other and without one that does not, after which it is held to be the program."""
+HOPELESS = splitting.IN_TURN + 2
+"""Rows that kill, without one that does not, after which it is held to be the program: some in turn, two far from them."""
 
 MOST_HANDED_BACK = 6
 """Attempts in turn that may be handed back while nothing else ends."""
@@ -183,14 +183,19 @@ def _one_row_died(state: State, live: Live, what: str) -> RunFailed | None:
             "Mend the row or the program, or set such rows aside with on_error='quarantine'."
         )
     search = state.searches.get(state.parts[task].whole) if task in state.parts else None
-    if search is not None and search.condemned + 1 >= HOPELESS and not search.good:
+    if search is not None and not search.good and search.condemned + 1 >= _hopeless(search):
         return RunFailed(
-            f"{name} is the {HOPELESS}rd row in turn that kills on its own; it is the program, not the rows."
+            f"{name} is one of {search.condemned + 1} rows of its sub-task that kill, each on its own, and none that was "
+            "tried does not; it is the program, not the rows."
         )
     trouble.condemned = f"{what} on {' and '.join(trouble.died_on)} with this row alone"
     state.deaths[task] = 0
     state.note("condemned", live, f"{name}: {trouble.condemned}")
     return None
+
+
+def _hopeless(search: Search) -> int:
+    return min(HOPELESS, max(splitting.IN_TURN, search.rows))
 
 
 def lost(state: State, live: Live) -> RunFailed | None:

@@ -25,7 +25,7 @@ from partitioner.coordinator import (
 from partitioner.coordinator.state import Action, Cancel, Live, State, Stop, WorkerState
 from partitioner.coordinator.transitions import LIVE, Change
 from partitioner.coordinator.troubles import Health
-from partitioner.errors import EngineLost, PartitionerError, RunFailed
+from partitioner.errors import EngineLost, PartitionerError, RunFailed, in_one_line
 from partitioner.model import CommitRecord, Event, EventKind, Failure
 
 UNKNOWN = Failure("no detail", "Unknown")
@@ -128,6 +128,11 @@ def _learn(state: State, live: Live, event: Event, now: float) -> None:
 
 def _too_many(state: State, quarantined: int) -> RunFailed | None:
     state.quarantined += quarantined
+    return too_many(state)
+
+
+def too_many(state: State) -> RunFailed | None:
+    """Why the run stops where more rows are set aside than may be, those of earlier sessions included."""
     if state.quarantined <= state.policy.max_quarantined:
         return None
     return RunFailed(
@@ -255,7 +260,8 @@ def _workers_coming(state: State, event: Event, now: float, actions: list[Action
 
 def _engine_lost(state: State, event: Event, now: float, actions: list[Action]) -> None:
     why = event.error or UNKNOWN
-    _stop(state, actions, EngineLost(f"the engine went away: {why.message}. What is committed stays; resume the run."))
+    said = in_one_line(why.message)
+    _stop(state, actions, EngineLost(f"the engine went away: {said}. What is committed stays; resume the run."))
 
 
 _HANDLERS: dict[EventKind, Callable[[State, Event, float, list[Action]], None]] = {

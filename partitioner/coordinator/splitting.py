@@ -16,6 +16,10 @@ from partitioner.coordinator.transitions import BLOCKED, LIVE, READY, Change
 from partitioner.coordinator.troubles import Part, Range, Search, range_of
 from partitioner.model import part_key
 
+IN_TURN = 3
+"""Rows that kill, one after the other and without one that does not, after which rows far from them are asked: neighbours
+may all be bad, such as the largest where rows are sorted."""
+
 
 def begin(state: State, whole: int, rows: int) -> None:
     """Divide a planned sub-task of more than one row."""
@@ -187,6 +191,8 @@ def _divide(state: State, whole: int, rows: Range) -> None:
 def _try_what_was_put_by(state: State, whole: int) -> bool:
     search = state.searches[whole]
     ranges, search.put_by = search.put_by, []
+    if ranges and search.condemned >= IN_TURN and not search.good:
+        ranges = _far_away(search, ranges)
     for start, stop in ranges:
         by_size = search.good and not (search.by_row or search.condemned)  # else in one piece
         size = search.good if by_size else stop
@@ -197,6 +203,14 @@ def _try_what_was_put_by(state: State, whole: int) -> bool:
     state.change(whole, Change.FINISHED)
     state.remaining -= 1
     return True
+
+
+def _far_away(search: Search, ranges: list[Range]) -> list[Range]:
+    """The last row of what is left, then one in the middle of it, alone; the others are put by again."""
+    start, stop = max(ranges, key=lambda rows: rows[1] - rows[0])
+    row = stop - 1 if search.condemned == IN_TURN else (start + stop) // 2
+    search.put_by = [piece for rows in ranges for piece in _without(rows, (row, row + 1))]
+    return [(row, row + 1)]
 
 
 def _key(state: State, whole: int, rows: Range) -> str:

@@ -18,8 +18,8 @@ from partitioner.attempt import garbage
 from partitioner.attempt.run import run_attempt
 from partitioner.attempt.surroundings import assigned_devices
 from partitioner.engines.spark_executors import look_around
-from partitioner.engines.spark_place import devices_of, executor_id, handed_back
-from partitioner.model import Attempt, Event, EventKind, Failure
+from partitioner.engines.spark_place import begins, devices_of, executor_id, gone, handed_back
+from partitioner.model import Attempt
 
 SCHEMA = "answer binary"
 DRIVER = "driver"
@@ -43,14 +43,14 @@ def run_one(sealed: bytes, known: Sequence[str], batches: Iterator[pa.RecordBatc
     attempt: Attempt = pickle.loads(sealed)
     context = _context()
     if context is not None and context.attemptNumber() > 0:
-        why = Failure("Spark started the task again: the process that ran it died or the task was killed")
-        yield _row(Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id, error=why))
+        yield _row(gone(attempt))
         return
     here = executor_id() or DRIVER
     if here in attempt.avoid:
         yield _row(handed_back(attempt, here))
         return
     garbage.worker()
+    begins(attempt)
     with assigned_devices(devices_of(context)):
         event = run_attempt(replace(attempt, worker_id=here if here in known else attempt.worker_id))
     yield _row(event)

@@ -10,7 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 from partitioner.engines.spark_names import JVM
+from partitioner.errors import StorageFailed
 from partitioner.model import Attempt, Event, EventKind, Failure
+from partitioner.store.run_directory import RunDirectory
 
 HELD_SECONDS = 0.5
 """An attempt that reached a worker it is to avoid keeps that one's core busy for so long, so that the next one, which waits
@@ -48,6 +50,31 @@ def above() -> Iterator[Any]:
     if named := os.environ.get(JVM):
         yield (jvm := psutil.Process(int(named)))
         yield from jvm.parents()
+
+
+def begins(attempt: Attempt) -> None:
+    """Leave a mark that the program is called from now on, where a death would be held against its rows."""
+    if _is_marked(attempt):
+        with contextlib.suppress(StorageFailed):  # its own output will say that the store takes nothing
+            RunDirectory(attempt.run_url).files.put(_mark_of(attempt), b"")
+
+
+def gone(attempt: Attempt) -> Event:
+    """Spark started the task of an attempt again. Where that had begun nothing, because its executor died while the Python
+    process came up, nobody is charged: of executors that die sooner than they start no row would be innocent.
+    """
+    began = not _is_marked(attempt) or RunDirectory(attempt.run_url).files.exists(_mark_of(attempt))
+    why = Failure("Spark started the task again: the process that ran it died or the task was killed", charged=began)
+    return Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id, error=why)
+
+
+def _mark_of(attempt: Attempt) -> str:
+    return f"begun/{attempt.attempt_id}"
+
+
+def _is_marked(attempt: Attempt) -> bool:
+    """A first attempt at a whole sub-task leaves no mark, for each is a request to the store: one death settles nothing."""
+    return attempt.number > 0 or attempt.care.rows is not None
 
 
 def handed_back(attempt: Attempt, here: str) -> Event:

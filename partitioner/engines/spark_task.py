@@ -16,8 +16,8 @@ from partitioner.attempt import garbage
 from partitioner.attempt.run import run_attempt
 from partitioner.attempt.surroundings import assigned_devices
 from partitioner.engines.spark_imports import Accumulator, AccumulatorParam, TaskContext
-from partitioner.engines.spark_place import devices_of, executor_id, handed_back
-from partitioner.model import Attempt, Event, EventKind, Failure
+from partitioner.engines.spark_place import begins, devices_of, executor_id, gone, handed_back
+from partitioner.model import Attempt, Event
 
 Answer = tuple[str, bytes]
 """The executor that a call reached, and its pickled result or exception."""
@@ -51,8 +51,7 @@ def run_partition(events: Accumulator[list[Event]], speculation: bool, attempts:
     again = context is not None and context.attemptNumber() > 0 and not speculation
     for attempt in attempts:
         if again:
-            detail = Failure("Spark started the task again: the process that ran it died or the task was killed")
-            events.add([Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id, error=detail)])
+            events.add([gone(attempt)])
             continue
         events.add([run_here(attempt, executor_id() or attempt.worker_id, context)])
     return iter(())
@@ -63,6 +62,7 @@ def run_here(attempt: Attempt, here: str, context: Any) -> Event:
     if here in attempt.avoid:
         return handed_back(attempt, here)
     garbage.worker()
+    begins(attempt)
     with assigned_devices(devices_of(context)):
         return run_attempt(replace(attempt, worker_id=here))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from partitioner.reducers import partials
 
 MERGE_SECONDS = 0.01
 """Of a merge, at least: its sub-task reads and commits, whatever the models are."""
+
+HERE = secrets.token_bytes(32)
+"""The key of what the pilot keeps, which stays in this process."""
 
 Seconds = dict[str, tuple[float, float]]
 """Step to the seconds of its call, and of its merge."""
@@ -181,15 +185,15 @@ def _one(step: Step, rows: pa.Table | None, results: Mapping[str, Any], seed: in
     key = f"{step.name}-0000"
     with guest(Attempt(key, 0, 0, "pilot", "", cpus=step.cpus), seed):
         began = time.perf_counter()
-        found = made(step, key, call(*batch, **given))
+        found = made(step, key, call(*batch, **given), HERE)
         seconds = time.perf_counter() - began
     return _finished(step, found, seconds)
 
 
 def _finished(step: Step, found: Made, seconds: float) -> tuple[Any, tuple[float, float]]:
     if step.reducer is None:
-        return found.value(), (seconds, 0.0)
+        return found.value(HERE), (seconds, 0.0)
     began = time.perf_counter()
     output = step.reducer.extract_output(partials.loads(step.reducer, found.data, found.key))
-    value = encoded(found.key, output, step.serializer).value()
+    value = encoded(found.key, output, step.serializer, HERE).value(HERE)
     return value, (seconds, time.perf_counter() - began)

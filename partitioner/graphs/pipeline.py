@@ -172,7 +172,7 @@ def _told(steps: tuple[Step, ...], run: Run) -> PipelineRun:
 
     def read(name: str) -> Any:
         merged = [key for key in keys[name] if step_of(key)[1]]
-        return together(by_name[name], [read_made(sink, key) for key in merged or keys[name]])
+        return together(by_name[name], [read_made(sink, key) for key in merged or keys[name]], run.directory.key)
 
     return PipelineRun(steps, Results(read, tuple(by_name)), run)
 

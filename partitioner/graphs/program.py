@@ -34,6 +34,10 @@ def _tasks_of(run_url: str) -> SubTasks:
     return load(run_url).run.read_tasks()
 
 
+def _secret_of(run_url: str) -> bytes:
+    return load(run_url).run.key
+
+
 class StepProgram:
     """The program of every sub-task of a pipeline; which step it is, the name of the sub-task says.
 
@@ -50,15 +54,16 @@ class StepProgram:
         """The result of this sub-task."""
         context = task_context()
         name, merges = step_of(context.task_key)
+        secret = _secret_of(context.run_url)
         step, waits = self.steps[name], self._waits(context.run_url, context.task_key)
         if merges:
             return self._merge(step, context.run_url, context.task_key, waits[name])
         given = {used: self._result(self.steps[used], context.run_url, waits[used]) for used in step.using}
         given = {used: as_given(value, step) for used, value in given.items()}
         if step.over is None:
-            return made(step, context.task_key, self._call(step)(**given))
+            return made(step, context.task_key, self._call(step)(**given), secret)
         rows = batch if step.over == DATASET else self._rows(step, context.run_url, waits[str(step.over)])
-        return made(step, context.task_key, self._call(step)(FORMATS[step.batch_format](rows), **given))
+        return made(step, context.task_key, self._call(step)(FORMATS[step.batch_format](rows), **given), secret)
 
     def _call(self, step: Step) -> Callable[..., Any]:
         """The step's program, a class built once per process."""
@@ -85,7 +90,7 @@ class StepProgram:
             if place in self._kept:
                 self._kept.move_to_end(place)
                 return self._kept[place]
-        value = together(step, [self._read(run_url, key) for key in keys])
+        value = together(step, [self._read(run_url, key) for key in keys], _secret_of(run_url))
         with self._lock:
             self._kept[place] = value
             while len(self._kept) > KEPT_RESULTS:
@@ -95,7 +100,7 @@ class StepProgram:
     def _rows(self, step: Step, run_url: str, keys: Sequence[str]) -> pa.RecordBatch:
         """What a step over another gets. ProgramError where that one's result are no rows."""
         other = self.steps[str(step.over)]
-        value = together(other, [self._read(run_url, key) for key in keys])
+        value = together(other, [self._read(run_url, key) for key in keys], _secret_of(run_url))
         if not isinstance(value, pa.Table):
             raise ProgramError(
                 f"step {step.name!r} is over {other.name!r}, whose result is a {type(value).__name__} and no rows; name it "
@@ -110,7 +115,7 @@ class StepProgram:
         for part in keys:
             data = self._read(run_url, part).data
             accumulator = step.reducer.merge_accumulators(accumulator, partials.loads(step.reducer, data, part))
-        return encoded(key, step.reducer.extract_output(accumulator), step.serializer)
+        return encoded(key, step.reducer.extract_output(accumulator), step.serializer, _secret_of(run_url))
 
 
 def callable_of(step: Step) -> Callable[..., Any]:
@@ -121,9 +126,9 @@ def callable_of(step: Step) -> Callable[..., Any]:
     return (lambda *given, **used: step.program(*given, **used, **arguments)) if arguments else step.program
 
 
-def together(step: Step, found: Sequence[Made]) -> Any:
+def together(step: Step, found: Sequence[Made], secret: bytes) -> Any:
     """The result of a step from what its sub-tasks left: rows one after the other, or the one value."""
-    values = [m.value() for m in found]
+    values = [m.value(secret) for m in found]
     if len(values) == 1:
         return values[0]
     if not all(isinstance(value, pa.Table) for value in values):
@@ -136,8 +141,8 @@ def as_given(value: Any, step: Step) -> Any:
     return FORMATS[step.batch_format](table_to_batch(value)) if isinstance(value, pa.Table) else value
 
 
-def made(step: Step, key: str, value: Any) -> Made:
-    """What a call returned, as the sub-task's result.
+def made(step: Step, key: str, value: Any, secret: bytes) -> Made:
+    """What a call returned, as the sub-task's result; ``secret`` is the key of the run.
 
     ProgramError for None, and for what has no table form where rows are due.
     """
@@ -152,5 +157,5 @@ def made(step: Step, key: str, value: Any) -> Made:
     kind = type(value)
     frame = kind.__name__ in _FRAMES.get(kind.__module__.partition(".")[0], ())
     if once and not frame:
-        return encoded(key, value, step.serializer)
-    return encoded(key, pa.Table.from_batches([to_record_batch(value)]), "safe")
+        return encoded(key, value, step.serializer, secret)
+    return encoded(key, pa.Table.from_batches([to_record_batch(value)]), "safe", secret)

@@ -17,26 +17,32 @@ from partitioner.model.source import Sink
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.container import pack, unpack
 from partitioner.reducers.partials import ACCUMULATOR
+from partitioner.security.sealing import seal, unseal
 from partitioner.storage import Directory
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a sub-task ``key`` left: ``data`` of ``kind`` ``safe`` (packed), ``pickle``, or ``partial`` (a reducer's)."""
+    """What a sub-task ``key`` left: ``data`` is ``safe`` (packed), ``pickle`` (sealed) or ``partial`` (a reducer's)."""
 
     key: str
     kind: str
     data: Any
 
-    def value(self) -> Any:
-        """The result."""
-        return pickle.loads(self.data) if self.kind == "pickle" else unpack(self.data)
+    def value(self, secret: bytes) -> Any:
+        """The result. Raises Tampered for a pickle that was not sealed with the run's key: nothing of it is loaded."""
+        if self.kind != "pickle":
+            return unpack(self.data)
+        return pickle.loads(unseal(bytes(self.data), secret, f"the result of sub-task {self.key}"))
 
 
-def encoded(key: str, value: Any, serializer: str) -> Made:
-    """A result on its way to the run directory. ProgramError naming the step whose result only pickle could write."""
+def encoded(key: str, value: Any, serializer: str, secret: bytes) -> Made:
+    """A result on its way to the run directory, a pickle sealed with the key of the run.
+
+    ProgramError naming the step whose result only pickle could write.
+    """
     if serializer == "pickle":
-        return Made(key, "pickle", cloudpickle.dumps(value))
+        return Made(key, "pickle", seal(cloudpickle.dumps(value), secret))
     try:
         return Made(key, "safe", pack(value))
     except ConfigError as error:

@@ -34,7 +34,7 @@ class Step:
     is called once, whatever it returns. ``arguments``, ``batch_format``: as in ``pt.run``.
     ``seconds`` all its calls take together at reference speed, or a function of the number of rows of one call; None:
     measured on a sample. ``memory_bytes``, ``cpus`` and ``gpus`` of each call. ``serializer``: ``"pickle"`` for results that
-    are no data, numbers, tables or estimators; whoever can write to the run directory can then run code where they are read.
+    are no data, numbers, tables or estimators; they are sealed with the key of the run, and nothing else is unpickled.
     """
 
     name: str

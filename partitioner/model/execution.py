@@ -10,7 +10,7 @@ from enum import StrEnum
 from math import inf
 from typing import Any
 
-from partitioner.errors import shortened, text_of
+from partitioner.errors import in_one_line, shortened, text_of
 from partitioner.known_secrets import masked
 from partitioner.model.merging import Merge
 from partitioner.model.workers import Worker
@@ -195,7 +195,8 @@ class Failure:
         """From an exception, with its traceback, without the secrets that this process knows, and of bounded length."""
         text = shortened(masked("".join(traceback.format_exception(error))), MOST_TRACED)
         gpu = is_gpu_memory(error)
-        return cls(text_of(error), type(error).__name__, text, fatal, gpu or isinstance(error, MemoryError), gpu)
+        said = in_one_line(text_of(error))  # the lines as they were are in the traceback
+        return cls(said, type(error).__name__, text, fatal, gpu or isinstance(error, MemoryError), gpu)
 
     def to_json(self) -> dict[str, Any]:
         """What there is to say beside the traceback, which lies in the log of the attempt."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from partitioner import config as configuration
 from partitioner import registry
+from partitioner.attempt.job import load
 from partitioner.attempt.surroundings import task_context
 from partitioner.costs.base import CostModel
 from partitioner.costs.declared import Declared
@@ -85,7 +86,9 @@ class CallProgram:
     def __call__(self, batch: pa.RecordBatch) -> Made:
         """What the call returned."""
         function, arguments, keywords = self.calls[batch["call"][0].as_py()]
-        return encoded(task_context().task_key, function(*arguments, **keywords), self.serializer)
+        context = task_context()
+        secret = load(context.run_url).run.key
+        return encoded(context.task_key, function(*arguments, **keywords), self.serializer, secret)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,4 +144,4 @@ def run_calls(
     config = configuration.make({**values, **options})
     run = run_config(config, resume, None if on_plan is None else lambda planned, _: on_plan(planned))
     sink = registry.import_ours("connectors.parquet_sink").ParquetSink(f"{run.url}/partials", plain=True)
-    return [read_made(sink, record.task_key).value() for record in run.records], run
+    return [read_made(sink, record.task_key).value(run.directory.key) for record in run.records], run

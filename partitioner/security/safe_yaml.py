@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, in_one_line
 
 MAX_BYTES = 2**20
 """A configuration of a few kilobytes is long; a table belongs in a file of its own."""
@@ -40,11 +40,7 @@ def read(text: str, what: str) -> Any:
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date with a 13th month, an integer of 5,000 digits
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f"{what} is not valid YAML here: {_one_line(error)}") from None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        raise ConfigError(f"{what} is not valid YAML here: {in_one_line(str(error))}") from None
 
 
 def _check_depth(text: str, what: str) -> None:

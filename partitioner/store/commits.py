@@ -56,6 +56,11 @@ class Commits(Mapping[str, CommitRecord]):
         """Some columns of all segments, read anew each time: nothing of it is kept."""
         return pa.concat_tables([read_parquet(self._files.get(name), list(names)) for name in self._names])
 
+    def total(self, name: str) -> int:
+        """The sum of a field over all records."""
+        kept = self.columns([name])[name].take(pa.array(self._rows))
+        return int(pc.sum(kept).as_py() or 0) + total([*self.loose.values()], name)
+
     def rows(self, rows: npt.NDArray[np.int64]) -> Iterator[CommitRecord]:
         """The records at some rows of the segments, in that order; two segments are held at a time."""
         segment = np.searchsorted(self._ends, rows, side="right")

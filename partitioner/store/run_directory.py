@@ -19,6 +19,7 @@
                            those files count that a commit record lists
   attempts/<attempt>.log   what each attempt printed
   seats/<token>/           letters to Spark tasks that stay for the rounds of an iteration, and their answers, sealed
+  begun/<attempt>          the attempt called the program: where one that dies before that is to be told apart (Spark)
   requests/<attempt>       the attempt is asked to hand over the rows that it has not begun
   ledger/<n>.jsonl         every event and action, in batches
   finished.json            when the output was complete, and its counts

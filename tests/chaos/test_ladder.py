@@ -182,6 +182,27 @@ def test_a_resume_knows_the_parts(tmp_path: Path) -> None:
     assert finished.attempted < 6
 
 
+def tenth(batch: pd.DataFrame) -> pd.DataFrame:
+    if (batch["x"] % 10 == 0).any():
+        raise ValueError("every tenth row\nis bad")
+    return doubled(batch)
+
+
+def test_rows_that_were_set_aside_before_a_resume_count_towards_the_most_that_may_be(tmp_path: Path) -> None:
+    limits: dict[str, Any] = {"engine": "serial", "tasks": 4, "max_quarantined": 2}
+    with pytest.raises(RunFailed, match="3 rows are set aside, max_quarantined allows 2"):
+        run(40, tenth, tmp_path, **limits)
+    (home,) = (tmp_path / "runs").iterdir()
+    before = len(list((tmp_path / "out").glob("part-*")))
+    with pytest.raises(RunFailed, match="3 rows are set aside, max_quarantined allows 2"):
+        run(40, tenth, tmp_path, resume=home.name, **limits)
+    assert len(list((tmp_path / "out").glob("part-*"))) == before == 3
+    finished = run(40, tenth, tmp_path, resume=home.name, **{**limits, "max_quarantined": 4})
+    assert (set_aside(finished), finished.exit_code) == ([0, 10, 20, 30], 5)
+    with pytest.raises(RunFailed, match="ValueError: every tenth row is bad"):  # its two lines are one of ours
+        run(40, tenth, tmp_path / "again", "serial", on_error="raise", max_retries=0)
+
+
 def gated(batch: pd.DataFrame, most: int, gate: str) -> pd.DataFrame:
     if (batch["x"] >= 50).any() and len(batch) <= most and not Path(gate).exists():
         raise ValueError("not yet")

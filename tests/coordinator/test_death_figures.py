@@ -216,15 +216,15 @@ def test_two_workers_are_enough_though_a_third_could_take_the_row_too() -> None:
     assert state.trouble(task).condemned
 
 
-def test_the_third_row_in_turn_that_kills_without_one_that_does_not_is_the_program() -> None:
-    for condemned, good, ends in ((1, 0, False), (2, 0, True), (2, 1, False)):
+def test_the_fifth_row_that_kills_without_one_that_does_not_is_the_program() -> None:
+    for condemned, good, ends in ((3, 0, False), (4, 0, True), (4, 1, False)):
         state = trying(workers=1, quarantine=True, divisible=True)
         task = alone(state)
         state.searches[0].condemned, state.searches[0].good = condemned, good
         stop = ladder.died(state, on(task=task), DEATH)
         assert (stop is not None) is ends
         if stop is not None:
-            assert "row 3 of sub-task t000000 is the 3rd row in turn that kills on its own" in str(stop)
+            assert "row 3 of sub-task t000000 is one of 5 rows of its sub-task that kill, each on its own" in str(stop)
 
 
 def test_losses_are_counted_by_sub_task_and_end_the_run_beyond_the_limit() -> None:

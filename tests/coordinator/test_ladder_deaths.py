@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log2
 
 import pytest
@@ -110,6 +111,33 @@ def test_a_program_that_always_dies_ends_the_run_instead_of_setting_everything_a
         return done(attempt, quarantined=1) if attempt.care.condemned else ends(EventKind.LOST, attempt, DEATH)
 
     assert "it is the program, not the rows" in stop_of(play(state, outcome))
+
+
+@pytest.mark.parametrize("bad", [range(5), range(59, 64), (0, 1, 2, 63), range(30)])
+def test_rows_that_kill_side_by_side_are_no_hopeless_program(bad: Sequence[int]) -> None:
+    state = state_of(rowed([64]), quarantine=True, divisible=True)
+
+    def outcome(attempt: Attempt) -> Event:
+        if attempt.care.condemned:
+            return done(attempt, quarantined=1)
+        low, high = attempt.care.rows or (0, 64)
+        return ends(EventKind.LOST, attempt, DEATH) if any(low <= b < high for b in bad) else done(attempt)
+
+    history = play(state, outcome)
+    aside = [a.care.rows for a in submits(history) if a.care.condemned]
+    assert (state.finished, sorted(aside)) == (True, [(b, b + 1) for b in bad])
+
+
+@pytest.mark.parametrize(("rows", "aside"), [(2, 2), (3, 2), (4, 3), (5, 4), (1_000, 4)])
+def test_a_program_that_always_dies_costs_a_few_rows_before_it_is_known_for_one(rows: int, aside: int) -> None:
+    state = state_of(rowed([rows]), quarantine=True, divisible=True)
+
+    def outcome(attempt: Attempt) -> Event:
+        return done(attempt, quarantined=1) if attempt.care.condemned else ends(EventKind.LOST, attempt, DEATH)
+
+    history = play(state, outcome)
+    assert sum(bool(a.care.condemned) for a in submits(history)) == aside
+    assert state.finished is (rows == 2)
 
 
 def test_a_row_that_cannot_even_be_read_is_named() -> None:

@@ -37,6 +37,18 @@ def test_a_start_elsewhere_moves_the_attempt_unless_that_worker_is_not_known() -
     assert (state.workers["worker-0"].used_cpus, state.workers["worker-1"].used_cpus) == (0.0, 2.0)
 
 
+def test_a_suspect_that_starts_elsewhere_is_alone_there_until_it_ends() -> None:
+    state, (first, second) = begun(6)
+    state.deaths[first.task] = 1
+    step(state, [started(first.attempt_id, "worker-1"), started(second.attempt_id)], 101.0)
+    there = state.workers["worker-1"]
+    assert (there.exclusive, len(there.live)) == (True, 2)
+    step(state, [Event(EventKind.FINISHED, second.attempt_id, "worker-1", record=done(second).record)], 102.0)
+    assert (there.exclusive, len(there.live)) == (True, 1)
+    step(state, [Event(EventKind.FINISHED, first.attempt_id, "worker-1", record=done(first).record)], 103.0)
+    assert (there.exclusive, len(there.live)) == (False, 1)
+
+
 def test_a_start_where_it_was_asked_for_is_as_planned() -> None:
     state, (first, _) = begun()
     step(state, [started(first.attempt_id, "worker-0")], 101.0)

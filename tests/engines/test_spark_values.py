@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +18,7 @@ from partitioner.engines.spark_executors import Executor, python_memory, workers
 from partitioner.engines.spark_failures import first_cause
 from partitioner.engines.spark_session import Session
 from partitioner.errors import ConfigError, EngineLost, MissingDependency
-from partitioner.model import Attempt, Event, EventKind
+from partitioner.model import Attempt, Care, Event, EventKind
 
 
 def attempt(i: int, number: int = 0, **demands: Any) -> Attempt:
@@ -196,6 +198,23 @@ def test_a_retry_by_spark_reports_the_death_and_runs_nothing(monkeypatch) -> Non
 
 def test_a_speculative_copy_runs_for_the_commit_decides(monkeypatch) -> None:
     assert kinds(events_of_second_try(monkeypatch, speculation=True)) == [("t000000-a0", "finished")]
+
+
+@pytest.mark.parametrize(("number", "rows"), [(0, None), (1, None), (0, (4, 8))])
+@pytest.mark.parametrize("began", [False, True])
+def test_a_death_before_the_program_was_called_is_charged_to_nobody_but_for_a_first_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, began: bool, number: int, rows: tuple[int, int] | None
+) -> None:
+    tried = replace(attempt(0, number, care=Care(rows=rows)), run_url=str(tmp_path))
+    told: list[Event] = []
+    sink: Any = type("Sink", (), {"add": staticmethod(told.extend)})
+    monkeypatch.setattr(spark_task, "run_attempt", lambda a: Event(EventKind.FINISHED, a.attempt_id))
+    for context in ([None] if began else []) + [SecondTry()]:
+        monkeypatch.setattr(spark_task.TaskContext, "get", staticmethod(lambda context=context: context))
+        list(spark_task.run_partition(sink, False, [tried]))
+    assert told[-1].kind is EventKind.LOST
+    assert told[-1].error is not None
+    assert told[-1].error.charged is (began or (number, rows) == (0, None))
 
 
 @pytest.mark.parametrize(("copies", "said"), [(False, "the process that ran it died"), (True, "5")])

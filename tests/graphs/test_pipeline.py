@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import partitioner as pt
-from partitioner.errors import ConfigError, CostError, ProgramError, RunFailed
-from partitioner.graphs.pipeline import plan_of
-from partitioner.graphs.results import Made
+from partitioner.errors import ConfigError, CostError, ProgramError, RunFailed, Tampered
+from partitioner.graphs.pipeline import _sink_of, plan_of
+from partitioner.graphs.results import Kept, Made, read_made
+from partitioner.reducers import partials
 from partitioner.reducers.container import unpack
+from partitioner.security.sealing import is_sealed
 from tests.graphs.steps_of_tests import GRAPH, FailsOnce, doubled, first, largest, shares, spread, total
 
 FRAME = pd.DataFrame({"x": np.arange(1.0, 101.0)})
 QUIET = {"progress": False, "report": False}
+KEY = b"k" * 32
 
 
 def run(tmp_path, steps=GRAPH, dataset=FRAME, engine="serial", parts=4, **options):
@@ -200,10 +207,45 @@ def test_a_damaged_result_is_made_again(tmp_path):
     check(run(tmp_path, resume=found.run_id))
 
 
+class Opens:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def test_a_pickle_in_the_place_of_a_result_is_never_loaded(tmp_path):
+    found = run(tmp_path)
+    file = tmp_path / "runs" / found.run_id / "partials" / "part-all_of_it-merge.parquet"
+    facts = {b"batch-partitioner": pq.read_metadata(file).metadata[b"batch-partitioner"]}
+    data = np.frombuffer(pickle.dumps(Opens(tmp_path / "opened")), np.uint8)
+    rows = partials.as_rows([partials.dumps(Kept(), {"all_of_it-merge": ("pickle", data)})])
+    pq.write_table(pa.Table.from_batches([rows]).replace_schema_metadata(facts), file)
+    with pytest.raises(Tampered, match="result of sub-task all_of_it-merge was not sealed"):
+        found["all_of_it"]
+    assert not (tmp_path / "opened").exists()
+    check(run(tmp_path, resume=found.run_id))
+
+
+def test_a_result_that_only_pickle_can_write_is_sealed_with_the_key_of_its_run(tmp_path):
+    steps = {"a": {"program": function_of_all, "over": "dataset", "whole": True, "serializer": "pickle"}}
+    found = run(tmp_path, steps, parts=1)
+    assert found["a"](1) == 101
+    assert is_sealed(bytes(read_made(_sink_of(found.run), "a-0000").data))
+
+
+def function_of_all(batch):
+    rows = len(batch)
+    return lambda x: rows + x
+
+
 def test_a_value_is_kept_as_data():
     from partitioner.graphs.results import encoded
 
-    made = encoded("a-0000", {"w": np.arange(3.0)}, "safe")
+    made = encoded("a-0000", {"w": np.arange(3.0)}, "safe", KEY)
     assert isinstance(made, Made)
     assert unpack(made.data)["w"].tolist() == [0.0, 1.0, 2.0]
 
@@ -212,4 +254,4 @@ def test_what_only_pickle_could_write_is_refused_with_the_remedy():
     from partitioner.graphs.results import encoded
 
     with pytest.raises(ProgramError, match=r"step 'a': .*serializer='pickle'"):
-        encoded("a-0000", lambda: 1, "safe")
+        encoded("a-0000", lambda: 1, "safe", KEY)

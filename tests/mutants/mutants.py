@@ -234,7 +234,7 @@ _CHOSEN: list[tuple[str, str, str, str]] = [
         'if False:\n        return RunFailed(\n            f"{name} ends',
         "raise names the row",
     ),
-    (f"{C}/ladder.py", "search.condemned + 1 >= HOPELESS and not search.good", "False", "hopeless programs end"),
+    (f"{C}/ladder.py", "search.condemned + 1 >= _hopeless(search)", "False", "hopeless programs end"),
     (f"{C}/ladder.py", "if trouble.losses > state.policy.max_losses:", "if False:", "losses end"),
     (
         f"{C}/ladder.py",

@@ -145,3 +145,21 @@ def test_that_everything_runs_anew_is_said_aloud(tmp_path: Path, monkeypatch: py
     rest = changes._by_keys(config(tmp_path), dataset, job, Target(2, 1), BY, scanned(dataset, BY))
     assert rest.aloud == "mode incremental runs all 12 rows: code is another"
     assert not rest.target.base_known
+
+
+@pytest.mark.parametrize(
+    ("rows", "run", "told"), [(-1, 0, False), (0, 0, True), (3, 0, False), (4, 1, False), (5, 1, True)]
+)
+def test_rows_that_are_late_or_gone_are_told_where_the_input_says_how_many_it_has(
+    rows: int, run: int, told: bool
+) -> None:
+    known: Any = SimpleNamespace(rows=3, seconds=1.5)
+    notes = changes._said_of_watermark(Tracking((), "at"), run, rows, known, None)
+    assert (
+        notes["incremental"]
+        == f"runs {run} rows, keeps 3; saves 1.5 s of sub-tasks, as measured when the kept rows ran"
+    )
+    assert (
+        notes.get("late or gone", "").startswith(f"the input has {rows} rows and the output will be of {run + 3}")
+        is told
+    )
