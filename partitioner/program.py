@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -84,6 +85,34 @@ def name_of(program: Callable[..., Any]) -> str:
     program = unwrapped(program)
     target = program if hasattr(program, "__qualname__") else type(program)
     return f"{target.__module__}:{target.__qualname__}"
+
+
+def profile_name(program: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
+    """What profiles know a program by: ``module:name``, and a digest of what it is given where it is given anything.
+
+    Arguments, and the numbers and texts that it closes over or carries, make another program of it: a model of another
+    size. Of a script the module is its file. Of a lambda, of a function within another and of what was typed into a notebook
+    the code counts too, for many share a name.
+    """
+    inner = unwrapped(program)
+    name, file = name_of(inner), _file_of(inner)
+    nameless = "<" in name
+    if name.startswith("__main__:"):
+        script = file is not None and not file.startswith("<") and "ipykernel" not in file
+        nameless = nameless or not script
+        name = f"{Path(file).name}:{name.partition(':')[2]}" if script and file is not None else name
+    state = _state(program, arguments)
+    code = _code_facts(inner.__code__) if nameless and inspect.isfunction(inner) else ()
+    given = fingerprint(program, arguments) if nameless else ""
+    digest = hashlib.sha256(f"{code}\n{given}\n{state}".encode()).hexdigest()
+    return f"{name} [{digest[:8]}]" if state or nameless else name
+
+
+def _file_of(program: Any) -> str | None:
+    """The file that a function, or the first function of a class, was compiled from: they know it wherever they travel."""
+    inside = vars(program if inspect.isclass(program) else type(program)).values()
+    functions = [program] if inspect.isfunction(program) else [f for f in inside if inspect.isfunction(f)]
+    return functions[0].__code__.co_filename if functions else None
 
 
 def dumps(value: Any, program: Callable[..., Any]) -> bytes:
@@ -179,8 +208,7 @@ def fingerprint(program: Callable[..., Any], arguments: Mapping[str, Any]) -> st
         if held is program:
             return str(known["code"])
     if isinstance(program, partial):
-        bound = {f"partial {i}": v for i, v in enumerate(program.args)} | program.keywords
-        return fingerprint(program.func, {**bound, **arguments})
+        return fingerprint(program.func, _given(program, arguments))
     module = inspect.getmodule(program)
     own_file = module is not None and module.__name__ != "__main__" and not _installed(module)
     try:
@@ -189,8 +217,21 @@ def fingerprint(program: Callable[..., Any], arguments: Mapping[str, Any]) -> st
     except (OSError, TypeError, SyntaxError):
         target = getattr(program, "__code__", None)
         code = repr(_code_facts(target)) if target else name_of(program)
-    state = sorted((k, _ADDRESS.sub("", masked(repr(v)))) for k, v in {**arguments, **_plain_state(program)}.items())
+    state = _state(program, arguments)
     return hashlib.sha256(f"{name_of(program)}\n{code}\n{state}".encode()).hexdigest()
+
+
+def _given(program: partial[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a program, with those that were bound before."""
+    return {f"partial {i}": v for i, v in enumerate(program.args)} | program.keywords | dict(arguments)
+
+
+def _state(program: Callable[..., Any], arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and text of all that a program is given, closes over or carries; secrets are masked."""
+    while isinstance(program, partial):
+        arguments = _given(program, arguments)
+        program = program.func
+    return sorted((k, _ADDRESS.sub("", masked(repr(v)))) for k, v in {**arguments, **_plain_state(program)}.items())
 
 
 def _plain_state(program: Callable[..., Any]) -> dict[str, Any]:

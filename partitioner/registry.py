@@ -111,6 +111,7 @@ _BUILT_IN: dict[str, dict[str, Entry]] = {
         callable="CostFunction",
         calibrated="Calibrated",
         learned="Learned",
+        history="History",
     ),
     "splits": _files(
         "partitioner.splits",

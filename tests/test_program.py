@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -126,3 +127,54 @@ def test_modules_that_the_users_module_imports_travel_too(module: Callable[[str]
         [sys.executable, "-c", code, str(tmp_path / "p.pkl")], capture_output=True, text=True, check=True, cwd="/"
     )
     assert done.stdout == "42\n"
+
+
+class Sized:
+    """A model of a size."""
+
+    def __init__(self, layers: int = 1) -> None:
+        self.layers = layers
+
+    def __call__(self, rows: Any) -> Any:
+        return rows
+
+
+def of_size(layers: int) -> Any:
+    def grown(rows: Any) -> Any:
+        return [layers] * len(rows)
+
+    return grown
+
+
+def profile_names(*all_given: Any) -> list[str]:
+    return [programs.profile_name(*(given if isinstance(given, tuple) else (given, {}))) for given in all_given]
+
+
+def test_a_profile_knows_a_function_and_a_class_by_name() -> None:
+    assert profile_names(of_size, Sized) == [f"{__name__}:of_size", f"{__name__}:Sized"]
+
+
+def test_programs_that_are_given_other_things_have_profiles_of_their_own() -> None:
+    several = [
+        ((Sized, {"layers": 2}), partial(Sized, layers=2), Sized(2)),
+        ((Sized, {"layers": 40}), Sized(40)),
+        (of_size(2), of_size(2)),
+        (of_size(40),),
+        (lambda rows: rows,),
+        (lambda rows: [2] * len(rows),),
+    ]
+    names = [set(profile_names(*alike)) for alike in several]
+    assert [len(alike) for alike in names] == [1] * 6
+    assert len(set.union(*names)) == 6
+
+
+def test_functions_of_scripts_go_by_the_file_of_the_script(tmp_path: Path) -> None:
+    names = []
+    for folder in ("embed", "count"):
+        script: dict[str, Any] = {"__name__": "__main__"}
+        exec(compile("def rows(batch):\n    return batch\n", str(tmp_path / f"{folder}.py"), "exec"), script)
+        names += profile_names(script["rows"])
+    typed: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile("def rows(batch):\n    return batch\n", "<stdin>", "exec"), typed)
+    assert names == ["embed.py:rows", "count.py:rows"]
+    assert profile_names(typed["rows"])[0].startswith("__main__:rows [")

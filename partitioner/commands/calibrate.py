@@ -28,9 +28,10 @@ def calibrate(
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value on top of the file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the pilot of a configuration and show what its program costs."""
+    """Run the pilot of a configuration, as a plan does, and show what its program costs."""
     from partitioner import config as configuration
     from partitioner.costs.calibrated import Calibrated
+    from partitioner.stages import start as starting
     from partitioner.stages import steps as stages
     from partitioner.stages.resolved import resolve
 
@@ -38,8 +39,10 @@ def calibrate(
     if config.program is None:
         raise ConfigError(f"{conf} names no program to calibrate; add 'program: package.module:name'.")
     parts = resolve(config)
-    model = parts.model if isinstance(parts.model, Calibrated) else Calibrated()
-    costs = stages.cost(replace(parts, model=model), stages.describe(parts)).costs
+    parts = replace(parts, model=parts.model if isinstance(parts.model, Calibrated) else Calibrated())
+    described = stages.describe(parts)
+    with starting.tried_here(parts, described.job, stages.workers_of(parts, None)) as started:
+        costs = stages.cost(parts, described, started).costs
     facts = {
         "fragments": len(costs),
         "seconds": float(costs.seconds.sum()),
@@ -123,15 +126,14 @@ def show_profile(program: str, store: Store = None, as_json: AsJson = False) -> 
 def forget_profile(program: str, store: Store = None, as_json: AsJson = False) -> None:
     """Drop a program's profiles: the next run starts with a pilot."""
     held = ProfileStore(store)
-    _of(held, program)
-    count = held.forget(program)
+    count = sum(held.forget(name) for name in {row["program"] for row in _of(held, program)})
     typer.echo(json.dumps({"forgotten": count}) if as_json else f"forgot {count} profile(s) of {program}")
 
 
 def _of(store: ProfileStore, program: str) -> list[dict[str, Any]]:
-    """The profiles of a program; ConfigError with the nearest name where there are none."""
+    """The profiles of a program, or of one with what it is given; ConfigError with the nearest name where there are none."""
     rows = store.profiles()
-    found = [row for row in rows if row["program"] == program]
+    found = [row for row in rows if program in (row["program"], row["program"].partition(" [")[0])]
     if not found:
         known = sorted({row["program"] for row in rows})
         held = ", ".join(known) or "no profile"

@@ -135,7 +135,8 @@ class _Draws:
     def _factors(self, holders: list[WorkerState]) -> dict[str, float]:
         """Actual over predicted seconds to expect on every worker.
 
-        The mean over all counts what runs too: at first only what turned out short has ended. A worker differs from it where
+        The mean over all counts what runs too: at first only what turned out short has ended. What was predicted counts as
+        some completions, unless costs are no seconds, or what was seen is far from it. A worker differs from the mean where
         its completions do by more than they scatter.
         """
         state = self.state
@@ -144,12 +145,11 @@ class _Draws:
             for live in state.attempts.values()
             if live.started is not None and live.expected > 0 and self.now > live.started
         ]
-        known = state.completions + forecast.PRIOR_WEIGHT
-        mean = state.log_ratios / known
-        so_far = np.array([ratio for ratio in running if ratio < mean + FAR * self.spread])
-        for _ in range(5):  # the expected log ratio of what runs, given that it is larger than so far
-            expected = mean + self.spread * mills((so_far - mean) / self.spread)
-            mean = float((state.log_ratios + expected.sum()) / (known + len(so_far)))
+        mean = self._mean(running, forecast.PRIOR_WEIGHT if state.predicts else 0.0)
+        if state.predicts and state.completions:
+            alone = self._mean(running, 0.0)
+            doubt = self.spread * float(np.sqrt(1 / forecast.PRIOR_WEIGHT + 1 / state.completions))
+            mean = alone if abs(alone) > NOTICEABLE * doubt else mean
         seen = state.log_ratios / max(1, state.completions)
         found = {}
         for holder in holders:
@@ -157,6 +157,16 @@ class _Draws:
             scatter = self.spread / np.sqrt(holder.weight) if holder.weight else np.inf
             found[holder.worker.worker_id] = float(np.exp(mean + (own if abs(own) > NOTICEABLE * scatter else 0.0)))
         return found
+
+    def _mean(self, running: list[float], prior: float) -> float:
+        """The log ratio to expect, where what was predicted counts as ``prior`` completions."""
+        known = self.state.completions + prior
+        mean = self.state.log_ratios / known
+        so_far = np.array([ratio for ratio in running if ratio < mean + FAR * self.spread])
+        for _ in range(5):  # the expected log ratio of what runs, given that it is larger than so far
+            expected = mean + self.spread * mills((so_far - mean) / self.spread)
+            mean = float((self.state.log_ratios + expected.sum()) / (known + len(so_far)))
+        return mean
 
     def result(self) -> Eta:
         self._running()

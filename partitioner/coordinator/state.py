@@ -141,6 +141,7 @@ class State:
     predicted_done: float = 0.0
     actual_done: float = 0.0
     scale_known: bool = True
+    predicts: bool = True  # costs are seconds; else they are only shares, and completions alone show what they take
     completions: int = 0
     log_ratios: float = 0.0
     squares: float = 0.0  # of the differences between log ratios and their forecasts
@@ -327,6 +328,7 @@ def initial(
         devices=dict(plan.devices),
         readiness=Readiness.of(tasks, done.tobytes(), plan.bandwidth),
         scale_known=seconds_known,
+        predicts=seconds_known,
         may_replace=plan.objective == "makespan" and not len(tasks.edges),
         numbers=dict(first_numbers or {}),
         key=key,

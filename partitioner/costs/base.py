@@ -58,7 +58,21 @@ class CostModel(ABC):
 
 
 def checked(costs: Costs, dataset: Dataset) -> Costs:
-    """``costs`` unchanged, or CostError naming the first fragment whose seconds or bytes are negative, NaN or infinite."""
+    """``costs`` unchanged, or CostError naming the first fragment whose seconds or bytes are negative, NaN or infinite.
+
+    Also for what is no ``Costs`` at all, or has another number of them than there are fragments.
+    """
+    if not isinstance(costs, Costs):
+        raise CostError(
+            f"a cost model estimated {type(costs).__name__}; estimate(dataset) returns partitioner.model.Costs, with one "
+            "float64 of seconds and one of memory_bytes for each fragment."
+        )
+    for name, given in (("seconds", costs.seconds), ("memory_bytes", costs.memory_bytes)):
+        count = np.shape(given)
+        if count != (len(dataset.fragments),):
+            raise CostError(
+                f"cost {costs.source!r} gave {name} of shape {count} for {len(dataset.fragments)} fragments; give one each."
+            )
     for name, values, unit in (("seconds", costs.seconds, "s"), ("memory_bytes", costs.memory_bytes, "bytes")):
         bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
         if len(bad):

@@ -12,6 +12,7 @@ from partitioner.costs.base import CostModel, checked
 from partitioner.costs.expression import KEPT_ROWS, evaluate
 from partitioner.costs.formulas.formula import Formula, parse
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
+from partitioner.costs.units import SECONDS, in_seconds
 from partitioner.errors import ConfigError, CostError, listed, nearest
 from partitioner.model import Costs, Dataset
 from partitioner.model.data import Floats
@@ -23,7 +24,8 @@ class Declared(CostModel):
     ``seconds`` and ``memory_bytes`` are each one number for every fragment, n numbers in fragment order, or the name of a
     fragment feature or data column; a column is summed over the rows of a fragment, and cuts follow its rows. Instead,
     ``table`` (Arrow, pandas or a mapping of columns ``path``, ``seconds`` and, if known, ``memory_bytes``) gives them per
-    path; fragments of one path share its seconds by size. Memory not given is ``memory_per_byte`` times the bytes of a
+    path; fragments of one path share its seconds by size. ``unit`` of the numbers: ``ms``, ``minutes`` and the like become
+    seconds, and what is no time (``tokens``) predicts none. Memory not given is ``memory_per_byte`` times the bytes of a
     fragment.
     """
 
@@ -35,7 +37,7 @@ class Declared(CostModel):
         memory_bytes: float | str | Sequence[float] | Floats | None = None,
         table: Any = None,
         memory_per_byte: float = MEMORY_PER_BYTE,
-        unit: str = "seconds",
+        unit: str = SECONDS,
     ) -> None:
         if (seconds is None) == (table is None):
             raise ConfigError(
@@ -46,7 +48,7 @@ class Declared(CostModel):
         self.memory_bytes = memory_bytes
         self.table = None if table is None else _columns(table)
         self.memory_per_byte = memory_per_byte
-        self.unit = unit
+        self.factor, self.unit = in_seconds(unit)
 
     def estimate(self, dataset: Dataset) -> Costs:
         """Costs of n fragments; CostError where the count of numbers differs or a path is not in the table."""
@@ -64,9 +66,9 @@ class Declared(CostModel):
             "model": "declared",
             "seconds": given if isinstance(given, str | float | int) else "one per fragment",
         }
-        by_row = np.concatenate(rows) if rows else None
+        by_row = np.concatenate(rows) * self.factor if rows else None
         costs = Costs(
-            seconds,
+            seconds * self.factor,
             memory,
             unit=self.unit,
             source=self.name,

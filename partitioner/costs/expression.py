@@ -10,6 +10,7 @@ import numpy.typing as npt
 from partitioner.costs.base import CostModel, checked
 from partitioner.costs.formulas.formula import Formula, parse
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
+from partitioner.costs.units import SECONDS, in_seconds
 from partitioner.errors import DataError, excerpt, listed, nearest
 from partitioner.model import Costs, Dataset, Fragment
 from partitioner.model.data import Floats
@@ -25,7 +26,8 @@ class Expression(CostModel):
     on the fragments at once. One with columns is evaluated for every row, reading only these columns, and summed over the
     rows of a fragment; there ``rows`` is 1 and ``bytes`` or a feature the row's equal share. With ``sum``, ``mean``,
     ``min`` or ``max`` of one argument the formula is one per fragment: ``"0.5 + 1e-9 * max(len(text)) ** 2"``.
-    Nulls count as 0. ``memory`` is a formula in bytes, by default ``memory_per_byte`` times the bytes of a fragment.
+    Nulls count as 0. ``unit`` is as in ``Declared``. ``memory`` is a formula in bytes, by default ``memory_per_byte`` times
+    the bytes of a fragment.
     """
 
     name = "expression"
@@ -35,13 +37,13 @@ class Expression(CostModel):
         expression: str,
         memory: str | None = None,
         memory_per_byte: float = MEMORY_PER_BYTE,
-        unit: str = "seconds",
+        unit: str = SECONDS,
     ) -> None:
         positive("memory_per_byte", memory_per_byte)
         self.expression = str(expression)
         self.memory = memory
         self.memory_per_byte = memory_per_byte
-        self.unit = unit
+        self.factor, self.unit = in_seconds(unit)
         self._formulas = [parse(str(text)) for text in (expression, memory) if text is not None]
 
     def estimate(self, dataset: Dataset) -> Costs:
@@ -49,7 +51,7 @@ class Expression(CostModel):
         rows: list[Floats] | None = [] if dataset.divisible_by == "rows" and dataset.rows <= KEPT_ROWS else None
         seconds, *memory = evaluate(self._formulas, dataset, rows)
         costs = Costs(
-            seconds,
+            seconds * self.factor,
             memory[0] if memory else from_bytes(dataset.fragments, self.memory_per_byte),
             unit=self.unit,
             source=self.name,
@@ -60,7 +62,7 @@ class Expression(CostModel):
                 "memory": self.memory or f"{self.memory_per_byte:g} x bytes",
                 "columns_read": columns_of(self._formulas, dataset),
             },
-            record_seconds=np.concatenate(rows) if rows else None,
+            record_seconds=np.concatenate(rows) * self.factor if rows else None,
         )
         return checked(costs, dataset)
 

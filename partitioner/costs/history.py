@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ import pyarrow as pa
 from partitioner.costs.base import CostModel, checked
 from partitioner.costs.expression import KEPT_ROWS, column_names
 from partitioner.costs.fitting.boosted import LEAST, Boosted, boost, later_error, split_in_time
-from partitioner.costs.fitting.regression import robust
+from partitioner.costs.fitting.sums import Sum, fit_sum
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
-from partitioner.errors import ConfigError, CostError, DataError, listed, nearest
+from partitioner.errors import ConfigError, CostError, DataError, clause, listed, nearest
 from partitioner.frames import to_numpy
 from partitioner.model import Costs, Dataset
 from partitioner.model.data import Floats
@@ -22,14 +23,20 @@ from partitioner.model.data import Floats
 FEWEST = 20
 """Earlier rows without which nothing can be compared."""
 
+NEWEST = 0.25
+"""Part of the rows, the newest, that is also tried by itself: what a program costs changes with its code and machines."""
+
+ALIKE = 0.005
+"""Errors, as shares of the mean, that differ by less say the same."""
+
 
 class History(CostModel):
     """Seconds of rows, learned from ``table`` (Arrow, pandas, a mapping of columns, or a Parquet path), oldest first.
 
     ``seconds`` names its column of seconds; ``numbers`` numeric features and ``categories`` kinds (model, adapter,
-    language), by column names that the dataset has too. Products of every two numbers are considered. Two models are
-    compared on the newest fifth, which neither has seen: a sum of terms in s per unit, and, from 500 rows on, boosted trees;
-    the better one is fitted to all. Written ``{model: "partitioner.costs.history:History", ...}``.
+    language), by column names that the dataset has too. Models are compared on the newest fifth, which none has seen: a sum
+    of terms in s per unit, products among them, without and with a factor for every kind, from all rows and from the newest
+    quarter; and, from 500 rows on, boosted trees. The best is fitted to all. Written ``{model: history, table: ..., ...}``.
     """
 
     name = "history"
@@ -46,6 +53,9 @@ class History(CostModel):
         positive("memory_per_byte", memory_per_byte)
         if not numbers:
             raise ConfigError("cost 'history' needs numbers, the numeric columns that a row's seconds depend on.")
+        for option, given in (("numbers", numbers), ("categories", categories)):
+            if isinstance(given, str):
+                raise ConfigError(f"cost 'history': {option} = {given!r}; it is a list, such as [{given!r}].")
         held = _table(table)
         for name in (seconds, *numbers, *categories):
             if name not in held.column_names:
@@ -53,12 +63,7 @@ class History(CostModel):
                 raise ConfigError(f"the history has no column {name!r}; it has {listed(known)}.{nearest(name, known)}")
         self.numbers, self.categories = tuple(numbers), tuple(categories)
         self.memory_per_byte = memory_per_byte
-        self._seconds = _floats(held[seconds])
-        if len(self._seconds) < FEWEST or not (np.isfinite(self._seconds) & (self._seconds >= 0)).all():
-            raise CostError(
-                f"the history has {len(self._seconds)} rows in {seconds!r}; at least {FEWEST} finite seconds of at least 0 "
-                "are needed."
-            )
+        self._seconds = _seconds(held[seconds], seconds)
         self._model, self._errors = _chosen(self._seconds, *self._columns(held), seed)
 
     def estimate(self, dataset: Dataset) -> Costs:
@@ -85,70 +90,109 @@ class History(CostModel):
         return self._model.predict(*self._columns(pa.Table.from_batches(batches))) if batches else np.zeros(0)
 
     def _columns(self, table: pa.Table) -> tuple[dict[str, Floats], dict[str, list[str]]]:
-        kinds = {name: [str(v) for v in table[name].to_pylist()] for name in self.categories}
-        return {name: _floats(table[name]) for name in self.numbers}, kinds
-
-
-class Sum:
-    """A non-negative sum: seconds per unit of every number and of every product of two, and a fixed part."""
-
-    def __init__(self, seconds: Floats, numbers: Mapping[str, Floats]) -> None:
-        self.terms = [(name,) for name in numbers] + list(combinations(numbers, 2))
-        design = self._design(numbers)
-        fitted = robust(design, seconds).coefficients
-        total = float((design @ fitted).sum())
-        self.coefficients = fitted * (float(seconds.sum()) / total if total > 0 else 1.0)
-
-    def predict(self, numbers: Mapping[str, Floats], categories: Mapping[str, Sequence[str]] | None = None) -> Floats:
-        """float64[n] seconds."""
-        return np.asarray(self._design(numbers) @ self.coefficients, np.float64)
-
-    def words(self) -> str:
-        """The formula, with units."""
-        parts = [f"{self.coefficients[0]:.3g} s"] if self.coefficients[0] > 0 else []
-        parts += [
-            f"{c:.3g} s per {' x '.join(term)}"
-            for c, term in zip(self.coefficients[1:], self.terms, strict=True)
-            if c > 0
-        ]
-        return " + ".join(parts) or "0 s"
-
-    def _design(self, numbers: Mapping[str, Floats]) -> Floats:
-        columns = [np.prod([np.maximum(numbers[name], 0.0) for name in term], axis=0) for term in self.terms]
-        return np.stack([np.ones(len(columns[0])), *columns], axis=1)
+        kinds = {name: [_kind(v) for v in table[name].to_pylist()] for name in self.categories}
+        return {name: _numbers(table[name], name) for name in self.numbers}, kinds
 
 
 def _chosen(
     seconds: Floats, numbers: Mapping[str, Floats], kinds: Mapping[str, list[str]], seed: int
 ) -> tuple[Boosted | Sum, dict[str, float]]:
-    """The model that predicts the newest measurements best, fitted to all, and the errors of both there."""
-    pairs = list(combinations(numbers, 2))
+    """The model that predicts the newest measurements best, fitted to all up to the last, and the errors of all there.
 
-    def fits(part: slice) -> dict[str, Boosted | Sum]:
+    Of those that differ by no more than ``ALIKE`` the first is taken, which is the simplest.
+    """
+    ways, n = _ways(kinds, seed), len(seconds)
+
+    def fitted(name: str, stop: int) -> Boosted | Sum:
+        build, share, least = ways[name]
+        part = slice(stop - max(round(share * stop), least), stop)
         x, c = {k: v[part] for k, v in numbers.items()}, {k: v[part] for k, v in kinds.items()}
-        found: dict[str, Boosted | Sum] = {"sum of terms": Sum(seconds[part], x)}
-        if len(seconds[part]) >= LEAST:
-            found["boosted trees"] = boost(seconds[part], x, c, pairs, seed)
-        return found
+        return build(seconds[part], x, c)
 
-    earlier, later = split_in_time(len(seconds))
+    earlier, later = split_in_time(n)
     ahead = {k: v[later] for k, v in numbers.items()}, {k: v[later] for k, v in kinds.items()}
-    errors = {name: later_error(m.predict(*ahead), seconds[later]) for name, m in fits(earlier).items()}
-    best = min(errors, key=lambda name: errors[name])
-    return fits(slice(0, len(seconds)))[best], errors
+    able = [name for name, (_, share, least) in ways.items() if round(share * earlier.stop) >= least]
+    errors = {name: later_error(fitted(name, earlier.stop).predict(*ahead), seconds[later]) for name in able}
+    least_error = min(errors.values())
+    best = next(name for name in able if errors[name] <= least_error + ALIKE)
+    return fitted(best, n), errors
+
+
+_Fit = Callable[[Floats, dict[str, Floats], dict[str, list[str]]], Boosted | Sum]
+
+
+def _ways(kinds: Mapping[str, list[str]], seed: int) -> dict[str, tuple[_Fit, float, int]]:
+    """Models by name, the simplest first: what fits them, the share of the rows, the newest, and the fewest rows needed."""
+
+    def plain(seconds: Floats, numbers: dict[str, Floats], categories: dict[str, list[str]]) -> Sum:
+        return fit_sum(seconds, numbers)
+
+    def trees(seconds: Floats, numbers: dict[str, Floats], categories: dict[str, list[str]]) -> Boosted:
+        return boost(seconds, numbers, categories, list(combinations(numbers, 2)), seed)
+
+    found: dict[str, tuple[_Fit, float, int]] = {"sum of terms": (plain, 1.0, 1)}
+    found |= {"sum of terms by kind": (fit_sum, 1.0, 1)} if kinds else {}
+    newest = {f"{name}, newest quarter": (fit, NEWEST, FEWEST) for name, (fit, _, _) in found.items()}
+    return found | newest | {"boosted trees": (trees, 1.0, LEAST)}
 
 
 def _table(table: Any) -> pa.Table:
     if isinstance(table, pa.Table):
         return table
-    if isinstance(table, str):
-        from partitioner.storage import Directory, read_parquet
+    if isinstance(table, str | Path):
+        return _read(str(table))
+    if isinstance(table, Mapping) or not isinstance(table, Sequence):
+        columns = dict(table) if isinstance(table, Mapping) else {str(c): list(table[c]) for c in table.columns}
+        return pa.table(columns)
+    raise ConfigError(
+        f"the history is {table!r}; give an Arrow table, a data frame, a mapping of columns, or the path of a Parquet file."
+    )
 
-        folder, _, name = table.rpartition("/")
-        return read_parquet(Directory(folder or ".").get(name))
-    return pa.table(dict(table) if isinstance(table, Mapping) else {str(c): list(table[c]) for c in table.columns})
+
+def _read(path: str) -> pa.Table:
+    from partitioner.storage import Directory, read_parquet
+
+    folder, slash, name = path.rpartition("/")
+    try:
+        return read_parquet(Directory(folder or slash or ".").get(name))
+    except FileNotFoundError:
+        raise DataError(f"there is no history at {path!r}; give the path of a Parquet file.") from None
+    except pa.ArrowInvalid as error:
+        raise DataError(f"the history at {path!r} is no Parquet file: {clause(error)}.") from None
 
 
-def _floats(column: pa.ChunkedArray) -> Floats:
-    """A null counts as 0, as in expressions."""
-    return np.nan_to_num(np.asarray(to_numpy(column), np.float64))
+def _seconds(column: pa.ChunkedArray, name: str) -> Floats:
+    """Finite seconds of at least 0, and enough of them; CostError names the first row that has none."""
+    values = _floats(column, name)
+    if len(values) < FEWEST:
+        raise CostError(f"the history has {len(values)} rows in {name!r}; at least {FEWEST} are needed.")
+    bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+    if len(bad):
+        raise CostError(
+            f"the history holds {values[bad[0]]} in column {name!r}, row {bad[0]}; seconds are finite and at least 0. "
+            f"Leave such rows out ({len(bad)} of {len(values)})."
+        )
+    return values
+
+
+def _numbers(column: pa.ChunkedArray, name: str) -> Floats:
+    """A null counts as 0, as in expressions; CostError for what is infinite."""
+    values = np.nan_to_num(_floats(column, name), posinf=np.inf, neginf=-np.inf)
+    endless = np.flatnonzero(np.isinf(values))
+    if len(endless):
+        raise CostError(f"column {name!r} holds {values[endless[0]]} in row {endless[0]}; its numbers must be finite.")
+    return values
+
+
+def _floats(column: pa.ChunkedArray, name: str) -> Floats:
+    try:
+        return np.asarray(to_numpy(column), np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"column {name!r} of a history holds {column.type} and no numbers; what is no number goes to categories."
+        ) from None
+
+
+def _kind(value: Any) -> str:
+    """A kind by its text; 3.0, which a column with gaps makes of 3, is 3."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -11,7 +11,7 @@ import numpy as np
 from partitioner.attempt.pilot import Asked, Share, run_share
 from partitioner.costs.measuring.measurements import Measurements, Timing
 from partitioner.costs.measuring.speed import Speed, relative_speeds
-from partitioner.errors import CostError, PreflightFailed
+from partitioner.errors import CostError, EngineLost, PreflightFailed
 from partitioner.model import Dataset, Fragments, Workers
 from partitioner.model.data import Ints
 from partitioner.store.run_directory import RunDirectory
@@ -91,10 +91,13 @@ class OnSlots:
         if errors:
             raise CostError(errors[0])
         said = "; ".join(f"worker {worker}: {why}" for worker, why in sorted(self.lost.items()))
-        raise PreflightFailed(
-            f"no worker lived through the pilot ({said or 'none answered'}). The program may need more memory than a worker "
-            "has: give workers more, or fewer slots each."
+        raised = any(not why.startswith(EngineLost.__name__) for why in self.lost.values())
+        remedy = (
+            "The program cannot be loaded or built there: mend that, or declare the cost instead of measuring it."
+            if raised
+            else "The program may need more memory than a worker has: give workers more, or fewer slots each."
         )
+        raise PreflightFailed(f"no worker lived through the pilot ({said or 'none answered'}). {remedy}")
 
     def speeds(self, workers: Workers) -> Mapping[str, float]:
         """Worker id to speed beside the typical worker, from the pieces that ran on every one of them; empty where unknown.

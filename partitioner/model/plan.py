@@ -48,8 +48,13 @@ class Plan:
     def __len__(self) -> int:
         return len(self.worker)
 
+    @property
+    def unit(self) -> str:
+        """Of makespan, bound, starts and finishes: ``s``, or what costs count that are no time, such as ``rows``."""
+        return "s" if self.about.cost is None or self.about.cost.unit == "seconds" else self.about.cost.unit
+
     def __repr__(self) -> str:
-        unit = "s" if self.about.cost is None or self.about.cost.unit == "seconds" else self.about.cost.unit
+        unit = self.unit
         return (
             f"<Plan of {len(self)} sub-tasks on {len(self.workers)} workers by {self.algorithm}: "
             f"makespan {self.makespan:.4g} {unit}, lower bound {self.lower_bound:.4g} {unit}, gap {self.gap:.2%}>"

@@ -211,7 +211,7 @@ def with_bound(plan: Plan, bound: float, which: str) -> Plan:
             f"Placement {plan.algorithm!r} claims the lower bound {bound:g} s by {which}, its own plan ends at "
             f"{plan.makespan:g} s. This is a defect, not of the input: report it, and use another algorithm."
         )
-    bound = min(bound, plan.makespan)
+    bound = min(bound, plan.makespan) + 0.0  # no -0
     gap = plan.makespan / bound - 1 if bound > 0 else (0.0 if plan.makespan == 0 else NEVER)
     return replace(plan, lower_bound=bound, gap=gap, about=replace(plan.about, bound_by=which))
 

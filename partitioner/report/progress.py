@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import sys
 import time
@@ -12,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from partitioner.coordinator.eta import Eta
-from partitioner.coordinator.eta import eta as interval
+from partitioner.coordinator.eta import Eta, eta
 from partitioner.coordinator.state import Action, State
 from partitioner.coordinator.transitions import DONE
 from partitioner.model import Event, EventKind, Plan
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 LIVE_SECONDS = 0.25  # between redraws on a terminal
 FORECAST_SECONDS = 1.0  # between forecasts of the interval, which take about a hundredth of it
 PLAIN_SECONDS = 10.0  # between lines in a log
-TAIL = 500  # sub-tasks left from which the ETA looks at each
 
 
 class Progress:
@@ -115,65 +112,19 @@ class Progress:
     def _left_text(self, state: State) -> str:
         """For example ``0:31 left (0:27 to 0:40, t000412 on worker-3 decides)``."""
         now = self._clock()
-        left = eta(state, now)
-        if now >= self._forecast_at[0]:
-            self._forecast_at = (now + FORECAST_SECONDS, interval(state, now))
-        said = self._forecast_at[1]
-        if left is None or said is None:
+        if now >= self._forecast_at[0] + FORECAST_SECONDS:
+            self._forecast_at = (now, eta(state, now))
+        at, said = self._forecast_at
+        if said is None:
             return "ETA after the first sub-task"
-        ends = f"{_clock_text(min(left, said.low))} to {_clock_text(max(left, said.high))}"
-        return f"{_clock_text(left)} left ({', '.join(part for part in (ends, said.reason) if part)})"
+        left, low, high = (_clock_text(max(0.0, end - (now - at))) for end in (said.seconds, said.low, said.high))
+        return f"{left} left ({', '.join(part for part in (f'{low} to {high}', said.reason) if part)})"
 
     def _rows_text(self, state: State) -> str:
         if self._rows is None:
             return f"{words.short(self._rows_seen)} rows" if self._rows_seen else ""
         done = np.frombuffer(state.status, np.uint8) == DONE
         return f"{words.short(self._rows[done].sum())}/{words.short(self._rows.sum())} rows"
-
-
-def eta(state: State, now: float) -> float | None:
-    """Seconds until the end: what is left, at the observed scale, over all slots.
-
-    The last ``TAIL`` sub-tasks are scheduled one by one, longest first, for near the end whole sub-tasks decide and not
-    their sum. None while no completion has shown what the costs mean. ``now`` is on the clock of the driver.
-    """
-    if state.remaining == 0:
-        return 0.0
-    observed = state.predicted_done > 0 and state.actual_done > 0
-    if not state.workers or not (observed or state.scale_known):
-        return None
-    left = _left(state) * state.scale
-    # Observed seconds hold the speed of the workers already; predicted ones are at reference speed.
-    speeds = {name: 1.0 if observed else w.worker.speed for name, w in state.workers.items()}
-    cpus = float(state.tasks.cpus.mean()) or 1.0
-    free = {name: [0.0] * int(max(1.0, w.worker.cpus // cpus)) for name, w in state.workers.items()}
-    slots = [(name, k) for name, row in free.items() for k in range(len(row))]
-    for live in state.attempts.values():
-        if live.started is not None and live.attempt.worker_id in free:
-            i, name = live.attempt.task, live.attempt.worker_id
-            rest, left[i] = max(0.0, left[i] - max(0.0, now - live.started)), 0.0
-            row = free[name]
-            row[row.index(min(row))] += rest / speeds[name]
-    ends = [(free[name][k], speeds[name]) for name, k in slots]
-    if state.remaining > TAIL:
-        work = float(left.sum()) + sum(end * speed for end, speed in ends)
-        return max(work / sum(speed for _, speed in ends), float(left.max()) / max(speed for _, speed in ends))
-    return _longest_first(ends, left[left > 0])
-
-
-def _longest_first(ends: list[tuple[float, float]], seconds: Any) -> float:
-    """When the last slot is free after each sub-task went to the slot that was free first."""
-    heapq.heapify(ends)
-    for task in -np.sort(-seconds):
-        end, speed = ends[0]
-        heapq.heapreplace(ends, (end + float(task) / speed, speed))
-    return max(end for end, _ in ends)
-
-
-def _left(state: State) -> Any:
-    """float64[n] predicted seconds of what is not done, zero for what is."""
-    done = np.frombuffer(state.status, np.uint8) == DONE
-    return np.where(done, 0.0, state.tasks.seconds)
 
 
 def _rows_per_task(plan: Plan) -> Any:

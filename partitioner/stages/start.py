@@ -160,7 +160,7 @@ def preloads(config: RunConfig, program: Callable[..., Any]) -> bool:
     """Whether the program is to be loaded once per machine: a class may declare ``preload = True`` or ``False``."""
     if not inspect.isclass(program):
         return False
-    declared = vars(program).get("preload")
+    declared = inspect.getattr_static(program, "preload", None)
     return (config.preload is True and declared is not False) or (config.preload == "auto" and declared is True)
 
 
@@ -287,8 +287,11 @@ def _nobody(config: RunConfig, workers: Workers) -> str:
 
 
 def delayed(planned: Plan, seconds: float) -> Plan:
-    """The plan where no slot is free before ``seconds``: starting processes and loading the program are part of it."""
-    if seconds <= 0 or not len(planned):
+    """The plan where no slot is free before ``seconds``: starting processes and loading the program are part of it.
+
+    Unchanged where costs are no seconds, which nothing can be added to.
+    """
+    if seconds <= 0 or not len(planned) or planned.unit != "s":
         return planned
     bound, makespan = planned.lower_bound + seconds, planned.makespan + seconds
     shifted: dict[str, Any] = {"value": planned.value + seconds} if planned.objective == "makespan" else {}

@@ -102,7 +102,8 @@ def bound(parts: Resolved, job: Job | None, started: Start | None = None) -> Cos
     """The cost model for the job's program, which runs in this process where no slots were started."""
     if job is None:
         return parts.model
-    columns, name = None if job.columns is None else list(job.columns), programs.name_of(job.program)
+    columns = None if job.columns is None else list(job.columns)
+    name = programs.profile_name(job.program, job.arguments)
     if started is None or started.runner is None:
         return parts.model.bind(build=pilot_program(job), columns=columns, program=name)
     return parts.model.bind(runner=started.runner, columns=columns, program=name, slots=started.count)

@@ -23,6 +23,8 @@ def timed(dataset: Dataset, pieces: Fragments, seconds_limit: float) -> list[Tim
     return [Timing(0.001 + 0.01 * float(n), peak_memory_bytes=1e8 + 100.0 * float(n)) for n in sizes]
 
 
+EARLIER = {"n": list(range(40)), "took": [0.1 + 0.01 * n for n in range(40)]}
+
 CASES: dict[str, Callable[[], CostModel]] = {
     "rows": lambda: resolve("rows"),
     "bytes": lambda: resolve("bytes"),
@@ -32,6 +34,7 @@ CASES: dict[str, Callable[[], CostModel]] = {
     "calibrated": lambda: Calibrated().bind(runner=timed),
     "auto": lambda: Auto("no-such-profiles.sqlite", worth_rows=1).bind(runner=timed, program="module:function"),
     "learned": lambda: Learned("no-such-profiles.sqlite").bind(runner=timed, program="module:function"),
+    "history": lambda: resolve({"model": "history", "table": EARLIER, "seconds": "took", "numbers": ["n"]}),
 }
 
 

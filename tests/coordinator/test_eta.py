@@ -7,8 +7,10 @@ import pytest
 from benchmarks.keeps_plan import told
 from partitioner.coordinator.eta import Eta, eta
 from partitioner.coordinator.machine import step
-from partitioner.coordinator.state import State
-from partitioner.model import Workers
+from partitioner.coordinator.policy import Policy
+from partitioner.coordinator.state import State, Submit, initial
+from partitioner.engines.simulated_world import record_of
+from partitioner.model import Event, EventKind, Plan, Workers
 from tests.coordinator.paper import plan_of, started, state_of
 
 
@@ -83,3 +85,25 @@ def test_a_sub_task_of_several_cores_begins_when_they_are_free_together() -> Non
     step(state, [], 0.0)
     step(state, [started("t000000-a0")], 0.0)
     assert asked(state, 8.0).seconds < 18.0  # 2 + 10 and some doubt; a core each would be 20 + 1
+
+
+def told_of(run: Plan, seconds: float, known: bool = True) -> Eta:
+    """What is said once ten sub-tasks of the plan took ``seconds`` each."""
+    state = initial(run, "run", Policy(ahead_seconds=0.0, next_seconds=0.0), seconds_known=known)
+    now, events = 0.0, list[Event]()
+    for _ in range(5):
+        _, actions = step(state, events, now)
+        attempts = [action.attempt for action in actions if isinstance(action, Submit)]
+        step(state, [started(a.attempt_id) for a in attempts], now)
+        now += seconds
+        records = [record_of(a, now - seconds, now) for a in attempts]
+        events = [Event(EventKind.FINISHED, r.attempt_id, r.worker_id, record=r) for r in records]
+    step(state, events, now)
+    return asked(state, now)
+
+
+@pytest.mark.parametrize(("unit", "known"), [(10.0, True), (20.0, True), (1e6, False), (1e-3, False)])
+def test_what_completions_show_counts_where_predictions_were_far_off_or_no_seconds(unit: float, known: bool) -> None:
+    said = told_of(plan_of([unit] * 60), 10.0, known)
+    assert said.seconds == pytest.approx(250.0, rel=0.1)  # fifty left, on two workers
+    assert said.low <= 250.0 <= said.high

@@ -52,6 +52,25 @@ def test_a_fixed_cost_is_told_from_the_cost_of_rows():
     assert costs.fixed_seconds == pytest.approx(0.2, rel=0.1)
 
 
+@pytest.mark.parametrize("slots", [1, 2])
+def test_pieces_of_one_size_are_counted_by_their_rows_and_that_is_said(slots):
+    alike = TableSource(pa.table({"image": [b"x" * 1000] * 400})).dataset([4] * 100)
+    model = Calibrated(budget_share=0.05).bind(runner=FormulaRunner("0.1 * rows"), slots=slots)
+    costs = model.estimate(replace(alike, divisible_by=None))
+    assert costs.seconds == pytest.approx(np.full(100, 0.4), rel=0.05)
+    assert costs.fixed_seconds < 0.04
+    told = "all pieces have about as many rows: what a call costs by itself is not known, all is counted to rows"
+    assert told in costs.details["notes"]
+
+
+def test_one_call_beyond_the_budget_is_a_cost_of_its_row():
+    runner = FormulaRunner("50.0 * rows")
+    dataset = TableSource(pa.table({"x": range(40)})).dataset([5] * 8)
+    costs = Calibrated(budget_seconds=1.0).bind(runner=runner, slots=2).estimate(dataset)
+    assert costs.seconds.sum() + 8 * costs.fixed_seconds == pytest.approx(2000.0, rel=0.1)
+    assert "above budget_seconds = 1" in " ".join(costs.details["notes"])
+
+
 def test_intervals_hold_the_truth_mostly():
     inside = []
     for seed in range(5):

@@ -5,6 +5,7 @@ import pytest
 
 import partitioner as pt
 from partitioner.costs.declared import Declared
+from partitioner.costs.expression import Expression
 from partitioner.errors import ConfigError, CostError, DataError
 from partitioner.testing.costs import TableSource, sample_dataset
 
@@ -98,3 +99,21 @@ def test_a_table_of_paths_is_no_path_and_no_number(table):
 def test_what_rounding_leaves_below_0_is_no_error():
     source = TableSource(pa.table({"s": [1.0, -1e-17, 2.0]}))
     assert Declared("s").estimate(source.dataset([3])).seconds.tolist() == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("unit", "seconds", "said"),
+    [("s", 6.0, "seconds"), ("ms", 0.006, "seconds"), ("Minutes", 360.0, "seconds"), ("tokens", 6.0, "tokens")],
+)
+def test_times_of_other_units_become_seconds(unit, seconds, said):
+    table = TableSource(pa.table({"cost": [1.0, 2.0, 3.0]})).dataset([3])
+    for model in (Declared("cost", unit=unit), Expression("1 * cost", unit=unit)):
+        costs = model.estimate(table)
+        assert (costs.unit, costs.seconds[0]) == (said, pytest.approx(seconds))
+        assert costs.record_seconds.sum() == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("unit", ["", 3, None])
+def test_a_unit_that_is_no_name_is_refused(unit):
+    with pytest.raises(ConfigError, match="name what the numbers count: seconds, ms"):
+        Declared(1.0, unit=unit)

@@ -63,6 +63,14 @@ class Unwilling(Noted):
     preload = False
 
 
+class LikeWilling(Willing):
+    """Says nothing itself."""
+
+
+class LikeUnwilling(Unwilling):
+    """Says nothing itself."""
+
+
 def run(program: Any, folder: Path, **options: Any) -> pt.Run:
     arguments = {"folder": str(folder)}
     return pt.run(
@@ -118,6 +126,8 @@ def test_a_server_finds_modules_and_the_environment_of_workers(monkeypatch: pyte
         (Willing, "auto", True),
         (Willing, False, False),
         (Unwilling, True, False),
+        (LikeWilling, "auto", True),
+        (LikeUnwilling, True, False),
         (len, True, False),
     ],
 )

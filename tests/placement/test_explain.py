@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from partitioner.model import Edges, SubTasks, Worker, Workers
+from partitioner.model import CostFacts, Edges, SubTasks, Worker, Workers
 from partitioner.placement.api import compare, place
 from partitioner.placement.explain.decisions import Decider, Decision
 from partitioner.placement.explain.mermaid import flow_to_mermaid
@@ -23,6 +23,16 @@ def test_a_decision_names_runner_up_and_binding_constraint() -> None:
     decider = Decider(plan)
     assert decider.decide(0) == Decision("big", "large", 0.0, 4.0, "", 0.0, "memory")
     assert decider.decide(2) == Decision("fits", "small", 0.0, 3.0, "large", 4.0, "none")
+
+
+def test_the_start_of_processes_is_no_choice_between_workers_and_what_is_no_time_has_its_unit() -> None:
+    plan = place(SubTasks.build([2.0, 2.0]), Workers.identical(2), algorithm="lpt")
+    later = replace(plan, start=plan.start + 3.0, finish=plan.finish + 3.0)
+    assert str(Decider(later).decide(0)) == "t000000 on worker-0, 3 to 5 s; next worker-1, 2 s later; binding: none"
+    rows = replace(plan, about=replace(plan.about, cost=CostFacts("rows", "rows")))
+    assert (
+        str(Decider(rows).decide(0)) == "t000000 on worker-0, 0 to 2 rows; next worker-1, 2 rows later; binding: none"
+    )
 
 
 def test_a_dependency_binds() -> None:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import io
 import re
 
+import numpy as np
 import pytest
 
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import Policy, Submit, initial
-from partitioner.model import Event, EventKind
-from partitioner.report.progress import Progress, eta
+from partitioner.model import Event, EventKind, Workers
+from partitioner.placement.api import place
+from partitioner.report.progress import Progress
 
 
 class Terminal(io.StringIO):
@@ -54,8 +56,8 @@ def test_the_line_counts_sub_tasks_rows_and_running_attempts(hands):
     run.finish(10.0)
     progress = Progress(plan, stream=io.StringIO(), clock=lambda: 0.0)
     line = progress.line(run.state)
-    assert line.startswith("1/4 sub-tasks, 2 running, 10/40 rows, 0:20 left (0:")
-    assert re.fullmatch(r".* \(\d:\d\d to \d:\d\d, t\d{6} on w\d decides\)", line)
+    assert line.startswith("1/4 sub-tasks, 2 running, 10/40 rows, 0:2")
+    assert re.fullmatch(r".* left \(\d:\d\d to \d:\d\d, t\d{6} on w\d decides\)", line)
 
 
 def test_failed_and_lost_attempts_are_told(hands):
@@ -67,41 +69,58 @@ def test_failed_and_lost_attempts_are_told(hands):
     assert "1 failed, 1 lost" in Progress(plan, stream=io.StringIO()).line(run.state)
 
 
-def test_the_eta_follows_observed_durations(hands):
-    run = Run(hands.plan_of([10.0] * 6), hands)
+def left_of(line: str) -> tuple[int, int, int]:
+    """Seconds left as the line says, and the ends of their interval."""
+    found = re.search(r"(\d+):(\d\d) left \((\d+):(\d\d) to (\d+):(\d\d)", line)
+    assert found is not None, line
+    numbers = [int(text) for text in found.groups()]
+    return numbers[0] * 60 + numbers[1], numbers[2] * 60 + numbers[3], numbers[4] * 60 + numbers[5]
+
+
+def test_the_time_left_follows_observed_durations(hands):
+    run = Run(hands.plan_of([10.0] * 60), hands)
+    progress = Progress(hands.plan_of([10.0] * 60), clock=lambda: run.now)
     run.step()
-    assert eta(run.state, 0.0) == 30.0  # 60 predicted seconds on two workers
-    run.finish(20.0)
-    assert eta(run.state, 0.0) == 60.0  # five left, each twice as long as predicted: three on one worker
-
-
-def test_the_eta_takes_off_what_running_sub_tasks_have_done(hands):
-    run = Run(hands.plan_of([10.0] * 2), hands)
-    run.step()
-    assert eta(run.state, 4.0) == 6.0
-
-
-def test_the_eta_of_many_sub_tasks_is_their_sum_over_the_slots(hands):
-    run = Run(hands.plan_of([1.0] * 1000), hands)
-    run.step()
-    assert eta(run.state, 0.0) == 500.0
-
-
-def test_the_eta_is_never_below_the_longest_sub_task_left(hands):
-    run = Run(hands.plan_of([1.0, 100.0]), hands)
-    run.step()
-    run.finish(1.0)
-    assert eta(run.state, 0.0) == 100.0
+    before, *_ = left_of(progress.line(run.state))
+    for _ in range(10):
+        run.finish(20.0)
+    run.now = 2.0
+    after, *_ = left_of(progress.line(run.state))
+    assert before == pytest.approx(300, rel=0.1)
+    assert after == pytest.approx(500, rel=0.1)
 
 
 def test_no_eta_before_a_completion_has_shown_what_rows_cost(hands):
     plan = hands.plan_of([1000.0] * 4, unit="rows")
     run = Run(plan, hands, seconds_known=False)
     run.step()
-    assert eta(run.state, 0.0) is None
     assert Progress(plan, stream=io.StringIO()).line(run.state).endswith("ETA after the first sub-task")
     run.finish(3.0)
-    assert eta(run.state, 0.0) == 6.0  # three left of 3 s on two workers
+    left, low, high = left_of(Progress(plan, stream=io.StringIO(), clock=lambda: 0.0).line(run.state))
+    assert low < left < high
+    assert left == pytest.approx(6, abs=2)  # three left of 3 s on two workers
+
+
+def test_the_time_left_lies_in_its_interval_where_memory_keeps_sub_tasks_apart(hands):
+    plan = hands.plan_of([30.0] * 8, workers=4)
+    apart = place(plan.tasks.with_columns(memory_bytes=np.full(8, 1e9)), Workers.identical(1, cpus=4, memory_bytes=1e9))
+    run = Run(apart, hands)
+    run.step()
+    left, low, high = left_of(Progress(apart, clock=lambda: 0.0).line(run.state))
+    assert low < left < high
+    assert left == pytest.approx(240, rel=0.2)
+
+
+def test_between_two_forecasts_the_seconds_that_pass_are_taken_off(hands):
+    plan = hands.plan_of([100.0] * 4)
+    run = Run(plan, hands)
+    run.step()
+    progress = Progress(plan, clock=lambda: run.now)
+    before = left_of(progress.line(run.state))
+    run.now = 0.9
+    after = left_of(progress.line(run.state))
+    assert [b - a for b, a in zip(before, after, strict=True)] == pytest.approx([1, 1, 1], abs=1)
+    assert after != before
 
 
 def test_a_resumed_run_counts_what_was_committed_before(hands):

@@ -18,7 +18,7 @@ from partitioner.engines.base import Capabilities
 from partitioner.engines.pilot import OnSlots
 from partitioner.engines.preflight import TOKEN, Ready, versions
 from partitioner.errors import InfeasiblePlan, PreflightFailed
-from partitioner.model import SubTasks, Worker, Workers
+from partitioner.model import CostFacts, SubTasks, Worker, Workers
 from partitioner.placement.algorithms.lpt import Lpt
 from partitioner.stages import start as starting
 from partitioner.stages.start import Here, Start, delayed, forget_late, start, told_here, tried_here
@@ -235,6 +235,8 @@ def test_no_slot_is_free_before_the_program_is_loaded() -> None:
     assert later.gap == pytest.approx(8 / 7.5 - 1)
     assert delayed(replace(plan, objective="flow", value=1.5), 5.0).value == 1.5
     assert delayed(plan, 0.0) is plan
+    shares = replace(plan, about=replace(plan.about, cost=CostFacts("bytes", "bytes")))
+    assert delayed(shares, 5.0) is shares  # seconds are not added to bytes
     empty = Lpt().place(SubTasks.build([]), plan.workers, "makespan", 0, None)
     assert delayed(empty, 5.0) is empty
 

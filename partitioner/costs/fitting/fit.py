@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,10 @@ MOST_WAITING = 4.0
 """Wall / CPU seconds above which a program waits rather than computes, so that its CPU seconds tell nothing."""
 
 CLEARLY = 0.8
+
+DIFFERENT = 2.0
+"""Largest over smallest piece below which all count as of one size."""
+
 PIECES = "pieces"
 """Column with the number of pieces in each call."""
 
@@ -112,6 +116,10 @@ def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _W
 
     def on(seconds: Floats, ratio: float = 0.0) -> _Work:
         selection = select(terms, design, seconds, options.seed)
+        if not selection.chosen and (size := _of_one_size(terms, design)) is not None:
+            selection = replace(selection, chosen=(size,))
+            rate = np.stack([np.zeros(len(m)), design[:, size + 1]], axis=1)
+            return _Work(seconds, rate, selection, robust(rate, seconds), ratio)
         x = design[:, [0, *(i + 1 for i in selection.chosen)]]
         return _Work(seconds, x, selection, robust(x, seconds), ratio)
 
@@ -124,6 +132,20 @@ def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _W
         return by_wall
     by_cpu = on(cpu, ratio)
     return by_cpu if by_cpu.selection.error < CLEARLY * by_wall.selection.error else by_wall
+
+
+def _of_one_size(terms: Sequence[Term], design: Floats) -> int | None:
+    """The term of rows, or of bytes where rows are not known, where all pieces have about as many: None where they differ.
+
+    What a call costs and what a row costs cannot be told apart then. A sub-task holds many such pieces, so all of it is
+    counted to the rows: to the call it would leave out nearly all of the work.
+    """
+    known = {t.name: i for i, t in enumerate(terms) if t.name in ("rows", "bytes")}
+    i = known.get("rows", known.get("bytes"))
+    if i is None or not len(design):
+        return None
+    sizes = design[:, i + 1]
+    return i if 0 < sizes.max() < DIFFERENT * sizes.min() else None
 
 
 def program_seconds(m: Measurements, clock: str) -> Floats:
@@ -267,6 +289,11 @@ def _notes(terms: Sequence[Term], work: _Work, n: int) -> tuple[str, ...]:
         notes.append(f"only {n} measurements: coefficients are uncertain")
     if work.ratio:
         notes.append(f"fitted on CPU seconds, times {work.ratio:.2f} wall seconds each")
+    if work.selection.chosen and not work.design[:, 0].any():
+        name = terms[0].name
+        notes.append(
+            f"all pieces have about as many {name}: what a call costs by itself is not known, all is counted to {name}"
+        )
     if not work.selection.chosen:
         notes.append("no feature explains the seconds better than their mean")
     return tuple(notes)

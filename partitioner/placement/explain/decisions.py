@@ -15,7 +15,7 @@ _MOST_CANDIDATES = 12
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One assignment explained; times in seconds.
+    """One assignment explained; times in ``unit``, that of the plan's costs.
 
     ``runner_up``: the other worker on which the task would finish first with all else left in place, empty where no other
     can run it; it would finish ``lost_by`` later (negative: earlier, the plan accepts that for the sake of the whole).
@@ -30,10 +30,12 @@ class Decision:
     runner_up: str
     lost_by: float
     binding: str
+    unit: str = "s"
 
     def __str__(self) -> str:
-        rival = f"next {self.runner_up}, {_signed(self.lost_by)}" if self.runner_up else "no other worker can run it"
-        when = f"{self.start:.4g} to {self.finish:.4g} s"
+        lost = _signed(self.lost_by, self.unit)
+        rival = f"next {self.runner_up}, {lost}" if self.runner_up else "no other worker can run it"
+        when = f"{self.start:.4g} to {self.finish:.4g} {self.unit}"
         return f"{self.task_id} on {self.worker_id}, {when}; {rival}; binding: {self.binding}"
 
 
@@ -49,6 +51,7 @@ class Decider:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.problem = Problem(plan.tasks, plan.workers)
+        self.begin = float(plan.start.min(initial=np.inf))  # processes start and load the program before
         self.load = np.bincount(plan.worker, weights=plan.finish - plan.start, minlength=len(plan.workers))
         self._timelines: dict[int, Timeline] = {}
 
@@ -65,11 +68,12 @@ class Decider:
             runner_up="" if rival < 0 else plan.workers.worker_id[rival],
             lost_by=0.0 if rival < 0 else finish - float(plan.finish[i]),
             binding=self._binding(i, j),
+            unit=plan.unit,
         )
 
     def _ready(self, i: int) -> float:
-        parents = self.problem.parents.rows(i)
-        return max([max(0.0, float(self.problem.release[i])), *(float(self.plan.finish[p]) + d for p, d, _ in parents)])
+        after = [float(self.plan.finish[p]) + d for p, d, _ in self.problem.parents.rows(i)]
+        return max([self.begin, float(self.problem.release[i]), *after])
 
     def _runner_up(self, i: int, j: int) -> tuple[int, float]:
         """The best other worker, of the least loaded ones that can run the task: (worker or -1, finish there)."""
@@ -131,8 +135,10 @@ class Decider:
         return {name: count for name, count in found.items() if count}
 
 
-def _signed(seconds: float) -> str:
+def _signed(seconds: float, unit: str) -> str:
     """Later, earlier or equal, in words."""
     if abs(seconds) < 1e-9:
         return "equally good"
-    return f"{seconds:.4g} s later" if seconds > 0 else f"{-seconds:.4g} s earlier, given up for the rest of the plan"
+    if seconds > 0:
+        return f"{seconds:.4g} {unit} later"
+    return f"{-seconds:.4g} {unit} earlier, given up for the rest of the plan"

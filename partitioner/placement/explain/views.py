@@ -14,8 +14,7 @@ def explain(plan: Plan, limit: int = 20) -> str:
     from partitioner.placement.explain.decisions import decisions
 
     proof = ", proven optimal" if plan.proven_optimal and plan.objective == "makespan" else ""
-    known = plan.about.cost
-    unit = "s" if known is None or known.unit == "seconds" else f"{known.unit} (not seconds)"
+    unit = plan.unit if plan.unit == "s" else f"{plan.unit} (not seconds)"
     used = plan.about.utilization.get("cpus", plan.utilization)
     lines = [
         f"{len(plan)} sub-tasks on {len(plan.workers)} workers by {plan.algorithm}",
