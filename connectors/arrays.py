@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from partitioner.errors import ConfigError, DataError, MissingDependency, nearest
+from partitioner.frames import dense, to_array
 
 TEXT, VALUE = "text", "value"
 """The columns of data that has no names: texts, and anything else."""
@@ -55,7 +56,7 @@ def as_table(data: Any, layout: str = "vector") -> pa.Table:
     try:
         table = _table(data, layout)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        said = " ".join(str(error).split())
+        said = " ".join(" ".join(map(str, error.args)).split()) if len(error.args) > 1 else " ".join(str(error).split())
         raise DataError(f"The data given ({type(data).__name__}) has no table form: {said}") from error
     repeated = {c for c in table.column_names if table.column_names.count(c) > 1}
     if repeated:
@@ -104,9 +105,11 @@ def _frame(frame: Any) -> pa.Table:
     if odd:
         remedy = "frame.columns = [str(c) for c in frame.columns]"
         raise TypeError(f"its column {odd[0]!r} is not named by a string; use {remedy}.")
+    if len(frame) and not len(frame.columns) and all(level is None for level in frame.index.names):
+        raise TypeError(f"it has {len(frame)} rows and no column; use frame.reset_index() where the index is the data.")
     name = frame.index.name  # of a range that has a name Arrow keeps bounds in place of the values
     named = isinstance(name, str) and name not in frame.columns
-    return pa.Table.from_pandas(frame, preserve_index=True if named else None)
+    return pa.Table.from_pandas(dense(frame), preserve_index=True if named else None)
 
 
 def _series(series: Any) -> pa.Table:
@@ -156,7 +159,28 @@ def _records(rows: list[Any]) -> pa.Table:
         text = all(isinstance(row, str) or row is None for row in rows)
         return _named_arrays({TEXT if text else VALUE: rows}, "vector")
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return pa.table({str(name): pa.array([row.get(name) for row in rows]) for name in names})
+    return pa.table({str(name): _entries([row.get(name) for row in rows], str(name)) for name in names})
+
+
+def _entries(values: Sequence[Any], name: str) -> pa.Array:
+    """One value per row, of a list. Raises TypeError that names the column."""
+    try:
+        return to_array([_entry(value) for value in values])
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"column {name!r}: {error}") from error
+
+
+def _entry(value: Any) -> Any:
+    """A value as Arrow takes it: what pandas has for none as None, arrays and tensors as nested lists."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    kind = _named_class(value)
+    if kind == ("torch", "Tensor"):
+        return _numpy(value).tolist()
+    return None if kind in _MISSING else value
+
+
+_MISSING = {("pandas", "NaTType"), ("pandas", "NAType")}
 
 
 def _named(row: Any) -> Any:
@@ -209,7 +233,11 @@ def _expand(name: str, values: Any, layout: str) -> list[tuple[str, pa.Array]]:
     if _named_class(values) == ("polars", "Series"):
         return [(name, values.to_arrow())]
     array = _numpy(values) if hasattr(values, "__array__") else None
-    if array is None or array.ndim == 1:
+    if array is None:
+        if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+            raise TypeError(f"its column {name!r} is one {type(values).__name__}; give a value for each row.")
+        return [(name, _entries(list(values), name))]
+    if array.ndim == 1:
         return [(name, pa.array(values))]
     if layout == "columns":
         flat = array.reshape(len(array), -1)

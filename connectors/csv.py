@@ -102,6 +102,11 @@ class CsvSource(LineSource):
             return Opening(bom)
         if len(line) == len(head) < info.size and not head.endswith(b"\n"):
             raise DataError(f"{info.path}: no line end in the first {len(head)} bytes; this is not CSV with a header.")
+        if b"\n" not in line and b"\r" in line.rstrip(b"\r"):
+            raise DataError(
+                f"{info.path} ends its lines by a carriage return alone, as old files do: no line begins in it. Convert its "
+                "line ends to \\n."
+            )
         try:
             text = pa.py_buffer(line[bom:].rstrip(b"\r\n").decode(self.encoding).encode() + b"\n")
         except UnicodeDecodeError as error:

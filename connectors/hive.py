@@ -25,7 +25,7 @@ def partition_of(path: str, roots: Sequence[str]) -> dict[str, str]:
         if path.startswith(f"{base}/"):
             parts = path[len(base) + 1 :].split("/")[:-1]
             pairs = (part.partition("=") for part in parts)
-            return {key: unquote(value) for key, sign, value in pairs if sign and key}
+            return {unquote(key): unquote(value) for key, sign, value in pairs if sign and key}
     return {}
 
 

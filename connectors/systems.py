@@ -115,6 +115,8 @@ class Obstore:
         """As in ``System``."""
         import obstore
 
+        if not self._key(path):
+            raise FileNotFoundError(path)  # a bucket is no object, though stores answer for it
         with _translated(path):
             return self._info(obstore.head(self._store, self._key(path)))
 

@@ -42,8 +42,8 @@ class PartitionerError(Exception):
     fatal = False
 
     def __str__(self) -> str:
-        """The message, without the secrets that this process knows."""
-        return masked(super().__str__())
+        """The message, without the secrets that this process knows, and with nothing that no terminal can show."""
+        return masked(super().__str__()).encode(errors="backslashreplace").decode()
 
 
 class ConfigError(PartitionerError, ValueError):

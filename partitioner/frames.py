@@ -13,6 +13,7 @@ import importlib.util
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import date, datetime, time
 from types import ModuleType
 from typing import Any, cast
 
@@ -170,15 +171,50 @@ _KINDS: dict[type, Any] = {
 }
 
 
+def dense(frame: Any) -> Any:
+    """A pandas DataFrame whose sparse columns hold all their values: Arrow has no sparse ones."""
+    pandas = sys.modules[PANDAS]
+    kinds = {name: kind.subtype for name, kind in frame.dtypes.items() if isinstance(kind, pandas.SparseDtype)}
+    return frame.astype(kinds) if kinds else frame
+
+
 def to_array(values: Sequence[Any], nan_is_null: bool = False) -> pa.Array:
-    """A list of values as Arrow infers it, which loads pandas; here numbers, text and lists of them do not."""
+    """A list of values as Arrow infers it, which loads pandas; here numbers, text and lists of them do not.
+
+    Where Arrow would drop the time of day beside dates, or take times without a zone for UTC, this does not: dates become
+    times, and pa.ArrowInvalid is raised. NaN beside text, as pandas tells a missing one, is null.
+    """
     kind = _kind_of(values)
     if kind is not None:
         try:
             return pa.array(values, kind, from_pandas=nan_is_null)
         except (pa.ArrowInvalid, OverflowError):
             pass  # an integer beyond 64 bits, text beyond 2 GB: Arrow chooses
-    return pa.array(values, from_pandas=nan_is_null)
+    if {type(v) for v in values} - {type(None)} == {np.datetime64}:  # of days Arrow takes arrays alone
+        return pa.array(np.array([np.datetime64("NaT") if v is None else v for v in values]))
+    found = _inferred(values, nan_is_null)
+    return _with_times(values, found) if pa.types.is_temporal(found.type) else found
+
+
+def _inferred(values: Sequence[Any], nan_is_null: bool) -> pa.Array:
+    try:
+        return pa.array(values, from_pandas=nan_is_null)
+    except (pa.ArrowException, TypeError, ValueError):
+        if nan_is_null or not any(isinstance(v, float) and v != v for v in values):
+            raise
+        return pa.array(values, from_pandas=True)
+
+
+def _with_times(values: Sequence[Any], found: pa.Array) -> pa.Array:
+    """Dates and times as Arrow infers them from the first, where that changes none of the others."""
+    times = [v for v in values if isinstance(v, datetime)]
+    zones = {v.tzinfo is None for v in times}
+    if len(zones) > 1 or (pa.types.is_date(found.type) and False in zones):
+        raise pa.ArrowInvalid("some of its times have a zone and others, or dates, have none")
+    if not times or not pa.types.is_date(found.type):
+        return found
+    whole = [datetime.combine(v, time()) if type(v) is date else v for v in values]
+    return pa.array(whole, pa.timestamp("us"), from_pandas=True)
 
 
 def _kind_of(values: Sequence[Any]) -> Any:

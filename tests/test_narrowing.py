@@ -93,6 +93,7 @@ REFUSED = {
     "a part of a text": ("'a' in c", ConfigError, "filter \"'a' in c\" holds \"'a'\", which is not understood"),
     "in a number": ("x in 1", ConfigError, "after 'in' comes a list such as .1, 2., and 1 is none"),
     "in a text": ("c in 'ab'", ConfigError, "after 'in' comes a list such as .1, 2., and 'ab' is none"),
+    "a list of several types": ("x in [1, 'a']", ConfigError, "holds values of several types, and a column has one"),
     "no syntax": ("x >", ConfigError, "filter 'x >' cannot be read"),
     "a call": ("len(c) > 1", ConfigError, r"holds 'len\(c\)', which is not understood; compare columns with values"),
     "a number": (5, ConfigError, "filter is a int; give a text"),

@@ -10,21 +10,27 @@ list of dicts or dataclasses    a row each; a key that a row lacks is null
 list of tuples                  a row each: ``result_0``, ``result_1``, ...
 list of anything else           ``result``: one value (number, text, list, array, ...) per row
 list, tuple of frames, tables   one after the other
-iterator, generator             each of its items as above, one after the other, never all at once
+iterator, generator             each of its items as above, one after the other, never all at once; a single value, a
+                                tuple or a dict of such is a row
 """
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
 
 from partitioner.attempt.formats import table_to_batch
 from partitioner.errors import ProgramError
-from partitioner.frames import to_array
+from partitioner.frames import dense, is_frame, to_array
 
 RESULT = "result"
 """The column of outputs that have no name."""
@@ -44,6 +50,12 @@ class _ArrowStream(Protocol):
         ...
 
 
+STREAMED_ROWS, STREAMED_BYTES = 1024, 1 << 20
+"""Rows that come one by one out of an iterator, and their bytes, which become one record batch."""
+
+_SINGLE = (bool, int, float, str, bytes, bytearray, np.generic, Decimal, date, time, timedelta, UUID)
+
+
 def is_stream(value: Any) -> bool:
     """Whether a returned value is an iterator of outputs, to be taken one by one."""
     return isinstance(value, Iterator)
@@ -54,8 +66,33 @@ def to_record_batches(value: Any) -> Iterator[pa.RecordBatch]:
     if not is_stream(value):
         yield to_record_batch(value)
         return
+    rows: list[Any] = []
+    size = 0
     for item in value:
-        yield from to_record_batches(item)
+        if _is_row(item):
+            rows.append(item)
+            size += _size(item)
+        if rows and (len(rows) == STREAMED_ROWS or size >= STREAMED_BYTES or rows[-1] is not item):
+            yield to_record_batch(rows)
+            rows, size = [], 0
+        if not _is_row(item):
+            yield from to_record_batches(item)
+    if rows:
+        yield to_record_batch(rows)
+
+
+def _is_row(item: Any) -> bool:
+    """Whether an item of an iterator is one row: a single value, a plain tuple or a dict of such, or None."""
+    if type(item) is tuple:
+        return bool(item) and all(part is None or isinstance(part, _SINGLE) for part in item)
+    if type(item) is dict:
+        return bool(item) and all(part is None or isinstance(part, _SINGLE) for part in item.values())
+    return item is None or isinstance(item, _SINGLE)
+
+
+def _size(item: Any) -> int:
+    parts = item.values() if type(item) is dict else item if type(item) is tuple else (item,)
+    return sum(map(sys.getsizeof, parts))
 
 
 def to_record_batch(value: Any) -> pa.RecordBatch:
@@ -68,7 +105,7 @@ def to_record_batch(value: Any) -> pa.RecordBatch:
         batch = _converted(value) if taken is None else _joined(taken)
     except (pa.ArrowException, TypeError, ValueError, OverflowError, NotImplementedError) as error:
         raise ProgramError(
-            f"the program returned a {_name(value)} that has no table form: {_line(error)} "
+            f"the program returned a {_name(value)} that has no table form: {_line(error)}{_of_maps(value)} "
             f"Give every column one type; {REMEDY}."
         ) from error
     names = batch.schema.names
@@ -97,7 +134,24 @@ def _converted(value: Any) -> pa.RecordBatch:
     raise ProgramError(f"the program returned {_described(value)}; {REMEDY}.")
 
 
+def _of_maps(value: Any) -> str:
+    """What to do where a pandas column holds the pairs that it was given for a map of Arrow's."""
+    if not is_frame(value):
+        return ""
+    for name, column in value.items():
+        first = next((entry for entry in column if entry is not None), None) if column.dtype == object else None
+        if isinstance(first, list) and first and type(first[0]) is tuple and len(first[0]) == 2:
+            return (
+                f" Column {name!r} holds lists of pairs, as pandas has Arrow's maps: use batch_format='arrow', which keeps "
+                "them, or return dicts."
+            )
+    return ""
+
+
 def _described(value: Any) -> str:
+    if inspect.iscoroutine(value):
+        value.close()
+        return "a coroutine, which nobody awaits: make the program itself async (async def)"
     if value is None:
         return "None (is a return statement missing?)"
     return _name(value)
@@ -110,7 +164,8 @@ def _name(value: Any) -> str:
 
 
 def _line(error: Exception) -> str:
-    text = " ".join(str(a) for a in error.args) if len(error.args) > 1 else str(error)
+    several = len(error.args) > 1 and not isinstance(error, UnicodeError)
+    text = " ".join(str(a) for a in error.args) if several else str(error)
     return text.strip().partition("\n")[0].rstrip(".") + "."
 
 
@@ -131,7 +186,11 @@ def _frame(frame: Any) -> pa.RecordBatch:
     if kept:
         left_out = [i for i, level in enumerate(frame.index.names) if level not in kept]
         frame = (frame.droplevel(left_out) if left_out else frame).reset_index()
-    return _plain(pa.Table.from_pandas(frame, preserve_index=False))
+    return _plain(_plain_table(frame))
+
+
+def _plain_table(frame: Any) -> pa.Table:
+    return pa.Table.from_pandas(dense(frame), preserve_index=False)
 
 
 def _series(series: Any) -> pa.RecordBatch:
@@ -257,7 +316,7 @@ def _column(values: Any, nan_is_null: bool = True) -> pa.Array:
         if (root, kind.__name__) == ("polars", "Series"):
             return _column(values.to_arrow())
         if (root, kind.__name__) in {("pandas", "Series"), ("pandas", "Index")}:
-            return _column(pa.chunked_array(pa.Table.from_pandas(values.to_frame(name="x"), preserve_index=False)["x"]))
+            return _column(pa.chunked_array(_plain_table(values.to_frame(name="x"))["x"]))
     if isinstance(values, np.ndarray):
         return _matrix(values)
     return to_array([_item(value) for value in values], nan_is_null)
@@ -320,6 +379,7 @@ def _item(value: Any) -> Any:
 _BY_NAME: dict[tuple[str, str], Callable[[Any], pa.RecordBatch]] = {
     ("numpy", "ndarray"): _array,
     ("pandas", "DataFrame"): _frame,
+    ("pandas", "MultiIndex"): lambda index: _frame(index.to_frame(index=False)),
     ("pandas", "Index"): lambda index: _named({RESULT if index.name is None else str(index.name): index}),
     ("pandas", "Series"): _series,
     ("datasets", "Dataset"): lambda data: table_to_batch(data.with_format("arrow")[:]),

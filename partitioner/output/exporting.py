@@ -53,6 +53,7 @@ _REFUSED = (
     *(".tsv", ".json", ".txt", ".xlsx", ".xls", ".html", ".db", ".sqlite"),
     *(".pkl", ".npy", ".npz", ".h5", ".orc", ".avro"),
 )
+_COMPRESSED = (".gz", ".bz2", ".zst", ".lz4", ".xz", ".zip")
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -82,6 +83,11 @@ def form_of(config: RunConfig, rows: bool = True) -> Form | None:
         raise ConfigError(
             f"output {config.output} ends in {suffix}, which no format writes; there are {listed(known)} and folders."
             f"{nearest(suffix, known)}"
+        )
+    if suffix in _COMPRESSED and config.format is None:
+        raise ConfigError(
+            f"output {config.output} ends in {suffix}, and files are not compressed after they are encoded; leave {suffix} "
+            "out, or name a folder: its Parquet files are compressed (zstd) as they are."
         )
     if by_name and config.format not in (None, by_name):
         raise ConfigError(
@@ -196,19 +202,23 @@ def to_table(form: Form, config: RunConfig, tables: Iterator[pa.Table], schema: 
 def check_columns(config: RunConfig, schema: pa.Schema) -> None:
     """Raise ConfigError where the program returns no such columns as ``partition_by`` can make folders of, and DataError
     where the table that is written to has no place for them."""
-    known = list(schema.names)
+    known, form = list(schema.names), form_of(config)
     for name in config.partition_by:
         if name not in known:
             raise ConfigError(
                 f"partition_by names {name!r}, which the program does not return; it returns {listed(known)}."
                 f"{nearest(name, known)}"
             )
+        if name.startswith(("_", ".")) and not (form is not None and form.table):
+            raise ConfigError(
+                f"partition_by names {name!r}: readers of folders pass over names that begin with '_' or '.', so they would "
+                "see none of these rows. Rename the column in the program."
+            )
         kind = schema.field(name).type
         if pa.types.is_nested(kind) or "binary" in str(kind):
             raise ConfigError(
                 f"partition_by names {name!r}, which is {kind}; folders are named by text, numbers or times."
             )
-    form = form_of(config)
     if form is not None and form.table:
         _table_sink(form).check(config.output, schema, config.catalog)
     if config.partition_by and len(config.partition_by) == len(known):

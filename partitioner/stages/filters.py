@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import MOST_QUOTED, ConfigError, DataError, clause, excerpt, listed, nearest, shortened
+from partitioner.frames import UNFIT
 
 _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -192,7 +193,12 @@ def _inside(left: ast.expr, right: ast.expr, text: _Read) -> Any:
             f"filter {excerpt(text.text)}: after 'in' comes a list such as [1, 2], and {excerpt(values)} is none."
         )
     kind = text.timely.get(left.id) if isinstance(left, ast.Name) else None
-    return column.isin([_timely(value, kind, text) for value in values])
+    try:
+        return column.isin([_timely(value, kind, text) for value in values])
+    except UNFIT as error:
+        raise ConfigError(
+            f"filter {excerpt(text.text)}: the list {excerpt(values)} holds values of several types, and a column has one."
+        ) from error
 
 
 def _column(node: ast.expr, text: _Read) -> Any:
@@ -214,9 +220,8 @@ def _timely(value: Any, kind: pa.DataType | None, text: _Read) -> Any:
             return pc.assume_timezone(pa.scalar(value).cast(pa.timestamp(kind.unit)), kind.tz)
         return pa.scalar(value).cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ConfigError(
-            f"filter {excerpt(text.text)}: {value!r} is no {kind}; write it as '2026-01-31 12:00:00'."
-        ) from error
+        example = "'2026-01-31'" if pa.types.is_date(kind) else "'2026-01-31 12:00:00'"
+        raise ConfigError(f"filter {excerpt(text.text)}: {value!r} is no {kind}; write it as {example}.") from error
 
 
 def _value(node: ast.expr, text: _Read) -> Any:

@@ -95,6 +95,14 @@ FORMS: dict[str, tuple[Any, dict[str, list[Any]]]] = {
     "nested": ([{"a": {"b": np.array([1])}}], {"a": [{"b": [1]}]}),
     "range": (range(2), {"result": [0, 1]}),
     "numpy of the other byte order": (np.array([1, 2], ">i4"), {"result": [1, 2]}),
+    "list of dates and times": (
+        [DAY, datetime.datetime(2026, 11, 21, 5)],
+        {"result": [datetime.datetime(2026, 11, 21), datetime.datetime(2026, 11, 21, 5)]},
+    ),
+    "list of dicts with NaN for a missing text": ([{"a": "x"}, {"a": float("nan")}], {"a": ["x", None]}),
+    "sparse pandas frame": (pd.DataFrame({"s": pd.arrays.SparseArray([0, 1])}), {"s": [0, 1]}),
+    "sparse pandas series": ({"s": pd.Series(pd.arrays.SparseArray([0.0, 1.0]))}, {"s": [0.0, 1.0]}),
+    "pandas index of levels": (pd.MultiIndex.from_tuples([(1, "x"), (2, "y")], names=["a", "b"]), TWO),
     "list of dicts with pandas' nulls": (
         [{"a": 1, "t": pd.NaT}, {"a": pd.NA, "t": pd.NaT}],
         {"a": [1, None], "t": [None] * 2},

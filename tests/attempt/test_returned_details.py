@@ -227,6 +227,50 @@ def test_what_has_no_form_is_one_sentence(form: str) -> None:
     assert ".." not in str(refused.value)
 
 
+ROWS: dict[str, tuple[list[Any], dict[str, list[Any]]]] = {
+    "numbers": ([1, None, 3], {"result": [1, None, 3]}),
+    "texts": (["ab", "c"], {"result": ["ab", "c"]}),
+    "numpy values": ([np.float32(1), np.float32(2)], {"result": [1.0, 2.0]}),
+    "tuples": ([("x", 1), ("y", 2)], {"result_0": ["x", "y"], "result_1": [1, 2]}),
+    "dicts and none": ([{"a": 1}, None, {"b": "x"}], {"a": [1, None, None], "b": [None, None, "x"]}),
+}
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_single_values_out_of_an_iterator_are_rows(case: str) -> None:
+    values, expected = ROWS[case]
+    (batch,) = returned.to_record_batches(iter(values))
+    assert batch.to_pydict() == expected
+
+
+def test_rows_out_of_an_iterator_are_not_held_together() -> None:
+    sizes = [batch.num_rows for batch in returned.to_record_batches(iter(range(2_500)))]
+    assert sizes == [1024, 1024, 452]
+    assert [b.num_rows for b in returned.to_record_batches(iter(["x" * (1 << 20)] * 3))] == [1, 1, 1]
+    mixed = iter([1, pa.table({"result": [2, 3]}), 4])
+    assert [b.to_pydict()["result"] for b in returned.to_record_batches(mixed)] == [[1], [2, 3], [4]]
+
+
+def test_maps_that_pandas_took_apart_are_told() -> None:
+    pairs = pa.table({"m": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))}).to_pandas()
+    with pytest.raises(ProgramError, match=r"Column 'm' holds lists of pairs.* use batch_format='arrow'"):
+        to_record_batch(pairs)
+
+
+def test_what_no_terminal_shows_is_written_out() -> None:
+    with pytest.raises(ProgramError) as refused:
+        to_record_batch(["\ud800"])
+    assert str(refused.value).encode()
+
+
+def test_a_coroutine_that_nobody_awaits_is_told() -> None:
+    async def ask() -> int:
+        return 1
+
+    with pytest.raises(ProgramError, match=r"a coroutine, which nobody awaits: make the program itself async"):
+        to_record_batch(ask())
+
+
 def test_errors_of_several_arguments_are_one_line() -> None:
     assert returned._line(ValueError("a\nb")) == "a."
     assert returned._line(ValueError("a", "b.")) == "a b."

@@ -174,6 +174,12 @@ def test_binary_input_is_refused(tmp_path):
         CsvSource(tmp_path).describe()
 
 
+def test_lines_that_end_in_a_carriage_return_alone_are_refused(tmp_path):
+    (tmp_path / "x.csv").write_bytes(b"a,b\r1,2\r3,4\r")
+    with pytest.raises(DataError, match=r"x\.csv ends its lines by a carriage return alone"):
+        CsvSource(tmp_path).describe()
+
+
 def test_a_header_in_another_encoding_is_refused(tmp_path):
     (tmp_path / "a.csv").write_bytes("id,name\n1,a\n".encode("utf-16"))
     with pytest.raises(DataError, match=r"a\.csv: its first line is no utf8 text.*Give its encoding=; convert UTF-16"):

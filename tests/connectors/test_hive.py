@@ -27,6 +27,12 @@ def rows(dataset, columns=None, source=None):
     ]
 
 
+def test_names_of_columns_are_written_as_values_are(tmp_path):
+    (tmp_path / "a%2Fb=x").mkdir()
+    pq.write_table(pa.table({"v": [1]}), tmp_path / "a%2Fb=x" / "part-0.parquet")
+    assert rows(ParquetSource(tmp_path).describe()) == [{"v": 1, "a/b": "x"}]
+
+
 def test_directories_become_columns(tree):
     source = ParquetSource(tree)
     dataset = source.describe()

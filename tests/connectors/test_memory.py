@@ -1,3 +1,4 @@
+import datetime as dt
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +23,11 @@ class Reading:
     s: str
 
 
+DAY = dt.date(2026, 11, 21)
+NOON = dt.datetime(2026, 11, 22, 12)
+AWARE = NOON.replace(tzinfo=dt.UTC)
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
@@ -40,6 +46,12 @@ class Reading:
         (np.array([(1, 2.5)], dtype=[("a", "i4"), ("b", "f8")]), [{"a": 1, "b": 2.5}]),
         ({"a": [1, 2], "m": np.eye(2)}, [{"a": 1, "m": [1.0, 0.0]}, {"a": 2, "m": [0.0, 1.0]}]),
         ([{"a": 1}, {"b": "x"}], [{"a": 1, "b": None}, {"a": None, "b": "x"}]),
+        ([{"t": "x"}, {"t": float("nan")}], [{"t": "x"}, {"t": None}]),
+        ([{"t": AWARE, "n": pd.NA}, {"t": pd.NaT, "n": 1}], [{"t": AWARE, "n": None}, {"t": None, "n": 1}]),
+        ([DAY, NOON, None], [{"value": dt.datetime(2026, 11, 21)}, {"value": NOON}, {"value": None}]),
+        ([{"d": np.datetime64("2026-11-21")}, {"d": None}], [{"d": DAY}, {"d": None}]),
+        ([np.eye(2), np.ones((1, 2))], [{"value": [[1.0, 0.0], [0.0, 1.0]]}, {"value": [[1.0, 1.0]]}]),
+        (pd.DataFrame({"s": pd.arrays.SparseArray([0, 0, 1])}), [{"s": 0}, {"s": 0}, {"s": 1}]),
         ([Point(1, "x"), Point(2, "y")], [{"a": 1, "s": "x"}, {"a": 2, "s": "y"}]),
         ([Reading(1, "x")], [{"a": 1, "s": "x"}]),
         ([(1, 2), (3, 4)], [{"value": [1, 2]}, {"value": [3, 4]}]),
@@ -60,6 +72,12 @@ class Reading:
         "structured",
         "mapping",
         "records",
+        "records with NaN for a missing text",
+        "records with what pandas has for none",
+        "dates and times",
+        "days of numpy",
+        "matrices",
+        "sparse pandas",
         "named tuples",
         "dataclasses",
         "pairs",
@@ -106,7 +124,11 @@ def test_an_unknown_bundled_set_lists_those_there_are():
         (object(), r"The data given \(object\) has no table form"),
         (pa.table([[1], [2]], names=["a", "a"]), "more than one column named 'a'"),
         ({"a": [1, "x"]}, "has no table form"),
-        ([{"a": 2**70}], "has no table form: Python int too large"),
+        ([{"a": 2**70}], "has no table form: column 'a': Python int too large"),
+        ({"a": [1, 2], "b": 5}, "its column 'b' is one int; give a value for each row"),
+        (pd.DataFrame(index=range(3)), "it has 3 rows and no column; use frame.reset_index"),
+        ([DAY, AWARE], "some of its times have a zone and others, or dates, have none"),
+        ([AWARE, NOON], "some of its times have a zone"),
         (
             [pa.table({"a": [1]}), pa.table({"b": [1]})],
             "entry 0 has the columns a, and entry 1 has b; make them the same",

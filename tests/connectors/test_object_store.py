@@ -72,6 +72,18 @@ def test_parquet_on_s3(bucket, options, path):
     assert read(dataset, 1, ["text"]).equals(TABLE.select(["text"]))
 
 
+@pytest.mark.parametrize("path", ["s3://whole", "s3://whole/"])
+def test_a_bucket_is_a_folder(bucket, options, server, path):
+    urllib.request.urlopen(urllib.request.Request(f"{server}/whole", method="PUT")).close()
+    given = {key: value for key, value in options.items() if key != "client_options"}
+    sink = pa.BufferOutputStream()
+    pq.write_table(TABLE, sink)
+    obstore.put(
+        S3Store("whole", config=given, client_options=options["client_options"]), "a.parquet", bytes(sink.getvalue())
+    )
+    assert resolve(path, storage_options=options).describe().rows == 1000
+
+
 def test_csv_on_s3(bucket, options):
     dataset = resolve("s3://bucket/c/x.csv", storage_options=options, fragment_bytes=2000).describe()
     assert len(dataset.fragments) > 5

@@ -59,6 +59,11 @@ REFUSED: dict[str, tuple[dict[str, Any], bool, str]] = {
         True,
         r"/x\.tsv ends in \.tsv, which no format writes; there are \.csv, .*\.parquet",
     ),
+    "a compressed file": (
+        {"output": "/x.csv.gz"},
+        True,
+        r"/x\.csv\.gz ends in \.gz, and files are not compressed after they are encoded; leave \.gz out",
+    ),
     "two formats": (
         {"output": "/x.csv", "format": "jsonl"},
         True,
@@ -189,6 +194,9 @@ def test_columns_to_partition_by_are_those_of_the_program() -> None:
             ConfigError, match=f"names '{name}', which is .*; folders are named by text, numbers or times"
         ):
             check_columns(config(partition_by=["a", name], output="/o"), columns)
+    for name in ("_c", ".c"):
+        with pytest.raises(ConfigError, match=r"readers of folders pass over names that begin with '_' or '\.'"):
+            check_columns(config(partition_by=[name], output="/o"), pa.schema([("a", pa.int64()), (name, pa.int64())]))
     with pytest.raises(ConfigError, match=r"names all columns that the program returns \(a, b\)"):
         check_columns(config(partition_by=["b", "a"], output="/o"), pa.schema([columns.field("a"), columns.field("b")]))
     with pytest.raises(
