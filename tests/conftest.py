@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -33,6 +34,18 @@ def profiles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PARTITIONER_PROFILES", str(tmp_path_factory.mktemp("profiles") / "profiles.sqlite"))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled() -> None:
+    """Collections look at what a module's tests make: thousands of tests and all their imports are looked at once."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Libraries that count what is left at the end find nothing."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
