@@ -187,6 +187,11 @@ class _Adopted:
         return _again, (type(self).__mro__[2], self.given)
 
 
+def given(made: Any) -> Any:
+    """The object as the user made it, where ``made`` may be a stand-in for it."""
+    return made.given if isinstance(made, _Adopted) else made
+
+
 def _again(base: Any, given: Any) -> Any:
     there = frozenset(name for name in dir(base) if not name.startswith("_")) & frozenset(dir(given))
     made: Any = _stand_in(base, type(given).__name__, there)

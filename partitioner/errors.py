@@ -14,6 +14,7 @@
     ├── ResumeRefused                2   input, config or code differ from the run's
     ├── InfeasiblePlan               3   no placement can meet the demands
     ├── InvalidPlan                  3   an algorithm made a plan that breaks what was asked
+    ├── CallFailed                   4   a fit of a search, or another call that was planned, raised
     ├── ProgramExited                4   the function called sys.exit() or the like, which ends no process here
     ├── RunFailed                    4   a sub-task failed for good, or rows do not add up
     │   ├── PreflightFailed          4   a worker cannot do its part, found before the first sub-task
@@ -93,6 +94,17 @@ class ProgramError(PartitionerError):
     fatal = True
 
 
+class CallFailed(PartitionerError):
+    """A call of ``partitioner.search`` raised ``error``; ``at_once``: it is not tried again."""
+
+    exit_code = 4
+
+    def __init__(self, error: BaseException, at_once: bool) -> None:
+        super().__init__(text_of(error))
+        self.kind = type(error)
+        self.fatal = at_once
+
+
 class ProgramExited(PartitionerError):
     """The user's function raised SystemExit or another exception that is meant to end a process: an error like others."""
 
@@ -129,9 +141,14 @@ class InvalidPlan(PartitionerError, AssertionError):
 
 
 class RunFailed(PartitionerError):
-    """A sub-task failed for good, or the rows do not add up. What is committed stays and can be resumed."""
+    """A sub-task failed for good, or the rows do not add up. What is committed stays and can be resumed.
+
+    ``raised``: ``module:Class`` of what a call of ``partitioner.search`` raised, and ``said`` its text; empty of all else.
+    """
 
     exit_code = 4
+    raised = ""
+    said = ""
 
 
 class PreflightFailed(RunFailed):

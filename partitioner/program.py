@@ -177,20 +177,35 @@ def _installed(module: Any) -> bool:
     return installed(module.__name__, getattr(module, "__file__", None))
 
 
-_held: list[tuple[Callable[..., Any], Mapping[str, Any]]] = []
+def is_own(kind: type[Any]) -> bool:
+    """Whether a class is the user's own: in a script, a notebook or a file that is not installed."""
+    module = sys.modules.get(kind.__module__)
+    return kind.__module__.partition(".")[0] not in ("partitioner", "builtins") and (
+        module is None or module.__name__ == "__main__" or not _installed(module)
+    )
 
 
-def hold(program: Callable[..., Any], known: Mapping[str, Any]) -> None:
-    """Note that a program was loaded from a run whose fingerprints are ``known``: its source may be out of reach here."""
-    _held.append((program, known))
+_held: list[tuple[Any, Mapping[str, Any]]] = []
+
+
+def hold(loaded: Any, known: Mapping[str, Any]) -> None:
+    """Note that a program, or a reducer, was loaded from a run whose fingerprints are ``known``: its source may be out of
+    reach here.
+    """
+    _held.append((loaded, known))
+
+
+def known_of(loaded: Any) -> Mapping[str, Any] | None:
+    """The fingerprints of the run that something was loaded from; None where it was not."""
+    return next((known for held, known in _held if held is loaded), None)
 
 
 def surroundings(program: Callable[..., Any]) -> dict[str, Any]:
     """``modules`` of the user's own that the program's module imports, with digests; ``libraries`` with versions."""
     program = unwrapped(program)
-    for held, known in _held:
-        if held is program:
-            return {name: dict(known.get(name, {})) for name in ("modules", "libraries")}
+    known = known_of(program)
+    if known is not None:
+        return {name: dict(known.get(name, {})) for name in ("modules", "libraries")}
     module = inspect.getmodule(program)
     file = getattr(module, "__file__", None)
     if module is None or file is None or not file.endswith(".py") or _installed(module):
@@ -204,9 +219,9 @@ def fingerprint(program: Callable[..., Any], arguments: Mapping[str, Any]) -> st
     The whole module counts where the program is in a file of the user's own, so that a changed helper is noticed; for
     notebooks and installed packages the object's own source, or its bytecode where there is no source.
     """
-    for held, known in _held:
-        if held is program:
-            return str(known["code"])
+    known = known_of(program)
+    if known is not None:
+        return str(known["code"])
     if isinstance(program, partial):
         return fingerprint(program.func, _given(program, arguments))
     module = inspect.getmodule(program)

@@ -1,9 +1,12 @@
 """What a resume refuses, what it accepts, and what it needs: the run directory alone."""
 
+import importlib
 import json
+import linecache
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from partitioner.engines.dask import DaskEngine
 from partitioner.errors import ConfigError, ResumeRefused, RunFailed
 from partitioner.model import CommitRecord
 from partitioner.running import run_config
+from partitioner.runs.resume import from_directory
 from partitioner.store.run_directory import RunDirectory
 
 ROOT = Path(__file__).parents[1]
@@ -67,9 +71,6 @@ class Stopped:
     def write(self, source: str) -> None:
         (self.home / "stopped_program.py").write_text(source.format(flag=str(self.home / "flag")))
         sys.modules.pop("stopped_program", None)
-        import importlib
-        import linecache
-
         importlib.invalidate_caches()
         linecache.clearcache()
 
@@ -310,3 +311,53 @@ def test_a_resume_from_another_working_directory_writes_to_the_same_output(tmp_p
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert (tmp_path / "out" / "_SUCCESS").exists()
     assert len(list((tmp_path / "out").glob("part-*.parquet"))) == 10
+
+
+REDUCER = """
+class Last:
+    mergeable = True
+
+    def __init__(self, count):
+        self.count = count
+
+    def create_accumulator(self):
+        return []
+
+    def add_input(self, accumulator, value):
+        return [*accumulator, *value["y"].tolist()][-self.count :]
+
+    def merge_accumulators(self, left, right):
+        return [*left, *right][-self.count :]
+
+    def extract_output(self, accumulator):
+        return accumulator
+"""
+
+
+def write_reducer(home: Path, source: str = REDUCER) -> Callable[[int], Any]:
+    (home / "stopped_reducer.py").write_text(source)
+    sys.modules.pop("stopped_reducer", None)
+    importlib.invalidate_caches()
+    linecache.clearcache()
+    made = importlib.import_module("stopped_reducer").Last
+    return lambda count: {"reducer": "several", "of": {"last": made(count), "rows": "count"}}
+
+
+def test_a_reducer_of_ones_own_is_compared_by_a_resume_and_found_in_the_run_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    last = write_reducer(tmp_path)
+    stopped = Stopped(tmp_path, reducer=last(2))
+    for reducer in (last(3), "count"):
+        with pytest.raises(ResumeRefused, match=r"code or options of the reducer: was [0-9a-f]{12}, is "):
+            stopped.resume(reducer=reducer)
+    changed = write_reducer(tmp_path, REDUCER.replace("return accumulator\n", "return accumulator[0]\n"))
+    with pytest.raises(ResumeRefused, match=r"code or options of the reducer"):
+        stopped.resume(reducer=changed(2))
+    stopped.mend()
+    config = from_directory(RunDirectory(str(stopped.directory)), {"progress": False})
+    assert run_config(config, stopped.directory.name).result == {"last": [196, 198], "rows": 100}
+    for name in ("stopped_program", "stopped_reducer"):
+        sys.modules.pop(name, None)

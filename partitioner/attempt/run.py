@@ -26,7 +26,7 @@ from partitioner.attempt.surroundings import TimedOut, guest, kept_prints, limit
 from partitioner.attempt.tally import Tally
 from partitioner.attempt.trial import wait_for_trial
 from partitioner.attempt.work import calls_of, runs_for
-from partitioner.errors import PartitionerError, StorageFailed
+from partitioner.errors import CallFailed, PartitionerError, StorageFailed
 from partitioner.measure import Measurement, measured, peak_memory_bytes
 from partitioner.model import Attempt, CommitRecord, Event, EventKind, Failure, Fragment
 from partitioner.reducers import partials
@@ -62,6 +62,9 @@ def describe_error(error: BaseException) -> Failure:
     failure = Failure.of(error, fatal=isinstance(error, PartitionerError) and error.fatal)
     if isinstance(error, RowsFailed):
         return replace(failure, suspects=error.suspects)
+    if isinstance(error, CallFailed):
+        kind = error.kind
+        return replace(failure, type=kind.__name__, raised=f"{kind.__module__}:{kind.__qualname__}")
     return replace(failure, timeout=isinstance(error, TimedOut))
 
 

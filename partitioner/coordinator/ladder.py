@@ -75,7 +75,9 @@ def _counted(state: State, live: Live, why: Failure, rung: str) -> RunFailed | N
     state.failures[task] = state.failures.get(task, 0) + 1
     allowed = state.policy.max_retries + state.policy.quarantine
     if why.fatal or state.failures[task] > allowed:
-        return RunFailed(_failure_message(state, live, why, state.failures[task]))
+        stopped = RunFailed(_failure_message(state, live, why, state.failures[task]))
+        stopped.raised, stopped.said = why.raised, why.message if why.raised else ""
+        return stopped
     state.note("retried", live, f"{why.type}: {why.message[:200]}; {rung}")
     return None
 

@@ -62,7 +62,9 @@ class RoundEngine(Passing):
             return
         data = self._files.get(found.name) if found.name else found.data
         self._seen.add(found.task)
-        self._tree.put(found.task, partials.loads(self._reducer, data, self._keys[found.task]))
+        part = partials.loads(self._reducer, data, self._keys[found.task])
+        with partials.merging(self._reducer):
+            self._tree.put(found.task, part)
         self.rows += found.rows
         self.load_seconds += found.load_seconds
         if found.name:

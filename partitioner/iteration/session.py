@@ -99,7 +99,7 @@ class Session:
             Round(number, known["rows"], known["seconds"], known["load_seconds"], None, known["replayed"])
         )
         accumulator = partials.loads(self.job.reducer, known["accumulator"], f"round {number}")
-        return self.job.reducer.extract_output(accumulator)
+        return partials.extracted(self.job.reducer, accumulator)
 
     def note_loss(self, loss: float | None) -> None:
         """The loss of the round that was run last."""

@@ -166,7 +166,7 @@ class Failure:
     ``memory``: it ran out of memory, so the next try should be promised more; ``gpu``: out of a GPU's memory, so the next
     try should take smaller batches; ``peak_memory_bytes`` resident when it failed, where that was measured; ``suspects``:
     rows that failed alone; ``timeout``: it took longer than it may; ``charged``: False where neither the sub-task nor
-    the worker is to blame, such as a worker that was retired.
+    the worker is to blame, such as a worker that was retired; ``raised``: ``module:Class`` of the error of a planned call.
     """
 
     message: str = ""
@@ -179,6 +179,7 @@ class Failure:
     suspects: Spans = ()
     timeout: bool = False
     charged: bool = True
+    raised: str = ""
 
     @property
     def place(self) -> str:

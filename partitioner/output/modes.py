@@ -83,6 +83,7 @@ def job_of(fingerprints: Mapping[str, Any]) -> str:
     """What tells code and settings apart that make rows: output of another job is never kept."""
     settings = {k: v for k, v in fingerprints["config"].items() if k in SHAPING_ROWS}
     facts = [fingerprints["code"], fingerprints.get("modules", {}), settings]
+    facts += [fingerprints["reducer"]] if "reducer" in fingerprints else []
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 

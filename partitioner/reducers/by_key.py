@@ -84,11 +84,12 @@ class ByKey(Reducer):
             found = self.inner.extract_groups(accumulator.rows, accumulator.names, accumulator.parts)
             return pa.table({self.key: accumulator.keys, **self._beside(found)})
         rows = []
-        for key, held in accumulator.items():
+        for held in accumulator.values():
             found = self.inner.columns_of(self.inner.extract_output(held))
-            rows.append({self.key: key, **self._beside({name: _cell(value) for name, value in found.items()})})
+            rows.append(self._beside({name: _cell(value) for name, value in found.items()}))
         try:
             table = pa.Table.from_pylist(rows)
+            table = table.add_column(0, self.key, _keys_of(list(accumulator))) if rows else table
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             kinds = " and ".join(sorted({type(key).__name__ for key in accumulator if key is not None}))
             raise ProgramError(
@@ -128,6 +129,8 @@ class ByKey(Reducer):
                 "Make one column of several keys."
             )
         keys = table[self.key].combine_chunks()
+        if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):  # Arrow sorts no views
+            keys = keys.cast(pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary())
         return pa.concat_arrays(keys.chunks) if isinstance(keys, pa.ChunkedArray) else keys
 
     def _groups(self, table: pa.Table) -> Iterator[tuple[Any, pa.Table]]:
@@ -147,6 +150,14 @@ def _fitting() -> list[str]:
     """Names of the reducers that can be applied to each key."""
     made = {name: registry.load("reducers", name) for name in registry.built_in("reducers")}
     return [name for name, factory in made.items() if factory.per_key and not factory.rows]
+
+
+def _keys_of(keys: list[Any]) -> pa.Array:
+    """Keys as a column; whole numbers that only unsigned ones hold are such."""
+    try:
+        return pa.array(keys)
+    except OverflowError:
+        return pa.array(keys, pa.uint64())
 
 
 _EXACT = {"count", "low", "high"}

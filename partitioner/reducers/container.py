@@ -38,9 +38,12 @@ def views(wanted: bool = True) -> Iterator[None]:
         _views.reset(token)
 
 
-def pack(value: Any) -> bytes:
-    """``value`` as bytes. Raises ConfigError naming the part of it that only pickle could write."""
-    encoder = Encoder()
+def pack(value: Any, by_key: bool = False) -> bytes:
+    """``value`` as bytes. Raises ConfigError naming the part of it that only pickle could write.
+
+    ``by_key``: dicts in the order of their keys, so that equal values give equal bytes.
+    """
+    encoder = Encoder(by_key)
     tree = encoder.node(value, "value")
     sizes = [memoryview(buffer).nbytes for buffer in encoder.buffers]
     header = json.dumps({"value": tree, "sizes": sizes}, separators=(",", ":")).encode()

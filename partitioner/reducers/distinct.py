@@ -78,9 +78,26 @@ class Distinct(Reducer):
             value = pa.Array.from_pandas(value)
         if not isinstance(value, pa.Array | pa.ChunkedArray):
             value = pa.array(np.asarray(value).ravel())
+        check_countable(value.type, self.name)
         unique = value.unique().drop_null()
+        if pa.types.is_floating(unique.type):
+            return [_whole(number) for number in unique.to_pylist()]
         return unique.to_pylist() if _plain(unique.type) else unique.cast(pa.string()).to_pylist()
 
 
+def check_countable(kind: pa.DataType, reducer: str) -> None:
+    """Raise ProgramError for values that Arrow does not compare."""
+    if pa.types.is_nested(kind):
+        raise ProgramError(
+            f"The program's output holds {kind}, and {reducer} counts numbers, text, dates and truth values. Return one of "
+            "these for each row, such as the text of the value."
+        )
+
+
+def _whole(number: float) -> float | int:
+    """Whole numbers as integers: where some parts hold a null, pandas has made floats of the same column there."""
+    return int(number) if number.is_integer() and abs(number) < 2.0**63 else number
+
+
 def _plain(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_string(kind))
+    return bool(pa.types.is_integer(kind) or pa.types.is_string(kind))

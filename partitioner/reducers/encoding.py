@@ -15,30 +15,24 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from partitioner.errors import ConfigError, MissingDependency
+from partitioner.errors import ConfigError
+from partitioner.reducers import encoding_collections as kept
+from partitioner.reducers import encoding_estimators as estimators
 
 Node = list[Any]
 """``[tag, ...]`` in JSON."""
-
-_COMPILED = (
-    "sklearn.tree._tree.Tree",
-    "sklearn.neighbors._",
-    "sklearn.linear_model._sgd_fast.",
-    "sklearn.metrics._dist_metrics.",
-    "sklearn.neural_network._stochastic_optimizers.",
-    "sklearn.ensemble._hist_gradient_boosting.",
-    "sklearn._loss.",
-    "_loss.",
-)
-"""Compiled parts of scikit-learn's models: skops leaves it to the reader to trust them; they hold arrays and run nothing."""
 
 _DATES: dict[str, type[Any]] = {"date": datetime.date, "datetime": datetime.datetime, "time": datetime.time}
 
 
 class Encoder:
-    """Turns values into nodes, and collects the ``buffers`` they point to and the ``floats`` found, with their paths."""
+    """Turns values into nodes, and collects the ``buffers`` they point to and the ``floats`` found, with their paths.
 
-    def __init__(self) -> None:
+    ``by_key``: dicts are written in the order of their keys, so that equal ones are written alike.
+    """
+
+    def __init__(self, by_key: bool = False) -> None:
+        self.by_key = by_key
         self.buffers: list[Any] = []
         self.floats: list[tuple[str, Any]] = []
 
@@ -48,13 +42,13 @@ class Encoder:
         if write is not None:
             return write(self, value, path)
         if isinstance(value, np.ndarray):
-            return _write_array(self, value, path)
+            return kept.write_array(self, value, path) or _write_array(self, value, path)
         if isinstance(value, np.generic):
             return ["scalar", _write_array(self, np.asarray(value), path)]
         home = type(value).__module__.partition(".")[0]
         if home in _PACKAGES and (found := _PACKAGES[home](self, value, path)) is not None:
             return found
-        return _write_record(self, value, path)
+        return kept.write_collected(self, value, path) or _write_record(self, value, path)
 
     def buffer(self, data: Any) -> int:
         """The number under which ``data`` is found again."""
@@ -101,7 +95,9 @@ def _items(encoder: Encoder, values: Any, path: str) -> list[Node]:
 
 
 def _write_dict(encoder: Encoder, value: dict[Any, Any], path: str) -> Node:
-    return ["d", [[encoder.node(k, f"key of {path}"), encoder.node(v, f"{path}[{k!r}]")] for k, v in value.items()]]
+    by_key = encoder.by_key and not isinstance(value, collections.OrderedDict)
+    keys = sorted(value, key=repr) if by_key else list(value)
+    return ["d", [[encoder.node(k, f"key of {path}"), encoder.node(value[k], f"{path}[{k!r}]")] for k in keys]]
 
 
 def _write_set(encoder: Encoder, value: Any, path: str) -> Node:
@@ -182,7 +178,7 @@ def _write_pandas(encoder: Encoder, value: Any, path: str) -> Node | None:
         return _arrow(
             encoder, "series", pa.Table.from_pandas(value.to_frame("x" if value.name is None else value.name))
         )
-    return None
+    return kept.write_moment(encoder, value, path)
 
 
 def _write_torch(encoder: Encoder, value: Any, path: str) -> Node | None:
@@ -203,44 +199,6 @@ def _read_torch(decoder: Decoder, kind: str, shape: list[int], index: int) -> An
 
     dtype = {str(v): v for v in vars(torch).values() if isinstance(v, torch.dtype)}[f"torch.{kind}"]
     return torch.from_numpy(np.frombuffer(decoder.buffers[index], np.uint8).copy()).view(dtype).reshape(shape)
-
-
-def _write_estimator(encoder: Encoder, value: Any, path: str) -> Node | None:
-    """An estimator of scikit-learn (or xgboost's wrappers, which are such) through skops."""
-    from sklearn.base import BaseEstimator
-
-    if not isinstance(value, BaseEstimator):
-        return None
-    return ["skops", encoder.buffer(_skops().dumps(value))]
-
-
-def _read_estimator(decoder: Decoder, index: int) -> Any:
-    return estimator_of(bytes(decoder.buffers[index]))
-
-
-def estimator_of(data: bytes) -> Any:
-    """The model that skops wrote. Raises ConfigError for one that holds types not known to be safe."""
-    io = _skops()
-    found = io.get_untrusted_types(data=data)
-    ours = [name for name in found if name.startswith(_COMPILED)]
-    unknown = sorted(set(found) - set(ours))
-    if unknown:
-        raise ConfigError(
-            f"a model holds {', '.join(unknown)}, which skops does not know to be safe. Name serializer='pickle' where you "
-            "trust whoever can write to the run directory, or keep to types of scikit-learn."
-        )
-    return io.loads(data, trusted=ours)
-
-
-def _skops() -> Any:
-    try:
-        import skops.io
-    except ModuleNotFoundError as error:
-        raise MissingDependency(
-            'models of scikit-learn are kept with skops, which is not installed: pip install "batch-partitioner[ml]"; '
-            "or name serializer='pickle'."
-        ) from error
-    return skops.io
 
 
 def _write_record(encoder: Encoder, value: Any, path: str) -> Node:
@@ -347,10 +305,11 @@ _WRITERS: dict[type[Any], Callable[[Encoder, Any, str], Node]] = {
 _PACKAGES: dict[str, Callable[[Encoder, Any, str], Node | None]] = {
     "pyarrow": _write_arrow,
     "pandas": _write_pandas,
+    "scipy": kept.write_sparse,
     "torch": _write_torch,
-    "sklearn": _write_estimator,
-    "xgboost": _write_estimator,
-    "lightgbm": _write_estimator,
+    "sklearn": estimators.write_estimator,
+    "xgboost": estimators.write_estimator,
+    "lightgbm": estimators.write_estimator,
 }
 
 
@@ -389,7 +348,8 @@ _READERS: dict[str, Callable[..., Any]] = {
     "frame": lambda decoder, index: _read_table(decoder, index).to_pandas(),
     "series": lambda decoder, index: _read_table(decoder, index).to_pandas().iloc[:, 0],
     "torch": _read_torch,
-    "skops": _read_estimator,
+    "skops": estimators.read_estimator,
     "named": _read_named,
     "record": _read_record,
+    **kept.READERS,
 }

@@ -104,7 +104,8 @@ class Averaging(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 class Stacking(BaseEstimator):  # type: ignore[misc]
     """Fitted ``members`` of an ensemble, and a ``final`` estimator that learns from their predictions on data held back.
 
-    ``fit`` trains the final estimator alone: give it rows that no member has seen.
+    ``fit`` trains the final estimator alone: give it rows that no member has seen. A clone keeps the members as they are,
+    and has a final estimator that is not fitted, so that scorers and searches judge what ``fit`` does.
     """
 
     def __init__(self, ensemble: Any, final: Any) -> None:
@@ -117,6 +118,9 @@ class Stacking(BaseEstimator):  # type: ignore[misc]
         if isinstance(self.ensemble, Ensemble):
             self.classes_ = self.final_.classes_
         return self
+
+    def __sklearn_clone__(self) -> Stacking:
+        return Stacking(self.ensemble, clone(self.final))
 
     def transform(self, X: Any) -> Floats:
         """What the members say of each row: their probabilities, or the predictions of regressors."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
@@ -11,8 +12,17 @@ import cloudpickle
 import numpy as np
 import pyarrow as pa
 
-from partitioner.errors import ConfigError, DamagedOutput, DataError, ProgramError, RunFailed, clause, nearest
-from partitioner.model import Piece, Sink
+from partitioner.errors import (
+    ConfigError,
+    DamagedOutput,
+    DataError,
+    PartitionerError,
+    ProgramError,
+    RunFailed,
+    clause,
+    nearest,
+)
+from partitioner.model import Failure, Piece, Sink
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.container import poison_in, views
 from partitioner.reducers.tree import MergeTree
@@ -82,6 +92,29 @@ def loads(reducer: Reducer, data: Any, task_key: str, view: bool = False) -> Any
     return accumulator
 
 
+@contextmanager
+def merging(reducer: Reducer) -> Iterator[None]:
+    """Within, what a reducer raises where it merges or makes the result becomes RunFailed, with what to do."""
+    try:
+        yield
+    except (PartitionerError, MemoryError):
+        raise
+    except Exception as error:
+        why = Failure.of(error)
+        name = reducer.name or type(reducer).__name__
+        raise RunFailed(
+            f"the reducer {name!r} failed while it merged partial results, or made the result of them: "
+            f"{why.type}: {clause(error)}. {why.place}All partial results stay. Mend the reducer and resume; --force lets a "
+            "resume take its new code."
+        ) from error
+
+
+def extracted(reducer: Reducer, accumulator: Any) -> Any:
+    """The result. RunFailed where the reducer fails to make it."""
+    with merging(reducer):
+        return reducer.extract_output(accumulator)
+
+
 def as_rows(values: Sequence[bytes]) -> pa.RecordBatch:
     """Accumulators as the rows of a file; a single one is not copied."""
     if len(values) == 1:
@@ -132,6 +165,9 @@ def merged(reducer: Reducer, sink: Sink, pieces: Sequence[Piece]) -> Any:
         held = list(together)
         found = read(sink, held)[::-1]
         for piece in held:
-            tree.put(index, loads(reducer, found.pop(), piece.key, reducer.in_place and index % 2 == 1))
+            part = loads(reducer, found.pop(), piece.key, reducer.in_place and index % 2 == 1)
+            with merging(reducer):
+                tree.put(index, part)
+            del part
             index += 1
     return tree.result()

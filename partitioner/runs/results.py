@@ -117,7 +117,7 @@ def reduce(
         if form.single:
             directory.mark_exported(place, digest_of(place))
         return output.exported(place, paths)
-    result = job.reducer.extract_output(merger.merged(job, pieces_of(job.sink, records)))
+    result = partials.extracted(job.reducer, merger.merged(job, pieces_of(job.sink, records)))
     job.sink.finish({**manifest(records, counts), "run_id": directory.run_id})
     if config.output is not None:
         pickled = cloudpickle.dumps(result)
@@ -142,7 +142,7 @@ def reduce_version(
     results: list[Any] = []
 
     def value(files: Sequence[Mapping[str, Any]]) -> bytes:
-        results.append(job.reducer.extract_output(merger.merged(job, _pieces_in(job, files))))
+        results.append(partials.extracted(job.reducer, merger.merged(job, _pieces_in(job, files))))
         return bytes(cloudpickle.dumps(results[0]))
 
     in_order = None
@@ -168,7 +168,7 @@ def of_version(config: RunConfig, directory: RunDirectory, job: Job, made: Mappi
         place = str(config.output)
         folder = place.rpartition("/")[0] if form.single else place
         return output.exported(place, [place] if form.table else [f"{folder}/{f['path']}" for f in made["shown"]])
-    return job.reducer.extract_output(partials.merged(job.reducer, job.sink, _pieces_in(job, made["files"])))
+    return partials.extracted(job.reducer, partials.merged(job.reducer, job.sink, _pieces_in(job, made["files"])))
 
 
 def _pieces_in(job: Job, files: Sequence[Mapping[str, Any]]) -> list[Piece]:

@@ -20,6 +20,7 @@ from partitioner.coordinator.ledger import Ledger
 from partitioner.errors import ConfigError, ResumeRefused
 from partitioner.model import CommitRecord, Plan, SubTasks
 from partitioner.output.modes import runs_below
+from partitioner.stages.reducer_print import is_named
 from partitioner.stages.steps import fingerprints
 from partitioner.storage import Directory
 from partitioner.store.commits import Commits
@@ -49,12 +50,14 @@ def from_directory(directory: RunDirectory, changes: Mapping[str, Any]) -> RunCo
         job: Job = pickle.loads(directory.read_job())
     except FileNotFoundError:
         raise directory.damaged("job.pkl") from None
-    programs.hold(job.program, described["fingerprints"])
+    for loaded in (job.program, job.reducer):
+        programs.hold(loaded, described["fingerprints"])
     live = {k for k, v in values.items() if isinstance(v, str) and v.startswith("<")}
     values |= {"dataset": job.source, "program": job.program} if "program" in live else {"dataset": job.source}
     values |= {k: v for k, v in job.batching.items() if k in live} | {"arguments": dict(job.arguments)}
     if job.concurrency is not None and not job.concurrency.rows:
         values.pop("batch_format", None)  # one row per call: nobody asked for batches
+    values |= {} if is_named(values.get("reducer")) else {"reducer": job.reducer}
     values |= {"engine": "dask"} if "engine" in live else {}
     values |= {"cost": "bytes"} if "cost" in live else {}
     return configuration.make({**values, "checkpoint": directory.url.rpartition("/")[0], **changes})
@@ -90,10 +93,14 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """A line for every difference that would mix two jobs."""
     # What the run was given as a live object has no value to compare: its data and code are compared instead.
     held = {k for k, v in before["config"].items() if isinstance(v, str) and v.startswith("<")}
+    held |= set() if is_named(before["config"].get("reducer")) else {"reducer"}
     settings = [{k: v for k, v in facts["config"].items() if k not in held | {"dataset"}} for facts in (before, now)]
     found = _differences("input", before["input"], now["input"]) + _differences("setting", *settings)
     if before["code"] != now["code"]:
         found.append(f"code of the program: was {before['code'][:12]}, is {now['code'][:12]}")
+    if before.get("reducer") != now.get("reducer"):
+        was, new = (str(facts.get("reducer", "absent"))[:12] for facts in (before, now))
+        found.append(f"code or options of the reducer: was {was}, is {new}")
     return found + _differences("module", before.get("modules", {}), now["modules"])
 
 

@@ -16,8 +16,9 @@ import joblib
 from joblib.parallel import ParallelBackendBase
 
 from partitioner.engines.resolve import resolve as resolve_engine
+from partitioner.errors import RunFailed
 from partitioner.runs.run import Run
-from partitioner.search.calls import Guess, run_calls
+from partitioner.search.calls import Guess, own_error, run_calls
 from partitioner.search.digest import Call
 
 Costs = Callable[[Sequence[Call]], Sequence[float] | Guess]
@@ -42,7 +43,7 @@ class Handle:
     number: int
 
     def get(self, timeout: float | None = None) -> list[Any]:
-        """The result; the first to be asked for runs them all. Raises RunFailed where a call raised in every try."""
+        """The result; the first to be asked for runs them all. Raises what a call raised in every try."""
         if self.batch.results is None:
             self.backend.run(self.batch)
         assert self.batch.results is not None, "it was run"
@@ -57,6 +58,7 @@ class PlannedCalls(ParallelBackendBase):  # type: ignore[misc]
     """
 
     supports_retrieve_callback = False
+    at_once = False
 
     def __init__(
         self, engine: Any = "serial", costs: Costs | None = None, serializer: str = "safe", **options: Any
@@ -88,9 +90,7 @@ class PlannedCalls(ParallelBackendBase):  # type: ignore[misc]
         """
         with joblib.parallel_config("threading", n_jobs=None):
             seconds = [1.0] * len(batch.calls) if self.costs is None else self.costs(batch.calls)
-            batch.results, run = run_calls(
-                batch.calls, seconds, serializer=self.serializer, engine=self.engine, **self.options
-            )
+            batch.results, run = self._found(batch.calls, seconds)
         self.options = {
             name: value for name, value in self.options.items() if name != "resume"
         }  # of the first loop alone
@@ -98,9 +98,25 @@ class PlannedCalls(ParallelBackendBase):  # type: ignore[misc]
         for callback in batch.callbacks:
             callback(None)
 
+    def _found(self, calls: Sequence[Call], seconds: Sequence[float] | Guess) -> tuple[list[Any], Run]:
+        """What the calls returned. Raises what a call raised, RunFailed where that cannot be made anew."""
+        try:
+            return run_calls(
+                calls, seconds, serializer=self.serializer, at_once=self.at_once, engine=self.engine, **self.options
+            )
+        except RunFailed as failed:
+            if (own := own_error(failed)) is None:
+                raise
+            raise own from failed
+
 
 class OneLoop(PlannedCalls):
-    """The same for the first loop alone: what comes after it in the block, the refit of a forest, is not planned."""
+    """The same for the first loop alone: what comes after it in the block, the refit of a forest, is not planned.
+
+    A call that raises is not tried again: scikit-learn has met all errors of fits that it expects.
+    """
+
+    at_once = True
 
     def __init__(self, engine: Any, costs: Costs | None, **options: Any) -> None:
         super().__init__(engine, costs, **options)

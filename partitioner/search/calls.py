@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,11 +12,12 @@ import pyarrow as pa
 
 from partitioner import config as configuration
 from partitioner import registry
+from partitioner.attempt.isolate import about_rows
 from partitioner.attempt.job import load
 from partitioner.attempt.surroundings import task_context
 from partitioner.costs.base import CostModel
 from partitioner.costs.declared import Declared
-from partitioner.errors import ConfigError
+from partitioner.errors import CallFailed, ConfigError, RunFailed
 from partitioner.graphs.results import Kept, Made, encoded, read_made
 from partitioner.model import Costs, Dataset, Fragment, Fragments, Limits, Plan, SubTasks
 from partitioner.model.data import Floats
@@ -78,17 +80,38 @@ class OneEach(Splitter):
 
 
 class CallProgram:
-    """Runs the call whose number it is given."""
+    """Runs the call whose number it is given; ``at_once``: one that raises is not tried again."""
 
-    def __init__(self, calls: Sequence[Call], serializer: str) -> None:
-        self.calls, self.serializer = calls, serializer
+    def __init__(self, calls: Sequence[Call], serializer: str, at_once: bool = False) -> None:
+        self.calls, self.serializer, self.at_once = calls, serializer, at_once
 
     def __call__(self, batch: pa.RecordBatch) -> Made:
-        """What the call returned."""
+        """What the call returned. Raises CallFailed for what it raised, unless memory ran out."""
         function, arguments, keywords = self.calls[batch["call"][0].as_py()]
+        try:
+            found = function(*arguments, **keywords)
+        except Exception as error:
+            if not about_rows(error):
+                raise
+            raise CallFailed(error, self.at_once) from error
         context = task_context()
         secret = load(context.run_url).run.key
-        return encoded(context.task_key, function(*arguments, **keywords), self.serializer, secret)
+        return encoded(context.task_key, found, self.serializer, secret)
+
+
+def own_error(failed: RunFailed) -> Exception | None:
+    """What the call raised that ended the run, made anew from its class and text.
+
+    None where no call did, or where this process does not know the class, or cannot make one of a text alone.
+    """
+    module, _, name = failed.raised.partition(":")
+    kind = vars(sys.modules.get(module, sys)).get(name)
+    if not (isinstance(kind, type) and issubclass(kind, Exception)):
+        return None
+    try:
+        return kind(failed.said)
+    except TypeError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,14 +140,16 @@ def run_calls(
     serializer: str = "safe",
     on_plan: Callable[[Plan], None] | None = None,
     resume: str | None = None,
+    at_once: bool = False,
     **options: Any,
 ) -> tuple[list[Any], Run]:
     """What each call returned, in their order, and the run that it came from.
 
     ``seconds``: what each is expected to take; only their proportions shape the plan. Objects that several calls are given
     travel once. ``serializer``: ``"pickle"`` where results are no data. ``resume``: the id of a run of the same calls, of
-    which only those that it lacks run. ``options``: settings of ``RunConfig`` such as engine and checkpoint. Raises
-    ConfigError; ResumeRefused for a run of other calls; RunFailed where a call raises in every try.
+    which only those that it lacks run. ``at_once``: a call that raises is not tried again. ``options``: settings of
+    ``RunConfig`` such as engine and checkpoint. Raises ConfigError; ResumeRefused for a run of other calls; RunFailed
+    where a call raises in every try.
     """
     if not calls:
         raise ConfigError("there are no calls; give at least one.")
@@ -134,7 +159,7 @@ def run_calls(
     values = {
         "dataset": CallsSource(len(calls)),
         "program": CallProgram,
-        "arguments": {"calls": digested(calls), "serializer": serializer},
+        "arguments": {"calls": digested(calls), "serializer": serializer, "at_once": at_once},
         "batch_format": "arrow",
         "cost": guess.model,
         "split": OneEach(guess.alike, guess.early, guess.traits),

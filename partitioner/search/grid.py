@@ -28,7 +28,8 @@ class _Planned:
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Search, and refit the best on everything, as scikit-learn does; the fits run as one plan.
 
-        Raises ConfigError or CostError before any fit, RunFailed where a fit fails and ``error_score`` is ``"raise"``.
+        Raises ConfigError or CostError before any fit; where a fit raises and ``error_score`` is ``"raise"`` its own error,
+        after one try as scikit-learn does, from the RunFailed that says which, and where its traceback is.
         """
         settings = {"progress": False, "report": False, **(self.settings or {})}
         with OneLoop(self.engine, self._costs(settings), **settings) as backend:

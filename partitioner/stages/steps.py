@@ -26,6 +26,7 @@ from partitioner.output.modes import NO_VERSION, Target
 from partitioner.output.tracking import tracking_of
 from partitioner.output.versions import check_nobody_writes, newest
 from partitioner.stages.narrowing import less_of
+from partitioner.stages.reducer_print import around, is_named, print_of
 from partitioner.stages.resolved import Resolved
 from partitioner.stages.start import Start
 from partitioner.storage import Directory
@@ -351,12 +352,14 @@ def occupied(output: Directory, names: Sequence[str]) -> str:
 
 
 def fingerprints(config: RunConfig, job: Job) -> dict[str, Any]:
-    """What must be the same for a resume: input files, the settings that shape the result, and the program's code."""
+    """What must be the same for a resume: input files, settings that shape the result, the code of program and reducer."""
     shaping = {k: v for k, v in plain(config).items() if k in SHAPING}
     contents = job.source.contents()
+    reducer = print_of(job.reducer, is_named(shaping["reducer"]))
     return {
         "input": dict(zip(known_secrets.masked_names([*contents]), contents.values(), strict=True)),
         "config": shaping,
         "code": programs.fingerprint(job.program, job.arguments),
-        **programs.surroundings(job.program),
+        **({"reducer": reducer} if reducer else {}),
+        **around(job.program, job.reducer),
     }

@@ -152,10 +152,12 @@ class Laws:
 
 
 def same_data(left: Any, right: Any, exact: bool) -> bool:
-    """Whether two results are equal as data: their bytes, or their numbers up to rounding; estimators by what they hold."""
+    """Whether two results are equal as data: their bytes, or their numbers up to rounding; estimators by what they hold,
+    dicts whatever the order of their keys.
+    """
     left, right = as_data(left), as_data(right)
     if exact:
-        return pack(left) == pack(right)
+        return pack(left, by_key=True) == pack(right, by_key=True)
     close: list[bool] = []
     walk(lambda a, b: close.append(_close(a, b)), _plain(left), _plain(right))
     return all(close)
@@ -181,4 +183,4 @@ def _close(left: Any, right: Any) -> bool:
         return a.shape == b.shape and bool(
             np.allclose(a, b, RTOL, 1e-12, equal_nan=True) if numbers else (a == b).all()
         )
-    return pack(left) == pack(right)
+    return pack(left, by_key=True) == pack(right, by_key=True)

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from partitioner.attempt.formats import FORMATS
 from partitioner.attempt.rounds import RoundProgram
 from partitioner.errors import ConfigError, nearest
+from partitioner.frames import to_numpy
 from partitioner.iteration.iterate import Iterated, iterate
 from partitioner.reading import read_table
 from partitioner.reducers.parameters import is_real, to_float, typed
@@ -36,12 +37,12 @@ class Clients(RoundProgram):
     def prepare(self, batch: Any) -> Any:
         """The rows of each client, in order of first appearance."""
         column = batch[self.client]
-        rows = pa.Table.from_batches([batch])
-        held = []
-        for name in pc.unique(column).to_pylist():
-            mask = pc.is_null(column) if name is None else pc.fill_null(pc.equal(column, name), False)
-            held.append(FORMATS[self.format](rows.filter(mask).combine_chunks().to_batches()[0]))
-        return held
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        coded = pc.dictionary_encode(column, null_encoding="encode")  # null is a client, and so is NaN
+        codes, rows = to_numpy(coded.indices), pa.Table.from_batches([batch])
+        parts = (rows.filter(pa.array(codes == i)) for i in range(len(coded.dictionary)))
+        return [FORMATS[self.format](part.combine_chunks().to_batches()[0]) for part in parts]
 
     def __call__(self, data: Any, state: Any) -> Iterator[Any]:
         """(parameters, rows) of each client; where updates are clipped all clients weigh the same."""

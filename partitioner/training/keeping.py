@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.errors import ConfigError, MissingDependency
-from partitioner.reducers.encoding import estimator_of
+from partitioner.reducers.encoding_estimators import estimator_of
 from partitioner.storage import Directory
 
 CARD = "model_card.json"

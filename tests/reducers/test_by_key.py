@@ -24,6 +24,15 @@ def test_each_key_has_a_row_of_its_own_result():
     assert table.to_pydict() == {"k": ["a", "b"], "x": [2.0, 3.0]}
 
 
+@pytest.mark.parametrize("inner", ["mean", {"reducer": "quantiles", "at": 0.5}])
+def test_keys_may_be_unsigned_beyond_63_bits_or_views_of_text(inner):
+    large = pa.array([2**63 + 5, 1, 2**63 + 5], pa.uint64())
+    found = reduced(ByKey("k", inner), pa.table({"k": large, "x": [1.0, 2.0, 1.0]}))
+    assert found["k"].to_pylist() == [1, 2**63 + 5]
+    texts = pa.table({"k": pa.array(["b", "a", "b"]).cast(pa.string_view()), "x": [1.0, 2.0, 1.0]})
+    assert reduced(ByKey("k", inner), texts, texts)["k"].to_pylist() == ["a", "b"]
+
+
 def test_a_result_that_is_a_number_is_named_after_the_reducer():
     assert reduced(ByKey("k", "count"), pa.table({"k": [1, 1, 2]})).to_pydict() == {"k": [1, 2], "count": [2, 1]}
 

@@ -3,7 +3,9 @@
 import collections
 import dataclasses
 import datetime
+import enum
 import pickle
+import uuid
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from partitioner.errors import ConfigError, DataError
 from partitioner.reducers.container import pack, poison_in, unpack
@@ -114,6 +117,54 @@ def test_dates_sets_and_counters():
     assert type(again[3]) is collections.Counter
 
 
+class Suit(enum.Enum):
+    HEARTS = "h"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        collections.defaultdict(int, a=1),
+        collections.defaultdict(None, {2: collections.defaultdict(list)}),
+        collections.deque([1, 2.5], maxlen=2),
+        {Suit.HEARTS: [Suit.HEARTS]},
+        uuid.UUID(int=7),
+        pd.Timestamp("2026-01-02 03:04:05.123456789", tz="Europe/Berlin"),
+        pd.Timestamp("2026-01-02"),
+        pd.Timedelta(3, "s"),
+    ],
+    ids=str,
+)
+def test_what_programs_collect_in_comes_back_as_it_was(value):
+    again = unpack(pack(value))
+    assert (again, repr(again)) == (value, repr(value))
+
+
+@pytest.mark.parametrize("name", ["csr", "csc", "bsr", "coo", "dia", "lil", "dok"])
+@pytest.mark.parametrize("kind", ["array", "matrix"])
+def test_sparse_values_keep_format_type_and_content(name, kind):
+    value = vars(sparse)[f"{name}_{kind}"](np.diag(np.arange(4, dtype=np.float32)))
+    again = unpack(pack(value))
+    assert (type(again), again.dtype, again.shape) == (type(value), value.dtype, value.shape)
+    assert np.array_equal(again.toarray(), value.toarray())
+    assert poison_in([value * np.float32(np.nan)]) is not None
+
+
+def test_arrays_of_other_kinds_stay_what_they_are():
+    value = np.ma.MaskedArray([1.0, 2.0, 3.0], [False, True, False], fill_value=-1.0)
+    again = unpack(pack(value))
+    assert (again.tolist(), again.mask.tolist(), again.sum(), again.fill_value) == ([1, None, 3], [0, 1, 0], 4.0, -1.0)
+    assert poison_in(np.ma.masked_invalid([1.0, np.nan])) is None
+    assert type(unpack(pack(np.array([[1, 2]]).view(np.matrix)))) is np.matrix
+    assert unpack(pack(np.rec.fromrecords([(1, 2.0)], names="a,b"))).b.tolist() == [2.0]
+
+
+def test_an_enumeration_that_is_not_loaded_is_told():
+    name = __name__.encode()
+    with pytest.raises(DataError, match=r"the enumeration Suit of x+ is not loaded"):
+        unpack(pack(Suit.HEARTS).replace(name + b":", b"x" * len(name) + b":"))
+
+
 def test_a_scikit_learn_model_travels_through_skops():
     from sklearn.tree import DecisionTreeClassifier
 
@@ -123,7 +174,9 @@ def test_a_scikit_learn_model_travels_through_skops():
 
 
 @pytest.mark.parametrize(
-    "value", [print, open, pytest, type, lambda: 0, (i for i in ())], ids=lambda v: type(v).__name__
+    "value",
+    [print, open, pytest, type, lambda: 0, (i for i in ()), collections.defaultdict(lambda: 0)],
+    ids=lambda v: type(v).__name__,
 )
 def test_what_could_run_code_is_refused_with_the_remedy(value):
     with pytest.raises(ConfigError, match="serializer='pickle'"):

@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier, VotingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, Perceptron, Ridge
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 
 from partitioner.errors import ProgramError
@@ -85,6 +85,9 @@ def test_a_stack_learns_from_its_members():
     stack = Stacking(vote, LogisticRegression(max_iter=2000)).fit(X[::2], Y[::2])
     assert stack.score(X[1::2], Y[1::2]) > 0.9
     assert clone(stack).final.max_iter == 2000
+    assert cross_val_score(stack, X, Y, cv=3).min() > 0.9
+    found = GridSearchCV(stack, {"final__C": [0.1, 1.0]}, cv=2).fit(X, Y)
+    assert found.best_estimator_.ensemble is vote
 
 
 def test_an_ensemble_tells_the_columns_of_its_members_and_that_a_clone_is_not_fitted():

@@ -147,6 +147,28 @@ def test_a_users_reducer_that_gives_estimators_needs_no_comparison_of_its_own():
     check_laws(Slopes, PARTS, examples=8)
 
 
+class Words:
+    """Counts of words, in a dict whose order follows that of merging."""
+
+    commutative = exact = mergeable = True
+
+    def create_accumulator(self):
+        return {}
+
+    def add_input(self, accumulator, value):
+        return self.merge_accumulators(accumulator, {"rows": len(value["value"]), str(value["value"][0]): 1})
+
+    def merge_accumulators(self, left, right):
+        return {word: left.get(word, 0) + right.get(word, 0) for word in [*left, *right]}
+
+    def extract_output(self, accumulator):
+        return [accumulator]
+
+
+def test_dicts_of_equal_entries_are_equal_in_any_order():
+    check_laws(Words, PARTS, examples=8)
+
+
 def test_estimators_that_differ_break_a_law():
     with pytest.raises(AssertionError, match=r"split invariance|fixed tree"):
         check_laws(Forgetful, PARTS, examples=8)

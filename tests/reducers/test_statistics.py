@@ -11,6 +11,7 @@ from partitioner.reducers.classification import Classification
 from partitioner.reducers.distinct import Distinct
 from partitioner.reducers.histogram import Histogram
 from partitioner.reducers.quantiles import Quantiles
+from partitioner.reducers.statistics.frequent_items import FrequentItems
 from partitioner.reducers.tree import merge_tree
 
 RNG = np.random.default_rng(6)
@@ -48,6 +49,19 @@ def test_distinct_values_are_counted_over_parts_within_its_error():
 def test_distinct_texts_of_a_column_without_nulls():
     tables = [pa.table({"s": ["a", "b", None], "x": [1, 2, 3]}), pa.table({"s": ["b", "c"], "x": [1, 1]})]
     assert reduced(Distinct(column="s"), tables) == 3
+
+
+def test_a_column_that_is_whole_in_one_part_and_real_in_another_has_each_value_once():
+    parts = [pa.table({"x": [1, 2, 2]}), pa.table({"x": [1.0, 2.0, None, 0.5]}), {"x": np.float32([1])}]
+    assert reduced(Distinct(), parts) == 3
+    found = reduced(FrequentItems(), parts)["items"]
+    assert [(item["value"], item["count"]) for item in found] == [(1, 3), (2, 3), (0.5, 1)]
+
+
+@pytest.mark.parametrize("reducer", [Distinct(), FrequentItems()])
+def test_nested_values_are_refused_by_their_type(reducer):
+    with pytest.raises(ProgramError, match=r"holds list<item: int64>, and .* counts numbers, text, dates"):
+        reduced(reducer, [pa.table({"x": [[1], [2]]})])
 
 
 def test_distinct_of_which_column_has_to_be_said():

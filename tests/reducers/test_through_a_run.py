@@ -10,6 +10,7 @@ import pytest
 import partitioner as pt
 from partitioner.errors import ConfigError, RunFailed
 from partitioner.reducers.base import Reducer
+from partitioner.reducers.mean import Mean
 from partitioner.reducers.partials import dumps
 from partitioner.store.run_directory import RunDirectory
 
@@ -42,6 +43,27 @@ def test_a_program_that_returns_none_is_refused(checkpoint, reducer):
 def test_nan_stops_the_run_and_names_the_sub_task(checkpoint):
     with pytest.raises(RunFailed, match=r"sub-task t0*2 failed.*NaN"):
         run(checkpoint, one_nan, "mean")
+
+
+class Unmerged(Mean):
+    def merge_accumulators(self, left, right):
+        if left is not None and right is not None:
+            raise ValueError("these do not go together.")
+        return super().merge_accumulators(left, right)
+
+
+class Unmade(Mean):
+    def extract_output(self, accumulator):
+        return 1 / 0
+
+
+@pytest.mark.parametrize(
+    ("reducer", "said"),
+    [(Unmerged(), "ValueError: these do not go together"), (Unmade(), "ZeroDivisionError: division")],
+)
+def test_a_reducer_that_fails_on_the_driver_is_named_with_what_to_do(checkpoint, reducer, said):
+    with pytest.raises(RunFailed, match=rf"the reducer 'mean' failed .*: {said}.*\. Raised at test_through_a_run\.py"):
+        run(checkpoint, values, reducer)
 
 
 @dataclasses.dataclass

@@ -16,6 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils._param_validation import InvalidParameterError
 
 from partitioner.errors import ConfigError, CostError, RunFailed
 from partitioner.search import GridSearch, PlannedCalls, RandomizedSearch
@@ -240,8 +241,12 @@ def test_a_block_that_plans_loops_leaves_those_inside_a_call_alone(tmp_path):
 def test_after_a_search_that_failed_loops_are_those_of_before(tmp_path):
     with pytest.raises(ConfigError):
         GridSearch(SVC(), GRID, cost="none", settings=settings(tmp_path)).fit(X, Y)
-    with pytest.raises(RunFailed, match="C"):
+    with pytest.raises(InvalidParameterError, match="The 'C' parameter of SVC must be a float") as caught:
         GridSearch(SVC(), {"C": [-1.0]}, cv=2, error_score="raise", settings=settings(tmp_path)).fit(X, Y)
+    assert isinstance(caught.value.__cause__, RunFailed)
+    assert "failed 1 time (no retry can mend it)" in str(caught.value.__cause__)
+    with pytest.raises(ValueError, match="Invalid parameter 'CC' for estimator SVC"):
+        GridSearch(SVC(), {"CC": [1.0]}, cv=2, settings=settings(tmp_path)).fit(X, Y)
     assert joblib.Parallel()._backend.__class__.__module__.startswith("joblib.")
 
 

@@ -45,6 +45,14 @@ def test_every_client_is_whole(settings):
     assert np.flatnonzero(found.merged["sizes"]).tolist() == sorted(SIZES)
 
 
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_client_may_be_a_category_a_number_or_missing(settings, missing):
+    numbers = [missing if name == "c4" else float(name[1]) for name in DATA["client"]]
+    for names in (DATA["client"].astype("category"), numbers, pd.to_datetime(numbers, unit="D")):
+        found = federate(DATA.assign(client=names), counting, {"sizes": np.zeros(100)}, rounds=1, **settings)
+        assert np.flatnonzero(found.merged["sizes"]).tolist() == sorted(SIZES)
+
+
 def test_federated_averaging_is_what_it_is_by_hand(settings):
     found = federate(DATA, descend, {"w": np.zeros(2)}, rounds=2, **settings)
     w = np.zeros(2)

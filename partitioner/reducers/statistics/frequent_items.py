@@ -17,6 +17,7 @@ from partitioner.errors import ConfigError, listed
 from partitioner.frames import is_series
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import column_of, table_of
+from partitioner.reducers.distinct import check_countable
 
 
 class FrequentItems(Reducer):
@@ -44,7 +45,9 @@ class FrequentItems(Reducer):
 
     def add_input(self, accumulator: bytes, value: Any) -> bytes:
         """With the values of one output."""
-        counted = pc.value_counts(self._values(value).drop_null())
+        values = self._values(value)
+        check_countable(values.type, self.name)
+        counted = pc.value_counts(values.drop_null())
         sketch = self._sketch()
         for item in counted.to_pylist():
             sketch.update(_text(item["values"]), item["counts"])
@@ -67,11 +70,7 @@ class FrequentItems(Reducer):
 
         sketch = frequent_strings_sketch.deserialize(accumulator)
         found = sketch.get_frequent_items(frequent_items_error_type.NO_FALSE_NEGATIVES)
-        found.sort(key=lambda item: (-item[1], item[0]))
-        items = [
-            {"value": json.loads(text), "count": count, "low": low, "high": high}
-            for text, count, low, high in found[: self.k]
-        ]
+        items = sorted(_joined(found), key=lambda item: -item["count"])[: self.k]
         return {"items": items, "error": sketch.get_upper_bound(_NEVER), "rows": sketch.total_weight}
 
     def _sketch(self) -> Any:
@@ -93,6 +92,17 @@ class FrequentItems(Reducer):
                 f"frequent_items counts one column; name one of {listed(table.column_names)} with column=."
             )
         return column_of(table, only)
+
+
+def _joined(found: list[tuple[str, int, int, int]]) -> list[dict[str, Any]]:
+    """The values in the order of their texts; 1 and 1.0 are one: pandas makes floats of a column where a part has a null."""
+    items: dict[tuple[bool, Any], dict[str, Any]] = {}
+    for text, *counts in sorted(found):
+        value = json.loads(text)
+        item = items.setdefault((isinstance(value, bool), value), {"value": value, "count": 0, "low": 0, "high": 0})
+        for name, count in zip(("count", "low", "high"), counts, strict=True):
+            item[name] += count
+    return list(items.values())
 
 
 _NEVER = "no value is written so"  # not JSON, so no value has this text
