@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from partitioner.coordinator.state import Action, Rung, State, Submit
@@ -60,12 +60,40 @@ def read(run: RunDirectory) -> Iterable[dict[str, Any]]:
 
 
 def _parsed(line: str) -> dict[str, Any] | None:
-    """The values of one line, or None where it was not written whole."""
+    """The values of one line, or None where it was not written whole, or not by this library."""
     try:
         values = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return values if isinstance(values, dict) and "what" in values and "time" in values else None
+    return values if isinstance(values, dict) and _well_formed(values) else None
+
+
+_OF_ATTEMPT = ("attempt", "worker")
+_NEEDED = {
+    **dict.fromkeys(("submitted", *EventKind), _OF_ATTEMPT),
+    "rung": ("rung", "task", "worker", "reason"),
+}
+"""Kind of line to the texts that it must have."""
+
+_TEXTS = ("what", "attempt", "worker", "rung", "task", "reason", "engine")
+
+LATEST = 1e11
+"""Unix time: after the year 5000 no driver of ours writes."""
+
+
+def _well_formed(values: Mapping[str, Any]) -> bool:
+    """Whether a line has what its readers ask for, and of the types that they expect: anybody may write into it."""
+    at, error = values.get("time"), values.get("error", {})
+    if "what" not in values or not all(isinstance(values.get(name, ""), str) for name in _TEXTS):
+        return False
+    return (
+        isinstance(at, int | float)
+        and 0 <= at < LATEST
+        and all(name in values for name in _NEEDED.get(values["what"], ()))
+        and isinstance(values.get("workers", []), list)
+        and isinstance(error, dict)
+        and all(isinstance(error.get(name, ""), str) for name in ("type", "message"))
+    )
 
 
 _ATTEMPT = re.compile(

@@ -21,6 +21,7 @@ from partitioner import program as programs
 from partitioner.attempt.job import Job
 from partitioner.attempt.pilot import Loaded, loaded
 from partitioner.config import RunConfig
+from partitioner.coordinator.policy import NO_WORKER_SECONDS
 from partitioner.costs.measuring.measurements import Timing
 from partitioner.engines.base import Engine
 from partitioner.engines.late import Late
@@ -52,6 +53,7 @@ COMPLETE = 10.0
 """The same where a worker fails, so that the error names all that do."""
 
 LOOK_SECONDS = 1.0  # until half of the workers have answered
+COMING_LOOK_SECONDS = 0.1  # between looks whether one that is being started is there
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,7 +181,7 @@ def start(config: RunConfig, engine: Engine, run: RunDirectory, measures: bool, 
     Raises PreflightFailed with one sentence per failure, and where a pilot is to run InfeasiblePlan if no worker can hold
     one piece.
     """
-    workers = engine.workers()
+    workers = _there(engine)
     slots = {w: n for w, n in slots_of(workers, config.task_cpus, config.task_gpus).items() if n > 0}
     if len(workers) and not slots:
         if measures:
@@ -202,6 +204,15 @@ def start(config: RunConfig, engine: Engine, run: RunDirectory, measures: bool, 
             **_not_there(engine),
         },
     )
+
+
+def _there(engine: Engine) -> Workers:
+    """Its workers; where there is none, but some are being started (the run before ended their processes), the first."""
+    workers, until = engine.workers(), time.monotonic() + NO_WORKER_SECONDS
+    while not len(workers) and engine.coming() and time.monotonic() < until:
+        time.sleep(COMING_LOOK_SECONDS)
+        workers = engine.workers()
+    return workers
 
 
 def _not_there(engine: Engine) -> dict[str, str]:

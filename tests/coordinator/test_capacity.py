@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from partitioner.coordinator import capacity
+from partitioner.coordinator.capacity import give_back, take
 from partitioner.coordinator.demands import Demands, Kind
 from partitioner.coordinator.dispatch import release
 from partitioner.coordinator.state import Live, State, WorkerState
@@ -264,3 +265,13 @@ def test_sub_tasks_of_equal_demands_share_a_kind_and_each_difference_makes_anoth
     assert [sorted(k.requires) for k in kinds] == [[], [], [], [], [], ["fast"], []]
     assert [sorted(k.barred) for k in kinds] == [[], [], [], [], [], [], ["old"]]
     assert len(Demands.of(SubTasks.build([1.0, 2.0, 3.0], cpus=[1.0, 2.0, 1.0])).kinds) == 2
+
+
+def test_a_worker_that_holds_nothing_has_all_of_its_memory_whatever_rounding_left() -> None:
+    holder = WorkerState(Worker("w", cpus=9, memory_bytes=1.0))
+    shares = (0.1, 0.2)
+    held = [Live(Attempt(f"t{s}", 0, 0, "w", "memory://run", cpus=s, memory_bytes=s), 1.0) for s in shares]
+    for live in held:
+        take(holder, live)
+    assert [give_back(holder, live) for live in held] == [True, True]
+    assert (holder.used_cpus, holder.used_memory) == (0.0, 0.0)

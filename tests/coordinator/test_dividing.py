@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from partitioner.coordinator import splitting
+from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import State
 from partitioner.coordinator.transitions import BLOCKED, DONE, LIVE, READY, SPLIT, Change
 from partitioner.coordinator.troubles import Part, Search, range_of
-from tests.coordinator.outcomes import rowed
+from partitioner.model import Edges, Fragment, Fragments, SubTasks, Workers
+from partitioner.placement.algorithms.lpt import Lpt
+from tests.coordinator.outcomes import done, rowed, submits
 from tests.coordinator.paper import state_of
 
 
@@ -250,3 +255,16 @@ def test_rows_that_only_reading_tells_are_minus_one_and_those_of_no_input_none()
     assert state_of(rowed([-1], 1)).rows_of(0) == -1
     assert state_of(rowed([0], 1)).rows_of(0) == 0
     assert state_of(plan_of([1.0])).rows_of(0) == 0
+
+
+def test_the_delay_behind_a_sub_task_whose_rows_are_all_in_parts_counts_from_when_it_is_freed() -> None:
+    fragments = Fragments.of([Fragment(i, "f", 0, 0, 4, 4, 1) for i in range(3)])
+    edges = Edges(np.array([0, 1]), np.array([1, 2]), np.array([0.0, 7.0]), np.zeros(2))
+    tasks = SubTasks.build(
+        [1.0] * 3, fragments=fragments, offsets=np.arange(4), fragment_index=np.arange(3), edges=edges
+    )
+    state = state_of(Lpt().place(tasks, Workers.identical(1), "makespan", 0, None), divisible=True)
+    splitting.go_on(state, 1, 4, [(0, 4)], ["t000001"], [])
+    (first,) = submits(step(state, [], 100.0)[1])
+    step(state, [done(first)], 105.0)
+    assert (state.status[1], state.readiness.due) == (DONE, [(12.0, 2)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log2
 
+import numpy as np
 import pytest
 
 from partitioner.coordinator.machine import step
@@ -29,6 +30,20 @@ def test_after_a_death_it_is_promised_twice_what_was_measured() -> None:
     assert second.memory_bytes == 8e8
     (third,) = submits(step(state, [failed(second.attempt_id, memory=True, peak_memory_bytes=900_000_000)], 2.0)[1])
     assert (third.worker_id, third.memory_bytes) == ("b", 4e9)
+
+
+def test_the_largest_worker_is_the_largest_of_those_that_can_run_it() -> None:
+    fast = frozenset(["fast"])
+    workers = [
+        Worker("a", memory_bytes=4e9, labels=fast),
+        Worker("b", memory_bytes=9e9),
+        Worker("c", memory_bytes=6e9, labels=fast),
+    ]
+    state = state_of(plan_of([1.0], Workers.of(workers), memory_bytes=[1e9], requires={"fast": np.array([True])}))
+    sent = submits(step(state, [], 0.0)[1])
+    for now in (1.0, 2.0):
+        sent = submits(step(state, [failed(sent[0].attempt_id, memory=True)], now)[1])
+    assert [(a.worker_id, a.memory_bytes) for a in sent] == [("c", 6e9)]
 
 
 @pytest.mark.parametrize("rows", [2, 3, 60, 1_000, 100_000])

@@ -64,14 +64,34 @@ def test_lines_are_written_once_a_second_has_passed(tmp_path: Path, monkeypatch:
     assert counts == [0, 0, 3, 3, 3, 6]
 
 
-@pytest.mark.parametrize("torn", ['{"what": "submi', "[1]", '{"what": "x"}', '{"time": 1.0}', "3"])
-def test_a_line_that_was_not_written_whole_is_told_and_the_others_count(tmp_path: Path, torn: str) -> None:
+TORN = [
+    '{"what": "submi',
+    "[1]",
+    '{"what": "x"}',
+    '{"time": 1.0}',
+    "3",
+    "[" * 100_000,
+    '{"what": 3, "time": 1.0}',
+    '{"what": "session", "time": "x"}',
+    '{"what": "session", "time": NaN}',
+    '{"what": "session", "time": 1e300}',
+    '{"what": "session", "time": 1.0, "workers": 3}',
+    '{"what": "submitted", "time": 1.0, "attempt": "t000002-a0"}',
+    '{"what": "failed", "time": 1.0, "attempt": ["t000002-a0"], "worker": "w"}',
+    '{"what": "failed", "time": 1.0, "attempt": "t000002-a0", "worker": "w", "error": "no"}',
+    '{"what": "failed", "time": 1.0, "attempt": "t000002-a0", "worker": "w", "error": {"message": []}}',
+    '{"what": "rung", "time": 1.0, "rung": "retried", "task": "t000002", "worker": "w"}',
+]
+
+
+@pytest.mark.parametrize("torn", TORN)
+def test_a_line_that_was_not_written_whole_or_not_by_us_is_told_and_the_others_count(tmp_path: Path, torn: str) -> None:
     run = RunDirectory(str(tmp_path))
-    whole = json.dumps({"what": "submitted", "time": 1.0, "attempt": "t000001-a4"})
+    whole = json.dumps({"what": "submitted", "time": 1.0, "attempt": "t000001-a4", "worker": "w"})
     run.files.put("ledger/1.jsonl", f"{whole}\n{torn}\n".encode())
     assert list(ledger.read(run))[1] == {"what": "torn", "segment": "ledger/1.jsonl", "time": 0.0}
     assert [line["what"] for line in ledger.read(run)] == ["submitted", "torn"]
-    assert ledger.next_numbers(run) == {"t000001": 5}
+    assert ledger.next_numbers(run)["t000001"] == 5
 
 
 def test_the_next_number_is_behind_the_last_that_was_handed_over_or_begun(tmp_path: Path) -> None:

@@ -49,6 +49,16 @@ def test_a_suspect_that_starts_elsewhere_is_alone_there_until_it_ends() -> None:
     assert (there.exclusive, len(there.live)) == (False, 1)
 
 
+def test_an_end_elsewhere_gives_back_what_was_held_where_it_was_asked_for() -> None:
+    state, (first, second) = begun(2)
+    step(state, [Event(EventKind.FINISHED, first.attempt_id, "worker-1", record=done(first).record)], 101.0)
+    assert {name: list(h.live) for name, h in state.workers.items()} == {
+        "worker-0": [],
+        "worker-1": [second.attempt_id],
+    }
+    assert (state.workers["worker-0"].used_cpus, state.workers["worker-1"].used_cpus) == (0.0, 1.0)
+
+
 def test_a_start_where_it_was_asked_for_is_as_planned() -> None:
     state, (first, _) = begun()
     step(state, [started(first.attempt_id, "worker-0")], 101.0)

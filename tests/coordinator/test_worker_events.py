@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from partitioner.coordinator.machine import step
-from partitioner.coordinator.state import Cancel, Rung
+from partitioner.coordinator.state import Cancel, Rung, Stop
+from partitioner.errors import EngineLost
 from partitioner.model import Event, EventKind, Failure, Worker
 from tests.coordinator.begun import begun
 from tests.coordinator.outcomes import stop_of, submits
@@ -61,6 +62,7 @@ def test_a_lost_engine_ends_the_run_with_its_reason() -> None:
     _, actions = step(state, [Event(EventKind.ENGINE_LOST, error=Failure("no route"))], 101.0)
     assert stop_of(actions) == "the engine went away: no route. What is committed stays; resume the run."
     assert actions[:2] == [Cancel("t000000-a0"), Cancel("t000001-a0")]
+    assert [type(a.error) for a in actions if isinstance(a, Stop)] == [EngineLost]  # which says how to go on
     assert "no detail" in stop_of(step(begun(2)[0], [Event(EventKind.ENGINE_LOST)], 101.0)[1])
 
 
@@ -70,6 +72,19 @@ def test_a_worker_that_is_still_awaited_may_go_without_a_reason() -> None:
     _, actions = step(state, [Event(EventKind.WORKER_LOST, worker_id="worker-1")], 101.0)
     assert ("worker-1" in state.workers, state.awaited) == (False, set())
     assert [a for a in actions if isinstance(a, Rung)] == []
+
+
+def test_a_worker_that_was_there_goes_without_being_called_left_out() -> None:
+    state, _ = begun(2)
+    gone = Event(EventKind.WORKER_LOST, worker_id="worker-1", error=Failure("retired", charged=False))
+    assert [a.what for a in step(state, [gone], 101.0)[1] if isinstance(a, Rung)] == []
+
+
+def test_how_many_workers_are_coming_is_what_was_said_last() -> None:
+    state, _ = begun(2)
+    for coming in (3, 1, 0):
+        step(state, [Event(EventKind.WORKERS_COMING, coming=coming)], 101.0)
+        assert state.coming == coming
 
 
 def test_what_stops_the_run_is_not_queued_again() -> None:

@@ -75,6 +75,30 @@ class Three(SerialEngine):
         return Scripted(answers, self.when)
 
 
+class Restarting(Three):
+    """Nobody is there at the first looks, but three are being started."""
+
+    def __init__(self, looks: int, coming: int) -> None:
+        super().__init__({})
+        self.looks, self.starting = looks, coming
+
+    def workers(self) -> Workers:
+        self.looks -= 1
+        return Workers.identical(3) if self.looks < 0 else Workers.of([])
+
+    def coming(self) -> int:
+        return self.starting
+
+
+def test_workers_that_are_being_started_after_the_run_before_ended_them_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "COMING_LOOK_SECONDS", 0.001)
+    assert ran(Restarting(3, 3), str(tmp_path)).counts["rows_out"] == 12
+    with pytest.raises(PreflightFailed, match="no worker answered"):
+        ran(Restarting(3, 0), str(tmp_path))
+
+
 def ran(engine: Three, checkpoint: str) -> pt.Run:
     return pt.run(pa.table({"x": range(12)}), same, engine=engine, checkpoint=checkpoint, max_tasks=6, **QUIET)
 
