@@ -82,7 +82,7 @@ def test_a_session_runs_what_is_not_committed_and_gives_all_records_in_order(tmp
     }
     book = ledger.Ledger(run)
     for name in ("t000002-a1", "t000000.4-8-a6"):
-        book.note("submitted", attempt=name)
+        book.note("submitted", attempt=name, worker="w")
     book.flush()
     plan = rowed([8, 1, 1], 1)
     found, attempted = execute.execute(config(on_error="quarantine"), engine, plan, run, committed, True, lease)  # type: ignore[arg-type]
