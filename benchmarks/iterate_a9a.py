@@ -36,8 +36,8 @@ def loss_and_gradient(x: Any, y: Any, w: Any) -> tuple[float, Any]:
     return float(np.logaddexp(0.0, -sign * score).sum()), np.append(x.T @ rest, rest.sum())
 
 
-def plain_dask(engine: DaskEngine, path: str) -> tuple[list[float], float]:
-    """Two futures per evaluation, data scattered once, scipy on the client."""
+def plain_dask(engine: DaskEngine, path: str, most: int) -> tuple[list[float], float]:
+    """Two futures per evaluation, data scattered once, scipy on the client; at most so many evaluations."""
     from scipy.optimize import minimize
     from sklearn.datasets import load_svmlight_file
 
@@ -59,12 +59,12 @@ def plain_dask(engine: DaskEngine, path: str) -> tuple[list[float], float]:
         seconds.append(time.perf_counter() - begin)
         return loss + (w[:-1] ** 2).sum() / (2 * n), gradient + np.append(w[:-1], 0.0) / n
 
-    options = {"gtol": 1e-8, "ftol": 8 * np.finfo(float).eps, "maxls": 50, "maxcor": KEPT_STEPS[1]}  # as ours
+    options = {"gtol": 1e-8, "ftol": 8 * np.finfo(float).eps, "maxls": 50, "maxcor": KEPT_STEPS[1], "maxfun": most}
     best = minimize(evaluate, np.zeros(124), jac=True, method="L-BFGS-B", options=options)
     return seconds[1:], float(best.fun)
 
 
-def ours(engine: Any, path: str) -> tuple[list[float], float]:
+def ours(engine: Any, path: str, most: int = 1000) -> tuple[list[float], float]:
     """The same by rounds."""
     with tempfile.TemporaryDirectory() as folder:
         found = fit_logistic(
@@ -75,6 +75,7 @@ def ours(engine: Any, path: str) -> tuple[list[float], float]:
             checkpoint=folder,
             progress=False,
             max_tasks=2,
+            rounds=most + 1,
         )
     return [r.seconds for r in found.rounds[2:]], found.loss
 
@@ -118,14 +119,14 @@ def mllib(session: Any, path: str, n: int) -> tuple[float, int, float]:
     return seconds, len(history), float(history[-1])
 
 
-def on_dask(path: str) -> None:
+def on_dask(path: str, most: int) -> None:
     """Ours and plain Dask in turns, so that what else runs on the machine meets both."""
     engine = DaskEngine(workers=2)
     try:
         for _ in range(2):
             for name, fit in (("plain Dask", plain_dask), ("pt.iterate", ours)):
                 begin = time.perf_counter()
-                line(name, *fit(engine, path))
+                line(name, *fit(engine, path, most))
                 print(f"{'':12} {time.perf_counter() - begin:.2f} s in all, reading included", flush=True)
     finally:
         engine.close()
@@ -154,13 +155,14 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--engine", choices=["dask", "spark", "both"], default="dask")
     parser.add_argument("--rows-times", type=int, default=1)
+    parser.add_argument("--evaluations", type=int, default=1000, help="on Dask, of each fit at most")
     parser.add_argument("--memory", type=int, default=2048, help="MiB of each Spark executor's JVM")
     given = parser.parse_args()
     print(versions("dask", "distributed", "pyspark", "scipy", "scikit-learn"))
     with tempfile.TemporaryDirectory() as folder:
         path = grown(given.data, given.rows_times, folder)
         if given.engine != "spark":
-            on_dask(path)
+            on_dask(path, given.evaluations)
         if given.engine != "dask":
             on_spark(path, given.memory)
 

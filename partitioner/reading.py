@@ -23,7 +23,9 @@ def read_table(dataset: Any, columns: Sequence[str] | None = None) -> pa.Table:
     described = source.describe()
     parts = (described.fragments[i] for i in range(len(described.fragments)))
     batches = [batch for fragment in parts for batch in source.read(fragment, columns)]
-    schema = described.schema if columns is None else None
+    schema = described.schema
+    if schema is not None and columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns if name in schema.names])
     return pa.Table.from_batches(batches, None if batches else schema or pa.schema([]))
 
 

@@ -33,7 +33,9 @@ def test_a_table_is_read_in_input_order(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,a\n2,b\n")
     (tmp_path / "b.csv").write_text("x,y\n3,c\n")
     assert pt.read_table(str(tmp_path / "*.csv"), ["x"]).to_pydict() == {"x": [1, 2, 3]}
-    assert pt.read_table(pa.table({"z": pa.array([], pa.int64())})).num_rows == 0
+    none = pa.table({"y": pa.array([], pa.string()), "z": pa.array([], pa.int64())})
+    assert pt.read_table(none).num_rows == 0
+    assert pt.read_table(none, ["z"]).schema.names == ["z"]
 
 
 def test_a_column_that_is_not_there_is_named() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from partitioner.engines.resolve import resolve as resolve_engine
 from partitioner.errors import ConfigError, DataError, listed, nearest
 from partitioner.frames import to_numpy
 from partitioner.model import Dataset, Fragment, Fragments
+from partitioner.model.given import check_number
 from partitioner.model.source import Source
 from partitioner.reading import read_table
 from partitioner.running import run
@@ -122,7 +124,11 @@ class Cascaded:
             f"{self.uncertain} of {self.rows} records ({share:.1%}) went to the large model, {self.audited} more to audit",
             f"{self.small_seconds + self.large_seconds:.3g} s of work instead of about {self.all_large_seconds:.3g} s: "
             f"{self.seconds_saved:.3g} s saved",
-            f"the large model says otherwise on {self.disagreement:.2%} of the audited records",
+            *(
+                [f"the large model says otherwise on {self.disagreement:.2%} of the audited records"]
+                if self.audited
+                else []
+            ),
             *(f"accuracy of {name}: {value:.4f}" for name, value in self.accuracy.items()),
         ]
         return "\n".join(lines)
@@ -162,6 +168,13 @@ def cascade(
     Raises ConfigError for a share or threshold that cannot be, DataError where the input does not say how many rows it has,
     and what ``pt.run`` raises.
     """
+    for name, value in (("threshold", threshold), ("audit", audit)):
+        check_number(name, value)
+    if options.get("on_error") == "quarantine" or options.get("allow_row_change"):
+        raise ConfigError(
+            "a cascade has a row for each record, by which it finds those that the large model is to see; leave out "
+            "on_error='quarantine' and allow_row_change, and have the models return a row for rows that they cannot bear."
+        )
     if not np.isfinite(threshold):
         raise ConfigError(f"threshold is {threshold}; give the confidence below which records go to the large model.")
     if not 0 <= audit <= 1:
@@ -232,12 +245,18 @@ def _told(first: Run, second: Run | None, said: pa.Table, unsure: Any, audited: 
         large_seconds=spent,
         all_large_seconds=spent * len(final) / max(1, int(seen.sum())),
         disagreement=float((other[audited] != prediction[audited]).mean()) if audited.any() else float("nan"),
-        accuracy={} if truth is None else _accuracy(truth, prediction, final, other, unsure, audited),
+        accuracy={} if truth is None or not len(final) else _accuracy(truth, prediction, final, other, unsure, audited),
         small=first,
         large=second,
     )
-    (second or first).directory.files.put("cascade.json", json.dumps(found.facts()).encode())
+    (second or first).directory.files.put("cascade.json", json.dumps(_known(found.facts()), allow_nan=False).encode())
     return found
+
+
+def _known(facts: dict[str, Any]) -> dict[str, Any]:
+    """With null for NaN, which JSON has none of."""
+    shown = {k: _known(v) if isinstance(v, dict) else v for k, v in facts.items()}
+    return {k: None if isinstance(v, float) and isnan(v) else v for k, v in shown.items()}
 
 
 def _accuracy(truth: Any, prediction: Any, final: Any, other: Any, unsure: Any, audited: Any) -> dict[str, float]:

@@ -11,8 +11,12 @@ from partitioner.errors import ConfigError
 from partitioner.iteration.page import write_report
 from partitioner.iteration.progress import RoundLine
 from partitioner.iteration.session import Round, Session, opened
+from partitioner.model.given import check_number
 from partitioner.reducers.trees import largest_change
 from partitioner.sizes import parse_bytes
+
+NOT_OF_ROUNDS = ("output", "mode", "format", "partition_by", "rows_per_file", "incremental")
+"""Settings about an output, which rounds have none of."""
 
 Update = Callable[[Any, Any], Any]
 Until = Callable[[Any, Any, Any], bool]
@@ -85,8 +89,17 @@ def iterate(
 
     Raises an error of ``partitioner.errors``.
     """
+    check_number("rounds", rounds, whole=True)
+    for name in NOT_OF_ROUNDS:
+        if name in options:
+            raise ConfigError(
+                f"pt.iterate has no setting {name!r}: the last state is what it returns, and each round lies in the run "
+                "directory. Leave it out."
+            )
     if rounds < 1:
         raise ConfigError(f"rounds is {rounds}; at least 1 is needed.")
+    if tolerance is not None:
+        check_number("tolerance", tolerance)
     if tolerance is not None and not tolerance >= 0:
         raise ConfigError(f"tolerance is {tolerance}; give a number of at least 0, or None to use every round.")
     config = configuration.make({"dataset": dataset, "program": program, "reducer": reducer, **options})
@@ -103,6 +116,8 @@ def _loop(session: Session, state: Any, update: Update, rounds: int, stop: Until
             session.note_loss(_loss(merged, loss))
             line.show(session.rounds)
             new = update(state, merged)
+            if new is None:
+                raise ConfigError("update returned None; it returns the next state. Is a return statement missing?")
             converged, state = bool(stop(state, new, merged)), new
             if converged:
                 break

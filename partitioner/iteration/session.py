@@ -27,7 +27,7 @@ from partitioner.coordinator.driver import drive
 from partitioner.coordinator.execute import policy_for
 from partitioner.coordinator.state import initial
 from partitioner.engines.base import Engine
-from partitioner.errors import ConfigError, ResumeRefused, RunFailed
+from partitioner.errors import ConfigError, DataError, ResumeRefused, RunFailed
 from partitioner.iteration.merging import RoundEngine
 from partitioner.model import Event, EventKind, Plan, Worker, Workers
 from partitioner.reducers import partials
@@ -93,6 +93,10 @@ class Session:
             raise ResumeRefused(
                 f"round {number} of {self.directory.run_id} began from another state than it has now: the state given, the "
                 "update or its arguments changed, or the update does not give the same twice. Undo it, or start anew."
+            )
+        if number == 0 and not known["rows"]:
+            raise DataError(
+                "the dataset has no rows, so that there is nothing to make a round of; check its path and filter."
             )
         self.number += 1
         self.rounds.append(

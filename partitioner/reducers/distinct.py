@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from partitioner.errors import ConfigError, ProgramError, listed, nearest
 from partitioner.frames import is_frame, is_series
+from partitioner.model.given import check_number
 from partitioner.reducers.base import Reducer
 
 
@@ -24,6 +25,7 @@ class Distinct(Reducer):
     mergeable = True
 
     def __init__(self, column: str | None = None, precision: int = 16) -> None:
+        check_number("precision", precision, whole=True)
         if not 4 <= precision <= 21:
             raise ConfigError(f"precision is {precision}; it is from 4 to 21.")
         self.column, self.precision = column, precision

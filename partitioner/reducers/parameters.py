@@ -61,7 +61,7 @@ def is_real(leaf: Any) -> bool:
 
 def unwrapped(parameters: Any) -> Any:
     """What is merged: the fitted numbers of an estimator, else the parameters themselves."""
-    if not _is_estimator(parameters):
+    if not is_estimator(parameters):
         return parameters
     found = {k: v for k, v in vars(parameters).items() if k.endswith("_") and _fitted_number(v)}
     if not found:
@@ -74,7 +74,7 @@ def unwrapped(parameters: Any) -> Any:
 
 def rewrapped(merged: Any, first: Any) -> Any:
     """The merged numbers in a copy of the first estimator, else as they are."""
-    if not _is_estimator(first):
+    if not is_estimator(first):
         return merged
     model = copy.deepcopy(first)
     for name, value in merged.items():
@@ -87,7 +87,7 @@ def check_one_kind(first: Any, other: Any) -> None:
 
     Their arrays may have equal shapes all the same, and the mean of a row for 'cat' and one for 'dog' is of neither.
     """
-    if not (_is_estimator(first) or _is_estimator(other)):
+    if not (is_estimator(first) or is_estimator(other)):
         return
     if type(first) is not type(other):
         raise ProgramError(f"Parameters differ in kind: a {type(first).__name__} and a {type(other).__name__}.")
@@ -139,6 +139,7 @@ def _tensor(value: Any, like: Any) -> Any:
     return torch.as_tensor(np.asarray(value)).to(like.dtype).reshape(like.shape)
 
 
-def _is_estimator(parameters: Any) -> bool:
+def is_estimator(parameters: Any) -> bool:
+    """Whether parameters are an estimator of scikit-learn."""
     base = sys.modules.get("sklearn.base")
     return base is not None and isinstance(parameters, base.BaseEstimator)

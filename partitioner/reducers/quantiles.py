@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.errors import ConfigError, ProgramError
+from partitioner.model.given import check_number
 from partitioner.model.naming import column_names
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.observations import Observations, observations
@@ -39,6 +40,7 @@ class Quantiles(Reducer):
         shares: tuple[Any, ...] = (at,) if isinstance(at, int | float | np.number) else tuple(at)
         if not shares or not all(isinstance(q, int | float | np.number) and 0 <= q <= 1 for q in shares):
             raise ConfigError(f"at is {at!r}; give shares from 0 to 1, such as [0.5, 0.99].")
+        check_number("compression", compression, whole=True)
         if compression < 10:
             raise ConfigError(f"compression is {compression}; a digest needs at least 10.")
         self.at, self.compression = tuple(map(float, shares)), compression

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.errors import ConfigError
+from partitioner.model.given import check_number
 from partitioner.reducers.median import Median
 
 
@@ -16,6 +17,7 @@ class TrimmedMean(Median):
     name = "trimmed_mean"
 
     def __init__(self, share: float = 0.1) -> None:
+        check_number("share", share)
         if not 0 <= share < 0.5:
             raise ConfigError(f"share is {share}; from 0 up to, but not, 0.5 is cut off at each end.")
         self.share = share

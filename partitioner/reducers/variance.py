@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.errors import ConfigError
+from partitioner.model.given import check_number
 from partitioner.reducers.mean import Mean
 from partitioner.reducers.totals import Totals
 
@@ -25,6 +26,7 @@ class Variance(Mean):
 
     def __init__(self, ddof: int = 1, columns: str | Sequence[str] | None = None, nan: str = "raise") -> None:
         super().__init__(columns, nan)
+        check_number("ddof", ddof, whole=True)
         if ddof < 0:
             raise ConfigError(f"ddof = {ddof}; it is 0 (population) or 1 (sample).")
         self.ddof = ddof

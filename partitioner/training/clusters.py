@@ -9,11 +9,12 @@ import numpy as np
 from partitioner import config as configuration
 from partitioner.attempt.rounds import RoundProgram
 from partitioner.attempt.surroundings import task_context
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, DataError
 from partitioner.iteration.page import write_report
 from partitioner.iteration.progress import RoundLine
 from partitioner.iteration.session import Session, opened
 from partitioner.model.data import Floats
+from partitioner.model.given import check_number
 from partitioner.reducers.tree_sum import TreeSum
 from partitioner.sizes import parse_bytes
 from partitioner.training.design import Design
@@ -84,6 +85,8 @@ def nearest_centers(x: Floats, centers: Floats) -> tuple[Any, Floats]:
     """Index of the nearest center of each row, and the squared distance to it."""
     from sklearn.metrics import pairwise_distances_argmin_min
 
+    if x.shape[1] != centers.shape[1]:
+        raise DataError(f"the centers have {centers.shape[1]} features, and the rows {x.shape[1]}; give one for each.")
     near, apart = pairwise_distances_argmin_min(x, centers, metric="sqeuclidean")
     return near, apart
 
@@ -105,6 +108,10 @@ def fit_kmeans(
     ``initial``: float64[clusters, f] to start from; by default k-means||. ``tolerance``: the loss changes by at most that
     share of it. ``features`` and ``options`` as for ``fit_logistic``. Raises ConfigError for settings that cannot be.
     """
+    for name, value, whole in (("clusters", clusters, True), ("tolerance", tolerance, False), ("rounds", rounds, True)):
+        check_number(name, value, whole)
+    if initial is not None and (np.ndim(initial) != 2 or len(initial) != clusters):
+        raise ConfigError(f"initial has the shape {np.shape(initial)} for {clusters} clusters; give a center for each.")
     if clusters < 1:
         raise ConfigError(f"clusters is {clusters}; at least 1 is needed.")
     program = {"program": Distances, "arguments": {"design": Design.of(features, None)}, "batch_format": "arrow"}

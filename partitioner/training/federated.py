@@ -14,13 +14,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from partitioner import choices
 from partitioner.attempt.formats import FORMATS
 from partitioner.attempt.rounds import RoundProgram
-from partitioner.errors import ConfigError, nearest
+from partitioner.errors import ConfigError, ProgramError, nearest
 from partitioner.frames import to_numpy
 from partitioner.iteration.iterate import Iterated, iterate
+from partitioner.model.given import check_number
 from partitioner.reading import read_table
-from partitioner.reducers.parameters import is_real, to_float, typed
+from partitioner.reducers.parameters import (
+    check_one_kind,
+    is_estimator,
+    is_real,
+    rewrapped,
+    to_float,
+    typed,
+    unwrapped,
+)
 from partitioner.reducers.trees import largest_change, walk
 from partitioner.reducers.weighted_mean import checked_pair
 from partitioner.training.privacy import Privacy, clipped, epsilon_of, noised
@@ -31,8 +41,10 @@ SERVERS = ("average", "adam")
 class Clients(RoundProgram):
     """Trains every client of a partition, one after the other; clients are whole."""
 
-    def __init__(self, train: Callable[..., Any], client: str, batch_format: str, clip: float | None = None) -> None:
-        self.train, self.client, self.format, self.clip = train, client, batch_format, clip
+    def __init__(
+        self, train: Callable[..., Any], client: str, batch_format: str, clip: float | None = None, like: Any = None
+    ) -> None:
+        self.train, self.client, self.format, self.clip, self.like = train, client, batch_format, clip, like
 
     def prepare(self, batch: Any) -> Any:
         """The rows of each client, in order of first appearance."""
@@ -45,12 +57,31 @@ class Clients(RoundProgram):
         return [FORMATS[self.format](part.combine_chunks().to_batches()[0]) for part in parts]
 
     def __call__(self, data: Any, state: Any) -> Iterator[Any]:
-        """(parameters, rows) of each client; where updates are clipped all clients weigh the same."""
+        """(parameters, rows) of each client; where updates are clipped all clients weigh the same.
+
+        Raises ProgramError for parameters of another structure or shape than the shared ones.
+        """
+        shared = state["parameters"]
         for rows in data:
-            found = self.train(rows, state["parameters"])
-            if self.clip is not None:
-                found = clipped(checked_pair(found, "privacy")[0], state["parameters"], self.clip), 1.0
-            yield found
+            given = shared if self.like is None else rewrapped(shared, self.like)
+            found, weight = checked_pair(self.train(rows, given), "federate")
+            if self.like is not None:
+                check_one_kind(self.like, found)
+                found = unwrapped(found)
+            walk(_same_shape, shared, found)
+            yield (found, weight) if self.clip is None else (clipped(found, shared, self.clip), 1.0)
+
+
+def _same_shape(shared: Any, found: Any) -> None:
+    if np.shape(shared) != np.shape(found):
+        raise ProgramError(
+            f"A client's parameters have the shape {np.shape(found)} where the shared ones have {np.shape(shared)}; return "
+            "what train was given, trained."
+        )
+
+
+RULED = ("split", "reducer", "arguments", "update", "until", "loss")
+"""Settings of ``pt.iterate`` that federated rounds rule themselves."""
 
 
 def federate(
@@ -72,6 +103,8 @@ def federate(
 
     Parameters
     ----------
+    parameters
+        Numbers, arrays, tensors, trees of them, or a fitted estimator of scikit-learn, whose numbers are shared and merged.
     train
         (rows of one client, parameters) to (parameters, weight): a function that workers can unpickle. FedProx is a
         ``train`` whose loss has the term mu / 2 |w - parameters|^2.
@@ -93,11 +126,26 @@ def federate(
     """
     if server not in SERVERS:
         raise ConfigError(f"server is {server!r}; it is {' or '.join(SERVERS)}.{nearest(server, list(SERVERS))}")
+    for name in RULED:
+        if name in options:
+            raise ConfigError(
+                f"federate has no setting {name!r}: clients stay whole, and merge= says how they are merged."
+            )
+    if choices.choose("reducers", merge).takes == "data":
+        raise ConfigError(
+            f"merge is {merge!r}, which takes numbers, rows or tables; clients send (parameters, weight): give "
+            "'weighted_mean', 'median' or 'trimmed_mean'."
+        )
+    check_number("rate", rate)
     if not rate > 0:
         raise ConfigError(f"rate is {rate}; give a number above 0.")
     private = None if privacy is None else Privacy.of(privacy)
+    if tolerance is not None:
+        check_number("tolerance", tolerance)
     if private is not None and merge != "weighted_mean":
         raise ConfigError(f"privacy is that of a mean; merge is {merge!r}. Leave it out.")
+    like = parameters if is_estimator(parameters) else None
+    parameters = unwrapped(parameters)
     state: dict[str, Any] = {"parameters": parameters, "step": 0}
     if server == "adam":
         zeros = walk(lambda leaf: np.zeros(np.shape(to_float(leaf))), parameters)
@@ -123,14 +171,16 @@ def federate(
             "client": client,
             "batch_format": batch_format,
             "clip": None if private is None else private.clip,
+            "like": like,
         },
         batch_format="arrow",
         split={"split": "grouped", "key": client},
         **options,
     )
-    if private is None:
-        return found
-    return replace(found, state={**found.state, "epsilon": epsilon_of(private, len(found.rounds))})
+    last = found.state if like is None else {**found.state, "parameters": rewrapped(found.state["parameters"], like)}
+    if private is not None:
+        last = {**last, "epsilon": epsilon_of(private, len(found.rounds))}
+    return replace(found, state=last)
 
 
 def _count(dataset: Any, client: str) -> int:

@@ -19,6 +19,7 @@ from partitioner.iteration.page import write_report
 from partitioner.iteration.progress import RoundLine
 from partitioner.iteration.session import Session, opened
 from partitioner.model.data import Floats
+from partitioner.model.given import check_number
 from partitioner.reducers.tree_sum import TreeSum
 from partitioner.sizes import parse_bytes
 from partitioner.training.design import Design
@@ -118,6 +119,9 @@ def fit_lasso(
     feature, moves by more than that share of the largest. ``rounds`` at most. ``label``, ``features`` and ``width`` as for
     ``fit_logistic``; sparse rows need ``width``. Raises ConfigError for settings that cannot be.
     """
+    for name, value in (("alpha", alpha), ("l1_ratio", l1_ratio), ("tolerance", tolerance)):
+        check_number(name, value)
+    check_number("rounds", rounds, whole=True)
     if not (np.isfinite(alpha) and alpha > 0):
         raise ConfigError(f"alpha is {alpha}; give a number above 0, or fit_linear for none.")
     if not 0 < l1_ratio <= 1:

@@ -19,6 +19,8 @@ from partitioner.iteration.page import write_report
 from partitioner.iteration.progress import RoundLine
 from partitioner.iteration.session import Round, Session, opened
 from partitioner.model.data import Floats
+from partitioner.model.given import check_number
+from partitioner.reducers.models.rows import class_labels
 from partitioner.reducers.tree_sum import TreeSum
 from partitioner.sizes import parse_bytes
 from partitioner.training.design import Design
@@ -57,7 +59,8 @@ class LogisticLoss(RoundProgram):
 
     def prepare(self, batch: Any) -> Any:
         """Matrix, labels, and room for their codes, which are known after the first round."""
-        return {"x": self.design.matrix(batch), "y": self.design.labels(batch), "codes": None}
+        labels = class_labels(self.design.labels(batch), self.design.label)
+        return {"x": self.design.matrix(batch), "y": labels, "codes": None}
 
     def __call__(self, data: Any, state: Any) -> Any:
         """Sums over the rows of the partition."""
@@ -157,6 +160,8 @@ def fit_logistic(
     """
     if penalty not in PENALTIES:
         raise ConfigError(f"penalty is {penalty!r}; it is 'l2', 'l1' or None.")
+    for name, value, whole in (("C", C, False), ("tolerance", tolerance, False), ("rounds", rounds, True)):
+        check_number(name, value, whole)
     if not C > 0 or not np.isfinite(C):
         raise ConfigError(f"C is {C}; give a number above 0 (the inverse of the regularisation).")
     if rounds < 2:

@@ -18,6 +18,7 @@ from partitioner.iteration.page import write_report
 from partitioner.iteration.progress import RoundLine
 from partitioner.iteration.session import Session, opened
 from partitioner.model.data import Floats
+from partitioner.model.given import check_number
 from partitioner.reducers.tree_sum import TreeSum
 from partitioner.sizes import parse_bytes
 from partitioner.training.clusters import fit_kmeans, nearest_centers
@@ -155,6 +156,9 @@ def fit_mixture(
 
 
 def _check(components: int, covariance: str, tolerance: float, floor: float, initial: Any, resume: str | None) -> None:
+    for name, value in (("tolerance", tolerance), ("floor", floor)):
+        check_number(name, value)
+    check_number("components", components, whole=True)
     if components < 1:
         raise ConfigError(f"components is {components}; at least 1 is needed.")
     if covariance not in COVARIANCES:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.errors import ConfigError, MissingDependency, nearest
+from partitioner.model.given import check_number
 from partitioner.reducers.parameters import is_real, to_float, typed
 from partitioner.reducers.trees import leaves, walk
 
@@ -52,6 +53,7 @@ class Privacy:
             raise ConfigError(f"privacy is {given!r}; give {{'clip': 1.0, 'noise': 1.1, 'delta': 1e-5}}.")
         for name in ("clip", "noise"):
             value = getattr(given, name)
+            check_number(f"privacy: {name}", value)
             if not (isfinite(value) and value > 0):
                 raise ConfigError(f"privacy: {name} is {value}; give a number above 0.")
         if given.noise < LEAST_NOISE:

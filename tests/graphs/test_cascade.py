@@ -72,6 +72,13 @@ def test_no_record_is_uncertain(tmp_path):
     assert (found.large, found.uncertain, found.table["prediction"][0].as_py()) == (None, 0, 99)
 
 
+def test_without_rows_or_an_audit_what_is_not_known_is_null(tmp_path):
+    found = run(tmp_path, dataset=FRAME.iloc[:0], label="y")
+    assert (found.rows, found.accuracy) == (0, {})
+    assert json.loads(found.small.directory.files.get("cascade.json"))["disagreement"] is None
+    assert "audited records" not in str(found)
+
+
 def test_the_audit_says_what_is_lost(tmp_path):
     found = run(tmp_path, audit=1, threshold=0.0, label="y")
     assert found.disagreement == 0.1
@@ -94,6 +101,8 @@ def test_chosen_rows_are_read_once_and_in_order():
         ({"threshold": float("nan")}, ConfigError, "threshold is nan"),
         ({"audit": 2}, ConfigError, "audit is 2"),
         ({"reducer": "mean"}, ConfigError, "no setting 'reducer'"),
+        ({"threshold": "0.5"}, ConfigError, "threshold is '0.5'; give a number"),
+        ({"on_error": "quarantine"}, ConfigError, "a cascade has a row for each record"),
         ({"first": unnamed}, DataError, "the small model returns no column 'prediction'"),
         ({"second": unnamed}, DataError, "the large model returns no column 'prediction'"),
     ],

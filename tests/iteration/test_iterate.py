@@ -7,7 +7,7 @@ import pytest
 
 import partitioner as pt
 from partitioner.engines.dask import DaskEngine
-from partitioner.errors import ConfigError, ResumeRefused, RunFailed
+from partitioner.errors import ConfigError, DataError, ResumeRefused, RunFailed
 from tests.iteration.rounds_programs import SLOPES, START, Gradient, gradient, step, table
 
 
@@ -55,6 +55,25 @@ def test_without_an_update_the_merged_output_is_the_next_state(checkpoint):
         checkpoint=checkpoint, progress=False, tolerance=1e-9,
     )  # fmt: skip
     assert (found.state, found.converged, len(found.rounds)) == (81.0, True, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"update": lambda old, merged: None}, "update returned None"),
+        ({"output": "out"}, "pt.iterate has no setting 'output'"),
+        ({"rounds": 2.5}, r"rounds is 2\.5; give a whole number"),
+        ({"tolerance": "1e-8"}, r"tolerance is '1e-8'; give a number\. YAML takes 1e-8 for text; write 1\.0e-8"),
+    ],
+)
+def test_what_rounds_cannot_have_is_refused(checkpoint, options, said):
+    with pytest.raises(ConfigError, match=said):
+        slopes(checkpoint, **options)
+
+
+def test_a_dataset_without_rows_is_refused(checkpoint):
+    with pytest.raises(DataError, match="the dataset has no rows"):
+        pt.iterate(table().slice(0, 0), Gradient, START, engine="serial", checkpoint=checkpoint, progress=False)
 
 
 def test_until_decides_by_old_new_and_merged(checkpoint):

@@ -1,10 +1,13 @@
 """Federated rounds: whole clients, the server's updates, robust merges."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression
 
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, RunFailed
 from partitioner.training import federate
 
 RNG = np.random.default_rng(2)
@@ -79,6 +82,47 @@ def test_robust_merges_bear_a_client_that_sends_nonsense(settings, merge):
     np.testing.assert_allclose(found.state["parameters"]["w"], [3.0, -1.0], atol=0.05)
     spoiled = federate(DATA, poisoned, {"w": np.zeros(2)}, rounds=2, **settings)
     assert np.abs(spoiled.state["parameters"]["w"]).max() > 1e4
+
+
+def fitted(rows, model):
+    again = copy.deepcopy(model)
+    again.coef_, again.intercept_ = np.array([float(len(rows)), 0.0]), np.float64(1.0)
+    return again, 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, 25.0),
+        ({"rate": 0.5}, 12.5),
+        ({"server": "adam", "rate": 0.1}, 0.1 * 2.5 / (np.sqrt(0.01 * 625) + 1e-3)),
+        ({"privacy": {"clip": 1.0, "noise": 1.0, "seed": 5}}, None),
+    ],
+)
+def test_an_estimator_of_scikit_learn_moves_as_arrays_do(settings, options, expected):
+    model = LinearRegression().fit([[0.0, 1.0], [1.0, 0.0]], [0.0, 0.0])
+    model.coef_, model.intercept_ = np.zeros(2), np.float64(0.0)
+    found = federate(DATA, fitted, model, rounds=1, **options, **settings).state["parameters"]
+    assert type(found) is LinearRegression
+    if expected is not None:
+        assert found.coef_[0] == pytest.approx(expected, rel=1e-12)
+    else:  # clipped, and noise on every number
+        assert 0 < abs(found.coef_[1]) < 1
+        assert abs(found.coef_[0]) < 2
+
+
+def test_what_clients_must_not_send_is_told_by_its_shape(settings):
+    with pytest.raises(RunFailed, match=r"parameters have the shape \(1,\) where the shared ones have \(2,\)"):
+        federate(DATA, lambda rows, p: ({"w": p["w"][:1]}, 1.0), {"w": np.zeros(2)}, **settings)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"merge": "mean"}, "merge is 'mean', which takes numbers"), ({"split": "ordered"}, "no setting 'split'")],
+)
+def test_settings_that_federated_rounds_cannot_have_are_refused(settings, options, said):
+    with pytest.raises(ConfigError, match=said):
+        federate(DATA, descend, {"w": np.zeros(2)}, **options, **settings)
 
 
 def test_an_unknown_server_is_refused(settings):

@@ -15,6 +15,7 @@ import numpy as np
 
 from partitioner.errors import ConfigError, ProgramError
 from partitioner.model.data import Floats
+from partitioner.model.given import check_number
 from partitioner.reducers.models.estimator import EstimatorReducer, with_features
 from partitioner.reducers.models.rows import Layout, same_columns
 from partitioner.reducers.tsqr import triangle
@@ -124,6 +125,7 @@ class Linear(FactorReducer):
         fit_intercept: bool = True,
         weight: str | None = None,
     ) -> None:
+        check_number("alpha", alpha)
         if not alpha >= 0:
             raise ConfigError(f"alpha is {alpha}; the penalty of ridge regression is at least 0.")
         self.alpha, self.fit_intercept = float(alpha), fit_intercept

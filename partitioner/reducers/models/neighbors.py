@@ -10,6 +10,7 @@ import numpy as np
 
 from partitioner.errors import ConfigError, ProgramError
 from partitioner.model.data import Floats
+from partitioner.model.given import check_number
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.models.rows import Layout
 
@@ -53,6 +54,7 @@ class Neighbors(Reducer):
         self.queries = np.asarray(queries, np.float64)
         if self.queries.ndim != 2 or not np.isfinite(self.queries).all():
             raise ConfigError(f"queries have shape {self.queries.shape}; give finite rows of a matrix, (m, f).")
+        check_number("k", k, whole=True)
         if k < 1:
             raise ConfigError(f"k is {k}; give 1 or more neighbours.")
         if metric not in METRICS:

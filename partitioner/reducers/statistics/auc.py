@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.errors import ConfigError
+from partitioner.model.given import check_number
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import check_missing
 from partitioner.reducers.statistics.binary import Binary
@@ -36,6 +37,7 @@ class Auc(Reducer):
         curve: bool = False,
         nan: str = "raise",
     ) -> None:
+        check_number("max_scores", max_scores, whole=True)
         if max_scores < 2:
             raise ConfigError(f"max_scores is {max_scores}; keep 2 or more different scores.")
         self.columns = Binary(label, score, positive, weight, check_missing(nan))

@@ -10,6 +10,7 @@ import numpy as np
 
 from partitioner.errors import ConfigError
 from partitioner.model.data import Floats
+from partitioner.model.given import check_number
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import check_missing
 from partitioner.reducers.exact import exact_products, exact_sums, ratio
@@ -40,6 +41,7 @@ class Calibration(Reducer):
         weight: str | None = None,
         nan: str = "raise",
     ) -> None:
+        check_number("bins", bins, whole=True)
         if bins < 1:
             raise ConfigError(f"bins is {bins}; give 1 or more.")
         self.columns = Binary(label, probability, positive, weight, check_missing(nan))

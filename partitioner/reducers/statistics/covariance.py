@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.errors import ConfigError, ProgramError
+from partitioner.model.given import check_number
 from partitioner.model.naming import column_names
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import check_missing
@@ -31,6 +32,7 @@ class Covariance(Reducer):
     def __init__(
         self, columns: str | Sequence[str] | None = None, ddof: int = 1, nan: str = "raise", exact: bool = True
     ) -> None:
+        check_number("ddof", ddof, whole=True)
         if ddof < 0:
             raise ConfigError(f"ddof = {ddof}; it is 0 (population) or 1 (sample).")
         self.columns = column_names(columns)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from partitioner.errors import ConfigError, listed
 from partitioner.frames import is_series
+from partitioner.model.given import check_number
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import column_of, table_of
 from partitioner.reducers.distinct import check_countable
@@ -33,6 +34,8 @@ class FrequentItems(Reducer):
     mergeable = True
 
     def __init__(self, column: str | None = None, k: int = 10, precision: int = 14) -> None:
+        for name, value in (("k", k), ("precision", precision)):
+            check_number(name, value, whole=True)
         if not 4 <= precision <= 26:
             raise ConfigError(f"precision is {precision}; it is from 4 to 26.")
         if k < 1:

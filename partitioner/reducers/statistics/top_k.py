@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ConfigError, ProgramError, clause
+from partitioner.model.given import check_number
 from partitioner.model.naming import column_names
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import column_of, table_of
@@ -29,6 +30,7 @@ class TopK(Reducer):
     def __init__(
         self, by: str = "value", k: int = 10, largest: bool = True, columns: str | Sequence[str] | None = None
     ) -> None:
+        check_number("k", k, whole=True)
         if k < 1:
             raise ConfigError(f"k is {k}; give 1 or more rows to keep.")
         self.by, self.k, self.largest = by, k, largest
