@@ -48,26 +48,33 @@ class Range:
         """Whether places of rows, which move when rows change, are part of it."""
         return self.places != (None, None)
 
-    def conditions(self, key: str, kind: Database) -> Iterator[tuple[str, list[Any]]]:
-        """Its rows as conditions in SQL with their values, one after the other in the order of the key."""
+    def conditions(self, key: str, kind: Database, cast: str = "") -> Iterator[tuple[str, list[Any]]]:
+        """Its rows as conditions in SQL with their values, one after the other in the order of the key.
+
+        ``cast`` is the type that values of the key are cast to, empty where they need not be.
+        """
         first, last = self.places
         if self.null or self.single:
-            yield _of_one(key, kind, None if self.null else self.low, first, last, self.few[0])
+            yield _of_one(key, kind, None if self.null else self.low, first, last, self.few[0], cast)
             return
         if first is not None:
-            yield _of_one(key, kind, self.low, first, None, self.few[0])
-        terms, values = [f"{column(key)} {'>=' if first is None else '>'} {kind.mark(1)}"], [self.low]
+            yield _of_one(key, kind, self.low, first, None, self.few[0], cast)
+        terms, values = [f"{column(key)} {'>=' if first is None else '>'} {_mark(kind, 1, cast)}"], [self.low]
         if self.high is not None:
-            terms, values = [*terms, f"{column(key)} < {kind.mark(2)}"], [*values, self.high]
+            terms, values = [*terms, f"{column(key)} < {_mark(kind, 2, cast)}"], [*values, self.high]
         yield " AND ".join(terms), values
         if last is not None:
-            yield _of_one(key, kind, self.high, None, last, self.few[1])
+            yield _of_one(key, kind, self.high, None, last, self.few[1], cast)
 
 
-def _of_one(key: str, kind: Database, value: Any, first: Any, last: Any, few: bool) -> tuple[str, list[Any]]:
+def _mark(kind: Database, i: int, cast: str) -> str:
+    return f"CAST({kind.mark(i)} AS {cast})" if cast else kind.mark(i)
+
+
+def _of_one(key: str, kind: Database, value: Any, first: Any, last: Any, few: bool, cast: str) -> tuple[str, list[Any]]:
     """Rows of one key (None: without one) between two places."""
     values: list[Any] = [] if value is None else [value]
-    terms = [f"{column(key)} IS NULL" if value is None else f"{column(key)} = {kind.mark(1)}"]
+    terms = [f"{column(key)} IS NULL" if value is None else f"{column(key)} = {_mark(kind, 1, cast)}"]
     for sign, place in ((">=", first), ("<", last)):
         if place is not None:
             values.append(place)
@@ -76,8 +83,8 @@ def _of_one(key: str, kind: Database, value: Any, first: Any, last: Any, few: bo
     return " AND ".join(terms), values
 
 
-def ranges_of(table: str, key: str, count: int, kind: Database, ask: Ask, also: Also) -> list[Range]:
-    """About ``count`` ranges of a table, those without a key first.
+def ranges_of(table: str, key: str, count: int, kind: Database, ask: Ask, also: Also, cast: str = "") -> list[Range]:
+    """About ``count`` ranges of a table, those without a key first; with a ``cast`` their keys are text.
 
     ``ask`` gives the rows of a query with its values; ``also`` is a further condition (`` AND ...`` or nothing), which adds
     its values to those there are.
@@ -88,7 +95,7 @@ def ranges_of(table: str, key: str, count: int, kind: Database, ask: Ask, also: 
     (counts,) = ask(query, values)
     rows, keyed = int(counts["n"]), int(counts["k"])
     step = max(-(-keyed // count), 1)
-    bounds = [_Bound.of(row, step) for row in ask(_ranked(table, key, kind, step, more), values)]
+    bounds = [_Bound.of(row, step) for row in ask(_ranked(table, key, kind, step, more, cast), values)]
     bounds = [b for i, b in enumerate(bounds) if not i or b.position > bounds[i - 1].position]
     bounds = _with_few(bounds, keyed, step, rows)
     found = [a.until(b) for a, b in zip(bounds, [*bounds[1:], _Bound(keyed)], strict=True)] if bounds else []
@@ -135,17 +142,16 @@ def _with_few(bounds: Sequence[_Bound], keyed: int, step: int, rows: int) -> lis
     return found[::-1]
 
 
-def _ranked(table: str, key: str, kind: Database, step: int, more: str) -> str:
+def _ranked(table: str, key: str, kind: Database, step: int, more: str, cast: str) -> str:
     """The first row of every ``step``: its key, its place as text, the rank of its key and its own rank."""
-    name = column(key)
+    name, found = column(key), "CAST(k AS text) AS k" if cast else "k"
     ranked = (
         f"SELECT {name} AS k, {kind.row} AS p, row_number() OVER w AS r, rank() OVER w AS g, "
         f"rank() OVER (ORDER BY {name}) AS f FROM {quoted(table)} WHERE {name} IS NOT NULL{more} "
         f"WINDOW w AS (ORDER BY {name}, {kind.row})"
     )
-    return (
-        f"SELECT k, {_as_value('p', kind)} AS t, f, g FROM ({ranked}) AS ranked WHERE (r - 1) % {step} = 0 ORDER BY r"
-    )
+    wanted = f"{found}, {_as_value('p', kind)} AS t, f, g"
+    return f"SELECT {wanted} FROM ({ranked}) AS ranked WHERE (r - 1) % {step} = 0 ORDER BY r"
 
 
 def _as_value(row: str, kind: Database) -> str:

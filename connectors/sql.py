@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from connectors.databases import ANYTHING, column, connected, database, quoted, rows_of, shown
+from connectors.databases import ANYTHING, column, connected, database, lent, quoted, rows_of, shown
 from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.key_ranges import Range, decoded, encoded, ranges_of
 from partitioner.casting import Misfit, cast_into
@@ -51,6 +51,7 @@ class SqlSource(Source):
     known: tuple[Range, ...] = field(default=(), repr=False)
     bound: tuple[str, Any] | None = field(default=None, repr=False)
     stand: str = field(default="", repr=False)
+    cast: str = field(default="", repr=False)
 
     name: ClassVar[str] = "sql"
 
@@ -108,8 +109,8 @@ class SqlSource(Source):
         names = [column(name) for name in schema.names]
         names += [kind.moved(self.table, source.stand)] if part.by_place else []
         select = f"SELECT {', '.join(names) or '1'} FROM {quoted(self.table)}"
-        with connected(self.url) as connection:
-            for condition, values in part.conditions(self.key, kind):
+        with lent(self.url) as connection:
+            for condition, values in part.conditions(self.key, kind, source.cast):
                 query = f"{select} WHERE {condition}{self._also(values)} ORDER BY {column(self.key)}, {kind.row}"
                 for batch in rows_of(connection, self.url, query, values):
                     kept = self._in_place(batch, part) if part.by_place else batch
@@ -140,6 +141,7 @@ class SqlSource(Source):
     def fingerprints(self) -> dict[str, str]:
         """The table under its name: rows, least and greatest key, and a figure that an update of any row changes."""
         key, table = column(self.key), quoted(self.table)
+        key = f"CAST({key} AS text)" if self.cast or self._key_cast() else key
         (row,) = self._asked(f"SELECT count(*) AS n, min({key}) AS low, max({key}) AS high FROM {table}")
         (state,) = self._asked(database(self.url).content(self.table))
         return {self._shown: f"{row['n']} rows, {row['low']} to {row['high']}, content {state['content']}"}
@@ -160,13 +162,15 @@ class SqlSource(Source):
             source = self if self.known and self.schema is not None else self._looked()
             assert source.schema is not None, "it was looked at"
             facts = {"schema": source.schema.serialize().to_pybytes(), "stand": source.stand.encode()}
+            facts["cast"] = source.cast.encode()
             buffer = io.BytesIO()
             pq.write_table(encoded(source.known).replace_schema_metadata(facts), buffer)
             files.put_new(name, buffer.getvalue())
         kept = read_parquet(files.get(name))
         facts = kept.schema.metadata
         schema = pa.ipc.read_schema(pa.py_buffer(facts[b"schema"]))
-        return replace(self, schema=schema, known=decoded(kept), stand=facts[b"stand"].decode())
+        told = {"stand": facts[b"stand"].decode(), "cast": facts.get(b"cast", b"").decode()}
+        return replace(self, schema=schema, known=decoded(kept), **told)
 
     def _looked(self) -> SqlSource:
         """This source with its schema and ranges."""
@@ -180,8 +184,14 @@ class SqlSource(Source):
         self._check_places(kind.row)
         # First, so that what changes from here on is noticed.
         (before,) = self._asked(f"SELECT {kind.stand(self.table)} AS stand")
-        known = tuple(ranges_of(self.table, self.key, self.ranges, kind, self._asked, self._also))
-        return replace(self, schema=schema, known=known, stand=before["stand"])
+        cast = self._key_cast()
+        known = tuple(ranges_of(self.table, self.key, self.ranges, kind, self._asked, self._also, cast))
+        return replace(self, schema=schema, known=known, stand=before["stand"], cast=cast)
+
+    def _key_cast(self) -> str:
+        """The type that values of the key are cast to; empty where they are as they come."""
+        query = database(self.url).cast_key
+        return "" if query is None else str(self._asked(query(self.table, self.key))[0]["kind"])
 
     def _check_places(self, row: str) -> None:
         """Raise DataError for what the database tells no rows of apart: a view, or a table without row numbers."""

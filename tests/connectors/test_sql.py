@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pytest
 
 import partitioner as pt
-from connectors.databases import database
+from connectors.databases import DATABASES, database
 from connectors.key_ranges import decoded, encoded
 from connectors.resolve import resolve
 from connectors.sql import SqlSource
@@ -140,6 +141,44 @@ def test_numbers_after_many_nulls_are_of_the_declared_type(tmp_path: Path) -> No
         db.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", rows)
     dataset = SqlSource(f"sqlite://{tmp_path}/x.db", "t", "id").describe()
     assert rows_of(dataset)[-1] == {"id": 1500, "a": 7, "b": 1.5, "c": "late"}
+
+
+@pytest.mark.parametrize("kind", ["uuid", "numeric(20, 3)", "boolean", "mood", "integer[]"])
+def test_keys_of_any_type_of_postgresql(postgres: str, kind: str) -> None:
+    values = {
+        "uuid": [f"'00000000-0000-0000-0000-{i:012}'" for i in range(8)],
+        "boolean": ["false", "true"] * 4,
+        "mood": ["'sad'", "'happy'"] * 4,
+        "integer[]": [f"'{{{i}}}'" for i in range(8)],
+    }.get(kind, [str(i * 9 / 8) for i in range(8)])
+    rows = ", ".join(f"({value}, {i})" for i, value in enumerate(values))
+    with closing(adbc_driver_postgresql.dbapi.connect(postgres)) as db, closing(db.cursor()) as cursor:
+        for statement in (
+            "DROP TABLE IF EXISTS odd",
+            "DROP TYPE IF EXISTS mood",
+            "CREATE TYPE mood AS ENUM ('sad', 'happy')",
+            f"CREATE TABLE odd (id {kind}, c integer)",
+            f"INSERT INTO odd VALUES {rows}",
+        ):
+            cursor.execute(statement)
+        db.commit()
+    dataset = SqlSource(postgres, "odd", "id", ranges=4).describe()
+    assert sorted(row["c"] for row in rows_of(dataset)) == list(range(8))
+    assert dataset.fragments.rows.tolist() == [2, 2, 2, 2]
+    assert "8 rows" in next(iter(dataset.source.fingerprints().values()))
+
+
+def test_ranges_are_read_by_one_connection(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill_postgres(pa.table({"id": list(range(100)), "c": ["x"] * 100}), postgres)
+    dataset = SqlSource(postgres, "t", "id", ranges=20).describe()
+    made: list[str] = []
+    kind = replace(DATABASES["postgresql"], connect=lambda url: made.append(url) or DATABASES["postgres"].connect(url))
+    monkeypatch.setattr("connectors.databases.DATABASES", {**DATABASES, "postgresql": kind})
+    assert len(rows_of(dataset)) == 100
+    assert len(made) <= 1
+    monkeypatch.setattr("connectors.databases.LENT_SECONDS", -1.0)
+    assert len(rows_of(dataset)) == 100
+    assert len(made) >= 20
 
 
 def test_text_keys_and_projection(fill: Fill) -> None:
