@@ -43,7 +43,7 @@ def observe(state: State, holder: WorkerState, task: int, seconds: float) -> Non
     if predicted <= 0 or seconds <= 0:
         return
     ratio = log(seconds / predicted)
-    missed = max(-CLIP, min(CLIP, ratio - log(holder.factor)))
+    missed = max(-CLIP, min(CLIP, ratio - log(factor(state, holder))))
     if state.completions or abs(ratio) < OTHER_UNIT:  # else costs are no seconds, and the first shows the scale
         state.squares += missed * missed
     state.completions += 1

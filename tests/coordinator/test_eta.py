@@ -107,3 +107,16 @@ def test_what_completions_show_counts_where_predictions_were_far_off_or_no_secon
     said = told_of(plan_of([unit] * 60), 10.0, known)
     assert said.seconds == pytest.approx(250.0, rel=0.1)  # fifty left, on two workers
     assert said.low <= 250.0 <= said.high
+
+
+def test_the_first_completion_of_a_second_worker_is_no_miss_where_costs_are_no_seconds() -> None:
+    run = plan_of([1000.0] * 6)
+    state = initial(run, "run", Policy(ahead_seconds=0.0, next_seconds=0.0), seconds_known=False)
+    _, actions = step(state, [], 0.0)
+    attempts = [action.attempt for action in actions if isinstance(action, Submit)]
+    step(state, [started(a.attempt_id) for a in attempts], 0.0)
+    records = [record_of(a, 0.0, 30.0) for a in attempts]
+    step(state, [Event(EventKind.FINISHED, r.attempt_id, r.worker_id, record=r) for r in records], 30.0)
+    said = asked(state, 30.0)  # two rounds of 30 s are left
+    assert state.squares == pytest.approx(0.0)
+    assert said.low <= 60.0 <= said.high < 120.0
