@@ -144,3 +144,17 @@ def test_a_loop_in_another_thread_leaves_signals_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [(True, False)]
+
+
+def test_a_reason_to_stop_counts_though_the_last_sub_task_gave_it() -> None:
+    class Aside(Noted):
+        def poll(self, timeout: float) -> list[Event]:
+            return [
+                e if e.record is None else replace(e, record=replace(e.record, quarantined=1))
+                for e in super().poll(timeout)
+            ]
+
+    state = initial(by_hand([1.0], 1, [0]), "memory://run", Policy(max_quarantined=0))
+    with pytest.raises(RunFailed, match="1 rows are set aside, max_quarantined allows 0"):
+        driver.drive(Aside(), state, [], lambda: 0.0)
+    assert state.finished

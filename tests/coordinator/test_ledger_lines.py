@@ -106,3 +106,4 @@ def test_the_next_number_is_behind_the_last_that_was_handed_over_or_begun(tmp_pa
     text = "\n".join(json.dumps({"what": w, "time": 0.0, "attempt": a}) for w, a in told)
     run.files.put("ledger/1.jsonl", text.encode())
     assert ledger.next_numbers(run) == {"t000001": 5, "t000002": 1, "t000001.00-05": 2}
+    assert ledger.next_numbers(run, {"t000002"}) == {"t000002": 1, "t000001.00-05": 2}

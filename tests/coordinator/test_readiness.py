@@ -36,6 +36,12 @@ def test_releases_wait_for_their_second_and_those_of_zero_for_nothing() -> None:
     assert (ready.free(100.0), ready.soonest, ready.earliest) == ([1], inf, {})
 
 
+def test_of_a_release_and_a_delay_behind_what_is_done_the_later_counts() -> None:
+    graph = edges((0, 1, 5.0, 0.0), (0, 2, 9.0, 0.0))
+    ready = Readiness.of(tasks(3, graph, [0.0, 7.0, 3.0]), [1, 0, 0])
+    assert ready.earliest == {1: 7.0, 2: 9.0}
+
+
 def test_a_clock_that_is_a_rounding_error_early_is_on_time() -> None:
     ready = Readiness.of(tasks(2, release=[0.5, 1000.0]), [0, 0])
     assert ready.free(0.5 - 2e-9) == []

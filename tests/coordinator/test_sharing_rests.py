@@ -317,7 +317,7 @@ def test_no_copy_is_made_while_other_work_waits_and_the_wish_stays(waits: str) -
     assert (copies(state), state.late) == ([], {0: "t000000-a0"})
 
 
-@pytest.mark.parametrize("busy", ["exclusive", "reserved", "cores", "excluded", "memory", "small"])
+@pytest.mark.parametrize("busy", ["exclusive", "reserved", "cores", "excluded", "awaited", "memory", "small"])
 def test_a_worker_that_is_not_free_gets_no_copy(busy: str) -> None:
     state, _ = late()
     holder = state.workers["w2"]
@@ -329,6 +329,8 @@ def test_a_worker_that_is_not_free_gets_no_copy(busy: str) -> None:
         holder.used_cpus = 2.0
     elif busy == "excluded":
         state.excluded["w2"] = 9.0
+    elif busy == "awaited":
+        state.awaited.add("w2")
     elif busy == "memory":
         holder.used_memory, holder.live = 41.0, {"x": Live(Attempt("x", 1, 0, "w2", ""), 1.0)}
     else:

@@ -95,6 +95,8 @@ def test_limits_follow_the_configuration() -> None:
     made = policy(tasks=ROWS, max_retries=7, on_error="quarantine", timeout=30.0, max_quarantined=3)
     assert (made.max_retries, made.quarantine, made.max_quarantined) == (7, True, 3)
     assert (made.timeout_seconds, made.timeout_factor) == (30.0, inf)
+    made = policy(tasks=ROWS, timeout="4x")
+    assert (made.timeout_seconds, made.timeout_factor) == (inf, 4.0)
     assert (made.divisible, made.backup_factor, made.hand_over_seconds) == (True, 1.5, 5.0)
     assert policy(tasks=ROWS).quarantine is False
     assert policy(tasks=ROWS).max_quarantined == inf
