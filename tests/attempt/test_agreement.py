@@ -29,7 +29,7 @@ ROWS = pa.table({"x": range(8)})
 def test_a_column_that_no_file_holds_is_told_and_never_agreed(tmp_path: Path) -> None:
     agreement = Agreement(Directory(tmp_path))
     schema = pa.schema([("a", pa.int64()), ("b", pa.month_day_nano_interval())])
-    with pytest.raises(ProgramError, match="the program returns column 'b' as month_day_nano_interval: .* Convert it"):
+    with pytest.raises(ProgramError, match=r"the program returns column 'b' as month_day_nano_interval: .* Convert it"):
         agreement.admit(schema, "t000000")
     assert agreement.newest() is None
 

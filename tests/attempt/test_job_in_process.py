@@ -52,6 +52,15 @@ def written(home: Path, program: Any = Program, **settings: Any) -> str:
     return made.directory.url
 
 
+def test_a_process_that_builds_a_program_knows_the_secrets_of_the_job_and_of_its_own_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_secrets, "_known", {})
+    monkeypatch.setenv("WORKERS_OWN_TOKEN", "Xy7-of-this-machine")
+    load(written(tmp_path, secrets={"Xy7-of-the-job": "${JOB}"}), KEY)
+    assert known_secrets.masked("Xy7-of-the-job Xy7-of-this-machine") == "${JOB} <masked>"
+
+
 def test_a_job_is_loaded_once(tmp_path: Path) -> None:
     url = written(tmp_path)
     first = load(url, KEY)

@@ -214,6 +214,22 @@ def test_what_takes_too_long_is_ended_and_the_alarm_given_back(alarm: list[int])
     assert signal.getsignal(signal.SIGALRM) is handler
 
 
+def test_an_alarm_between_the_end_of_the_block_and_its_being_taken_back_ends_nothing(
+    alarm: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setitimer = signal.setitimer
+
+    def rings_first(which: int, seconds: float, *again: float) -> None:
+        if seconds == 0.0:
+            signal.raise_signal(signal.SIGALRM)
+        setitimer(which, seconds, *again)
+
+    monkeypatch.setattr(signal, "setitimer", rings_first)
+    with limited(1000.0):
+        pass
+    assert alarm == []
+
+
 def test_what_ends_in_time_rings_no_alarm(alarm: list[int]) -> None:
     with limited(1000.0):
         assert signal.getitimer(signal.ITIMER_REAL)[0] > 900
