@@ -135,9 +135,12 @@ def united(footers: Sequence[Footer], paths: Sequence[str], wanted: Sequence[str
     """One schema that holds every file's columns: the first file's, in its order, then what others have beyond it.
 
     Types widen by Arrow's rules (int32 beside int64, int beside double, all null beside anything); a column that some
-    files lack is null there. Only ``wanted`` columns count. DataError names the file and the column of two types that do
+    files lack is null there. Only ``wanted`` columns count. A file without rows, whose types may be those of no values,
+    settles none where another has rows. DataError names the file and the column of two types that do
     not go together.
     """
+    filled = [i for i, footer in enumerate(footers) if footer.rows.sum()]
+    footers, paths = ([given[i] for i in filled or range(len(footers))] for given in (footers, paths))
     whole = footers[0].schema
     for footer, path in zip(footers[1:], paths[1:], strict=True):
         if footer.schema.equals(whole):
@@ -153,7 +156,8 @@ def united(footers: Sequence[Footer], paths: Sequence[str], wanted: Sequence[str
 
 
 def _wider(field: pa.Field, found: pa.DataType, path: str, first: pa.Schema) -> pa.DataType:
-    pair = [pa.schema([pa.field("x", kind)]) for kind in (field.type, found)]
+    kinds = (kind.value_type if pa.types.is_dictionary(kind) else kind for kind in (field.type, found))
+    pair = [pa.schema([pa.field("x", kind)]) for kind in kinds]
     try:
         wide = pa.unify_schemas(pair, promote_options="permissive").field("x").type
     except (pa.ArrowTypeError, pa.ArrowInvalid):

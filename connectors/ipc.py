@@ -34,9 +34,9 @@ class IpcSource(FileSource):
         """A fragment per file that has rows. DataError naming the file that is corrupt or of another schema."""
         files = self.files()
         found = in_threads(lambda info: _measured(info, self.storage_options), files, self.remote)
-        first = found[0][0]
-        for info, (own, _, _) in zip(files, found, strict=True):
-            if not own.equals(first):
+        first = next((own for own, rows, _ in found if rows), found[0][0])
+        for info, (own, filled, _) in zip(files, found, strict=True):
+            if filled and not own.equals(first):
                 raise DataError(
                     f"{info.path} has the columns {_shown(own)}, the first file of the dataset {_shown(first)}. Rewrite one "
                     "of them, or give the files that match."

@@ -31,6 +31,7 @@ A message says what was received, what the limit is and what to do next.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 
 from partitioner.known_secrets import masked
@@ -230,6 +231,11 @@ def shortened(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     return f"{text[: most // 2]} ... ({len(text)} characters in all) ... {text[-(most // 2) :]}"
+
+
+def to_go_on(url: str) -> str:
+    """The command that resumes the run in a directory, as a shell takes it: paths may hold blanks."""
+    return f"partitioner resume {shlex.quote(url)}"
 
 
 MOST_QUOTED = 200

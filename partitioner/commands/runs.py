@@ -37,7 +37,7 @@ def runs(
             typer.echo(json.dumps(facts, default=str))
         return
     if not found:
-        typer.echo(f"no run below {checkpoint}")
+        typer.echo(f"no run {f'named {name} ' if name else ''}below {checkpoint}")
         return
     table = Table("run", "name", "state", "committed", "rows", "in quarantine", "output", box=None, pad_edge=False)
     for column in table.columns:

@@ -22,7 +22,7 @@ from partitioner.coordinator import splitting
 from partitioner.coordinator.state import Live, State, WorkerState
 from partitioner.coordinator.transitions import READY
 from partitioner.coordinator.troubles import Search, Trouble
-from partitioner.errors import EngineLost, RunFailed
+from partitioner.errors import EngineLost, RunFailed, to_go_on
 from partitioner.model import Attempt, Care, Failure
 
 DEATHS_TOGETHER = 3
@@ -90,7 +90,7 @@ def _failure_message(state: State, live: Live, failure: Failure, tries: int) -> 
         f"last on {live.attempt.worker_id}: "
         f"{failure.type}: {failure.message.removesuffix('.')}."
         f"{'' if failure.fatal or state.policy.quarantine else remedy} "
-        f"{failure.place}What is committed stays: mend the cause, then partitioner resume {state.run_url} goes on. "
+        f"{failure.place}What is committed stays: mend the cause, then {to_go_on(state.run_url)} goes on. "
         f"Its prints and traceback are in {state.run_url}/{Attempt.log_of(live.attempt.attempt_id)}"
     )
 

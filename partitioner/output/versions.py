@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from partitioner.errors import DamagedOutput, LeaseLost, OutputExists, RunHeld
+from partitioner.errors import DamagedOutput, LeaseLost, OutputExists, RunHeld, to_go_on
 from partitioner.storage import Directory
 from partitioner.store.lease import holder
 
@@ -124,7 +124,7 @@ def check_nobody_writes(output: Directory, last: Version | None, mine: str = "")
     if who is not None and not who.dead:
         raise RunHeld(
             f"output {output.url} is being written by run {last.run_id}: {who}. Wait for it, or stop it; "
-            f"then go on with it: partitioner resume {last.run}"
+            f"then go on with it: {to_go_on(last.run)}"
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from partitioner.errors import to_go_on
 from partitioner.placement.shares import granted_shares
 from partitioner.report import clocks
 from partitioner.report.facts import Facts, Floats
@@ -221,7 +222,7 @@ def _status(facts: Facts) -> tuple[str, str]:
         return "complete", ""
     if last is None:
         return "unfinished", "No sub-task was started: the run stopped before, or is about to begin."
-    go_on = f"\nWhat is committed stays. To go on: partitioner resume {facts.url}"
+    go_on = f"\nWhat is committed stays. To go on: {to_go_on(facts.url)}"
     if last.stopped.get("type") == "Interrupted":
         return "interrupted", str(last.stopped.get("message", "")) + go_on
     if last.stopped:

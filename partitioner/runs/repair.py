@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from partitioner import choices
 from partitioner.config import RunConfig, make
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, to_go_on
 from partitioner.output import finishing, modes, schemas, versions
 from partitioner.output.assembly import Part, assembled
 from partitioner.output.exporting import form_of, home_of
@@ -79,7 +79,7 @@ def check_mergeable(directory: RunDirectory) -> None:
         )
     output = output_of(directory)
     if directory.finished() is None:
-        raise ConfigError(f"run {directory.run_id} is unfinished; resume it first: partitioner resume {directory.url}")
+        raise ConfigError(f"run {directory.run_id} is unfinished; resume it first: {to_go_on(directory.url)}")
     if not output.exists(versions.PLAIN_CLAIM) and output.url.startswith(directory.url):
         facts = {"run_id": directory.run_id, "run": directory.url}
         output.put_new(versions.PLAIN_CLAIM, json.dumps(facts).encode())

@@ -17,7 +17,7 @@ from partitioner import program as programs
 from partitioner.attempt.job import Job
 from partitioner.config import RunConfig
 from partitioner.coordinator.ledger import Ledger
-from partitioner.errors import ConfigError, ResumeRefused
+from partitioner.errors import ConfigError, ResumeRefused, to_go_on
 from partitioner.model import CommitRecord, Plan, SubTasks
 from partitioner.output.modes import runs_below
 from partitioner.stages.reducer_print import is_named
@@ -152,4 +152,4 @@ def rest(tasks: SubTasks, committed: Mapping[str, CommitRecord]) -> bool:
 
 def resume_command(directory: RunDirectory) -> str:
     """What a person types to go on."""
-    return f"partitioner resume {directory.url}"
+    return to_go_on(directory.url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,7 +20,7 @@ from partitioner.costs.base import CostModel, checked
 from partitioner.costs.measuring.observed import observed
 from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
-from partitioner.errors import ConfigError, DataError, OutputExists, listed, nearest
+from partitioner.errors import ConfigError, DataError, OutputExists, listed, nearest, to_go_on
 from partitioner.model import CommitRecord, CostFacts, Costs, Dataset, Plan, SubTasks, Worker, Workers
 from partitioner.output.exporting import folder_of, form_of, home_of
 from partitioner.output.modes import NO_VERSION, Target
@@ -341,12 +342,12 @@ def occupied(output: Directory, names: Sequence[str]) -> str:
     if not last.run or not RunDirectory(last.run).files.exists("run.json"):
         return (
             f"output {output.url} is not empty: it belongs to run {last.run or last.run_id}, which is gone; "
-            f"mode='overwrite' replaces it; or name a new directory, or remove it: rm -r {output.url}"
+            f"mode='overwrite' replaces it; or name a new directory, or remove it: rm -r {shlex.quote(output.url)}"
         )
     state = "finished" if last.manifest is not None else "unfinished"
     return (
         f"output {output.url} is not empty: it belongs to the {state} run {last.run_id}. Go on with it: mode='resume' "
-        f"(--mode resume), or partitioner resume {last.run} -- replace it: mode='overwrite'; add to it: mode='append'; "
+        f"(--mode resume), or {to_go_on(last.run)} -- replace it: mode='overwrite'; add to it: mode='append'; "
         "run only what changed: mode='incremental'; or name a new directory, or remove it."
     )
 

@@ -3,12 +3,14 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.parquet import ParquetSource
+from connectors.resolve import resolve
 from partitioner.errors import DataError
 
 
@@ -290,3 +292,23 @@ def test_storage_options_are_not_shown_and_travel(tmp_path):
     source = ParquetSource("s3://bucket/x", storage_options={"secret_access_key": "hush"})
     assert "hush" not in repr(source)
     assert pickle.loads(pickle.dumps(source)) == source
+
+
+def test_files_without_rows_settle_no_types(tmp_path):
+    for folder, write in (("parquet", pq.write_table), ("ipc", feather.write_feather)):
+        (tmp_path / folder).mkdir()
+        ending = {"parquet": "parquet", "ipc": "arrow"}[folder]
+        write(pa.schema([("x", pa.float64()), ("s", pa.float64())]).empty_table(), tmp_path / folder / f"a.{ending}")
+        write(pa.table({"x": [1], "s": ["t"]}), tmp_path / folder / f"b.{ending}")
+        assert resolve(tmp_path / folder).describe().schema.remove_metadata() == pa.schema(
+            [("x", pa.int64()), ("s", pa.string())]
+        )
+
+
+def test_categories_beside_texts_are_texts(tmp_path):
+    pq.write_table(pa.table({"s": pa.array(["x"]).dictionary_encode()}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"s": ["y"]}), tmp_path / "b.parquet")
+    dataset = resolve(tmp_path).describe()
+    batches = [b for i in range(len(dataset.fragments)) for b in dataset.source.read(dataset.fragments[i])]
+    assert [b.to_pydict() for b in batches] == [{"s": ["x"]}, {"s": ["y"]}]
+    assert dataset.schema.field("s").type == pa.string()

@@ -163,3 +163,4 @@ def test_what_is_done_costs_nothing_and_what_is_left_is_known(tmp_path: Path, ca
 
 def test_the_command_that_goes_on_names_the_directory(tmp_path: Path) -> None:
     assert resume.resume_command(RunDirectory(str(tmp_path))) == f"partitioner resume {tmp_path}"
+    assert resume.resume_command(RunDirectory(f"{tmp_path}/my runs")) == f"partitioner resume '{tmp_path}/my runs'"
