@@ -139,8 +139,8 @@ def united(footers: Sequence[Footer], paths: Sequence[str], wanted: Sequence[str
     settles none where another has rows. DataError names the file and the column of two types that do
     not go together.
     """
-    filled = [i for i, footer in enumerate(footers) if footer.rows.sum()]
-    footers, paths = ([given[i] for i in filled or range(len(footers))] for given in (footers, paths))
+    filled = [i for i, footer in enumerate(footers) if footer.rows.sum()] or range(len(footers))
+    footers, paths = [footers[i] for i in filled], [paths[i] for i in filled]
     whole = footers[0].schema
     for footer, path in zip(footers[1:], paths[1:], strict=True):
         if footer.schema.equals(whole):
