@@ -58,6 +58,9 @@ def calibrate(
 
 def _show(facts: dict[str, Any]) -> None:
     console = Console()
+    if "coefficients" not in facts:
+        console.print(f"nothing is measured: {'; '.join(facts['notes'])}")
+        return
     table = Table("term", "coefficient", "90 % interval", "unit", title="Seconds")
     for name, c in facts["coefficients"].items():
         table.add_row(name, f"{c['value']:.3g}", f"{c['low']:.3g} to {c['high']:.3g}", c["unit"])
