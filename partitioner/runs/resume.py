@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partitioner import config as configuration
+from partitioner import known_secrets
 from partitioner import program as programs
 from partitioner.attempt.job import Job
 from partitioner.config import RunConfig
@@ -50,6 +51,7 @@ def from_directory(directory: RunDirectory, changes: Mapping[str, Any]) -> RunCo
         job: Job = pickle.loads(directory.read_job())
     except FileNotFoundError:
         raise directory.damaged("job.pkl") from None
+    known_secrets.remember(job.secrets)  # arguments are compared as they were written down, with the names of variables
     for loaded in (job.program, job.reducer):
         programs.hold(loaded, described["fingerprints"])
     live = {k for k, v in values.items() if isinstance(v, str) and v.startswith("<")}
