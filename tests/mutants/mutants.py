@@ -604,7 +604,7 @@ _CHOSEN: list[tuple[str, str, str, str]] = [
         "        _went",
         "failures that are handed back count",
     ),
-    # drawn by a stranger: each of these passed all tests once
+    # drawn by a stranger; most of these passed all tests once, the others are of lines that came with them
     (
         f"{C}/machine.py",
         'EngineLost(f"the engine went',
@@ -613,8 +613,14 @@ _CHOSEN: list[tuple[str, str, str, str]] = [
     ),
     (
         f"{C}/machine.py",
-        "        dispatch.release(state, live)\n        if worker_id in state.workers",
-        "        if worker_id in state.workers",
+        "        dispatch.release(state, live)\n"
+        "        if worker_id in state.workers and worker_id != live.attempt.worker_id:\n"
+        "            state.as_planned = False\n"
+        "            live.attempt = replace(live.attempt, worker_id=worker_id)\n",
+        "        if worker_id in state.workers and worker_id != live.attempt.worker_id:\n"
+        "            state.as_planned = False\n"
+        "            live.attempt = replace(live.attempt, worker_id=worker_id)\n"
+        "        dispatch.release(state, live)\n",
         "what ended elsewhere is given back",
     ),
     (
