@@ -10,7 +10,7 @@ Node: TypeAlias = list[Any]
 Encoder: TypeAlias = Any  # of ``encoding``, which imports this module
 Decoder: TypeAlias = Any
 
-_COMPILED = (
+_HARMLESS = (
     "sklearn.tree._tree.Tree",
     "sklearn.neighbors._",
     "sklearn.linear_model._sgd_fast.",
@@ -19,8 +19,15 @@ _COMPILED = (
     "sklearn.ensemble._hist_gradient_boosting.",
     "sklearn._loss.",
     "_loss.",
+    # not compiled, and as harmless: they are filled, not called
+    "sklearn.calibration._",
+    "sklearn.metrics._scorer.",
+    "sklearn.model_selection._split.",
+    "sklearn.utils._bunch.Bunch",
+    "partitioner.reducers.estimators.",
 )
-"""Compiled parts of scikit-learn's models: skops leaves it to the reader to trust them; they hold arrays and run nothing."""
+"""Parts of models that skops leaves to the reader to trust: they hold arrays and estimators, and run nothing. Functions in
+them are looked at by themselves."""
 
 
 def write_estimator(encoder: Encoder, value: Any, path: str) -> Node | None:
@@ -41,7 +48,7 @@ def estimator_of(data: bytes) -> Any:
     """The model that skops wrote. Raises ConfigError for one that holds types not known to be safe."""
     io = _skops()
     found = io.get_untrusted_types(data=data)
-    ours = [name for name in found if name.startswith(_COMPILED)]
+    ours = [name for name in found if name.startswith(_HARMLESS)]
     unknown = sorted(set(found) - set(ours))
     if unknown:
         raise ConfigError(

@@ -28,9 +28,14 @@ class Ensemble(ABC):
     ``classes_`` are all classes any member knows, sorted; ``weights_`` float64[members] say how much each counts.
     """
 
-    members: tuple[Any, ...]
+    members_: tuple[Any, ...]
     classes_: npt.NDArray[Any]
     weights_: Floats
+
+    @property
+    def members(self) -> tuple[Any, ...]:
+        """The fitted models. AttributeError of an ensemble that is not fitted."""
+        return self.members_
 
     @abstractmethod
     def shares(self, member: Any, X: Any) -> Floats:
@@ -38,7 +43,7 @@ class Ensemble(ABC):
 
     def joined(self, members: tuple[Any, ...], weights: Any = None) -> Any:
         """This ensemble, fitted: of these members."""
-        self.members = tuple(members)
+        self.members_ = tuple(members)
         self.weights_ = np.ones(len(members)) if weights is None else np.asarray(weights, np.float64)
         self.classes_ = np.unique(np.concatenate([np.asarray(m.classes_) for m in members]))
         return self

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
-from sklearn.utils import get_tags
+from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -24,6 +24,24 @@ def _take_after(ensemble: Any, member: Any) -> None:
     for name in ("n_features_in_", "feature_names_in_"):
         if name in dir(member):
             setattr(ensemble, name, getattr(member, name))
+
+
+def _fitted(estimators: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, ...]:
+    """Clones, fitted; weights of rows go to members where they are given, and ``y`` of one column is taken as a vector."""
+    if not len(estimators):
+        raise ConfigError("an ensemble without estimators has nothing to fit; give estimators=[...].")
+    held = np.asarray(y)
+    y = column_or_1d(held, warn=True) if held.ndim == 2 and held.shape[1] == 1 else y
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    return tuple(clone(e).fit(X, y, **weights) for e in estimators)
+
+
+def _as_members(tags: Any, estimators: Any) -> Any:
+    """What all members take: sparse matrices, NaN."""
+    takes = [get_tags(e).input_tags if isinstance(e, BaseEstimator) else None for e in estimators]
+    tags.input_tags.sparse = bool(takes) and all(taken is not None and taken.sparse for taken in takes)
+    tags.input_tags.allow_nan = bool(takes) and all(taken is not None and taken.allow_nan for taken in takes)
+    return tags
 
 
 class _Voting(Ensemble, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -40,11 +58,13 @@ class _Voting(Ensemble, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         _take_after(self, members[0])
         return super().joined(members, self.weights)
 
-    def fit(self, X: Any, y: Any) -> Any:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Clones of ``estimators`` on all of the data."""
-        if not self.estimators:
-            raise ConfigError("an ensemble without estimators has nothing to fit; give estimators=[...].")
-        return self.joined(tuple(clone(e).fit(X, y) for e in self.estimators), self.weights)
+        return self.joined(_fitted(self.estimators, X, y, sample_weight), self.weights)
+
+    def __sklearn_tags__(self) -> Any:
+        """Sparse matrices and NaN are for ensembles whose members all take them."""
+        return _as_members(super().__sklearn_tags__(), self.estimators)
 
     def predict_proba(self, X: Any) -> Floats:
         """Shares of the vote, float64[rows, classes]."""
@@ -83,17 +103,24 @@ class Averaging(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def joined(self, members: tuple[Any, ...], weights: Any = None) -> Averaging:
         """This ensemble, fitted: of these members."""
-        self.estimators, self.members = self.estimators or tuple(members), tuple(members)
+        self.estimators, self.members_ = self.estimators or tuple(members), tuple(members)
         _take_after(self, members[0])
         self.weights = weights if self.weights is None else self.weights
         self.weights_ = np.ones(len(members)) if self.weights is None else np.asarray(self.weights, np.float64)
         return self
 
-    def fit(self, X: Any, y: Any) -> Averaging:
+    @property
+    def members(self) -> tuple[Any, ...]:
+        """The fitted models. AttributeError of an ensemble that is not fitted."""
+        return self.members_
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Averaging:
         """Clones of ``estimators`` on all of the data."""
-        if not self.estimators:
-            raise ConfigError("an ensemble without estimators has nothing to fit; give estimators=[...].")
-        return self.joined(tuple(clone(e).fit(X, y) for e in self.estimators), self.weights)
+        return self.joined(_fitted(self.estimators, X, y, sample_weight), self.weights)
+
+    def __sklearn_tags__(self) -> Any:
+        """Sparse matrices and NaN are for ensembles whose members all take them."""
+        return _as_members(super().__sklearn_tags__(), self.estimators)
 
     def predict(self, X: Any) -> Floats:
         """The weighted mean of the members' predictions."""
@@ -123,11 +150,13 @@ class Stacking(BaseEstimator):  # type: ignore[misc]
         return Stacking(self.ensemble, clone(self.final))
 
     def transform(self, X: Any) -> Floats:
-        """What the members say of each row: their probabilities, or the predictions of regressors."""
-        said = [
-            m.predict_proba(X) if isinstance(self.ensemble, Ensemble) else m.predict(X) for m in self.ensemble.members
-        ]
-        return np.column_stack(said)
+        """What the members say of each row: probabilities, votes where they have none, or what regressors predict."""
+        return np.column_stack([self._said(member, X) for member in self.ensemble.members])
+
+    def _said(self, member: Any, X: Any) -> Any:
+        if not isinstance(self.ensemble, Ensemble):
+            return member.predict(X)
+        return member.predict_proba(X) if "predict_proba" in dir(member) else self.ensemble.shares(member, X)
 
     def predict(self, X: Any) -> Any:
         """Of the final estimator."""

@@ -3,21 +3,26 @@
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.ensemble import RandomForestClassifier, VotingRegressor
+from sklearn.ensemble import AdaBoostClassifier, RandomForestClassifier, VotingClassifier, VotingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, Perceptron, Ridge
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.estimator_checks import check_estimator
 
 from partitioner.errors import ProgramError
 from partitioner.reducers.average import Average
-from partitioner.reducers.estimators import Stacking
+from partitioner.reducers.container import pack, unpack
+from partitioner.reducers.estimators import Averaging, HardVoting, SoftVoting, Stacking
 from partitioner.reducers.forest import Forest
 from partitioner.reducers.hard_vote import HardVote
 from partitioner.reducers.soft_vote import SoftVote
 from partitioner.testing.models import Says
+from partitioner.training import keep, kept_model
 
 X, Y = load_iris(return_X_y=True)
 
@@ -42,6 +47,44 @@ def test_a_clone_of_an_ensemble_is_trained_anew(reducer):
     assert "members" not in vars(again)
     assert again.fit(X, Y).score(X, Y) > 0.95
     assert cross_val_score(vote, X, Y, cv=3).mean() > 0.9
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "ensemble",
+    [
+        SoftVoting([GaussianNB()]),
+        HardVoting([DecisionTreeClassifier(random_state=0)]),
+        Averaging([Ridge(), LinearRegression()]),
+    ],
+)
+def test_ensembles_keep_the_conventions_of_scikit_learn(ensemble):
+    found = check_estimator(ensemble, on_fail=None, on_skip=None)
+    assert [check["check_name"] for check in found if check["status"] == "failed"] == []
+
+
+def test_weights_of_rows_go_to_the_members():
+    weights = np.where(Y == 2, 1e-9, 1.0)
+    found, expected = (
+        model.fit(X, Y, weights).predict_proba(X) for model in (SoftVoting([GaussianNB()]), GaussianNB())
+    )
+    np.testing.assert_array_equal(found, expected)
+    assert (
+        AdaBoostClassifier(HardVoting([DecisionTreeClassifier(max_depth=1)]), n_estimators=2).fit(X, Y).score(X, Y)
+        > 0.6
+    )
+
+
+def test_a_kept_ensemble_is_read_again(tmp_path):
+    members = [CalibratedClassifierCV(GaussianNB(), cv=2).fit(X, Y), VotingClassifier([("a", GaussianNB())]).fit(X, Y)]
+    vote = reduced(HardVote(), *(unpack(pack(member)) for member in members))
+    keep(vote, str(tmp_path), {})
+    assert np.array_equal(kept_model(f"{tmp_path}/model.skops").predict(X), vote.predict(X))
+
+
+def test_members_without_probabilities_are_stacked_by_their_votes():
+    vote = reduced(HardVote(), *(Perceptron(random_state=i).fit(X, Y) for i in range(3)))
+    assert Stacking(vote, LogisticRegression()).fit(X, Y).score(X, Y) > 0.7
 
 
 def test_scorers_take_an_ensemble():
