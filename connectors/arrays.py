@@ -232,13 +232,15 @@ def _expand(name: str, values: Any, layout: str) -> list[tuple[str, pa.Array]]:
         return [(name, values)]
     if _named_class(values) == ("polars", "Series"):
         return [(name, values.to_arrow())]
+    if isinstance(values, Mapping | set | frozenset):
+        raise TypeError(f"its column {name!r} is a {type(values).__name__}, which has no order of rows; give a list.")
     array = _numpy(values) if hasattr(values, "__array__") else None
     if array is None:
         if isinstance(values, str | bytes) or not isinstance(values, Iterable):
             raise TypeError(f"its column {name!r} is one {type(values).__name__}; give a value for each row.")
         return [(name, _entries(list(values), name))]
     if array.ndim == 1:
-        return [(name, pa.array(values))]
+        return [(name, pa.array(_plain_array(values) if isinstance(values, np.ndarray) else values))]
     if layout == "columns":
         flat = array.reshape(len(array), -1)
         return [(f"{name}_{j}", _values(flat[:, j])) for j in range(flat.shape[1])]
@@ -254,7 +256,18 @@ def vectors(array: npt.NDArray[Any]) -> pa.FixedSizeListArray:
 def _values(array: npt.NDArray[Any]) -> pa.Array:
     """One axis of an array; what a masked one hides is null."""
     mask = np.ma.getmaskarray(array) if isinstance(array, np.ma.MaskedArray) else None
-    return pa.array(np.ascontiguousarray(np.ma.getdata(array)), mask=mask)
+    return pa.array(np.ascontiguousarray(np.ma.getdata(_plain_array(array))), mask=mask)
+
+
+def _plain_array(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """With the byte order of this machine, and times in units that Arrow has: years, months and weeks as days."""
+    kind = array.dtype
+    if not kind.isnative and kind.kind in "iufMm":
+        array = array.astype(kind.newbyteorder("="))
+    unit = np.datetime_data(kind)[0] if kind.kind in "Mm" else ""
+    if kind.kind == "M" and unit in ("Y", "M", "W"):
+        return array.astype("datetime64[D]")
+    return array.astype("timedelta64[s]") if kind.kind == "m" and unit in ("W", "D", "h", "m") else array
 
 
 def _bunch(bunch: Any, layout: str) -> pa.Table:

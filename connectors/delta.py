@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from connectors.location import absolute, need
 from connectors.pyarrow_dataset import ArrowDatasetSource
-from partitioner.errors import DataError
+from partitioner.errors import ConfigError, DataError
 from partitioner.model import Dataset, Fragment
 from partitioner.model.source import Source
 
@@ -35,6 +35,8 @@ class DeltaSource(Source):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", absolute(os.fspath(self.path)))
+        if self.version is not None and (type(self.version) is not int or self.version < 0):
+            raise ConfigError(f"version is {self.version!r}; of a Delta table it is a number from 0 on, such as 3.")
 
     def describe(self) -> Dataset:
         """The row groups of the live files. DataError naming the table, and what about it cannot be read."""

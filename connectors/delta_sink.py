@@ -35,7 +35,7 @@ def there(url: str, options: Mapping[str, Any]) -> bool:
 
 def _said(error: Exception) -> str:
     """What deltalake says in several lines, without their colours and arrows."""
-    plain = re.sub(r"\x1b\[[0-9;]*m|↳", "", str(error))
+    plain = re.sub(r"\x1b\[[0-9;]*m|↳", "", str(error)).partition("\n   0: ")[0]
     return shortened(" ".join(plain.split()), 300).rstrip(".")
 
 
@@ -102,12 +102,14 @@ def check(url: str, schema: pa.Schema, options: Mapping[str, Any], mode: str = "
     """Raise DataError for a type that Delta does not have, or that the columns of the table have no place for."""
     delta = need("deltalake", "delta")
     types = _types(url, schema, mode, options)
-    try:
-        delta.Schema.from_arrow(types)
-    except Exception as error:  # deltalake raises plain ones too
-        raise DataError(
-            f"the Delta table {url} does not take the rows: {_said(error)}. Convert that column."
-        ) from error
+    for field in types:
+        try:
+            delta.Schema.from_arrow(pa.schema([field]))
+        except Exception as error:  # deltalake raises plain ones too
+            raise DataError(
+                f"the Delta table {url} does not take the rows: column {field.name!r} is {field.type}: {_said(error)}. "
+                "Convert it in the program."
+            ) from error
 
 
 def _types(url: str, schema: pa.Schema, mode: str, options: Mapping[str, Any]) -> pa.Schema:

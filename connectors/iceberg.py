@@ -13,10 +13,12 @@ import pyarrow as pa
 
 from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.location import absolute, need, system
-from partitioner.errors import DataError, clause
+from partitioner.errors import ConfigError, DataError, clause
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.naming import column_names
 from partitioner.model.source import Source
+
+SCHEME = "iceberg://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,14 @@ class IcebergSource(Source):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", column_names(self.columns))
+        if self.version is not None and type(self.version) is not int:
+            raise ConfigError(f"version is {self.version!r}; of an Iceberg table it is the id of a snapshot, a number.")
+        if os.fspath(self.path).startswith(SCHEME):  # as for an output
+            object.__setattr__(self, "path", os.fspath(self.path).removeprefix(SCHEME))
+            if not self.catalog:
+                raise ConfigError(
+                    f"{SCHEME}{self.path} is found in a catalogue: catalog={{'type': 'sql', 'uri': ...}}."
+                )
         if not self.catalog:
             object.__setattr__(self, "path", absolute(os.fspath(self.path)))
 
@@ -105,13 +115,15 @@ class IcebergSource(Source):
     def _metadata_file(self) -> str:
         if self.catalog:
             from pyiceberg.catalog import load_catalog
-            from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+            from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError, NotInstalledError
 
             try:
                 named = {"name": "default", **self.catalog}
                 return str(load_catalog(**named).load_table(self.path).metadata_location)
             except (NoSuchTableError, NoSuchNamespaceError) as error:
                 raise DataError(f"The catalogue has no Iceberg table {self.path!r}: {clause(error)}.") from error
+            except (ValueError, NotInstalledError) as error:
+                raise ConfigError(f"the Iceberg catalogue cannot be opened: {clause(error)}.") from error
         if self.path.endswith(".metadata.json"):
             return self.path
         found = [i.path for i in system(self.path, self.storage_options).walk(f"{self.path}/metadata", deep=False)]

@@ -170,6 +170,8 @@ def _connector_of(paths: Paths, storage_options: Mapping[str, Any] | None, writt
         return "memory"
     if len(several) == 1 and str(several[0]).partition("://")[0] in DATABASES:
         return "sql"
+    if len(several) == 1 and str(several[0]).startswith("iceberg://"):
+        return "iceberg"
     if len(several) == 1 and (saved := _saved_dataset(several[0])):
         return saved
     names = {by_name(str(path)) for path in several}

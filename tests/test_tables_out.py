@@ -215,6 +215,13 @@ def test_a_table_is_there_by_what_its_name_means(
             run(place, checkpoint)
 
 
+def test_a_type_that_delta_lacks_is_told_by_its_column_before_anything_runs(tmp_path: Path, checkpoint: str) -> None:
+    place = Place(tmp_path, "delta")
+    with pytest.raises(DataError, match=r"column 'd' is duration\[us\]: .*Convert it in the program\.$") as refused:
+        run(place, checkpoint, table=pa.table({"x": [1], "d": pa.array([1], pa.duration("us"))}))
+    assert len(str(refused.value)) < 400
+
+
 def test_what_sqlite_has_no_type_for_is_text(tmp_path: Path, checkpoint: str) -> None:
     odd = {"d": [Decimal("1.10")], "l": [[1, 2]], "s": [{"a": 1}], "day": [date(2026, 1, 2)], "x.y": [b"z"]}
     run(Place(tmp_path, "sqlite"), checkpoint, table=pa.table(odd), batch_format="arrow")

@@ -21,7 +21,7 @@ from pyiceberg.types import StringType
 from connectors.delta import DeltaSource
 from connectors.iceberg import IcebergSource
 from connectors.resolve import resolve
-from partitioner.errors import DataError, PartitionerError
+from partitioner.errors import ConfigError, DataError, PartitionerError
 
 TWO = {"a": [1, 2], "b": ["x", "y"]}
 
@@ -190,6 +190,9 @@ def test_a_delta_table_on_an_object_store_is_not_read_as_files(s3: str) -> None:
 def test_a_version_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Cannot read the Delta table .* at version 9"):
         DeltaSource(overwritten_delta(tmp_path), version=9).describe()
+    for version in (-1, "2026-11-21"):
+        with pytest.raises(ConfigError, match=r"version is .*; of a Delta table it is a number from 0 on"):
+            DeltaSource(tmp_path, version=version)  # type: ignore[arg-type]
 
 
 def iceberg_table(folder: Path) -> Any:
@@ -239,3 +242,8 @@ def test_an_iceberg_table_is_found_by_its_name(tmp_path: Path) -> None:
     assert IcebergSource("n.t", catalog=catalog).describe().rows == 100
     with pytest.raises(DataError, match=r"The catalogue has no Iceberg table 'n.gone'"):
         IcebergSource("n.gone", catalog=catalog).describe()
+    assert resolve("iceberg://n.t", catalog=catalog).describe().rows == 100
+    with pytest.raises(ConfigError, match=r"iceberg://n\.t is found in a catalogue: catalog="):
+        resolve("iceberg://n.t")
+    with pytest.raises(ConfigError, match=r"the Iceberg catalogue cannot be opened: 'nope' is not a valid"):
+        IcebergSource("n.t", catalog={"type": "nope"}).describe()
