@@ -102,7 +102,9 @@ def _types(opened: Any, name: str, schema: pa.Schema) -> pa.Schema:
             f"the Iceberg table {name} does not take the rows: {str(error).partition(chr(10))[0]}. Convert that column."
         ) from error
     known = _columns(opened, name)
-    return types if known is None else wanted(f"the Iceberg table {name}", known, types)
+    if known is None:
+        return types
+    return plain(wanted(f"the Iceberg table {name}", known, plain(schema)), null=True)  # what is null fits any column
 
 
 APPENDED_BYTES = 256 << 20

@@ -53,7 +53,7 @@ class Place:
                 )
         else:
             table = load_catalog(**self.settings["catalog"]).load_table("n.t").scan().to_arrow()
-        found: list[int] = sorted(table["x"].to_pylist())
+        found: list[int] = sorted(table["x"].to_pylist(), key=lambda x: (x is None, x))
         return found
 
 
@@ -193,6 +193,13 @@ def test_text_for_a_column_of_numbers_is_told_before_anything_runs(place: Place,
         run(place, checkpoint, mode="append", table=pa.table({"x": ["012"], "c": ["a"]}))
     assert set(Path(checkpoint).rglob("commits/*")) == before
     assert place.rows() == list(range(20))
+
+
+def test_a_column_without_values_goes_into_one_of_any_type(place: Place, checkpoint: str) -> None:
+    run(place, checkpoint)
+    run(place, checkpoint, mode="append", table=pa.table({"x": [20], "c": pa.nulls(1)}))
+    run(place, checkpoint, mode="append", table=pa.table({"x": pa.nulls(2), "c": ["y", "z"]}))
+    assert place.rows() == [*range(21), None, None]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgresql"])
