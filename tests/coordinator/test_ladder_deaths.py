@@ -128,7 +128,7 @@ def test_a_program_that_always_dies_ends_the_run_instead_of_setting_everything_a
     assert "it is the program, not the rows" in stop_of(play(state, outcome))
 
 
-@pytest.mark.parametrize("bad", [range(5), range(59, 64), (0, 1, 2, 63), range(30)])
+@pytest.mark.parametrize("bad", [range(5), range(59, 64), (0, 1, 2, 63), (0, 1, 2, 3, 34), range(30)])
 def test_rows_that_kill_side_by_side_are_no_hopeless_program(bad: Sequence[int]) -> None:
     state = state_of(rowed([64]), quarantine=True, divisible=True)
 

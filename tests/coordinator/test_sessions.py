@@ -97,6 +97,16 @@ def test_a_session_runs_what_is_not_committed_and_gives_all_records_in_order(tmp
     assert (session["workers"], session["committed"], session["engine"]) == (["worker-0"], 3, "serial")
 
 
+def test_a_session_does_not_begin_where_too_many_rows_were_set_aside_before(tmp_path: Path) -> None:
+    run, engine = RunDirectory(str(tmp_path), key=b"k" * 32), Paper()
+    base = record_of(Attempt("t000000", 0, 0, "w", "memory://"), 0.0, 1.0)
+    asked, committed = config(on_error="quarantine", max_quarantined=2), {"t000000": replace(base, quarantined=3)}
+    with pytest.raises(RunFailed, match="3 rows are set aside, max_quarantined allows 2"):
+        execute.execute(asked, engine, rowed([8, 1], 1), run, committed, True, Held())  # type: ignore[arg-type]
+    assert engine.seen == []
+    assert [line["what"] for line in ledger.read(run)] == ["session", "stopped"]
+
+
 def test_a_session_with_nothing_to_do_leaves_the_plan_that_was_followed(tmp_path: Path) -> None:
     run, engine = RunDirectory(str(tmp_path), key=b"k" * 32), Paper()
     base = record_of(Attempt("t000000", 0, 0, "w", "memory://"), 0.0, 1.0)
