@@ -147,6 +147,7 @@ def _types(connection: Any, place: str, table: str, schema: pa.Schema) -> pa.Sch
     """The types in which the rows are written: those of the table where it is there. Raises DataError as ``check``."""
     mine = _stored(schema.empty_table()).schema if _is_sqlite(connection) else plain(schema)
     if not _exists(connection, table):
+        _check_types(shown(place, table), mine, place.partition("://")[0])
         return mine
     there = database(place).columns(connection, table)
     names = {name.casefold(): name for name in mine.names}  # a name that differs in more is another in all of them
@@ -159,6 +160,24 @@ def _types(connection: Any, place: str, table: str, schema: pa.Schema) -> pa.Sch
     said = [f for f in there if f.type != ANYTHING]
     same = pa.schema([pa.field(names.get(f.name.casefold(), f.name), f.type) for f in said])
     return wanted(shown(place, table), same, mine)
+
+
+def _check_types(table: str, schema: pa.Schema, scheme: str) -> None:
+    """Raise DataError for a column of a type for which a new table has none; the database would say so after the run."""
+    for field in schema:
+        if _lacks(field.type, scheme):
+            raise DataError(
+                f"{table} does not take the rows: column {field.name!r} is {field.type}, for which {scheme} has no type. "
+                "Convert it in the program, to text (json.dumps) or to columns of its own."
+            )
+
+
+def _lacks(kind: pa.DataType, scheme: str) -> bool:
+    if pa.types.is_decimal256(kind):
+        return scheme != "sqlite"
+    fields = pa.types.is_struct(kind) or pa.types.is_map(kind)
+    inner = (kind.field(i).type for i in range(kind.num_fields))
+    return (fields and scheme in ("postgresql", "postgres")) or any(_lacks(part, scheme) for part in inner)
 
 
 def _is_sqlite(connection: Any) -> bool:

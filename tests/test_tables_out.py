@@ -222,6 +222,19 @@ def test_a_table_is_there_by_what_its_name_means(
             run(place, checkpoint)
 
 
+def test_a_type_that_a_database_lacks_is_told_before_anything_runs(
+    tmp_path: Path, postgres: str, checkpoint: str
+) -> None:
+    for place, column in (
+        (Place(tmp_path, "duckdb"), pa.array([Decimal(10) ** 45], pa.decimal256(60, 2))),
+        (Place(tmp_path, postgres), pa.array([{"a": 1}])),
+        (Place(tmp_path, postgres), pa.array([[{"a": 1}]])),
+    ):
+        place.settings["output"] = place.settings["output"].removesuffix("#t") + "#lacking"
+        with pytest.raises(DataError, match=r"column 's' is .*, for which (duckdb|postgresql) has no type"):
+            run(place, checkpoint, table=pa.table({"x": [1], "s": column}))
+
+
 def test_a_type_that_delta_lacks_is_told_by_its_column_before_anything_runs(tmp_path: Path, checkpoint: str) -> None:
     place = Place(tmp_path, "delta")
     with pytest.raises(DataError, match=r"column 'd' is duration\[us\]: .*Convert it in the program\.$") as refused:
