@@ -30,6 +30,7 @@ from partitioner.costs.calibrated import Calibrated
 from partitioner.costs.fitting.boosted import boost
 from partitioner.costs.fitting.fit import FitOptions, fit
 from partitioner.costs.fitting.terms import Term, candidates, columns
+from partitioner.costs.history import History
 from partitioner.costs.learned import Learned
 from partitioner.costs.measuring.measurements import Measurements, Timing
 from partitioner.measure import measured
@@ -174,7 +175,7 @@ def inference_trace(data: Path) -> None:
         told(name, y, predict(x, kinds, y, at), at)
     runs = [(0, k, min(k + RUN, len(y))) for k in range(half, len(y), RUN)]
     print(f"run by run in time: {len(runs)} runs of {RUN}, each predicted from all before it")
-    for name in ("gradient boosting", "boosted cost"):
+    for name in ("gradient boosting", "boosted cost", "history"):
         told(name, y, MODELS[name](x, kinds, y, runs), runs)
 
 
@@ -224,6 +225,19 @@ def by_boosted_cost(x: pd.DataFrame, kinds: dict[str, np.ndarray], y: np.ndarray
     return out
 
 
+def by_history(x: pd.DataFrame, kinds: dict[str, np.ndarray], y: np.ndarray, spans: Spans) -> list[np.ndarray]:
+    """Ours, as a user has it: ``cost={model: history, ...}``, which chooses among several models."""
+    columns = {**{name: x[name].to_numpy() for name in NUMBERS}, **kinds}
+    out = []
+    for a, b, c in spans:
+        earlier = {**{name: values[a:b] for name, values in columns.items()}, "took": y[a:b]}
+        later = TableSource(pa.table({name: values[b:c] for name, values in columns.items()}))
+        costs = History(earlier, "took", NUMBERS, KINDS).estimate(later.dataset([c - b]))
+        assert costs.record_seconds is not None, "the table is cut by rows"
+        out.append(costs.record_seconds)
+    return out
+
+
 def by_fitted_cost(x: pd.DataFrame, kinds: dict[str, np.ndarray], y: np.ndarray, spans: Spans) -> list[np.ndarray]:
     """The fitted terms, which only add."""
     table = pa.Table.from_pandas(x, preserve_index=False)
@@ -242,6 +256,7 @@ MODELS: dict[str, Callable[..., list[np.ndarray]]] = {
     "fitted cost": by_fitted_cost,
     "gradient boosting": by_gradient_boosting,
     "boosted cost": by_boosted_cost,
+    "history": by_history,
 }
 
 

@@ -3,8 +3,9 @@ import pyarrow as pa
 import pytest
 
 import partitioner as pt
+from partitioner.costs.fitting.boosted import boost
 from partitioner.costs.fitting.sums import fit_sum
-from partitioner.costs.history import History
+from partitioner.costs.history import History, Mean
 from partitioner.errors import ConfigError, CostError, DataError
 from partitioner.testing.costs import TableSource
 
@@ -32,8 +33,19 @@ def test_many_give_trees_where_they_predict_later_rows_better():
     costs = History(requests(1500, 0), **OPTIONS).estimate(TableSource(later).dataset([300, 300]))
     errors = costs.details["error on later rows"]
     assert errors["boosted trees"] < errors["sum of terms"]
+    assert "mean of trees and sum" in errors
     assert "model (2 kinds)" in costs.details["chosen"]
     assert np.median(np.abs(costs.record_seconds / later["took"].to_numpy() - 1)) < 0.1
+
+
+def test_the_mean_of_trees_and_sum_is_told_in_words():
+    rng = np.random.default_rng(5)
+    n, kinds = {"n": rng.uniform(1, 50, 600)}, {"kind": ["a", "b"] * 300}
+    took = n["n"] * np.exp(0.3 * rng.standard_normal(600))
+    trees, terms = boost(took, n, kinds), fit_sum(took, n, kinds)
+    mean = Mean((trees, terms))
+    assert mean.predict(n, kinds) == pytest.approx((trees.predict(n, kinds) + terms.predict(n, kinds)) / 2)
+    assert mean.words() == f"the mean of {trees.words()} and of {terms.words()}"
 
 
 def test_it_is_chosen_by_name_and_rows_are_cut_by_it():
