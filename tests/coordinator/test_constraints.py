@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from partitioner.engines.simulated_world import Faults
 from partitioner.model import Edges, Plan, SubTasks, Worker, Workers
 from partitioner.placement.algorithms.lpt import Lpt
 from partitioner.placement.check import violations
-from partitioner.simulation import TIMEOUT_FACTOR, Simulation, simulate
+from partitioner.simulation import Simulation, simulate
 from tests.coordinator.paper import plan_of
 
 
@@ -187,17 +188,25 @@ def test_a_run_as_predicted_is_the_plan(plan: Plan) -> None:
     assert violations(replace(done, devices=plan.devices)) == []
 
 
+GIVEN_UP = re.compile(
+    r"sub-task (\w+) was ended 4 times \(limit 3\), the last time on (\w+), for it took longer than (\S+) s\."
+)
+
+
 def given_up_rightly(run: Simulation, plan: Plan, noise: float, seed: int) -> bool:
-    """Four attempts of a sub-task failed by chance, or four were ended since its noise makes it ten times as long at least.
+    """Four attempts of a sub-task failed by chance, or four were ended, each of which would have taken longer than it may.
 
     Nothing else may end a run.
     """
     assert run.error is not None
-    key = run.error.split()[1]
     if "failed 4 times" in run.error:
         return run.failures >= 4
-    hangs = Faults(noise).noise_of(seed, key) > TIMEOUT_FACTOR
-    return hangs and "was ended 4 times (limit 3)" in run.error and "it took longer than" in run.error
+    said = GIVEN_UP.search(run.error)
+    if said is None:
+        return False
+    i, j = plan.tasks.task_id.to_pylist().index(said[1]), list(plan.workers.worker_id).index(said[2])
+    took = plan.tasks.seconds[i] / plan.workers.speed[j] * Faults(noise).noise_of(seed, said[1])
+    return bool(took > 0.999 * float(said[3]))
 
 
 @settings(deadline=None, max_examples=40, phases=[Phase.explicit, Phase.generate])
