@@ -72,6 +72,10 @@ class Engine:
         self.late: Any = "of the run before"
         self.slots: dict[str, int] = {}
 
+    def coming(self) -> int:
+        """No worker is being started."""
+        return 0
+
     def workers(self) -> Workers:
         return self.table
 
