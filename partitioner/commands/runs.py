@@ -55,7 +55,9 @@ _COLUMNS = ("run_id", "name", "state", "committed", "rows", "quarantined", "outp
 
 def facts_of(run: RunDirectory) -> dict[str, Any]:
     """One run in plain values; ``state`` is ``running``, ``unfinished`` or ``finished``; DamagedRun where it is torn."""
-    config = run.description()["config"]
+    config = run.description().get("config")
+    if not isinstance(config, dict):
+        raise run.damaged("run.json")
     ended = run.finished()
     who = None if ended else holder(run.files)
     running = who is not None and not who.dead

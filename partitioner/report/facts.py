@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from partitioner.coordinator import ledger
 from partitioner.errors import ConfigError, DamagedRun
@@ -175,11 +176,13 @@ def _errors(
 
 
 def _errors_in(run: RunDirectory, name: str) -> list[str]:
-    """The errors of one file of quarantined rows; a file that is gone is told as one, for the report must not die of it."""
+    """The errors of one file of quarantined rows; one that is gone or torn is told as one, or the report would die of it."""
     try:
         return [str(error) for error in read_parquet(run.files.get(name), ["_error"])["_error"].to_pylist()]
     except FileNotFoundError:
         return [f"unknown: the file {name} of these rows is gone"]
+    except (pa.ArrowException, OSError, KeyError):
+        return [f"unknown: the file {name} of these rows is torn"]
 
 
 def _logs(run: RunDirectory, attempts: list[str]) -> dict[str, str]:

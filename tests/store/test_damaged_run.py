@@ -18,9 +18,10 @@ from partitioner import config as configuration
 from partitioner.cli import app
 from partitioner.commands.explain import life
 from partitioner.coordinator import execute
-from partitioner.errors import DamagedRun
+from partitioner.errors import DamagedOutput, DamagedRun
 from partitioner.output import modes
 from partitioner.report.report import Report
+from partitioner.runs import quarantine
 from partitioner.store.run_directory import RunDirectory
 from tests.programs import double
 
@@ -105,3 +106,32 @@ def test_a_damaged_run_hides_no_other_in_the_list_and_is_passed_over_by_auto(run
     found = modes.named(config)
     assert found is not None
     assert found.run_id == run.run_id
+
+
+def fails_on_three(batch: Any) -> Any:
+    if (batch["x"] == 3).any():
+        raise ValueError("three")
+    return double(batch)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no Parquet"])
+def test_quarantined_rows_that_are_gone_or_torn_are_told_by_report_and_list(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    table = pa.table({"x": range(8)})
+    made = {**SETTINGS, "dataset": table, "on_error": "quarantine", "checkpoint": str(tmp_path / "runs")}
+    run = pt.run(program=fails_on_three, **made)
+    (file,) = Path(run.url, "quarantine").iterdir()
+    file.unlink() if content is None else file.write_bytes(content)
+    assert f"unknown: the file quarantine/{file.name} of these rows is" in json.dumps(
+        Report.of(run.directory).to_json(), default=str
+    )
+    with pytest.raises(DamagedOutput, match=f"{file.name} is missing or torn"):
+        quarantine.rows_of(run.directory)
+
+
+def test_a_run_json_without_settings_hides_no_other_run(tmp_path: Path) -> None:
+    Path(tmp_path, "20260101-000000-aa").mkdir()
+    Path(tmp_path, "20260101-000000-aa", "run.json").write_text('{"key": 1}')
+    told = CliRunner().invoke(app, ["runs", str(tmp_path), "--json"])
+    assert json.loads(told.output)["state"] == "damaged"
