@@ -37,6 +37,9 @@ CALLS = 3
 MOST_REPEATS = 2000
 """Pieces that run before a slot is given for that spell at most."""
 
+EVERYWHERE_SECONDS = 0.5
+"""The few pieces of a job of few rows run in every slot where they take each no longer than that; else they are shared out."""
+
 AUTOMATIC_LIMIT = 512 << 20
 
 
@@ -150,9 +153,12 @@ class Calibrated(CostModel):
         spent = 0.0
         seen: set[str] = set()
         self.company = 1.0
-        for k, one_round in enumerate(_rounds(len(pilot.pieces))):
+        rounds = _rounds(len(pilot.pieces))
+        few = len(rounds) == 1 and self.slots > 1
+        for k, one_round in enumerate([rounds[0][:1], rounds[0][1:]] if few else rounds):
             # The first round runs in every slot, which tells workers apart; the others are shared out.
-            indices = one_round if k else np.repeat(one_round, self.slots)
+            everywhere = not k or (few and _takes(pilot, parts[0], one_round) <= EVERYWHERE_SECONDS)
+            indices = np.repeat(one_round, self.slots) if everywhere else one_round
             chosen = self._affordable(dataset, pilot.take(indices), terms, parts, spent)
             part = pilot.take(indices[:chosen])
             if not chosen:
@@ -285,6 +291,12 @@ class Calibrated(CostModel):
                 "share_of_bytes": self.pilot.share,
             },
         }
+
+
+def _takes(pilot: Pilot, before: Measurements, indices: Ints) -> float:
+    """Seconds of some pieces, by what the bytes of the first one took."""
+    size = pilot.columns["bytes"]
+    return float(np.median(program_seconds(before, "wall"))) / max(float(size[0]), 1.0) * float(size[indices].sum())
 
 
 def _crowding(together: float, apart: float) -> float:

@@ -31,6 +31,10 @@ class Slots(Protocol):
         ...
 
 
+FEWEST_PIECES = 3
+"""Pieces that must have run on every worker to tell their speeds: one or two scatter by more than workers differ."""
+
+
 class OnSlots:
     """Runs pieces on all slots together: slot k of n gets every n-th call of those asked for.
 
@@ -108,6 +112,8 @@ class OnSlots:
         if len(timed) < 2:
             return {}
         common = [p for p in next(iter(timed.values())) if all(p in pieces for pieces in timed.values())]
+        if len(common) < FEWEST_PIECES:
+            return {}
         try:
             found = relative_speeds({w: _on_cpu_clock([t[p] for p in common]) for w, t in timed.items()})
         except CostError:

@@ -28,6 +28,9 @@ DIFFERENT = 2.0
 PIECES = "pieces"
 """Column with the number of pieces in each call."""
 
+SPAN = 4.0
+"""Largest over smallest call from which on the line through them is believed where it meets no work at all."""
+
 SEVERAL = 4
 LEAST_HELD = 0.5
 """Share of what pieces hold one by one that calls of ``SEVERAL`` are thought to hold at least: a resident size that hardly
@@ -118,9 +121,7 @@ def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _W
         selection = select(terms, design, seconds, options.seed)
         if not selection.chosen and (size := _of_one_size(terms, design)) is not None:
             selection = replace(selection, chosen=(size,))
-            rate = np.stack([np.zeros(len(m)), design[:, size + 1]], axis=1)
-            return _Work(seconds, rate, selection, robust(rate, seconds), ratio)
-        x = design[:, [0, *(i + 1 for i in selection.chosen)]]
+        x = _told_apart(design[:, [0, *(i + 1 for i in selection.chosen)]])
         return _Work(seconds, x, selection, robust(x, seconds), ratio)
 
     wall, cpu = program_seconds(m, "wall"), program_seconds(m, "cpu")
@@ -146,6 +147,16 @@ def _of_one_size(terms: Sequence[Term], design: Floats) -> int | None:
         return None
     sizes = design[:, i + 1]
     return i if 0 < sizes.max() < DIFFERENT * sizes.min() else None
+
+
+def _told_apart(x: Floats) -> Floats:
+    """``x``, its ones zeroed where all calls are of nearly one size: what a call costs besides cannot be told from them, and
+    taken for the whole it would be paid once by sub-tasks of any size.
+    """
+    size = (x[:, 1:] / np.maximum(x[:, 1:].max(axis=0, initial=0.0), 1e-300)).sum(axis=1)
+    if x.shape[1] > 1 and 0 < size.max() < SPAN * size.min():
+        x[:, 0] = 0.0
+    return x
 
 
 def program_seconds(m: Measurements, clock: str) -> Floats:

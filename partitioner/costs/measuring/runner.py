@@ -21,6 +21,11 @@ from partitioner.model.data import Ints
 
 KEPT_BYTES = 64 << 20
 TRACED_SHARE = 0.15
+CHEAP_TRACE = 0.1
+"""Seconds of tracing that are always allowed: a pilot of milliseconds has few others."""
+
+SLOWDOWN = 10.0
+"""How many times as long a call takes while allocations are traced, until one has shown it: a loop over numbers, for one."""
 Program = Callable[[pa.RecordBatch], Any]
 
 
@@ -43,8 +48,9 @@ class InProcess:
 
     ``columns`` are those the program reads, None for all. Small and picklable where ``build`` is, so that it can also be
     sent to a worker. A row group from which several pieces come is decoded once. Some pieces run once more under
-    tracemalloc, within a sixth of the time, since the resident size of a process hardly moves for small ones; with
-    ``traced`` False none do, for tracing slows every thread of the process. ``between`` is called after every piece.
+    tracemalloc, within a sixth of the time, since the resident size of a process hardly moves for small ones; none of a slow
+    program, which may take ten times as long then; with ``traced`` False none do, for tracing slows every thread of the
+    process. ``between`` is called after every piece.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class InProcess:
         self._program: Program | None = None
         self._groups: dict[tuple[str, int], pa.Table] = {}
         self._timed = self._traced = 0.0
+        self._slowdown = SLOWDOWN
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_program": None, "_groups": {}}
@@ -117,7 +124,8 @@ class InProcess:
             process=f"{socket.gethostname()}:{os.getpid()}",
         )
         self._timed += timing.seconds
-        return replace(timing, traced_bytes=self._trace(table, call[0]) if len(call) == 1 else 0.0)
+        traced = self._trace(table, call[0], timing.seconds) if len(call) == 1 else 0.0
+        return replace(timing, traced_bytes=traced)
 
     def _read(self, dataset: Dataset, fragment: Fragment) -> tuple[pa.Table, bool]:
         """The rows of one piece, and whether they were truly read: row groups are decoded whole, and kept while small."""
@@ -150,9 +158,13 @@ class InProcess:
                 "Mend it, or declare the cost instead of calibrating."
             ) from error
 
-    def _trace(self, table: pa.Table, fragment: Fragment) -> float:
-        """Bytes allocated at the peak of one more run, 0 where the time for it is used up or someone traces already."""
-        if not self.traced or self._traced > TRACED_SHARE * self._timed or tracemalloc.is_tracing():
+    def _trace(self, table: pa.Table, fragment: Fragment, seconds: float) -> float:
+        """Bytes allocated at the peak of one more run, 0 where there is no time for it or someone traces already.
+
+        ``seconds``: what the run took without.
+        """
+        after = self._traced + seconds * self._slowdown
+        if not self.traced or after > max(TRACED_SHARE * self._timed, CHEAP_TRACE) or tracemalloc.is_tracing():
             return 0.0
         start = time.perf_counter()
         tracemalloc.start()
@@ -164,6 +176,7 @@ class InProcess:
         took = time.perf_counter() - start
         self._traced += took
         self._timed += took
+        self._slowdown = max(took / max(seconds, 1e-6), 1.0)
         return peak
 
 
