@@ -68,8 +68,12 @@ class Refuses:
     preload = False
 
 
-class Silent(Declares):
-    """Says nothing itself."""
+class Heir(Declares):
+    """What it is made from wants it."""
+
+
+class Silent:
+    """Says nothing."""
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,7 @@ class Silent(Declares):
     [
         ("auto", Declares, True),
         ("auto", Refuses, False),
+        ("auto", Heir, True),
         ("auto", Silent, False),
         (True, Declares, True),
         (True, Refuses, False),
