@@ -38,7 +38,7 @@ MOST_REPEATS = 2000
 """Pieces that run before a slot is given for that spell at most."""
 
 EVERYWHERE_SECONDS = 0.5
-"""The few pieces of a job of few rows run in every slot where they take each no longer than that; else they are shared out."""
+"""The few pieces of a job of few rows run in every slot where that takes no longer; else they are shared out."""
 
 AUTOMATIC_LIMIT = 512 << 20
 
