@@ -11,6 +11,11 @@ from partitioner.model.data import Floats
 MEMORY_PER_BYTE = 4.0
 """Bytes held per byte described: the rows decoded, the program's copy, its output, and as much again for slack."""
 
+WRITING_BYTES = 24e6
+"""What a sub-task holds besides its rows, and neither a process that has begun nor a piece of a pilot does: the plan's
+tables, and the writer of the output. The processes of ``make run`` grow by 15 to 30 MB between the pilot's last piece and
+their largest sub-task."""
+
 
 def from_bytes(fragments: Fragments, memory_per_byte: float = MEMORY_PER_BYTE) -> Floats:
     """float64[n] bytes: ``memory_per_byte`` times the bytes of each fragment (negative, unknown sizes count as 0)."""

@@ -23,6 +23,7 @@ from partitioner.attempt.pilot import Loaded, loaded
 from partitioner.config import RunConfig
 from partitioner.coordinator.policy import NO_WORKER_SECONDS
 from partitioner.costs.measuring.measurements import Timing
+from partitioner.costs.memory import WRITING_BYTES
 from partitioner.engines.base import Engine
 from partitioner.engines.late import Late
 from partitioner.engines.local import LocalProcesses
@@ -79,11 +80,12 @@ class Start:
         return sum(self.slots.values())
 
     def with_process(self, costs: Costs) -> Costs:
-        """``costs`` with the memory that the process itself holds, shared by the slots that share it."""
+        """``costs`` with the memory that the process itself holds, shared by its slots, and what writing holds in each."""
         if not self.memory_bytes or costs.memory_declared:
             return costs
         share = self.memory_bytes / self.slots_in_process
-        held = costs.fixed_memory_bytes - self.memory_bytes if costs.process_memory else costs.fixed_memory_bytes
+        beside = -self.memory_bytes if costs.process_memory else WRITING_BYTES
+        held = costs.fixed_memory_bytes + beside
         about = {"resident": self.memory_bytes, "slots": self.slots_in_process}
         return replace(
             costs,

@@ -100,8 +100,8 @@ COSTS = Costs(np.ones(2), np.ones(2), fixed_memory_bytes=100.0, details={"a": 1}
 @pytest.mark.parametrize(
     ("costs", "memory", "slots", "fixed"),
     [
-        ({}, 80.0, 1, 180.0),
-        ({}, 80.0, 4, 120.0),
+        ({}, 80.0, 1, 24e6 + 180.0),
+        ({}, 80.0, 4, 24e6 + 120.0),
         ({"process_memory": True}, 80.0, 4, 40.0),
         ({"process_memory": True}, 300.0, 3, 100.0),
     ],

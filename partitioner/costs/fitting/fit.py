@@ -13,7 +13,7 @@ from partitioner.costs.fitting.regression import Regression, floor_of, robust
 from partitioner.costs.fitting.selection import Selection, select
 from partitioner.costs.fitting.terms import Term
 from partitioner.costs.measuring.measurements import Measurements
-from partitioner.costs.memory import MEMORY_PER_BYTE
+from partitioner.costs.memory import MEMORY_PER_BYTE, WRITING_BYTES
 from partitioner.errors import CostError
 from partitioner.model.data import Floats
 
@@ -35,10 +35,6 @@ SEVERAL = 4
 LEAST_HELD = 0.5
 """Share of what pieces hold one by one that calls of ``SEVERAL`` are thought to hold at least: a resident size that hardly
 grows may mean memory that was free before."""
-
-WRITING_BYTES = 24e6
-"""What a sub-task holds and a piece of a pilot does not: the plan's tables, and the writer of the output. The processes of
-``make run`` grow by 15 to 30 MB between the pilot's last piece and their largest sub-task."""
 
 SLACK = 1.02
 """Memory above the quantile seen: what allocators round up and a run of other pieces leaves behind."""
