@@ -115,7 +115,7 @@ def test_running_attempts_are_reported_while_they_run(engine, checkpoint) -> Non
 
 
 def test_one_attempt_is_cancelled_and_the_others_go_on(engine, checkpoint) -> None:
-    attempts = programs.prepared(checkpoint, programs.sleeps, engine, 3, seconds=15.0)
+    attempts = programs.prepared(checkpoint, programs.sleeps, engine, 3, seconds=5.0)
     engine.submit(attempts)
     until(engine, lambda events: len(ended(events, EventKind.STARTED)) == 3)
     engine.cancel([attempts[1].attempt_id])
