@@ -36,12 +36,14 @@ ENDS = (EventKind.FINISHED, EventKind.FAILED, EventKind.LOST, EventKind.CANCELLE
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A merge, with the number of its stage, its place on that level, and the worker that it was given to."""
+    """A merge, with the number of its stage, its place on that level, who it was given to, and what became of it."""
 
     merge: Merge
     stage: int
     place: int
     worker_id: str = ""
+    started: bool = False
+    losses: int = 0
 
 
 @contextmanager
@@ -142,21 +144,33 @@ class Overlap(Passing):
         node = self._flying.get(event.attempt_id)
         if node is None:
             return False
+        if event.kind is EventKind.STARTED:
+            self._flying[event.attempt_id] = replace(node, started=True)
         if event.kind in ENDS:
             del self._flying[event.attempt_id]
             self._ledger.note(event.kind, attempt=event.attempt_id, worker=event.worker_id)
         if event.kind is EventKind.FINISHED:
             self._arrived(node.stage + 1, node.place)
+        elif event.kind is EventKind.CANCELLED:
+            self._ready.append(node)
+        elif event.kind is EventKind.LOST:
+            self._again(node)
         return True
+
+    def _again(self, node: _Node) -> None:
+        """A merge that was lost with its worker is tried once more; after that it may be what ends workers."""
+        if node.losses == 0:
+            self._ready.append(replace(node, started=False, losses=1))
 
     def _hear(self, event: Event) -> None:
         """Which workers there are, how much each has to do, and what is committed."""
         if event.kind is EventKind.WORKER_LOST:
             self._busy.pop(event.worker_id, None)
             for attempt_id in [a for a, node in self._flying.items() if node.worker_id == event.worker_id]:
-                del self._flying[attempt_id]
+                self._again(self._flying.pop(attempt_id))
         elif event.kind is EventKind.WORKER_JOINED:
             self._busy.setdefault(event.worker_id, 0)
+            self._engine.cancel([a for a, node in self._flying.items() if not node.started])  # it has nothing to do
             if event.worker is not None:
                 self._cores[event.worker_id] = event.worker.cpus
         elif event.kind in ENDS:
@@ -223,6 +237,7 @@ class Overlap(Passing):
                 return
             node = replace(self._ready.popleft(), worker_id=worker)
             attempt = self._attempt(node)
+            self._numbers[node.merge.key] = attempt.number + 1
             self._flying[attempt.attempt_id] = node
             self._ledger.note("submitted", attempt=attempt.attempt_id, worker=worker)
             self._engine.submit([attempt])
