@@ -95,11 +95,17 @@ def libraries(module_name: str, file: str) -> dict[str, str]:
     versions = {}
     for name in sorted(names - OURS - sys.stdlib_module_names - {n.partition(".")[0] for n in own}):
         try:
-            versions[name] = importlib.metadata.version(name)
+            versions[name] = version(name)
         except importlib.metadata.PackageNotFoundError:
             for distribution in _distributions().get(name, ()):
-                versions[distribution] = importlib.metadata.version(distribution)
+                versions[distribution] = version(distribution)
     return versions
+
+
+@lru_cache(maxsize=1024)
+def version(distribution: str) -> str:
+    """The installed version; raises PackageNotFoundError. What a process has imported does not change in its life."""
+    return importlib.metadata.version(distribution)
 
 
 @lru_cache(maxsize=1)
@@ -109,11 +115,21 @@ def _distributions() -> dict[str, list[str]]:
 
 def digest(path: Path) -> str:
     """sha256 of the code in a file, or of its bytes where it is no Python that this version can read."""
-    data = _read(path)
+    return _digest(_read(path))
+
+
+@lru_cache(maxsize=256)
+def _digest(data: bytes) -> str:
     try:
-        return hashlib.sha256(ast.dump(without_docstrings(ast.parse(data))).encode()).hexdigest()
+        return hashlib.sha256(dumped(data).encode()).hexdigest()
     except (SyntaxError, ValueError):
         return hashlib.sha256(data).hexdigest()
+
+
+@lru_cache(maxsize=32)
+def dumped(source: str | bytes) -> str:
+    """The code of a source as text, without comments, formatting and docstrings. Raises SyntaxError or ValueError."""
+    return ast.dump(without_docstrings(ast.parse(source)))
 
 
 def _read(path: Path) -> bytes:
@@ -135,13 +151,22 @@ def without_docstrings(tree: ast.AST) -> ast.AST:
     return tree
 
 
-def _imports(name: str, path: Path) -> Iterator[str]:
+def _imports(name: str, path: Path) -> tuple[str, ...]:
     """Full names that a file may import: ``from a import b`` gives ``a`` and ``a.b``, with the packages above them."""
-    try:
-        tree = ast.parse(_read(path))
-    except (SyntaxError, ValueError, OSError, KeyError):
-        return
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    try:
+        return _imported(_read(path), package)
+    except (SyntaxError, ValueError, OSError, KeyError):
+        return ()
+
+
+@lru_cache(maxsize=256)
+def _imported(data: bytes, package: str) -> tuple[str, ...]:
+    """What a source imports, each name once; sources are read again and parsed once."""
+    return tuple(dict.fromkeys(_names(ast.parse(data), package)))
+
+
+def _names(tree: ast.AST, package: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:

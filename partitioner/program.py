@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import inspect
 import io
@@ -18,7 +17,7 @@ import cloudpickle
 from partitioner.errors import ProgramError, clause, nearest
 from partitioner.importing import module_of
 from partitioner.known_secrets import masked
-from partitioner.own_code import installed, libraries, sources, without_docstrings
+from partitioner.own_code import dumped, installed, libraries, sources
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # differs from process to process
 
@@ -228,7 +227,7 @@ def fingerprint(program: Callable[..., Any], arguments: Mapping[str, Any]) -> st
     own_file = module is not None and module.__name__ != "__main__" and not _installed(module)
     try:
         source = inspect.getsource(module if own_file and module is not None else program)
-        code = ast.dump(without_docstrings(ast.parse(inspect.cleandoc("\n" + source) if not own_file else source)))
+        code = dumped(source if own_file else inspect.cleandoc("\n" + source))
     except (OSError, TypeError, SyntaxError):
         target = getattr(program, "__code__", None)
         code = repr(_code_facts(target)) if target else name_of(program)

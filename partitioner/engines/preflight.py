@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 import secrets
 import sys
@@ -14,6 +13,7 @@ from partitioner.attempt.pilot import Loaded, loaded
 from partitioner.engines import preload
 from partitioner.errors import PreflightFailed, ProgramError
 from partitioner.model import Workers
+from partitioner.own_code import version
 from partitioner.store.run_directory import RunDirectory
 
 TOKEN = "preflight.token"
@@ -81,7 +81,7 @@ def versions() -> dict[str, str]:
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in _MUST_AGREE:
         if name != "python":
-            found[name] = importlib.metadata.version(name)
+            found[name] = version(name)
     return found
 
 
