@@ -5,7 +5,7 @@ A worker that answers half a second after the others finds its queue as it was p
 
 from __future__ import annotations
 
-from partitioner.coordinator import ladder
+from partitioner.coordinator import blame
 from partitioner.coordinator.state import State
 
 LEAST_SECONDS = 1.0
@@ -36,7 +36,7 @@ def pass_time(state: State) -> None:
         holder = state.workers[name]
         if holder.queue:
             state.note_worker("not there", name, f"no answer for {state.clock:.3g} s; what waited for it goes to all")
-            ladder.give_away(state, holder)
+            blame.give_away(state, holder)
 
 
 def wait(state: State) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from partitioner.coordinator import ladder
+from partitioner.coordinator import blame
 from partitioner.coordinator.demands import Kind
 from partitioner.coordinator.state import Live, State, WorkerState
 
@@ -15,7 +15,7 @@ def can_hold(state: State, holder: WorkerState, i: int) -> bool:
     if kind not in holder.able:
         holder.able[kind] = state.demands.kinds[kind].runs_on(holder.worker)
     able = holder.able[kind] and state.demands.memory[i] <= holder.worker.memory_bytes * (1 + EPSILON)
-    return able and ladder.allows(state, holder, i)
+    return able and blame.allows(state, holder, i)
 
 
 def has_room(state: State, holder: WorkerState, i: int, ahead: bool = False) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from partitioner.coordinator import bundling, forecast, ladder, splitting, stealing, timers
+from partitioner.coordinator import blame, bundling, forecast, ladder, splitting, stealing, timers
 from partitioner.coordinator.capacity import EPSILON, can_hold, devices_for, give_back, has_room, take
 from partitioner.coordinator.readiness import TOLERANCE
 from partitioner.coordinator.state import Action, Cancel, Live, State, Submit, WorkerState
@@ -161,7 +161,7 @@ def _from_queue(state: State, holder: WorkerState, now: float) -> int | None:
     queue, status = holder.queue, state.status
     while queue and status[queue[0]] not in (READY, BLOCKED):
         queue.popleft()
-    if not queue or not ladder.allows(state, holder, queue[0]):
+    if not queue or not blame.allows(state, holder, queue[0]):
         return None
     if status[queue[0]] == READY:
         # The head waits until it fits, rather than smaller ones passing it for ever.
@@ -232,7 +232,7 @@ def submit(state: State, holder: WorkerState, i: int, copy: bool = False) -> Sub
         epoch=state.epoch,
         timeout_seconds=timers.limit_seconds(state, holder, i) if calls_program else timers.READING_SECONDS,
         care=care,
-        avoid=ladder.avoided(state, holder, i),
+        avoid=blame.avoided(state, holder, i),
         upcoming=None if copy else upcoming(state, holder, i, care),
     )
     live = Live(attempt, attempt.seconds, forecast.load(state, holder, i), expected)

@@ -14,6 +14,8 @@ from partitioner.coordinator import (
     alike,
     awaiting,
     backups,
+    blame,
+    deaths,
     dispatch,
     forecast,
     handover,
@@ -36,7 +38,7 @@ def step(state: State, events: Sequence[Event], now: float) -> tuple[State, list
     actions: list[Action] = []
     state.began = now if state.began is None else state.began
     state.hear_alarms(now)
-    ladder.pass_time(state, timers.pass_time(state, now))
+    blame.pass_time(state, timers.pass_time(state, now))
     for event in events:
         _HANDLERS[event.kind](state, event, now, actions)
     if not (state.finished or state.stopped):
@@ -99,7 +101,7 @@ def _finished(state: State, event: Event, now: float, actions: list[Action]) -> 
     _done(state, task, live, now)
     _learn(state, live, event, now)
     quarantined = 0 if record is None else record.quarantined
-    _may_stop(state, actions, ladder.succeeded(state, live, quarantined) or _too_many(state, quarantined))
+    _may_stop(state, actions, blame.succeeded(state, live, quarantined) or _too_many(state, quarantined))
     if part is not None and splitting.finished(state, task, bool(live.attempt.care.condemned)):
         _done(state, part.whole, live, now)
 
@@ -161,7 +163,7 @@ def _counted(state: State, live: Live, record: CommitRecord, now: float) -> None
 def _failed(state: State, event: Event, now: float, actions: list[Action]) -> None:
     live = _end(state, event.attempt_id, event.worker_id)
     if live is not None:
-        ladder.handed_back(state, event.error)
+        blame.handed_back(state, event.error)
         _went_wrong(state, live, live.why or event.error or UNKNOWN, actions)
 
 
@@ -181,7 +183,7 @@ def _cancelled(state: State, event: Event, now: float, actions: list[Action]) ->
     live = _end(state, event.attempt_id, event.worker_id)
     if live is None:
         return
-    ladder.handed_back(state, event.error)
+    blame.handed_back(state, event.error)
     if live.why is not None:
         _went_wrong(state, live, live.why, actions)
     elif state.status[live.attempt.task] == LIVE:
@@ -200,7 +202,7 @@ def _went_wrong(state: State, live: Live, why: Failure, actions: list[Action], d
     if not why.charged:
         _nobody_is_charged(state, live, actions)
         return
-    _may_stop(state, actions, ladder.died(state, live, why) if death else ladder.failed(state, live, why))
+    _may_stop(state, actions, deaths.died(state, live, why) if death else ladder.failed(state, live, why))
     if state.status[task] == LIVE and not state.stopped:
         _requeue(state, task)
 
@@ -209,7 +211,7 @@ def _nobody_is_charged(state: State, live: Live, actions: list[Action]) -> None:
     task = live.attempt.task
     if state.status[task] != LIVE or backups.copy_of(state, task) is not None:
         return
-    _may_stop(state, actions, ladder.lost(state, live))
+    _may_stop(state, actions, deaths.lost(state, live))
     if not state.stopped:
         _requeue(state, task)
 

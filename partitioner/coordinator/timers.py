@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Iterator
 from math import exp, inf, isfinite
 
-from partitioner.coordinator import awaiting, forecast, ladder, stealing
+from partitioner.coordinator import awaiting, blame, forecast, stealing
 from partitioner.coordinator.state import Action, Cancel, Live, State, WorkerState
 from partitioner.model import Failure
 
@@ -98,7 +98,7 @@ def due(state: State, actions: list[Action]) -> Iterator[tuple[Live, Failure]]:
                 continue
             state.note("silent", live, f"no sign of life for {state.policy.silent_seconds:g} s")
             if (holder := state.workers.get(live.attempt.worker_id)) is not None and len(state.workers) > 1:
-                ladder.leave_out(state, holder, "it begins nothing that it is given")
+                blame.leave_out(state, holder, "it begins nothing that it is given")
             actions.append(Cancel(attempt_id))
             yield live, Failure("it gave no sign of life", "Silent", charged=False)
         elif what == BEHIND and state.as_planned:

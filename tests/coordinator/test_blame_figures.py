@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from partitioner.coordinator import ladder
+from partitioner.coordinator import blame, ladder
 from partitioner.coordinator.state import State
 from partitioner.coordinator.transitions import LIVE
 from partitioner.errors import EngineLost
@@ -74,11 +74,11 @@ def test_another_sub_tasks_failure_there_acquits_nobody() -> None:
 def test_success_elsewhere_blames_the_worker_that_failed_and_two_such_leave_it_out() -> None:
     state = many(exclude_after=2)
     fails(state, "worker-1", 0, 1)
-    assert ladder.succeeded(state, on("worker-2", 0), 0) is None
+    assert blame.succeeded(state, on("worker-2", 0), 0) is None
     health = state.workers["worker-1"].health
     assert (list(health.blamed), list(health.failing), state.excluded) == ([0], [1], {})
     told(state)
-    assert ladder.succeeded(state, on("worker-2", 1), 0) is None
+    assert blame.succeeded(state, on("worker-2", 1), 0) is None
     assert state.excluded == {"worker-1": 30.0}
     assert told(state) == [("excluded", "for 30 s: t000000, t000001 failed there and went well elsewhere")]
     assert (health.blamed, health.failing, health.exclusions) == ({}, {}, 1)
@@ -87,7 +87,7 @@ def test_success_elsewhere_blames_the_worker_that_failed_and_two_such_leave_it_o
 def test_success_at_last_on_the_same_worker_blames_nobody() -> None:
     state = many(exclude_after=1)
     fails(state, "worker-1", 0)
-    ladder.succeeded(state, on("worker-1", 0), 0)
+    blame.succeeded(state, on("worker-1", 0), 0)
     assert (state.health["worker-1"].blamed, state.excluded, state.health["worker-1"].successes) == ({}, {}, 1)
 
 
@@ -95,14 +95,14 @@ def test_rows_set_aside_acquit_a_suspended_worker_once_too_little_speaks_against
     for others, suspended in (([1, 2], False), ([1, 2, 3], True)):
         state = many(suspend_after=3, max_retries=9)
         fails(state, "worker-1", 0, *others)
-        ladder.succeeded(state, on("worker-2", 0), 1)
+        blame.succeeded(state, on("worker-2", 0), 1)
         assert (state.workers["worker-1"].health.suspended, state.health["worker-1"].blamed) == (suspended, {})
 
 
 def test_success_of_what_failed_nowhere_blames_nobody() -> None:
     state = many(exclude_after=1)
     fails(state, "worker-1", 0)
-    ladder.succeeded(state, on("worker-2", 7), 0)
+    blame.succeeded(state, on("worker-2", 7), 0)
     assert (state.health["worker-1"].blamed, state.excluded, list(state.health["worker-1"].failing)) == ({}, {}, [0])
 
 
@@ -111,7 +111,7 @@ def test_success_after_the_worker_that_failed_went_away_blames_nobody() -> None:
     fails(state, "worker-1", 0)
     fails(state, "worker-0", 0)
     del state.workers["worker-1"]
-    assert ladder.succeeded(state, on("worker-2", 0), 0) is None
+    assert blame.succeeded(state, on("worker-2", 0), 0) is None
     assert state.excluded == {}
 
 
@@ -131,7 +131,7 @@ def test_how_much_blame_leaves_a_worker_out(successes: int, exclusions: int, bla
     state = many(exclude_after=2)
     health = state.workers["worker-1"].health
     health.successes, health.exclusions, health.blamed = successes, exclusions, dict.fromkeys(range(blamed))
-    assert ladder._exclude(state, state.workers["worker-1"]) is None
+    assert blame._exclude(state, state.workers["worker-1"]) is None
     assert ("worker-1" in state.excluded) is out
 
 
@@ -139,16 +139,16 @@ def test_a_worker_that_is_left_out_already_is_not_left_out_again() -> None:
     state = many(exclude_after=1)
     state.excluded["worker-1"] = 5.0
     state.health["worker-1"].blamed = {0: None, 1: None}
-    ladder._exclude(state, state.workers["worker-1"])
+    blame._exclude(state, state.workers["worker-1"])
     assert (state.excluded, state.health["worker-1"].exclusions) == ({"worker-1": 5.0}, 0)
 
 
 def test_the_last_worker_left_out_ends_the_run() -> None:
     state = many(2, exclude_after=1)
     state.health["worker-0"].blamed = {0: None}
-    assert ladder._exclude(state, state.workers["worker-0"]) is None
+    assert blame._exclude(state, state.workers["worker-0"]) is None
     state.health["worker-1"].blamed = {1: None}
-    stop = ladder._exclude(state, state.workers["worker-1"])
+    stop = blame._exclude(state, state.workers["worker-1"])
     assert isinstance(stop, EngineLost)
     assert "all 2 workers fail sub-tasks" in str(stop)
 
@@ -156,7 +156,7 @@ def test_the_last_worker_left_out_ends_the_run() -> None:
 def test_no_more_than_three_sub_tasks_are_named() -> None:
     state = many(exclude_after=1)
     state.health["worker-1"].blamed = dict.fromkeys([3, 4, 5, 6])
-    ladder._exclude(state, state.workers["worker-1"])
+    blame._exclude(state, state.workers["worker-1"])
     assert told(state)[0][1].endswith("t000003, t000004, t000005 failed there and went well elsewhere")
 
 
@@ -164,13 +164,13 @@ def test_time_out_doubles_and_ends_and_the_worker_starts_afresh() -> None:
     state = many(exclude_seconds=10.0)
     holder = state.workers["worker-1"]
     for seconds in (10.0, 20.0, 40.0):
-        ladder.leave_out(state, holder, "why")
+        blame.leave_out(state, holder, "why")
         assert state.excluded == {"worker-1": seconds}
         holder.health.suspended, state.hungry = True, {}
         told(state)
-        ladder.pass_time(state, seconds - 0.001)
+        blame.pass_time(state, seconds - 0.001)
         assert (state.hungry, holder.health.suspended, list(state.excluded)) == ({}, True, ["worker-1"])
-        ladder.pass_time(state, 0.001)
+        blame.pass_time(state, 0.001)
         assert (list(state.hungry), holder.health.suspended, state.excluded) == (["worker-1"], False, {})
         assert told(state) == [("readmitted", "its time is over; the next failure counts at once")]
 
@@ -178,7 +178,7 @@ def test_time_out_doubles_and_ends_and_the_worker_starts_afresh() -> None:
 def test_the_time_of_a_worker_that_went_away_ends_in_silence() -> None:
     state = many()
     state.excluded["gone"] = 5.0
-    ladder.pass_time(state, 5.0)
+    blame.pass_time(state, 5.0)
     assert (state.excluded, told(state), "gone" in state.hungry) == ({}, [], False)
 
 
@@ -188,7 +188,7 @@ def test_what_waited_for_a_worker_that_is_left_out_may_come_from_anywhere_again(
     state.moved = {1: {"worker-0"}, 4: {"worker-2"}, 0: {"worker-1"}}
     state.status[4] = LIVE
     holder.held, state.hungry, state.idle = 1, {}, {"worker-0": None}
-    ladder.leave_out(state, holder, "why")
+    blame.leave_out(state, holder, "why")
     assert list(state.pool) == [1, 7, 10]
     assert [state.home[i] for i in (1, 4, 7, 10)] == [""] * 4
     assert (state.moved, holder.held, state.as_planned) == ({0: {"worker-1"}}, None, False)
@@ -198,10 +198,10 @@ def test_what_waited_for_a_worker_that_is_left_out_may_come_from_anywhere_again(
 def test_a_worker_that_is_left_out_is_suspected_of_nothing_when_it_comes_back() -> None:
     state = many(exclude_after=1, exclude_seconds=10.0)
     fails(state, "worker-1", 0, 1)
-    ladder.leave_out(state, state.workers["worker-1"], "why")
+    blame.leave_out(state, state.workers["worker-1"], "why")
     assert (state.health["worker-1"].failing, state.health["worker-1"].blamed) == ({}, {})
-    ladder.pass_time(state, 10.0)
-    ladder.succeeded(state, on("worker-2", 0), 0)
+    blame.pass_time(state, 10.0)
+    blame.succeeded(state, on("worker-2", 0), 0)
     assert (state.excluded, state.health["worker-1"].exclusions) == ({}, 1)
 
 
@@ -209,18 +209,18 @@ def test_a_worker_that_is_left_out_is_suspected_of_nothing_when_it_comes_back() 
 def test_what_failed_here_is_tried_here_again_where_all_others_are_away(away: str) -> None:
     state = many(2)
     fails(state, "worker-0", 0)
-    assert not ladder.allows(state, state.workers["worker-0"], 0)
-    assert ladder._others(state, 0)
+    assert not blame.allows(state, state.workers["worker-0"], 0)
+    assert blame.others(state, 0)
     if away == "awaited":
         state.awaited.add("worker-1")
     else:
         state.excluded["worker-1"] = 5.0
-    assert ladder.allows(state, state.workers["worker-0"], 0)
-    assert not ladder._others(state, 0)
+    assert blame.allows(state, state.workers["worker-0"], 0)
+    assert not blame.others(state, 0)
 
 
 def doubts(state: State, task: int = 0) -> list[int]:
-    return [ladder._doubt(state.workers[f"worker-{j}"], state.troubles.get(task)) for j in range(3)]
+    return [blame._doubt(state.workers[f"worker-{j}"], state.troubles.get(task)) for j in range(3)]
 
 
 def test_least_is_hoped_from_where_it_failed_most_and_from_who_had_a_say() -> None:
@@ -238,7 +238,7 @@ def test_least_is_hoped_from_where_it_failed_most_and_from_who_had_a_say() -> No
 
 
 def allowed(state: State, task: int = 0) -> list[bool]:
-    return [ladder.allows(state, state.workers[f"worker-{j}"], task) for j in range(3)]
+    return [blame.allows(state, state.workers[f"worker-{j}"], task) for j in range(3)]
 
 
 def test_the_ladder_lets_those_have_a_sub_task_from_whom_most_is_hoped() -> None:
@@ -265,11 +265,11 @@ def test_where_a_placement_is_a_hint_those_are_named_that_may_not_have_it() -> N
     state = many(rerouted=True)
     state.trouble(0).failed_on = {"worker-1": 1}
     holder = state.workers["worker-0"]
-    assert ladder.avoided(state, holder, 0) == ()
+    assert blame.avoided(state, holder, 0) == ()
     state.as_planned = False
-    assert ladder.avoided(state, holder, 0) == ("worker-1",)
-    assert ladder.avoided(state, state.workers["worker-1"], 0) == ()
+    assert blame.avoided(state, holder, 0) == ("worker-1",)
+    assert blame.avoided(state, state.workers["worker-1"], 0) == ()
     state = many(rerouted=False)
     state.as_planned = False
     state.trouble(0).failed_on = {"worker-1": 1}
-    assert ladder.avoided(state, state.workers["worker-0"], 0) == ()
+    assert blame.avoided(state, state.workers["worker-0"], 0) == ()

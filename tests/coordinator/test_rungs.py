@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from partitioner.coordinator import ladder
+from partitioner.coordinator import blame
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import Cancel, Live, State, Stop
 from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Workers
@@ -125,10 +125,10 @@ def test_what_began_forty_seconds_ago_really_runs() -> None:
     found = []
     for second in (39.0, 40.0):
         state.last_now = second
-        found.append(ladder._in_circles(state))
+        found.append(blame._in_circles(state))
     assert found == [True, False]
     state.handed_back, state.last_now = 5, 39.0
-    assert not ladder._in_circles(state)
+    assert not blame._in_circles(state)
 
 
 def test_where_a_placement_is_exact_nothing_needs_to_be_named() -> None:
@@ -154,24 +154,24 @@ def test_nothing_waits_in_the_engine_while_a_worker_is_left_out() -> None:
     assert [a.worker_id for a in submits(step(state, [], 0.0)[1])] == ["worker-0"]
 
 
-def blame(state: State, name: str, task: int) -> None:
+def blamed(state: State, name: str, task: int) -> None:
     """``task`` failed on ``name`` and goes well on another worker now."""
     state.trouble(task).failed_on = {name: 1}
     state.workers[name].health.failing[task] = None
     other = next(n for n in state.workers if n != name)
     live = Live(Attempt(f"t{task:06d}", task, 0, other, "memory://run"), 1.0)
-    assert ladder.succeeded(state, live, 0) is None
+    assert blame.succeeded(state, live, 0) is None
 
 
 def test_a_worker_is_left_out_after_two_failures_that_went_well_elsewhere_then_after_one_and_twice_as_long() -> None:
     state = state_of(plan_of([1.0] * 9, workers=3), exclude_after=2, exclude_seconds=30.0)
-    blame(state, "worker-1", 0)
+    blamed(state, "worker-1", 0)
     assert state.excluded == {}
-    blame(state, "worker-1", 1)
+    blamed(state, "worker-1", 1)
     assert state.excluded == {"worker-1": 30.0}
-    ladder.pass_time(state, 30.0)
+    blame.pass_time(state, 30.0)
     assert state.excluded == {}
-    blame(state, "worker-1", 2)
+    blamed(state, "worker-1", 2)
     assert state.excluded == {"worker-1": 60.0}
 
 
@@ -179,9 +179,9 @@ def test_few_failures_among_many_successes_leave_nobody_out() -> None:
     state = state_of(plan_of([1.0] * 9, workers=3), exclude_after=2)
     state.workers["worker-1"].health.successes = 20
     for task in range(3):
-        blame(state, "worker-1", task)
+        blamed(state, "worker-1", task)
     assert state.excluded == {}
-    blame(state, "worker-1", 3)
+    blamed(state, "worker-1", 3)
     assert list(state.excluded) == ["worker-1"]
 
 
@@ -190,7 +190,7 @@ def test_what_waits_for_a_worker_that_is_left_out_goes_to_the_others() -> None:
     step(state, [], 0.0)
     queue = list(state.workers["worker-1"].queue)
     assert queue
-    ladder.leave_out(state, state.workers["worker-1"], "it fails")
+    blame.leave_out(state, state.workers["worker-1"], "it fails")
     assert sorted(state.pool) == queue
     assert (list(state.workers["worker-1"].queue), state.workers["worker-1"].backlog) == ([], 0.0)
     assert {state.home[task] for task in queue} == {""}
@@ -201,7 +201,7 @@ def test_an_attempt_that_rows_were_set_aside_in_blames_no_worker() -> None:
     state.trouble(0).failed_on = {"worker-1": 1}
     state.workers["worker-1"].health.failing[0] = None
     live = Live(Attempt("t000000", 0, 0, "worker-0", "memory://run"), 1.0)
-    assert ladder.succeeded(state, live, quarantined=1) is None
+    assert blame.succeeded(state, live, quarantined=1) is None
     assert (state.excluded, state.workers["worker-1"].health.failing) == ({}, {})
 
 
@@ -210,7 +210,7 @@ def test_a_success_takes_every_suspicion_from_its_worker() -> None:
     health = state.workers["worker-1"].health
     health.failing, health.suspended = {1: None, 2: None, 3: None}, True
     live = Live(Attempt("t000004", 4, 0, "worker-1", "memory://run"), 1.0)
-    ladder.succeeded(state, live, 0)
+    blame.succeeded(state, live, 0)
     assert (health.failing, health.suspended, health.successes) == ({}, False, 1)
 
 

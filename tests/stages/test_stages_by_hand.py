@@ -1,10 +1,8 @@
-"""The stages by hand: slots and memory, what is said of an engine, whose an output is, and how batches and calls are set."""
+"""The stages by hand: slots and memory, what is said of an engine, how batches are set, and phases."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,19 +11,14 @@ import pandas as pd
 import pytest
 
 from partitioner import config as configuration
-from partitioner.attempt.asynchronous import Concurrency
 from partitioner.config import RunConfig
 from partitioner.engines.base import Capabilities
-from partitioner.errors import ConfigError, DataError, OutputExists
-from partitioner.model import Costs, Fragment, Fragments, SubTasks, Worker, Workers
-from partitioner.output.modes import Target
+from partitioner.errors import ConfigError, DataError
+from partitioner.model import Costs, Worker, Workers
 from partitioner.stages import steps
-from partitioner.stages.calling import concurrency_of
 from partitioner.stages.phases import Phases
 from partitioner.stages.resolved import Resolved, batching_of, engine_of
 from partitioner.stages.start import Start, preloads, slots_of, told_here
-from partitioner.storage import Directory
-from partitioner.store.run_directory import RunDirectory
 
 
 def config(**options: Any) -> RunConfig:
@@ -182,115 +175,6 @@ def test_a_run_follows_the_engine_of_its_data_unless_it_names_one(capfd: pytest.
     assert capfd.readouterr().err == ""
 
 
-# async programs
-
-
-class OutOfTokens(Exception):
-    """Of a model server."""
-
-
-async def by_row(row: dict[str, Any]) -> Any:
-    return row
-
-
-async def by_frame(batch: pd.DataFrame) -> Any:
-    return batch
-
-
-async def by_text(batch: list) -> Any:  # type: ignore[type-arg]
-    return batch
-
-
-class Service:
-    """Is called with a frame."""
-
-    async def __call__(self, batch: pd.DataFrame) -> Any:
-        return batch
-
-
-@pytest.mark.parametrize(
-    ("program", "options", "rows"),
-    [
-        (by_row, {}, 0),
-        (by_row, {"batch_size": 7}, 7),
-        (by_row, {"batch_format": "pandas"}, 1),
-        (by_frame, {}, 1),
-        (by_text, {}, 1),
-        (Service, {}, 1),
-        (by_frame, {"batch_size": 7}, 7),
-    ],
-)
-def test_an_async_program_gets_rows_or_batches(program: Any, options: dict[str, Any], rows: int) -> None:
-    found = concurrency_of(config(**options), program)
-    assert found == Concurrency(rows=rows, retries=config().retry_calls, backoff_seconds=config().retry_backoff)
-
-
-def test_settings_of_calls_are_taken_over() -> None:
-    options = {"max_concurrency": 3, "rate_limit": 9.0, "retry_on": ["OSError"], "retry_calls": 2, "retry_backoff": 0.1}
-    assert concurrency_of(config(**options), by_row) == Concurrency(0, 3, 9.0, ("OSError",), 2, 0.1)
-    assert concurrency_of(config(), len) is None
-
-
-@pytest.mark.parametrize(
-    ("given", "known"),
-    [
-        ("Exception", "Exception"),
-        ("OutOfTokens", "OutOfTokens"),
-        ("OSError", "OSError"),
-        ("builtins.OSError", "builtins.OSError"),
-        ("asyncio.TimeoutError", "builtins.TimeoutError"),
-        ("urllib.error.HTTPError", "urllib.error.HTTPError"),
-        (f"{__name__}.OutOfTokens", f"{__name__}.OutOfTokens"),
-    ],
-)
-def test_errors_to_try_again_are_known_by_the_names_of_their_classes(given: str, known: str) -> None:
-    found = concurrency_of(config(retry_on=[given]), by_row)
-    assert found is not None
-    assert found.retry_on == (known,)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ("TimoutError", r"'TimoutError', and no exception class of that name .* Did you mean 'TimeoutError'\?"),
-        ("len", "'len', and no exception class of that name is loaded"),
-        ("", "'', and no exception class of that name is loaded"),
-        ("urllib.error.HTPError", "'urllib.error.HTPError', which cannot be found: module 'urllib.error' has no"),
-        ("no_such_package.Busy", "'no_such_package.Busy', which cannot be found: No module named"),
-        ("os.path.join", "'os.path.join', which is <function join .*> and no class of exceptions"),
-        ("asyncio.CancelledError", "'asyncio.CancelledError', which is <class .*> and no class of exceptions"),
-    ],
-)
-def test_an_error_to_try_again_that_is_none_is_refused(given: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=f"^retry_on names {message}"):
-        concurrency_of(config(retry_on=[given]), by_row)
-
-
-@pytest.mark.parametrize("option", [{"max_concurrency": 3}, {"rate_limit": 9.0}, {"retry_on": ["OSError"]}])
-def test_settings_of_async_programs_are_for_these(option: dict[str, Any]) -> None:
-    with pytest.raises(
-        ConfigError, match=f"{next(iter(option))} is for async programs; write the program as async def"
-    ):
-        concurrency_of(config(**option), len)
-
-
-@pytest.mark.parametrize(
-    ("option", "name"),
-    [
-        ({"batch_size": "auto"}, "batch_size: auto"),
-        ({"weight": "x"}, "weight"),
-        ({"weight": "x", "max_batch_weight": 5.0}, "max_batch_weight"),
-        ({"weight": "x", "sort_by_weight": True}, "sort_by_weight"),
-    ],
-)
-def test_settings_of_batches_are_not_for_async_programs(option: dict[str, Any], name: str) -> None:
-    with pytest.raises(ConfigError, match=f"^{name} is not for async programs; give batch_size as a number of rows"):
-        concurrency_of(config(**option), by_row)
-
-
-# the steps
-
-
 @pytest.mark.parametrize(
     ("options", "lacks", "said"),
     [
@@ -339,93 +223,6 @@ def test_columns_that_are_not_there_name_the_nearest() -> None:
     steps._check_columns(["a"], ["a", "b"])
     with pytest.raises(DataError, match=r"the dataset has no column 'aa'; it has a, b\. Did you mean 'a'"):
         steps._check_columns(["b", "aa"], ["a", "b"])
-
-
-class Claimed:
-    """A run and a plan of one sub-task, and an output folder."""
-
-    def __init__(self, home: Path) -> None:
-        self.home, self.output = home, Directory(home / "out")
-        self.run = RunDirectory(str(home / "runs" / "r1"))
-        fragments = Fragments.of([Fragment(0, "f", 0, 0, 1, 1, 1)])
-        tasks = SubTasks.build([1.0], fragments=fragments, offsets=np.array([0, 1]), fragment_index=np.array([0]))
-        self.planned: Any = SimpleNamespace(tasks=tasks)
-
-    def claim(self, job: Any = None, target: Target | None = None, **options: Any) -> None:
-        asked = config(**{"output": self.output.url, **options})
-        steps.claim(asked, self.run, job, self.planned, target or Target(), {"code": "c"})
-
-
-@pytest.fixture
-def claimed(tmp_path: Path) -> Claimed:
-    return Claimed(tmp_path)
-
-
-def test_a_run_is_written_down_before_it_takes_its_output(claimed: Claimed, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[bool] = []
-    take = steps.claim_output
-    monkeypatch.setattr(
-        steps, "claim_output", lambda output, run: seen.append(run.files.exists("run.json")) or take(output, run)
-    )
-    claimed.claim()
-    assert seen == [True]
-    assert json.loads(claimed.output.get("_run.json")) == {"run_id": "r1", "run": claimed.run.url}
-    told = claimed.run.description()
-    assert (told["run_id"], told["fingerprints"], "batching" in told) == ("r1", {"code": "c"}, False)
-    assert told["target"]["number"] == 0
-    assert claimed.run.files.exists("tasks.parquet")
-
-
-def test_a_bound_that_a_pilot_found_is_written_down(claimed: Claimed) -> None:
-    job = SimpleNamespace(batching={"max_batch_weight": 7})
-    claimed.claim(job, weight="x", max_batch_weight="auto")
-    assert claimed.run.description()["batching"] == {"max_batch_weight": 7.0}
-
-
-def test_a_version_of_an_output_is_not_claimed_again(claimed: Claimed) -> None:
-    claimed.claim(target=Target(2, 1))
-    assert claimed.output.names() == []
-    assert claimed.run.description()["target"]["number"] == 2
-
-
-def test_an_output_of_another_is_left_and_the_run_removed(claimed: Claimed) -> None:
-    claimed.output.put("_run.json", json.dumps({"run_id": "r0", "run": str(claimed.home / "gone")}).encode())
-    with pytest.raises(OutputExists, match=r"it belongs to run .*gone, which is gone; mode='overwrite' replaces it"):
-        claimed.claim()
-    assert not Path(claimed.run.url).exists()
-
-
-def test_an_own_claim_is_found_again(claimed: Claimed) -> None:
-    steps.claim_output(claimed.output, claimed.run)
-    steps.claim_output(claimed.output, claimed.run)
-    steps.check_free(claimed.output, claimed.run)
-    assert steps.holder_of(claimed.output) == claimed.run.url
-    with pytest.raises(OutputExists):
-        steps.check_free(claimed.output, RunDirectory(str(claimed.home / "runs" / "r2")))
-
-
-@pytest.mark.parametrize(("finished", "state"), [(True, "finished"), (False, "unfinished")])
-def test_whose_an_output_is_and_what_to_do_is_said(claimed: Claimed, finished: bool, state: str) -> None:
-    claimed.claim()
-    if finished:
-        claimed.output.put("_manifest.json", json.dumps({"files": [], "counts": {}}).encode())
-        claimed.output.put("_SUCCESS", b"")
-    said = steps.occupied(claimed.output, ["_run.json"])
-    assert f"it belongs to the {state} run r1. Go on with it: mode='resume'" in said
-
-
-@pytest.mark.parametrize("content", [b"{", b"[]", b"{}"])
-def test_a_torn_claim_names_nobody(claimed: Claimed, content: bytes) -> None:
-    claimed.output.put("_run.json", content)
-    assert steps.holder_of(claimed.output) == ""
-
-
-def test_an_empty_output_is_free(claimed: Claimed) -> None:
-    steps.check_free(claimed.output, claimed.run)
-    assert steps.holder_of(claimed.output) == ""
-    claimed.output.put("x", b"")
-    with pytest.raises(OutputExists, match=r"it holds x"):
-        steps.check_free(claimed.output, claimed.run)
 
 
 def test_phases_add_up_and_count_what_raises_too() -> None:
