@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from connectors.location import Options, open_file, reading, system
 from connectors.systems import FileInfo
 from partitioner.errors import DataError
+from partitioner.frames import UNFIT
 from partitioner.model.types import text_as_bytes
 
 MAX_FEATURES = 64
@@ -160,7 +161,7 @@ def _wider(field: pa.Field, found: pa.DataType, path: str, first: pa.Schema) -> 
     pair = [pa.schema([pa.field("x", kind)]) for kind in kinds]
     try:
         wide = pa.unify_schemas(pair, promote_options="permissive").field("x").type
-    except (pa.ArrowTypeError, pa.ArrowInvalid):
+    except UNFIT:
         wide = None
     if wide is None or any(text_as_bytes(kind, wide) for kind in (field.type, found)):
         in_first = field.name in first.names and first.field(field.name).type == field.type

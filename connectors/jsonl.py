@@ -14,6 +14,7 @@ from connectors.line_source import LineSource, Opening
 from connectors.lines import line_count
 from connectors.schemas import unify
 from partitioner.errors import DataError, clause
+from partitioner.frames import UNFIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class JsonLinesSource(LineSource):
     def _infer(self, samples: list[bytes], openings: Sequence[Opening]) -> pa.Schema:
         try:
             return unify(_read(block, None, "infer").schema for block in samples if block.strip())
-        except pa.ArrowException as error:
+        except UNFIT as error:
             raise DataError(
                 f"Cannot infer the fields of {', '.join(self.paths)} as jsonl: {clause(error)}. Every line holds one JSON "
                 "object; where a field has several types, mend it or give all of them with schema=."

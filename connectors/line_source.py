@@ -19,6 +19,7 @@ from connectors.schemas import Types, parse_types, with_types
 from connectors.systems import FileInfo
 from connectors.whole_numbers import LONG, kept_exactly, suspects
 from partitioner.errors import ConfigError, DataError
+from partitioner.frames import UNFIT
 from partitioner.model import Dataset, Fragment
 
 SAMPLES = 8
@@ -125,7 +126,7 @@ class LineSource(FileSource):
     def _rows(self, block: bytes, schema: pa.Schema, fragment: Fragment) -> pa.Table:
         try:
             return self._parse(block, schema)
-        except (pa.ArrowException, ValueError) as error:
+        except (ValueError, *UNFIT) as error:
             raise self._unfit(error, fragment.name) from error
 
     def _unfit(self, error: Exception, name: str) -> DataError:

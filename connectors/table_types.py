@@ -95,7 +95,7 @@ def _goes(mine: pa.DataType, there: pa.DataType) -> bool:
         return False
     try:
         _together(mine, there)
-    except (pa.ArrowTypeError, pa.ArrowInvalid):
+    except UNFIT:
         return False
     return True
 

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 PANDAS = "pandas"
 
-UNFIT = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
+UNFIT = (pa.ArrowCapacityError, pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
 """What Arrow raises for values that do not go into a type; lack of memory is no such thing."""
 
 
@@ -133,7 +133,7 @@ def to_numpy(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
 def doubles(column: Any) -> Any:
     """An array or chunked array as float64: integers of any size as the nearest one, the rest as Arrow casts exactly.
 
-    Raises pa.ArrowInvalid or pa.ArrowNotImplementedError for what is no number.
+    Raises one of ``UNFIT`` for what is no number.
     """
     return column.cast(pa.float64(), safe=not pa.types.is_integer(column.type))
 
@@ -199,7 +199,7 @@ def to_array(values: Sequence[Any], nan_is_null: bool = False) -> pa.Array:
 def _inferred(values: Sequence[Any], nan_is_null: bool) -> pa.Array:
     try:
         return pa.array(values, from_pandas=nan_is_null)
-    except (pa.ArrowException, TypeError, ValueError):
+    except (TypeError, ValueError, *UNFIT):
         if nan_is_null or not any(isinstance(v, float) and v != v for v in values):
             raise
         return pa.array(values, from_pandas=True)

@@ -143,7 +143,7 @@ def _wider(known: Agreed, field: pa.Field, kind: pa.DataType, who: str) -> pa.Da
         wide = pa.unify_schemas(pair, promote_options="permissive").field("x").type
         if not _lossy(field.type, kind, wide):
             return wide
-    except (pa.ArrowTypeError, pa.ArrowInvalid):
+    except UNFIT:
         pass  # Arrow knows no type of both
     raise ProgramError(
         f"the program returns column {field.name!r} as {kind} in sub-task {who} and as {field.type} in sub-task "

@@ -30,7 +30,7 @@ import pyarrow as pa
 
 from partitioner.attempt.formats import table_to_batch
 from partitioner.errors import ProgramError
-from partitioner.frames import dense, is_frame, to_array
+from partitioner.frames import UNFIT, dense, is_frame, to_array
 
 RESULT = "result"
 """The column of outputs that have no name."""
@@ -103,7 +103,7 @@ def to_record_batch(value: Any) -> pa.RecordBatch:
     taken = list(to_record_batches(value)) if is_stream(value) else None
     try:
         batch = _converted(value) if taken is None else _joined(taken)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError, NotImplementedError) as error:
+    except (TypeError, ValueError, OverflowError, NotImplementedError, *UNFIT) as error:
         raise ProgramError(
             f"the program returned a {_name(value)} that has no table form: {_line(error)}{_of_maps(value)} "
             f"Give every column one type; {REMEDY}."

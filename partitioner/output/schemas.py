@@ -16,6 +16,7 @@ import pyarrow as pa
 from partitioner.attempt.agreement import Agreement
 from partitioner.casting import Misfit, cast_into
 from partitioner.errors import RunFailed
+from partitioner.frames import UNFIT
 from partitioner.output.showing import READS_AT_ONCE, schema_of
 from partitioner.output.versions import Version
 from partitioner.storage import Directory, read_parquet
@@ -40,7 +41,7 @@ def of_version(output: Directory, base: Version) -> pa.Schema | None:
     place = Directory(base.manifest["rows_in"]) if "rows_in" in base.manifest else output
     try:
         known = schema_of(place, files)
-    except (pa.ArrowTypeError, pa.ArrowInvalid, FileNotFoundError):
+    except (FileNotFoundError, *UNFIT):
         return None  # written before nights agreed; or gone, which is told where its rows are wanted
     return known if len(known) else None
 
@@ -73,7 +74,7 @@ def wider(schema: pa.Schema, more: pa.Schema) -> pa.Schema:
     """``schema`` with further columns, and other types where Arrow knows one of both; RunFailed where it does not."""
     try:
         return pa.unify_schemas([schema, more.remove_metadata()], promote_options="permissive")
-    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+    except UNFIT as error:
         raise RunFailed(f"rows of {more} do not go with the output's {schema}: {error}") from error
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from partitioner.errors import DataError
+from partitioner.frames import UNFIT
 from partitioner.model.data import Ints
 from partitioner.output.schemas import fitted
 from partitioner.output.versions import home
@@ -137,7 +138,7 @@ def _gathered(tables: Mapping[int, pa.Table], file: Ints, row: Ints) -> pa.Table
         places.append(mine)
     try:
         together = pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
-    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+    except UNFIT as error:
         raise DataError(
             f"rows that ran now do not fit those that are kept: {str(error).partition(chr(10))[0]}. Return the same types "
             "every night, or make the output anew with mode='overwrite'."

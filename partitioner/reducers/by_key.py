@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from partitioner import registry
 from partitioner.choices import choose
 from partitioner.errors import ConfigError, ProgramError, listed, nearest
-from partitioner.frames import to_numpy
+from partitioner.frames import UNFIT, to_numpy
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import table_of
 from partitioner.reducers.groups import Groups
@@ -90,7 +90,7 @@ class ByKey(Reducer):
         try:
             table = pa.Table.from_pylist(rows)
             table = table.add_column(0, self.key, _keys_of(list(accumulator))) if rows else table
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except UNFIT as error:
             kinds = " and ".join(sorted({type(key).__name__ for key in accumulator if key is not None}))
             raise ProgramError(
                 f"The program's keys {self.key!r} are {kinds} in different outputs, or results of different types "

@@ -15,6 +15,8 @@ from partitioner.model.data import Floats
 
 MISSING = ("raise", "omit")
 
+ELSE = "Return it as numbers, or name another column."
+
 
 def table_of(value: Any, reducer: str) -> pa.Table:
     """A table, record batch, data frame or dict of columns as a table. Raises ProgramError naming the ``reducer``."""
@@ -25,7 +27,7 @@ def table_of(value: Any, reducer: str) -> pa.Table:
     if is_frame(value):
         try:
             return pa.Table.from_pandas(value, preserve_index=False)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except UNFIT as error:
             raise ProgramError(
                 f"The program returned a data frame with a column of several types: {error}. Return one type in each column."
             ) from error
@@ -39,7 +41,7 @@ def table_of(value: Any, reducer: str) -> pa.Table:
 def _of_columns(columns: dict[Any, Any]) -> pa.Table:
     try:
         return pa.table({str(name): _array(column) for name, column in columns.items()})
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as error:
+    except (TypeError, ValueError, *UNFIT) as error:
         raise ProgramError(
             f"The program returned a dict that is no table: {clause(error)}. Return columns of equal length."
         ) from error
@@ -88,7 +90,8 @@ def known_columns(table: pa.Table, wanted: Mapping[str, str | None], nan: str) -
     for role, name in wanted.items():
         if name is None:
             continue
-        values = _numbers(column_of(table, name), name)
+        numbers = numbers_of(column_of(table, name), name)
+        values = np.asarray(to_numpy(pc.fill_null(numbers, float("nan"))), np.float64)
         finite = np.isfinite(values)
         if nan == "raise" and not finite.all():
             raise ProgramError(missing_message(name, int(np.argmin(finite)), int((~finite).sum())))
@@ -104,14 +107,14 @@ def missing_message(name: str, row: int, count: int) -> str:
     )
 
 
-def _numbers(column: pa.ChunkedArray, name: str) -> Floats:
+def numbers_of(column: Any, name: str, reducer: str = "the reducer", remedy: str = ELSE) -> Any:
+    """A column of Arrow as float64, its nulls with it. Raises ProgramError naming the ``reducer`` and the ``remedy``."""
     try:
-        numbers = doubles(column)
+        return doubles(column)
     except UNFIT as error:
         raise ProgramError(
-            f"Column {name!r} of the program's output is {column.type}; the reducer needs numbers."
+            f"Column {name!r} of the program's output is {column.type}; {reducer} needs numbers. {remedy}"
         ) from error
-    return np.asarray(to_numpy(pc.fill_null(numbers, float("nan"))), np.float64)
 
 
 def check_weights(weights: Floats, name: str | None) -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ProgramError, listed
+from partitioner.frames import UNFIT
 from partitioner.model.data import Floats
 from partitioner.reducers.exact import two_product
 from partitioner.reducers.observations import Observations
@@ -77,7 +78,7 @@ def _joined(left: pa.Array, right: pa.Array) -> tuple[pa.Array, Any, Any]:
         return pa.array(keys, left.type), here, there
     try:
         both = pa.concat_tables([pa.table({"k": left}), pa.table({"k": right})], promote_options="permissive")["k"]
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except UNFIT as error:
         raise ProgramError(
             f"The program's keys are {left.type} in one output and {right.type} in another, which are no keys together; "
             "return one type."

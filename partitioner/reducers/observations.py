@@ -11,8 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from partitioner.errors import ProgramError, clause, listed, nearest
-from partitioner.frames import doubles, is_frame, is_index, is_series, to_numpy
+from partitioner.frames import UNFIT, is_frame, is_index, is_series, to_numpy
 from partitioner.model.data import Floats
+from partitioner.reducers.columns import numbers_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +74,7 @@ def observations(value: Any, columns: Sequence[str] | None = None) -> Observatio
 def _as_table(columns: dict[str, Any]) -> pa.Table:
     try:
         return pa.table({str(name): column if np.ndim(column) else [column] for name, column in columns.items()})
-    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
+    except (ValueError, *UNFIT) as error:
         raise ProgramError(
             f"The program returned a dict that is no table: {clause(error)}. Return columns of equal length, or one number "
             "each."
@@ -94,13 +95,7 @@ def _of_table(table: pa.Table, names: Sequence[str]) -> Observations:
 
 
 def _column(column: Any, name: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    try:
-        numbers = doubles(column)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ProgramError(
-            f"Column {name!r} of the program's output is {column.type}; the reducer needs numbers. "
-            "Return only numeric columns, or another reducer."
-        ) from error
+    numbers = numbers_of(column, name, remedy="Return only columns of numbers, or choose another reducer.")
     return to_numpy(numbers.fill_null(0.0)), to_numpy(numbers.is_valid())
 
 

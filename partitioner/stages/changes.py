@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from partitioner.attempt.job import Job
 from partitioner.config import RunConfig
 from partitioner.errors import ConfigError, DataError, ResumeRefused
-from partitioner.frames import to_numpy
+from partitioner.frames import UNFIT, to_numpy
 from partitioner.model import Dataset
 from partitioner.model.data import Ints
 from partitioner.model.source import Source
@@ -250,7 +250,7 @@ def _above(dataset: Dataset, tracking: Tracking, high: Any) -> tuple[Dataset, An
 def _fitted(high: Any, kind: pa.DataType, tracking: Tracking) -> Any:
     try:
         return high.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except UNFIT:
         raise DataError(
             f"incremental.watermark {tracking.watermark!r} is of {kind}, and the highest one in the output, "
             f"{high.as_py()!r}, of {high.type}. Mend the input, or make the output anew with mode='overwrite'."

@@ -219,7 +219,7 @@ def _timely(value: Any, kind: pa.DataType | None, text: _Read) -> Any:
         if pa.types.is_timestamp(kind) and kind.tz is not None and not _OFFSET.search(value):
             return pc.assume_timezone(pa.scalar(value).cast(pa.timestamp(kind.unit)), kind.tz)
         return pa.scalar(value).cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except UNFIT as error:
         example = "'2026-01-31'" if pa.types.is_date(kind) else "'2026-01-31 12:00:00'"
         raise ConfigError(f"filter {excerpt(text.text)}: {value!r} is no {kind}; write it as {example}.") from error
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.errors import ConfigError, DataError, clause, listed, nearest
-from partitioner.frames import doubles, to_numpy, vectors
+from partitioner.frames import UNFIT, doubles, to_numpy, vectors
 
 SPARSE = ("indices", "values")
 """The columns of a sparse row, as the libsvm connector gives them."""
@@ -106,7 +106,7 @@ def _numbers(column: pa.Array, name: str, missing: bool = False) -> Any:
         raise DataError(f"column {name!r} has {column.null_count} nulls in a partition; fill or drop them first.")
     try:
         return doubles(column).to_numpy(zero_copy_only=False)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except UNFIT as error:
         raise DataError(f"column {name!r} is {column.type}; features are numbers. Leave it out of features.") from error
 
 
@@ -119,7 +119,7 @@ def _vectors(column: pa.Array, name: str, missing: bool = False) -> Any:
         return _numbers(column, name, missing).reshape(len(column), 1)
     try:
         return vectors(column)
-    except (ValueError, pa.ArrowNotImplementedError) as error:
+    except (ValueError, *UNFIT) as error:
         raise DataError(f"column {name!r} {clause(error)}.") from error
 
 

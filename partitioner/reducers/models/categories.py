@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.errors import ProgramError
-from partitioner.frames import is_frame
+from partitioner.frames import UNFIT, is_frame
 from partitioner.reducers.columns import table_of
 from partitioner.reducers.models.rows import Layout
 
@@ -77,7 +77,7 @@ def _together(left: pa.Array, right: pa.Array) -> pa.Array:
     try:
         tables = [pa.table({"x": left}), pa.table({"x": right})]
         return pa.concat_tables(tables, promote_options="permissive")["x"].unique()
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except UNFIT as error:
         raise ProgramError(
             f"A column of the program's output is {left.type} first and {right.type} later; return one type."
         ) from error

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.errors import ConfigError, ProgramError, clause
-from partitioner.frames import doubles, is_frame, to_numpy, vectors
+from partitioner.frames import UNFIT, is_frame, to_numpy, vectors
 from partitioner.model.data import Floats
-from partitioner.reducers.columns import column_of, table_of
+from partitioner.reducers.columns import column_of, numbers_of, table_of
 
 DENSE_BYTES = 2 << 30
 """Of a sparse matrix as a dense one: more than a slot has to spare beside its program."""
@@ -212,17 +212,13 @@ def _is_vectors(kind: pa.DataType) -> bool:
 def _vectors(column: pa.ChunkedArray, name: str) -> Floats:
     try:
         return vectors(column)
-    except (ValueError, pa.ArrowNotImplementedError) as error:
+    except (ValueError, *UNFIT) as error:
         raise ProgramError(f"Column {name!r} {clause(error)}.") from error
 
 
 def _numbers(column: pa.ChunkedArray, name: str, reducer: str) -> Floats:
-    try:
-        return np.asarray(to_numpy(doubles(column).fill_null(np.nan)), np.float64)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ProgramError(
-            f"Column {name!r} of the program's output is {column.type}; {reducer} needs numbers. Name others with features=."
-        ) from error
+    numbers = numbers_of(column, name, reducer, "Name others with features=.")
+    return np.asarray(to_numpy(numbers.fill_null(np.nan)), np.float64)
 
 
 def same_columns(left: Any, right: Any, besides: int = 0) -> None:

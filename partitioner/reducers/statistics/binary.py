@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ProgramError
+from partitioner.frames import UNFIT
 from partitioner.model.data import Floats
 from partitioner.reducers.columns import check_weights, column_of, finite_columns, missing_message, table_of
 
@@ -48,7 +49,7 @@ class Binary:
         positive = int(self.positive) if isinstance(self.positive, bool) else self.positive
         try:
             found = pc.equal(column, pa.scalar(positive))
-        except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        except UNFIT as error:
             raise ProgramError(
                 f"Column {self.label!r} of the program's output is {column.type} and positive={self.positive!r} is not; "
                 "name the positive class as it is written there."

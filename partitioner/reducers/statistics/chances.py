@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.errors import ProgramError, clause
-from partitioner.frames import doubles, to_numpy, vectors
+from partitioner.frames import UNFIT, doubles, to_numpy, vectors
 from partitioner.model.data import Floats
 from partitioner.reducers.columns import column_of
 
@@ -43,7 +43,7 @@ def chances_of(table: pa.Table, name: str, classes: Sequence[Any]) -> Floats:
     nested = pa.types.is_nested(column.type)
     try:
         flat = vectors(column).reshape(-1) if nested else np.asarray(to_numpy(doubles(column)), np.float64)
-    except (ValueError, pa.ArrowNotImplementedError) as error:
+    except (ValueError, *UNFIT) as error:
         raise ProgramError(
             f"Column {name!r} is {column.type}; probabilities are numbers, or lists of them, as many in each: "
             f"{clause(error)}."

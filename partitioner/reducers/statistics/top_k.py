@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ConfigError, ProgramError, clause
+from partitioner.frames import UNFIT
 from partitioner.model.given import check_number
 from partitioner.model.naming import column_names
 from partitioner.reducers.base import Reducer
@@ -56,7 +57,7 @@ class TopK(Reducer):
             return left if right is None else right
         try:
             return self._best(pa.concat_tables([left, right], promote_options="permissive"))
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except UNFIT as error:
             raise ProgramError(
                 f"The program returned columns {left.schema.names} first and {right.schema.names} later, which do not go "
                 f"into one table: {clause(error)}."
@@ -75,7 +76,7 @@ class TopK(Reducer):
         order = [(self.by, "descending" if self.largest else "ascending"), (_PLACE, "ascending")]
         try:
             best = pc.sort_indices(table, order)[: self.k]
-        except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        except UNFIT as error:
             raise ProgramError(f"Column {self.by!r} is {column.type}, which has no order; top_k needs one.") from error
         found: pa.Table = table.take(best).drop_columns([_PLACE]).combine_chunks()
         return found.replace_schema_metadata(None)
