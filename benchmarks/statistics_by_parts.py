@@ -40,11 +40,15 @@ def table_of(rows: int) -> pa.Table:
     return pa.table({**columns, **more, "category": category})
 
 
-def cases(t: pa.Table) -> list[Case]:
+def arrays(t: pa.Table) -> tuple[dict[str, Any], Any]:
+    """The columns, and the features as one matrix."""
     c = {name: t[name].to_numpy() for name in t.column_names}
-    x, y, target, queries = np.column_stack([c[f] for f in FEATURES]), c["label"], c["target"], np.zeros((100, 10))
-    design = {"features": FEATURES}
-    category = c["category"][:, None]
+    return c, np.column_stack([c[f] for f in FEATURES])
+
+
+def statistics(t: pa.Table) -> list[Case]:
+    c, x = arrays(t)
+    y, target = c["label"], c["target"]
     return [
         ({"reducer": "variance", "columns": FEATURES}, lambda r: list(r.values()), lambda: x.var(axis=0, ddof=1)),
         (
@@ -74,6 +78,14 @@ def cases(t: pa.Table) -> list[Case]:
             lambda r: [r["brier"], r["log_loss"]],
             lambda: [metrics.brier_score_loss(y, c["probability"]), metrics.log_loss(y, c["probability"])],
         ),
+    ]
+
+
+def models(t: pa.Table) -> list[Case]:
+    c, x = arrays(t)
+    y, target, queries, category = c["label"], c["target"], np.zeros((100, 10)), c["category"][:, None]
+    design = {"features": FEATURES}
+    return [
         ({"reducer": "scaler", **design}, lambda m: m.var_, lambda: StandardScaler().fit(x).var_),
         (
             {"reducer": "scaler", "kind": "robust", "features": ["score"]},
@@ -123,7 +135,7 @@ def main() -> None:
     parts = [table.slice(i * given.rows // given.parts, given.rows // given.parts) for i in range(given.parts)]
     table = pa.concat_tables(parts)
     print(f"{table.num_rows} rows in {given.parts} parts\n{'reducer':52} {'bytes':>9} {'distance':>9} {'time':>7}")
-    for spec, figures, theirs in cases(table):
+    for spec, figures, theirs in [*statistics(table), *models(table)]:
         reducer = choose("reducers", spec)
 
         def ours(reducer: Any = reducer) -> Any:

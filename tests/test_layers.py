@@ -1,8 +1,9 @@
-"""The layers, drawn from the code: imports go down only, and no module needs itself through another."""
+"""The layers, drawn from the code: imports go down only, no module needs itself through another, none is too large."""
 
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +37,18 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 
+MOST_LINES = {"module": 400, "function": 50}
+"""A function counts from its first statement to its last: its parameters and its docstring are as long as they must be."""
+
+TABLES = {"tests/mutants/mutants.py"}
+"""Literal cases one after the other."""
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def modules() -> dict[str, Path]:
     """Dotted name to file, of both packages."""
     found = {}
@@ -49,7 +62,7 @@ def modules() -> dict[str, Path]:
 def imports_of(path: Path, known: dict[str, Path]) -> set[str]:
     """The modules of ours that a file imports anywhere in it, and under ``TYPE_CHECKING`` too."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name in known}
         elif isinstance(node, ast.ImportFrom) and node.module in known:
@@ -69,6 +82,7 @@ def layer(module: str) -> int | None:
     return None if room in ("", "testing") else RANK.get(".".join(rest.split(".")[:2]), RANK.get(room))
 
 
+@cache
 def drawn() -> dict[str, set[str]]:
     """Module to the modules it imports."""
     known = modules()
@@ -142,3 +156,36 @@ def test_every_module_has_a_layer() -> None:
 
 def test_a_circle_is_found() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def test_no_module_is_longer_than_a_reader_can_hold() -> None:
+    files = [
+        path for room in ("partitioner", "connectors", "jobs", "benchmarks", "scripts", "tests") for path in ours(room)
+    ]
+    lines = {path.relative_to(ROOT).as_posix(): path.read_text().count("\n") for path in files}
+    assert {name: n for name, n in lines.items() if n > MOST_LINES["module"] and name not in TABLES} == {}
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    files = [path for room in ("partitioner", "connectors", "jobs") for path in ours(room)]
+    lengths = {f"{path.relative_to(ROOT)}:{name}": n for path in files for name, n in functions(parsed(path))}
+    assert {name: n for name, n in lengths.items() if n > MOST_LINES["function"]} == {}
+
+
+def ours(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def functions(tree: ast.Module) -> list[tuple[str, int]]:
+    """Every function, nested ones too, with the lines from its first statement after the docstring to its last."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            found.append((node.name, body[-1].end_lineno - body[0].lineno + 1 if body else 0))
+    return found
+
+
+def test_a_function_that_is_too_long_is_found() -> None:
+    text = 'def f():\n    """Docs.\n\n    More.\n    """\n' + "    x = 1\n" * 51
+    assert functions(ast.parse(text)) == [("f", 51)]

@@ -146,13 +146,10 @@ def summarise(facts: Facts) -> Summary:
         scale=seconds_per_unit(facts),
         makespan=last.seconds if last else None,
         total_seconds=told.seconds,
-        predicted_makespan=plan.get("makespan") if predicts else None,
-        lower_bound=plan.get("lower_bound") if predicts else None,
-        gap=plan.get("gap"),
+        **_promised(plan, predicts),
         hindsight_bound=_hindsight(facts, loads),
         busy=sum(w.useful for w in loads) / available if available else None,
         wasted=sum(w.wasted for w in loads) / available if available else None,
-        planned_busy=plan.get("reasons", {}).get("utilization_by_resource", {}).get("cpus", plan.get("utilization")),
         **_counts(facts),
         error_median=median,
         error_p90=p90,
@@ -168,10 +165,21 @@ def summarise(facts: Facts) -> Summary:
         merging=facts.merging,
         phases=tuple(facts.phases.items()),
         call_seconds=facts.total_seconds,
-        start_seconds=float(sum(plan.get("reasons", {}).get("start", {}).values())),
-        predicted_call_seconds=_predicted_call(plan) if predicts else None,
         faults=faults(facts),
     )
+
+
+def _promised(plan: Mapping[str, Any], predicts: bool) -> dict[str, Any]:
+    """What the plan said before the run; no seconds where its costs are none."""
+    reasons = plan.get("reasons", {})
+    return {
+        "predicted_makespan": plan.get("makespan") if predicts else None,
+        "lower_bound": plan.get("lower_bound") if predicts else None,
+        "gap": plan.get("gap"),
+        "planned_busy": reasons.get("utilization_by_resource", {}).get("cpus", plan.get("utilization")),
+        "start_seconds": float(sum(reasons.get("start", {}).values())),
+        "predicted_call_seconds": _predicted_call(plan) if predicts else None,
+    }
 
 
 def _predicted_call(plan: Mapping[str, Any]) -> float | None:

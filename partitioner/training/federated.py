@@ -1,12 +1,12 @@
 """Federated rounds: each client trains from the shared parameters, the server merges what they send.
 
-FedAvg: McMahan et al. 2017. FedProx: Li et al. 2020; its proximal term belongs into the client's training, which is given
-``proximal``. FedAdam: Reddi et al. 2021, algorithm 2. Coordinate-wise median and trimmed mean: Yin et al. 2018.
+FedAvg: McMahan et al. 2017. FedProx: Li et al. 2020; its proximal term belongs into the client's training.
+FedAdam: Reddi et al. 2021, algorithm 2. Coordinate-wise median and trimmed mean: Yin et al. 2018.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -124,24 +124,8 @@ def federate(
     options
         As for ``pt.iterate``.
     """
-    if server not in SERVERS:
-        raise ConfigError(f"server is {server!r}; it is {' or '.join(SERVERS)}.{nearest(server, list(SERVERS))}")
-    for name in RULED:
-        if name in options:
-            raise ConfigError(
-                f"federate has no setting {name!r}: clients stay whole, and merge= says how they are merged."
-            )
-    if choices.choose("reducers", merge).takes == "data":
-        raise ConfigError(
-            f"merge is {merge!r}, which takes numbers, rows or tables; clients send (parameters, weight): give "
-            "'weighted_mean', 'median' or 'trimmed_mean'."
-        )
-    check_number("rate", rate)
-    if not rate > 0:
-        raise ConfigError(f"rate is {rate}; give a number above 0.")
+    _check(server, rate, tolerance, merge, options)
     private = None if privacy is None else Privacy.of(privacy)
-    if tolerance is not None:
-        check_number("tolerance", tolerance)
     if private is not None and merge != "weighted_mean":
         raise ConfigError(f"privacy is that of a mean; merge is {merge!r}. Leave it out.")
     like = parameters if is_estimator(parameters) else None
@@ -181,6 +165,27 @@ def federate(
     if private is not None:
         last = {**last, "epsilon": epsilon_of(private, len(found.rounds))}
     return replace(found, state=last)
+
+
+def _check(server: str, rate: float, tolerance: float | None, merge: Any, options: Collection[str]) -> None:
+    """Raise ConfigError for a setting that federated rounds do not have or cannot use."""
+    if server not in SERVERS:
+        raise ConfigError(f"server is {server!r}; it is {' or '.join(SERVERS)}.{nearest(server, list(SERVERS))}")
+    for name in RULED:
+        if name in options:
+            raise ConfigError(
+                f"federate has no setting {name!r}: clients stay whole, and merge= says how they are merged."
+            )
+    if choices.choose("reducers", merge).takes == "data":
+        raise ConfigError(
+            f"merge is {merge!r}, which takes numbers, rows or tables; clients send (parameters, weight): give "
+            "'weighted_mean', 'median' or 'trimmed_mean'."
+        )
+    check_number("rate", rate)
+    if not rate > 0:
+        raise ConfigError(f"rate is {rate}; give a number above 0.")
+    if tolerance is not None:
+        check_number("tolerance", tolerance)
 
 
 def _count(dataset: Any, client: str) -> int:
