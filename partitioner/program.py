@@ -7,7 +7,7 @@ import inspect
 import io
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,17 +66,22 @@ def check_call(program: Callable[..., Any], arguments: Mapping[str, Any], given:
 
 
 def _check_bind(target: Any, given: tuple[Any, ...], arguments: Mapping[str, Any], problem: str) -> None:
+    if (why := refusal(target, given, arguments)) is not None:
+        named = f" and the arguments {', '.join(arguments)}" if arguments else ""
+        raise ProgramError(f"{problem}{named}: {why}; give what it needs in arguments.")
+
+
+def refusal(target: Any, given: Sequence[Any], keywords: Mapping[str, Any]) -> str | None:
+    """Why ``target`` cannot be called with these, and what it takes; None where it can be, or does not say."""
     try:
         signature = inspect.signature(target)
     except (ValueError, TypeError):  # compiled functions need not say what they take
-        return
+        return None
     try:
-        signature.bind(*given, **arguments)
+        signature.bind(*given, **keywords)
     except TypeError as error:
-        named = f" and the arguments {', '.join(arguments)}" if arguments else ""
-        raise ProgramError(
-            f"{problem}{named}: {clause(error)}. It takes {signature}; give what it needs in arguments."
-        ) from None
+        return f"{clause(error)}. It takes {signature}"
+    return None
 
 
 def name_of(program: Callable[..., Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from partitioner import choices
 from partitioner import program as programs
-from partitioner.errors import ConfigError, ProgramError, clause, nearest
+from partitioner.errors import ConfigError, ProgramError, nearest
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.partials import SERIALIZERS
 
@@ -105,18 +105,11 @@ def _check_call(step: Step) -> None:
 
 
 def _bind(step: Step, target: Any, given: Sequence[Any], keywords: Mapping[str, Any]) -> None:
-    try:
-        signature = inspect.signature(target)
-    except (ValueError, TypeError):  # compiled functions need not say what they take
-        return
-    try:
-        signature.bind(*given, **keywords)
-    except TypeError as error:
+    if (why := programs.refusal(target, given, keywords)) is not None:
         what = "one batch" if step.over is not None else "no batch"
         raise ProgramError(
-            f"step {step.name!r} cannot call {programs.name_of(step.program)} with {what} and {sorted(keywords)}: "
-            f"{clause(error)}. It takes {signature}."
-        ) from None
+            f"step {step.name!r} cannot call {programs.name_of(step.program)} with {what} and {sorted(keywords)}: {why}."
+        )
 
 
 def steps_from(given: Any) -> tuple[Step, ...]:
