@@ -68,7 +68,9 @@ def _opened(url: str) -> Any:
     except (ConfigError, DataError):
         raise
     except Exception as error:  # every driver has its own classes
-        raise DataError(f"cannot connect to {_hidden(url)}: {_line(error, url)}") from None
+        raise DataError(
+            f"cannot connect to {_hidden(url)}: {_line(error, url)}. Check address, server and credentials."
+        ) from None
 
 
 @contextmanager
@@ -121,7 +123,9 @@ def rows_of(connection: Any, url: str, query: str, values: Sequence[Any] = ()) -
     except DataError:
         raise
     except Exception as error:  # every driver has its own classes
-        raise DataError(f"{_hidden(url)} refuses a query: {_line(error, url)}") from None
+        raise DataError(
+            f"{_hidden(url)} refuses a query: {_line(error, url)}. Check table, columns and rights."
+        ) from None
 
 
 def quoted(name: str) -> str:
@@ -145,7 +149,7 @@ def _hidden(url: str) -> str:
 
 
 def _line(error: Exception, url: str) -> str:
-    return str(error).strip().partition("\n")[0].replace(url, _hidden(url))
+    return str(error).strip().partition("\n")[0].removesuffix(".").replace(url, _hidden(url))
 
 
 def file_of(url: str) -> str:

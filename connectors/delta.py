@@ -75,7 +75,8 @@ class DeltaSource(Source):
         except DeltaError as error:
             asked = "" if self.version is None else f" at version {self.version}"
             raise DataError(
-                f"Cannot read the Delta table {self.path}{asked}: {str(error).partition(chr(10))[0]}"
+                f"Cannot read the Delta table {self.path}{asked}: {str(error).partition(chr(10))[0]}. Restore its log, or "
+                "name a version that is whole with version=."
             ) from error
         return replace(self, version=table.version(), files=ArrowDatasetSource(live, self.columns))
 

@@ -72,5 +72,6 @@ class FilesSource(FileSource):
             ) from error
         except LookupError as error:
             raise ConfigError(
-                f"No encoding {self.encoding!r}, or no errors={self.errors!r}: {clause(error)}."
+                f"No encoding {self.encoding!r}, or no errors={self.errors!r}: {clause(error)}. Write them as "
+                "bytes.decode takes them, such as encoding='utf-8', errors='replace'."
             ) from error

@@ -129,7 +129,9 @@ class IcebergSource(Source):
         found = [i.path for i in system(self.path, self.storage_options).walk(f"{self.path}/metadata", deep=False)]
         kept = [p for p in found if p.endswith(".metadata.json")]
         if not kept:
-            raise DataError(f"{self.path} holds no Iceberg table: there is no metadata/*.metadata.json.")
+            raise DataError(
+                f"{self.path} holds no Iceberg table: there is no metadata/*.metadata.json. Name the folder of one."
+            )
         return max(kept, key=_number)
 
     def _table(self) -> Any:
@@ -161,7 +163,9 @@ def _opened(metadata: str, options: tuple[tuple[str, str], ...]) -> Any:
     try:
         return StaticTable.from_metadata(metadata, dict(options))
     except (OSError, ValueError) as error:
-        raise DataError(f"Cannot read the Iceberg metadata {metadata}: {str(error).partition(chr(10))[0]}") from error
+        raise DataError(
+            f"Cannot read the Iceberg metadata {metadata}: {str(error).partition(chr(10))[0]}. Restore that file."
+        ) from error
 
 
 @lru_cache(maxsize=8)

@@ -91,7 +91,10 @@ def _open(place: str) -> Any:
     except ConfigError:
         raise
     except Exception as error:  # every driver has its own classes
-        raise DataError(f"cannot connect to {shown(place, '')}: {str(error).strip().partition(chr(10))[0]}") from None
+        said = str(error).strip().partition("\n")[0].removesuffix(".")
+        raise DataError(
+            f"cannot connect to {shown(place, '')}: {said}. Check address, server and credentials."
+        ) from None
 
 
 def _do(connection: Any, statement: str, values: tuple[Any, ...] = ()) -> None:

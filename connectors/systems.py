@@ -168,7 +168,10 @@ class Fsspec:
         try:
             self._fs, _ = fsspec.core.url_to_fs(f"{root}/", **options)
         except (ValueError, ImportError) as error:
-            raise DataError(f"No storage system serves {self._scheme}:// paths ({root}): {clause(error)}.") from error
+            raise DataError(
+                f"No storage system serves {self._scheme}:// paths ({root}): {clause(error)}. Check "
+                "the scheme, or install the package that serves it to fsspec."
+            ) from error
 
     def walk(self, base: str, deep: bool) -> Iterator[FileInfo]:
         """As in ``System``."""

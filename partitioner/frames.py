@@ -141,7 +141,7 @@ def doubles(column: Any) -> Any:
 def vectors(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
     """float64[n, w] of a column of n lists of w numbers each; a null among the numbers is NaN.
 
-    Raises ValueError for a null instead of a list and for lists of different lengths, and what ``doubles`` does.
+    Raises ValueError for a null instead of a list, for lists of different lengths and for what is no number.
     """
     import pyarrow.compute as pc
 
@@ -153,7 +153,10 @@ def vectors(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
         raise ValueError(
             f"holds vectors of different lengths ({min(widths)} to {max(widths)}); a matrix needs equal ones"
         )
-    flat = [np.asarray(to_numpy(doubles(chunk.flatten())), np.float64) for chunk in chunks]
+    try:
+        flat = [np.asarray(to_numpy(doubles(chunk.flatten())), np.float64) for chunk in chunks]
+    except UNFIT as error:
+        raise ValueError(f"holds lists of {column.type.value_type}; vectors are of numbers") from error
     whole = np.concatenate(flat) if flat else np.empty(0)
     return whole.reshape(len(column), next(iter(widths), 0))
 

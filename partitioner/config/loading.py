@@ -81,7 +81,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except IsADirectoryError:
         raise ConfigError(f"{path} is a directory; give the path of a YAML file.") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no YAML text: {clause(error)}.") from None
+        raise ConfigError(f"{path} is no YAML text: {clause(error)}. Save it as UTF-8.") from None
     if not isinstance(values, dict):
         held = "is empty" if values is None else f"holds {str(values)[:40]!r}"
         raise ConfigError(f"{path} {held}; a configuration is a mapping of settings, such as 'dataset: data.csv'.")
@@ -105,7 +105,9 @@ def _expanded(value: Any, variables: Mapping[str, str]) -> Any:
             masking.remember_variable(name, variables[name])
         return _VARIABLE.sub(lambda match: variables[match[1]], value)
     except KeyError as error:
-        raise ConfigError(f"{value!r} uses the environment variable {error.args[0]}, which is not set.") from None
+        raise ConfigError(
+            f"{value!r} uses the environment variable {error.args[0]}, which is not set. Set it, or write the value."
+        ) from None
 
 
 def _put(values: dict[str, Any], key: str, text: str) -> None:

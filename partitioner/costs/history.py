@@ -184,7 +184,7 @@ def _read(path: str) -> pa.Table:
     except FileNotFoundError:
         raise DataError(f"there is no history at {path!r}; give the path of a Parquet file.") from None
     except pa.ArrowInvalid as error:
-        raise DataError(f"the history at {path!r} is no Parquet file: {clause(error)}.") from None
+        raise DataError(f"the history at {path!r} is no Parquet file: {clause(error)}. Give the path of one.") from None
 
 
 def _seconds(column: pa.ChunkedArray, name: str) -> Floats:

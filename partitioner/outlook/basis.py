@@ -159,7 +159,9 @@ def workers_of(plan: Mapping[str, Any]) -> Workers:
     """The workers that ``plan.json`` tells. ConfigError where the run stopped before it had a plan."""
     rows = plan.get("workers", [])
     if not rows:
-        raise ConfigError("the run stopped before it had a plan, so nothing is known of its workers.")
+        raise ConfigError(
+            "the run stopped before it had a plan, so nothing is known of its workers; ask about another, or a plan."
+        )
     return Workers.of(Worker(**{**row, "labels": frozenset(row.get("labels", ()))}) for row in rows)
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from partitioner.attempt.agreement import Agreement
 from partitioner.casting import Misfit, cast_into
-from partitioner.errors import RunFailed
+from partitioner.errors import RunFailed, clause, in_one_line
 from partitioner.frames import UNFIT
 from partitioner.output.showing import READS_AT_ONCE, schema_of
 from partitioner.output.versions import Version
@@ -75,7 +75,10 @@ def wider(schema: pa.Schema, more: pa.Schema) -> pa.Schema:
     try:
         return pa.unify_schemas([schema, more.remove_metadata()], promote_options="permissive")
     except UNFIT as error:
-        raise RunFailed(f"rows of {more} do not go with the output's {schema}: {error}") from error
+        raise RunFailed(
+            f"rows of {in_one_line(str(more))} do not go with the output's {in_one_line(str(schema))}: {clause(error)}. "
+            "Return columns of the same types from every sub-task."
+        ) from error
 
 
 def fitted(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:

@@ -136,14 +136,18 @@ def claim(output: Directory, run_id: str, run: str) -> int:
     last = newest(output)
     check_nobody_writes(output, last, run)
     if last is not None and not last.settled:
-        raise RunHeld(f"version {last.number} of output {output.url} was taken by run {last.run_id} just now.")
+        raise RunHeld(
+            f"version {last.number} of output {output.url} was taken by run {last.run_id} just now; wait for its end."
+        )
     number = 1 if last is None else last.number + 1
     if not output.put_new(f"{home(number)}/claim.json", json.dumps({"run_id": run_id, "run": run}).encode()):
         taken = _version(output, number)
         if taken.run == run:  # a store's first answer was lost, and its second is about what the first had made
             return number
         check_nobody_writes(output, taken)
-        raise RunHeld(f"version {number} of output {output.url} was taken by run {taken.run_id} just now.")
+        raise RunHeld(
+            f"version {number} of output {output.url} was taken by run {taken.run_id} just now; wait for its end."
+        )
     return number
 
 

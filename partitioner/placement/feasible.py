@@ -150,7 +150,7 @@ def _check_deadline_bounds(problem: Problem) -> None:
         raise InfeasiblePlan(
             f"The hard deadline {problem.deadline[i]:g} s of task {problem.tasks.task_id[i].as_py()!r} cannot be met: "
             f"release, dependencies and its time on the fastest worker alone take until {earliest[i]:g} s"
-            f"{_and_more(len(bad))}."
+            f"{_and_more(len(bad))}. Move the deadline or the release, or add a faster worker."
         )
     last = float(problem.deadline[problem.hard].max())
     due = problem.hard & (problem.deadline <= last)
@@ -159,7 +159,7 @@ def _check_deadline_bounds(problem: Problem) -> None:
     if problem.slots is not None and work > slots * last * (1 + TOLERANCE):
         raise InfeasiblePlan(
             f"{int(due.sum())} tasks with hard deadlines up to {last:g} s hold {work:g} s of work, "
-            f"but {slots:g} slots offer only {slots * last:g} s by then."
+            f"but {slots:g} slots offer only {slots * last:g} s by then. Move deadlines, or add workers."
         )
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from partitioner.errors import ConfigError, DataError, nearest
+from partitioner.errors import ConfigError, DataError, clause, nearest
 from partitioner.model import Edges, SubTasks, Worker, Workers
 from partitioner.model.data import Floats, Ints
 from partitioner.storage import read_parquet
@@ -171,14 +171,16 @@ def _read(path: Path, what: str) -> pd.DataFrame:
             f"{what}: {str(path)!r} is empty. Write the table anew; one without rows still has the line of its columns."
         ) from None
     except (pa.ArrowInvalid, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise DataError(f"{what}: {str(path)!r} cannot be read as a table: {error}") from error
+        raise DataError(
+            f"{what}: {str(path)!r} cannot be read as a table: {clause(error)}. Write it as CSV or Parquet."
+        ) from error
 
 
 def _check_columns(frame: pd.DataFrame, what: str, known: tuple[str, ...], prefixes: tuple[str, ...]) -> None:
     frame.columns = pd.Index([str(c).strip() for c in frame.columns])
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
-        raise ConfigError(f"{what}: column {twice[0]!r} appears twice.")
+        raise ConfigError(f"{what}: column {twice[0]!r} appears twice; rename or drop one.")
     for column in frame.columns:
         if column not in known and not any(column.startswith(p) and len(column) > len(p) for p in prefixes):
             more = [f"{p}<name>" for p in prefixes]

@@ -130,7 +130,9 @@ class Classification(Reducer):
         if self.classes is None:
             return sorted(seen, key=lambda label: _order((label,)))
         if other := sorted(seen.keys() - set(self.classes), key=lambda label: _order((label,))):
-            raise ProgramError(f"Labels or predictions hold {other[0]!r}, which is not one of classes={self.classes}.")
+            raise ProgramError(
+                f"Labels or predictions hold {other[0]!r}, which is not one of classes={self.classes}; add it."
+            )
         return self.classes
 
 

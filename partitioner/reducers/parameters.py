@@ -90,7 +90,9 @@ def check_one_kind(first: Any, other: Any) -> None:
     if not (is_estimator(first) or is_estimator(other)):
         return
     if type(first) is not type(other):
-        raise ProgramError(f"Parameters differ in kind: a {type(first).__name__} and a {type(other).__name__}.")
+        raise ProgramError(
+            f"Parameters differ in kind: a {type(first).__name__} and a {type(other).__name__}; return one kind."
+        )
     for name in ("classes_", "feature_names_in_"):
         mine, theirs = vars(first).get(name), vars(other).get(name)
         if _listed(mine) != _listed(theirs):

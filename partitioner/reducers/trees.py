@@ -58,7 +58,7 @@ def add_leaves(left: Any, right: Any) -> Any:
             raise ProgramError(f"Trees differ: {left!r} and {right!r}; only numbers, arrays and tensors are added.")
         return left
     if np.shape(left) != np.shape(right):
-        raise ProgramError(f"Parameters differ in shape: {np.shape(left)} and {np.shape(right)}.")
+        raise ProgramError(f"Parameters differ in shape: {np.shape(left)} and {np.shape(right)}; return one shape.")
     return left + right
 
 
@@ -101,4 +101,6 @@ def _same_mapping(first: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
 def _alike(trees: tuple[Any, ...], of: Callable[[Any], Any]) -> None:
     for other in trees[1:]:
         if type(other) is not type(trees[0]) or of(other) != of(trees[0]):
-            raise ProgramError(f"Parameters differ in structure: {outline(trees[0])} and {outline(other)}.")
+            raise ProgramError(
+                f"Parameters differ in structure: {outline(trees[0])} and {outline(other)}; return one structure."
+            )

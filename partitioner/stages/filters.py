@@ -68,7 +68,7 @@ class Filter:
         except (pa.ArrowException, TypeError) as error:
             raise DataError(
                 f"filter {shortened(str(self.expression), MOST_QUOTED)} cannot be evaluated: "
-                f"{str(error).partition(chr(10))[0]}"
+                f"{str(error).partition(chr(10))[0].removesuffix('.')}. Compare columns with values of their types."
             ) from error
 
 
@@ -101,7 +101,7 @@ def _of_triples(given: Any, timely: Mapping[str, pa.DataType] = MappingProxyType
         return Filter(expression, names, given)
     except (ValueError, TypeError, IndexError) as error:
         raise ConfigError(
-            f"filter {excerpt(given)} is no list of (column, operator, value): {clause(error)}."
+            f"filter {excerpt(given)} is no list of (column, operator, value): {clause(error)}. Write [('x', '>', 3)]."
         ) from error
 
 
@@ -124,7 +124,10 @@ def _of_text(text: str) -> Filter:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        raise ConfigError(f"filter {excerpt(text)} cannot be read: {error.msg} at character {error.offset}.") from None
+        raise ConfigError(
+            f"filter {excerpt(text)} cannot be read: {error.msg} at character {error.offset}. Write it as in "
+            '"x > 3 and y in [1, 2]".'
+        ) from None
     names = tuple(dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)))
     return Filter(_condition(tree, _Read(text)), names, text)
 

@@ -170,7 +170,11 @@ class Lease:
         self.rebooted = self.epoch > 1 and _rebooted(_read(self._run, f"lease/{self.epoch - 1:06d}.json"))
         if not self._create():
             now = holder(self._run)
-            raise RunHeld(_held(self._run, now) if now else f"run {self._run.url} was taken by another driver.")
+            raise RunHeld(
+                _held(self._run, now)
+                if now
+                else f"run {self._run.url} was taken by another driver; start again once it has ended."
+            )
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
         self._thread.start()
         return self

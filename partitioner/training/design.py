@@ -119,7 +119,7 @@ def _vectors(column: pa.Array, name: str, missing: bool = False) -> Any:
         return _numbers(column, name, missing).reshape(len(column), 1)
     try:
         return vectors(column)
-    except (ValueError, *UNFIT) as error:
+    except ValueError as error:
         raise DataError(f"column {name!r} {clause(error)}.") from error
 
 

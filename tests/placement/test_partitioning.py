@@ -45,7 +45,7 @@ def test_dp_is_optimal_on_unrelated_workers(rows: list[tuple[int, int, int]]) ->
 
 def test_dp_refuses_too_many_states() -> None:
     tasks = SubTasks.build(np.random.default_rng(0).lognormal(1, 1, 60))
-    with pytest.raises(ConfigError, match=r"'dp' met \d+ states at task \d+ of 60 .*Use 'hybrid'"):
+    with pytest.raises(ConfigError, match=r"'dp' met \d+ states at task \d+ of 60 .*Use 'block_exchange'"):
         place(tasks, Workers.identical(10), algorithm="dp", time_limit=2)
 
 

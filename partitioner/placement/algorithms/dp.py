@@ -89,7 +89,7 @@ class _Search:
                 if len(made) > STATE_LIMIT or clock.now() > self.deadline:
                     raise ConfigError(
                         f"placement 'dp' met {len(made)} states at task {at + 1} of {self.n} (limit {STATE_LIMIT}, or the "
-                        "time limit). Use 'hybrid' (block exchange), 'local_search' or 'cp_sat' for this instance."
+                        "time limit). Use 'block_exchange', 'local_search' or 'cp_sat' for this instance."
                     )
             layers.append(made)
             layer = dict.fromkeys(made, 0.0)

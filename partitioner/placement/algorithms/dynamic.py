@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, nearest
 from partitioner.model.data import Floats
 from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
@@ -40,7 +40,8 @@ class Dynamic(Algorithm):
             return by_load(problem, np.arange(problem.n), with_room)
         unknown = sorted(set(self.loads) - set(problem.workers.worker_id))
         if unknown:
-            raise ConfigError(f"loads name worker {unknown[0]!r}, which is not among the workers")
+            close = nearest(unknown[0], list(problem.workers.worker_id))
+            raise ConfigError(f"loads name worker {unknown[0]!r}, which is not among the workers.{close}")
         load: Floats = np.array([self.loads.get(name, 0.0) for name in problem.workers.worker_id])
         worker = np.empty(problem.n, np.int64)
         order = problem.topological

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, nearest
 from partitioner.model.data import Floats, Ints
 from partitioner.placement.base import EVERYTHING, Algorithm
 from partitioner.placement.objectives import Objective
@@ -74,7 +74,8 @@ class Proportional(Algorithm):
         weight = problem.workers.speed * np.maximum(at_once, 1e-9)
         unknown = sorted(set(self.weights) - set(problem.workers.worker_id))
         if unknown:
-            raise ConfigError(f"weights name worker {unknown[0]!r}, which is not among the workers")
+            close = nearest(unknown[0], list(problem.workers.worker_id))
+            raise ConfigError(f"weights name worker {unknown[0]!r}, which is not among the workers.{close}")
         for j, name in enumerate(problem.workers.worker_id):
             if name in self.weights:
                 weight[j] = self.weights[name]

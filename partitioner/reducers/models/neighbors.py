@@ -72,7 +72,8 @@ class Neighbors(Reducer):
         rows = self.layout.read(value, self.name).x
         if len(rows) and rows.shape[1] != self.queries.shape[1]:
             raise ProgramError(
-                f"The program returned rows of {rows.shape[1]} features and the queries have {self.queries.shape[1]}."
+                f"The program returned rows of {rows.shape[1]} features and the queries have "
+                f"{self.queries.shape[1]}; return the same."
             )
         step = max(1, CELLS // max(1, len(self.queries)))
         for start in range(0, len(rows), step):

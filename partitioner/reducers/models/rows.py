@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.errors import ConfigError, ProgramError, clause
-from partitioner.frames import UNFIT, is_frame, to_numpy, vectors
+from partitioner.frames import is_frame, to_numpy, vectors
 from partitioner.model.data import Floats
 from partitioner.reducers.columns import column_of, numbers_of, table_of
 
@@ -147,7 +147,9 @@ def _matrix(value: Any, reducer: str) -> Floats:
     try:
         x = np.asarray(value, np.float64)
     except (TypeError, ValueError) as error:
-        raise ProgramError(f"The program returned {type(value).__name__}; {reducer} needs numbers.") from error
+        raise ProgramError(
+            f"The program returned {type(value).__name__}; {reducer} needs numbers: a matrix, or a table of them."
+        ) from error
     if x.ndim != 2:
         raise ProgramError(
             f"The program returned an array of shape {x.shape}; {reducer} needs rows of a matrix, (n, f)."
@@ -212,7 +214,7 @@ def _is_vectors(kind: pa.DataType) -> bool:
 def _vectors(column: pa.ChunkedArray, name: str) -> Floats:
     try:
         return vectors(column)
-    except (ValueError, *UNFIT) as error:
+    except ValueError as error:
         raise ProgramError(f"Column {name!r} {clause(error)}.") from error
 
 

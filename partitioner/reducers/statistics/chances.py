@@ -65,5 +65,5 @@ def label_places(labels: Any, classes: Sequence[Any], name: str) -> Any:
     found = [place.get(label, -1) for label in labels]
     if -1 in found:
         other = labels[found.index(-1)]
-        raise ProgramError(f"Column {name!r} holds {other!r}, which is not one of classes={list(classes)}.")
+        raise ProgramError(f"Column {name!r} holds {other!r}, which is not one of classes={list(classes)}; add it.")
     return np.array(found, np.int64)

@@ -60,7 +60,7 @@ class TopK(Reducer):
         except UNFIT as error:
             raise ProgramError(
                 f"The program returned columns {left.schema.names} first and {right.schema.names} later, which do not go "
-                f"into one table: {clause(error)}."
+                f"into one table: {clause(error)}. Return the same columns and types."
             ) from error
 
     def extract_output(self, accumulator: pa.Table | None) -> pa.Table:
