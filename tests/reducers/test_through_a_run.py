@@ -1,6 +1,5 @@
 """What reducers promise where it counts: in a run, with its files, on a worker."""
 
-import dataclasses
 import pickle
 
 import numpy as np
@@ -64,33 +63,6 @@ class Unmade(Mean):
 def test_a_reducer_that_fails_on_the_driver_is_named_with_what_to_do(checkpoint, reducer, said):
     with pytest.raises(RunFailed, match=rf"the reducer 'mean' failed .*: {said}.*\. Raised at test_through_a_run\.py"):
         run(checkpoint, values, reducer)
-
-
-@dataclasses.dataclass
-class Extent:
-    low: np.ndarray
-    high: np.ndarray
-
-
-class Extents(Reducer):
-    """A user's own, whose accumulator holds plain values and arrays."""
-
-    name = "extents"
-    commutative = exact = mergeable = True
-
-    def create_accumulator(self):
-        return None
-
-    def add_input(self, accumulator, value):
-        return self.merge_accumulators(accumulator, Extent(value.min(keepdims=True), value.max(keepdims=True)))
-
-    def merge_accumulators(self, left, right):
-        if left is None or right is None:
-            return left if right is None else right
-        return Extent(np.minimum(left.low, right.low), np.maximum(left.high, right.high))
-
-    def extract_output(self, accumulator):
-        return float(accumulator.low[0]), float(accumulator.high[0])
 
 
 def partials_of(finished):
