@@ -25,7 +25,6 @@ class ArrowDatasetSource(Source):
 
     dataset: Any = field(repr=False)
     columns: Sequence[str] | None = None
-    units: tuple[tuple[int, int], ...] = field(default=(), repr=False)
 
     name: ClassVar[str] = "pyarrow_dataset"
 
