@@ -1,6 +1,6 @@
 """Seconds of one L-BFGS evaluation on a9a: two Dask workers beside plain Dask, two Spark executors beside MLlib.
 
-    python -m benchmarks.iterate_a9a --data path/to/a9a [--engine dask|spark|both] [--rows-times 1]
+    python -m benchmarks.iterate_a9a --data path/to/a9a [--engine dask|spark|both] [--rows-times 1] [--turns 2]
 
 All evaluate the same loss and gradient; the first evaluation, which reads the data, is not counted among the seconds of one.
 ``--rows-times N``: rows drawn N times as often from the file, and then the seconds of the whole fit count, reading included,
@@ -99,7 +99,7 @@ def grown(path: str, times: int, folder: str) -> str:
     return str(place)
 
 
-def mllib(session: Any, path: str, n: int) -> tuple[float, int, float]:
+def mllib(session: Any, path: str, n: int, most: int) -> tuple[float, int, float]:
     """Seconds of MLlib's own fit at the same regularisation, its iterations, and the objective that it ends at."""
     from pyspark.ml.classification import LogisticRegression
 
@@ -110,7 +110,7 @@ def mllib(session: Any, path: str, n: int) -> tuple[float, int, float]:
         frame = frame.repartition(2)
     frame = frame.cache()
     lr = LogisticRegression(
-        regParam=1.0 / n, elasticNetParam=0.0, standardization=False, tol=MLLIB_TOLERANCE, maxIter=1000
+        regParam=1.0 / n, elasticNetParam=0.0, standardization=False, tol=MLLIB_TOLERANCE, maxIter=most
     )
     found = lr.fit(frame)
     history = list(found.summary.objectiveHistory)
@@ -119,11 +119,11 @@ def mllib(session: Any, path: str, n: int) -> tuple[float, int, float]:
     return seconds, len(history), float(history[-1])
 
 
-def on_dask(path: str, most: int) -> None:
+def on_dask(path: str, most: int, turns: int) -> None:
     """Ours and plain Dask in turns, so that what else runs on the machine meets both."""
     engine = DaskEngine(workers=2)
     try:
-        for _ in range(2):
+        for _ in range(turns):
             for name, fit in (("plain Dask", plain_dask), ("pt.iterate", ours)):
                 begin = time.perf_counter()
                 line(name, *fit(engine, path, most))
@@ -132,19 +132,19 @@ def on_dask(path: str, most: int) -> None:
         engine.close()
 
 
-def on_spark(path: str, memory: int) -> None:
+def on_spark(path: str, memory: int, most: int, turns: int) -> None:
     """Ours and MLlib in turns on one session of two executors of one core."""
     from benchmarks.spark_cluster import cluster, warm_up
 
     n = Path(path).read_bytes().count(b"\n")
     with tempfile.TemporaryDirectory() as checkpoint, cluster(2, memory) as session:
         warm_up(session, checkpoint)
-        for _ in range(2):
-            seconds, iterations, loss = mllib(session, path, n)
+        for _ in range(turns):
+            seconds, iterations, loss = mllib(session, path, n, most)
             each = f"{seconds / iterations:.4f} s each with all else, loss {loss:.10f}, {seconds:.2f} s in all"
             print(f"{'MLlib':12} {iterations:4} iterations   {each}", flush=True)
             begin = time.perf_counter()
-            evaluations, loss = ours(session, path)
+            evaluations, loss = ours(session, path, most)
             whole = time.perf_counter() - begin
             line("pt.iterate", evaluations, loss)
             print(f"{'':12} {whole:.2f} s in all, {whole / seconds:.2f} x MLlib on {n:,} rows", flush=True)
@@ -155,16 +155,17 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--engine", choices=["dask", "spark", "both"], default="dask")
     parser.add_argument("--rows-times", type=int, default=1)
-    parser.add_argument("--evaluations", type=int, default=1000, help="on Dask, of each fit at most")
+    parser.add_argument("--evaluations", type=int, default=1000, help="of each fit at most; MLlib's iterations too")
+    parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--memory", type=int, default=2048, help="MiB of each Spark executor's JVM")
     given = parser.parse_args()
     print(versions("dask", "distributed", "pyspark", "scipy", "scikit-learn"))
     with tempfile.TemporaryDirectory() as folder:
         path = grown(given.data, given.rows_times, folder)
         if given.engine != "spark":
-            on_dask(path, given.evaluations)
+            on_dask(path, given.evaluations, given.turns)
         if given.engine != "dask":
-            on_spark(path, given.memory)
+            on_spark(path, given.memory, given.evaluations, given.turns)
 
 
 if __name__ == "__main__":

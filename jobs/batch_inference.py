@@ -2,8 +2,9 @@
 
     python -m jobs.batch_inference conf/batch_inference.yaml [--set key=value]...
 
-The model is an object with ``predict`` (and, if it has it, ``predict_proba``), or the path of its signed pickle
-(``result.pkl`` of a run, or what ``partitioner sign`` signed); it is loaded once per worker process.
+The model is an object with ``predict`` (and, if it has it, ``predict_proba``), the path of one that a training job kept
+(``model.skops``), or of its signed pickle (``result.pkl`` of a run, or what ``partitioner sign`` signed); it is loaded once
+per worker process.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pyarrow as pa
 
 import partitioner as pt
 from jobs.session import job_main, job_parser, print_plan
+from partitioner.training import kept_model
 
 
 def matrix(batch: pa.RecordBatch, column: str) -> np.ndarray:
@@ -49,7 +51,7 @@ class Predict:
 def _loaded(path: str) -> Any:
     """The model of a run. FileNotFoundError with what makes one."""
     try:
-        return pt.load_result(path)
+        return kept_model(path) if path.endswith(".skops") else pt.load_result(path)
     except FileNotFoundError as error:
         train = "partitioner run conf/ensemble.yaml --set output=out/ensemble"
         raise FileNotFoundError(f"no model at {path}: train one first, for example with: {train}") from error

@@ -134,8 +134,13 @@ def task_of(given: Values, model: Any) -> str:
         if given.get("task") not in TASKS:
             raise ConfigError(f"task is {given.get('task')!r}; write {' or '.join(TASKS)} below 'arguments:'.")
         return str(given["task"])
-    from sklearn.base import is_classifier
+    from sklearn.base import is_classifier, is_regressor
 
+    if not (is_classifier(model) or is_regressor(model)):
+        raise ConfigError(
+            f"the model is a {type(model).__name__}, which tells neither classes nor numbers; give a classifier or a "
+            "regressor, or say which its predictions are: task: classification or task: regression."
+        )
     return "classification" if is_classifier(model) else "regression"
 
 

@@ -9,8 +9,10 @@ goes on from the last one there. Dask alone: the engine is a cluster started her
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,33 @@ def train(client: Any, x: Any, y: Any, given: dict[str, Any], place: Path) -> tu
     return booster, metrics
 
 
+def cluster_of(engine: Any) -> tuple[str | None, int]:
+    """The address of a running cluster, or None and how many workers to start. Raises ConfigError for another engine."""
+    if isinstance(engine, str):
+        engine = {"engine": "dask", "address": engine} if "://" in engine else {"engine": engine}
+    wanted = {"engine": "dask", "address": None, "workers": 2, **engine}
+    if wanted["engine"] != "dask":
+        raise ConfigError(
+            "the engine is not dask; xgboost's own training on Spark is xgboost.spark, given the session."
+        )
+    if unknown := sorted(set(wanted) - {"engine", "address", "workers"}):
+        raise ConfigError(f"engine has no option {unknown[0]!r} here; it takes address or workers.")
+    return wanted["address"], int(wanted["workers"])
+
+
+def check_same(place: Path, dataset: Any, given: dict[str, Any]) -> None:
+    """Models below ``place`` are of the same training. Raises ConfigError for those of another one."""
+    asked = {name: value for name, value in given.items() if name not in ("rounds", "every")}
+    text = json.dumps({"dataset": dataset, "arguments": asked}, sort_keys=True, default=str)
+    file = place / "asked.json"
+    if newest(place)[0] and file.exists() and file.read_text() != text:
+        raise ConfigError(
+            f"{place} holds models of another training, {file.read_text()}; this one is {text}. Give another output, or "
+            "delete them."
+        )
+    file.write_text(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Plan, place, train, keep the model and what it was made of."""
     dataset, given, settings = configured(arguments, "Boosted trees by xgboost's own distributed training.")
@@ -90,20 +119,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise MissingDependency('boosted trees need xgboost: pip install "batch-partitioner[boosting]"') from error
     from distributed import Client, LocalCluster
 
+    if "resume" in settings:
+        raise ConfigError(
+            "boosted rounds have no run to go on with; the same command goes on from the last model below output."
+        )
     if "label" not in given or "output" not in settings:
         raise ConfigError("it needs 'label' below 'arguments:', and 'output', a local folder for the model.")
-    place, engine = Path(settings.pop("output")), dict(settings.pop("engine", {"engine": "dask"}))
-    if engine.pop("engine", "dask") != "dask":
-        raise ConfigError(
-            "the engine is not dask; xgboost's own training on Spark is xgboost.spark, given the session."
-        )
+    place, (address, workers) = Path(settings.pop("output")), cluster_of(settings.pop("engine", "dask"))
     given = {"rounds": 50, "every": 10, "params": {"tree_method": "hist"}, **given}
     place.mkdir(parents=True, exist_ok=True)
-    address = engine.pop("address", None)
-    cluster = (
-        None if address else LocalCluster(int(engine.pop("workers", 2)), threads_per_worker=1, dashboard_address=None)
-    )
-    with Client(address or cluster) as client:
+    check_same(place, dataset, given)
+    with ExitStack() as closing:
+        if address is None:
+            options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+            address = closing.enter_context(LocalCluster(**options))
+        client = closing.enter_context(Client(address))
         plan = pt.plan(dataset, engine=client, **settings)
         print(f"{plan.explain(limit=0)}\n", flush=True)
         source = registry.import_ours("connectors.resolve").resolve(dataset)
@@ -111,8 +141,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         x, y = placed(client, plan, source, Design.of(given.get("features"), given["label"], given.get("width")))
         booster, metrics = train(client, x, y, given, place)
         seconds = time.perf_counter() - began
-    if cluster is not None:
-        cluster.close()
     booster.save_model(place / "model.ubj")
     card = {"dataset": dataset, "arguments": given, "rows": int(x.shape[0]), "partitions": len(plan.tasks)}
     keep_card("model.ubj", str(place), {**card, "seconds": seconds, "metrics": metrics}, "xgboost.Booster")

@@ -164,7 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if test is None:
         raise ConfigError("arguments need 'test', the dataset of the test images; write it below 'arguments:'.")
     place, parts = settings.pop("output", None), settings.pop("max_tasks", 6)
-    members, seconds, run = trained(dataset, settings, model, parts)
+    resume = {"resume": settings.pop("resume", None)}  # the members; the other runs are made again
+    members, seconds, run = trained(dataset, {**settings, **resume}, model, parts)
     (whole,), whole_seconds, _ = trained(dataset, settings, model, 1)
     shown = {name: model[name] for name in ("features", "label", "width")}
     said = {

@@ -3,7 +3,8 @@
     python -m jobs.train_ensemble conf/ensemble.yaml [--set key=value]...
 
 Two mapped passes: the first trains (``TrainPartial``, reduced to an ensemble), the second predicts with the ensemble
-(``jobs.batch_inference.Predict``). In a notebook: ``from jobs.train_ensemble import TrainPartial`` and ``pt.run``.
+(``jobs.batch_inference.Predict``). The ensemble is kept below the run of the first as ``model/model.skops``, beside a
+``model_card.json``. In a notebook: ``from jobs.train_ensemble import TrainPartial`` and ``pt.run``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pyarrow as pa
 import partitioner as pt
 from jobs.batch_inference import Predict, matrix
 from jobs.session import job_main, job_parser, print_plan
+from partitioner.training import keep
 
 
 def held_back(pixels: np.ndarray, one_in: int) -> np.ndarray:
@@ -110,6 +112,14 @@ def score(config: pt.RunConfig, ensemble: Any, rows: pa.Table, predicted: pd.Dat
     return pd.Series(scores, name="accuracy")
 
 
+def facts_of(trained: pt.Run, config: pt.RunConfig, rows: pa.Table, scores: pd.Series) -> dict[str, Any]:
+    """What the card of the ensemble says of how it was made."""
+    asked = {"dataset": config.dataset, "arguments": config.arguments, "reducer": config.reducer}
+    made = {"run": trained.url, "rows": trained.counts["rows_in"], "sub-tasks": len(trained.records)}
+    judged = {"rows judged": rows.num_rows, "metrics": {"accuracy": scores.to_dict()}}
+    return {**asked, **made, "members": len(trained.result.members), **judged}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, predict, and print plan, accuracies and where everything is."""
     parser = job_parser(__doc__)
@@ -121,9 +131,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     predicted = predict(config, trained.result, rows)
     print(trained.report)
     print(f"\naccuracy on {rows.num_rows} rows held back:")
-    for name, value in score(config, trained.result, rows, predicted.result.to_pandas()).items():
+    scores = score(config, trained.result, rows, predicted.result.to_pandas())
+    for name, value in scores.items():
         print(f"  {name:26} {value:.4f}")
-    print(f"\npredictions  {predicted.result.url}")
+    name = keep(trained.result, f"{trained.url}/model", facts_of(trained, config, rows, scores))
+    print(f"\nmodel        {trained.url}/model/{name}\npredictions  {predicted.result.url}")
     print(f"report       {trained.url}/report.html (training), {predicted.url}/report.html (prediction)")
     return max(trained.exit_code, predicted.exit_code)
 

@@ -3,8 +3,9 @@
     python -m jobs.train_federated conf/train_federated.yaml [--set rounds=20]
 
 ``arguments``: ``client`` and ``label`` columns, ``features`` a column of vectors, ``width`` and ``classes`` how many;
-``steps`` and ``rate`` of a client's gradient descent, ``proximal`` for FedProx, ``server`` ``average`` or ``adam``;
-``merge`` a reducer of parameters.
+``scale``, by which features are divided (by default the largest of all rows, which takes a run); ``steps`` and ``rate`` of
+a client's gradient descent, ``proximal`` for FedProx, ``server`` ``average`` or ``adam``; ``merge`` a reducer of parameters,
+``privacy`` as in ``partitioner.training.federate``.
 """
 
 from __future__ import annotations
@@ -19,16 +20,23 @@ import pyarrow as pa
 import partitioner as pt
 from jobs.session import job_main
 from jobs.training import configured, kept
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, nearest
 from partitioner.training import Design, federate
 
 
 def softmax_steps(
-    rows: pa.RecordBatch, parameters: Any, *, design: Design, classes: int, steps: int, rate: float, proximal: float
+    rows: pa.RecordBatch,
+    parameters: Any,
+    *,
+    design: Design,
+    scale: float,
+    classes: int,
+    steps: int,
+    rate: float,
+    proximal: float,
 ) -> tuple[Any, float]:
     """``steps`` of full-batch gradient descent from the shared parameters, drawn back to them by ``proximal``."""
-    x, y = design.matrix(rows), design.labels(rows).astype(int)
-    x = _scaled(x)
+    x, y = design.matrix(rows) / scale, design.labels(rows).astype(int)
     weights, bias = parameters["weights"].copy(), parameters["bias"].copy()
     wanted = np.eye(classes)[y]
     for _ in range(steps):
@@ -43,46 +51,79 @@ def softmax_steps(
 class Right:
     """Of each row whether the class with the highest score is its label."""
 
-    def __init__(self, design: Design, parameters: Any) -> None:
-        self.design, self.parameters = design, parameters
+    def __init__(self, design: Design, scale: float, parameters: Any) -> None:
+        self.design, self.scale, self.parameters = design, scale, parameters
 
     def __call__(self, batch: pa.RecordBatch) -> Any:
         """float64[n] of 0 and 1."""
-        x = _scaled(self.design.matrix(batch))
+        x = self.design.matrix(batch) / self.scale
         said = np.argmax(x @ self.parameters["weights"] + self.parameters["bias"], axis=1)
         return (said == self.design.labels(batch).astype(int)).astype(float)
 
 
-def accuracy(dataset: Any, design: Design, parameters: Any, settings: dict[str, Any]) -> float:
-    """The share of the training rows that the shared parameters tell right, by one more run."""
+class Largest:
+    """The largest size of a feature."""
+
+    def __init__(self, design: Design) -> None:
+        self.design = design
+
+    def __call__(self, batch: pa.RecordBatch) -> float:
+        """0 of no rows."""
+        return float(np.abs(self.design.matrix(batch)).max(initial=0.0))
+
+
+def over(dataset: Any, program: Any, reducer: str, values: dict[str, Any], settings: dict[str, Any]) -> float:
+    """A number of all rows, by a run beside the rounds."""
     about = {name: settings[name] for name in ("engine", "checkpoint", "progress", "report") if name in settings}
-    values = {"design": design, "parameters": parameters}
-    judged = pt.run(dataset, Right, arguments=values, reducer="mean", batch_format="arrow", cost="rows", **about)
-    return float(judged.result)
+    found = pt.run(dataset, program, arguments=values, reducer=reducer, batch_format="arrow", cost="rows", **about)
+    return float(found.result)
 
 
-def _scaled(x: Any) -> Any:
-    """Pixels as shares of the largest."""
-    return x / max(1.0, float(np.abs(x).max(initial=0.0)))
+def scale_of(dataset: Any, design: Design, given: dict[str, Any], settings: dict[str, Any]) -> float:
+    """By what features are divided. Raises ConfigError for a scale that is no number above 0."""
+    scale = given.get("scale")
+    if scale is None:
+        return max(1.0, over(dataset, Largest, "max", {"design": design}, settings))
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < float("inf"):
+        raise ConfigError(f"scale is {scale!r}; give a number above 0, by which features are divided.")
+    return float(scale)
+
+
+NEEDED = ("client", "features", "label", "classes", "width")
+OPTIONS = ("scale", "steps", "rate", "proximal")
+OF_SERVER = ("server", "merge", "privacy")
+"""Arguments that ``federate`` takes."""
+
+
+def check(given: dict[str, Any]) -> None:
+    """ConfigError for an argument that is missing, or that there is none of."""
+    known = [*NEEDED, *OPTIONS, *OF_SERVER]
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"arguments have no {name!r}; they have {', '.join(known)}.{nearest(name, known)}")
+    for name in NEEDED:
+        if name not in given:
+            raise ConfigError(f"arguments need {name!r}; write it below 'arguments:'.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, keep the parameters with their card."""
     dataset, model, settings = configured(arguments, "Federated averaging.")
-    needed = ("client", "features", "label", "classes", "width")
-    missing = [name for name in needed if name not in model]
-    if missing:
-        raise ConfigError(f"arguments need {missing[0]!r}; write it below 'arguments:'.")
+    check(model)
     place, client = settings.pop("output", None), model["client"]
     design = Design.of(model["features"], model["label"])
     options = {"steps": model.get("steps", 10), "rate": model.get("rate", 0.5), "proximal": model.get("proximal", 0.0)}
-    train = partial(softmax_steps, design=design, classes=model["classes"], **options)
+    scale = scale_of(dataset, design, model, settings)
+    train = partial(softmax_steps, design=design, scale=scale, classes=model["classes"], **options)
     start = {"weights": np.zeros((model["width"], model["classes"])), "bias": np.zeros(model["classes"])}
-    server = {name: model[name] for name in ("server", "merge") if name in model}
+    server = {name: model[name] for name in OF_SERVER if name in model}
     found = federate(dataset, train, start, client=client, batch_format="arrow", **server, **settings)
     parameters = found.state["parameters"]
-    facts = {"run": found.url, "rounds": len(found.rounds), "rows": found.rounds[0].rows}
-    facts["metrics"] = {"accuracy": accuracy(dataset, design, parameters, settings)}
+    facts = {"run": found.url, "rounds": len(found.rounds), "rows": found.rounds[0].rows, "scale": scale}
+    judged = {"design": design, "scale": scale, "parameters": parameters}
+    facts["metrics"] = {"accuracy": over(dataset, Right, "mean", judged, settings)}
+    if "epsilon" in found.state:
+        facts["epsilon"] = found.state["epsilon"]
     kept(parameters, place or f"{found.url}/model", dataset, model, facts)
     return 0
 

@@ -34,6 +34,11 @@ def configured(arguments: Sequence[str] | None, about: str) -> tuple[Any, Values
     dataset, model = values.pop("dataset", None), dict(values.pop("arguments", {}))
     if dataset is None:
         raise ConfigError(f"{given.conf} names no dataset; write 'dataset: ...'.")
+    for name in model:
+        if name in values or name == "dataset":
+            raise ConfigError(
+                f"{given.conf}: {name!r} is a setting and one of arguments too; leave out 'arguments.{name}'."
+            )
     return dataset, model, values
 
 

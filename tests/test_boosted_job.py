@@ -26,10 +26,35 @@ def test_without_xgboost_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         train_boosted.main([CONF])
 
 
-def test_another_engine_is_refused_with_what_to_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["engine={engine: spark}"], r"xgboost\.spark"),
+        (["engine=spark"], r"xgboost\.spark"),
+        (["engine={engine: dask, threads: 2}"], "no option 'threads' here"),
+    ],
+)
+def test_another_engine_is_refused_with_what_to_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: list[str], message: str
+) -> None:
     monkeypatch.setitem(sys.modules, "xgboost", type(sys)("xgboost"))
-    with pytest.raises(ConfigError, match=r"xgboost\.spark"):
-        train_boosted.main([CONF, "--set", "engine={engine: spark}", "--set", f"output={tmp_path}/out"])
+    given = [part for setting in [*settings, f"output={tmp_path}/out"] for part in ("--set", setting)]
+    with pytest.raises(ConfigError, match=message):
+        train_boosted.main([CONF, *given])
+
+
+def test_a_run_to_resume_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xgboost", type(sys)("xgboost"))
+    with pytest.raises(ConfigError, match="no run to go on with"):
+        train_boosted.main([CONF, "--resume", "20260101-000000-abcdef"])
+
+
+def test_models_of_another_training_are_not_gone_on_from(tmp_path: Path) -> None:
+    train_boosted.check_same(tmp_path, "data", {"params": {"max_depth": 4}, "rounds": 10})
+    (tmp_path / "round-000010.ubj").touch()
+    train_boosted.check_same(tmp_path, "data", {"params": {"max_depth": 4}, "rounds": 20})
+    with pytest.raises(ConfigError, match=r'holds models of another training, .*"max_depth": 4.*; this one is .*: 5'):
+        train_boosted.check_same(tmp_path, "data", {"params": {"max_depth": 5}, "rounds": 20})
 
 
 def test_every_row_is_there_once_on_the_worker_of_the_plan(tmp_path: Path, dask_engine: Any) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, Perceptron
@@ -165,3 +166,10 @@ def test_arguments_that_cannot_be_are_refused_before_anything_runs(tmp_path, arg
     with pytest.raises(ConfigError, match=message):
         evaluate.main([CONF, *settings(tmp_path, f"arguments={json.dumps(arguments)}")])
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_model_that_tells_neither_classes_nor_numbers_is_refused(tmp_path):
+    keep(KMeans(2, n_init=1).fit(load_diabetes().data), str(tmp_path / "model"), {})
+    given = settings(tmp_path, f"arguments={{label: target, model: {tmp_path / 'model' / 'model.skops'}}}")
+    with pytest.raises(ConfigError, match="KMeans, which tells neither classes nor numbers"):
+        evaluate.main([CONF, *given])

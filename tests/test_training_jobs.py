@@ -5,13 +5,25 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyspark
 import pytest
 from sklearn.datasets import load_svmlight_file
 from sklearn.linear_model import Ridge
 
-from jobs import pipeline, train_cifar_ensemble, train_federated, train_kmeans, train_linear, train_logistic
+import partitioner as pt
+from jobs import (
+    batch_inference,
+    pipeline,
+    train_cifar_ensemble,
+    train_ensemble,
+    train_federated,
+    train_kmeans,
+    train_linear,
+    train_logistic,
+)
 from partitioner.errors import ConfigError, MissingDependency
+from partitioner.training import Design
 from partitioner.training.keeping import flattened, keep
 
 SAMPLE = str(Path(pyspark.__file__).parent / "data/mllib/sample_linear_regression_data.txt")
@@ -72,6 +84,41 @@ def test_a_wrong_setting_names_the_nearest(tmp_path):
     conf.write_text(Path("conf/train_kmeans.yaml").read_text() + "max_task: 3\n")
     with pytest.raises(ConfigError, match=r"no setting 'max_task'\. Did you mean 'max_tasks'"):
         train_kmeans.main([str(conf)])
+
+
+def test_an_argument_that_is_a_setting_too_is_refused():
+    with pytest.raises(ConfigError, match=r"'max_tasks' is a setting and one of arguments too"):
+        train_kmeans.main(["conf/train_kmeans.yaml", "--set", "arguments.max_tasks=3"])
+
+
+def test_an_argument_of_federated_training_that_there_is_none_of_is_told():
+    with pytest.raises(ConfigError, match=r"no 'stpes'.*Did you mean 'steps'"):
+        train_federated.main(["conf/train_federated.yaml", "--set", "arguments.stpes=3"])
+
+
+def test_features_are_divided_by_the_largest_of_all_clients(checkpoint):
+    about = {"engine": "serial", "checkpoint": checkpoint, "progress": False, "report": False}
+    data = pa.table({"x": [[0.5, 1.0], [-40.0, 2.0]], "label": [0, 1]})
+    design = Design.of("x", "label")
+    assert train_federated.scale_of(data, design, {}, about) == 40.0
+    assert train_federated.scale_of(data, design, {"scale": 16}, about) == 16.0
+    with pytest.raises(ConfigError, match="scale is 0; give a number above 0"):
+        train_federated.scale_of(data, design, {"scale": 0}, about)
+
+
+def test_an_ensemble_is_kept_and_predicts(tmp_path, capsys):
+    place = f"checkpoint={tmp_path / 'runs'}"
+    trees = ["--set", "arguments.model=sklearn.tree:DecisionTreeClassifier", "--set", "arguments.options={}"]
+    common = [*HERE, "--set", "report=false", "--set", place]
+    assert train_ensemble.main(["conf/ensemble.yaml", *common, *trees, "--set", "max_tasks=3"]) == 0
+    (card,) = (json.loads(path.read_text()) for path in tmp_path.rglob("model_card.json"))
+    assert (card["members"], card["rows"], card["reducer"]) == (3, 1797, "soft_vote")
+    (model,) = tmp_path.rglob("model.skops")
+    conf = ["conf/batch_inference.yaml", "--set", f"arguments.model={model}", "--set", f"output={tmp_path / 'said'}"]
+    assert batch_inference.main([*conf, *common]) == 0
+    said = pt.read_table(str(tmp_path / "said"))
+    right = (said["target"].to_numpy() == said["prediction"].to_numpy()).mean()
+    assert right > card["metrics"]["accuracy"]["ensemble"] > 0.8
 
 
 def test_a_missing_argument_is_named(tmp_path):

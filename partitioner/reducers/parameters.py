@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 
 from partitioner.errors import ProgramError
-from partitioner.reducers.trees import walk
+from partitioner.reducers.trees import is_tensor, of_tensor, walk
 
 
 def to_float(leaf: Any) -> Any:
     """A leaf as a float64 array. Raises ProgramError for what is no number."""
-    if _is_tensor(leaf):
-        leaf = leaf.detach().cpu()
-        leaf = (leaf if leaf.is_complex() else leaf.double()).numpy()
+    leaf = of_tensor(leaf)
     if leaf is None or isinstance(leaf, str):
         return leaf
     try:
@@ -41,7 +39,7 @@ def typed(value: Any, like: Any) -> Any:
     """
     if like is None or isinstance(like, str):
         return like
-    if _is_tensor(like):
+    if is_tensor(like):
         return _tensor(value, like)
     if not isinstance(like, np.ndarray | np.generic):
         return float(value)
@@ -127,11 +125,6 @@ def _fitted_number(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return bool(np.issubdtype(value.dtype, np.floating))
     return isinstance(value, float)
-
-
-def _is_tensor(leaf: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(leaf, torch.Tensor)
 
 
 def _tensor(value: Any, like: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ def walk(function: Callable[..., Any], *trees: Any) -> Any:
     """
     first = trees[0]
     if isinstance(first, Mapping):
-        _alike(trees, lambda t: t.keys())
+        _same_keys(first, trees[1:])
         return _same_mapping(first, {key: walk(function, *(tree[key] for tree in trees)) for key in first})
     if isinstance(first, list | tuple):
         _alike(trees, len)
@@ -79,11 +80,26 @@ def largest_change(old: Any, new: Any) -> float:
     found = [0.0]
 
     def compare(a: Any, b: Any) -> None:
+        a, b = of_tensor(a), of_tensor(b)
         if np.size(a) and np.issubdtype(np.asarray(a).dtype, np.number):
             found.append(float(np.max(np.abs(np.asarray(a, np.float64) - np.asarray(b, np.float64)))))
 
     walk(compare, old, new)
     return max(found)
+
+
+def is_tensor(leaf: Any) -> bool:
+    """Whether a leaf is a tensor of torch, which is not imported for that."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(leaf, torch.Tensor)
+
+
+def of_tensor(leaf: Any) -> Any:
+    """A tensor of any type as a float64 (or complex) array; another leaf as it is."""
+    if not is_tensor(leaf):
+        return leaf
+    leaf = leaf.detach().cpu()
+    return (leaf if leaf.is_complex() else leaf.double()).numpy()
 
 
 def _named(tree: Any) -> bool:
@@ -96,6 +112,13 @@ def _same_mapping(first: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
     found = copy.copy(first)  # keeps what the kind holds besides: a default, the metadata of a state_dict
     found.update(items)
     return found
+
+
+def _same_keys(first: Mapping[Any, Any], others: Sequence[Any]) -> None:
+    """A ``state_dict`` and a dict of the same keys are one structure."""
+    for other in others:
+        if not isinstance(other, Mapping) or other.keys() != first.keys():
+            raise ProgramError(f"Parameters differ in structure: {outline(first)} and {outline(other)}.")
 
 
 def _alike(trees: tuple[Any, ...], of: Callable[[Any], Any]) -> None:

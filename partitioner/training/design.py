@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ class Design:
     ``values`` where they are there, and else for every column but the label. ``width`` is the number of features of sparse
     rows; without it a partition has as many as its largest index says. ``label`` None: no labels. ``missing``: nulls and
     NaN of features are let through, as NaN. ``weight``: the column of the weights of rows, no feature; None for none.
+    ``targets``: where labels are a matrix its columns, of which ``label`` is the first.
     """
 
     features: str | tuple[str, ...] | None = None
@@ -31,6 +32,7 @@ class Design:
     width: int | None = None
     missing: bool = False
     weight: str | None = None
+    targets: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -56,7 +58,9 @@ class Design:
             return self._sparse(batch)
         else:
             wanted = (
-                [n for n in names if n not in (self.label, self.weight)] if self.features is None else self.features
+                [n for n in names if n not in (self.label, self.weight, *self.targets)]
+                if self.features is None
+                else self.features
             )
             columns = [_numbers(_column(batch, n), n, self.missing) for n in wanted]
             found = np.column_stack(columns) if columns else np.empty((batch.num_rows, 0))
@@ -69,7 +73,10 @@ class Design:
         return found
 
     def labels(self, batch: pa.RecordBatch) -> Any:
-        """The n labels."""
+        """The n labels, or n x k of ``targets``."""
+        if self.targets:
+            of_each = (replace(self, targets=(), label=name) for name in self.targets)
+            return np.column_stack([one.labels(batch) for one in of_each])
         if self.label is None:
             raise ConfigError("label is None; name the column of the labels.")
         column = _column(batch, self.label)

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from partitioner.errors import ConfigError, MissingDependency
 from partitioner.reducers.encoding_estimators import estimator_of
+from partitioner.reducers.trees import is_tensor
 from partitioner.storage import Directory
 
 CARD = "model_card.json"
@@ -88,19 +89,34 @@ def _written(model: Any) -> tuple[str, bytes]:
         return "model.skops", skops.io.dumps(model)
     arrays = flattened(model)
     try:
-        from safetensors.numpy import save
-
-        return "model.safetensors", save(arrays)
-    except ModuleNotFoundError:
+        return "model.safetensors", _safetensors(arrays)
+    except ModuleNotFoundError as error:
+        if any(is_tensor(array) for array in arrays.values()):
+            raise MissingDependency(
+                'tensors of types that numpy lacks are kept with safetensors: pip install "batch-partitioner[ml]"'
+            ) from error
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
         return "model.npz", buffer.getvalue()
 
 
+def _safetensors(arrays: Mapping[str, Any]) -> bytes:
+    """Through torch where a type is one that numpy lacks."""
+    if not any(is_tensor(array) for array in arrays.values()):
+        from safetensors.numpy import save
+
+        return save(dict(arrays))
+    from safetensors.torch import save as save_tensors
+
+    torch: Any = sys.modules["torch"]
+    return bytes(save_tensors({n: a if is_tensor(a) else torch.from_numpy(a) for n, a in arrays.items()}))
+
+
 def flattened(tree: Any, path: str = "") -> dict[str, Any]:
     """Arrays by their place in a tree of dicts, lists and tensors, in their types and shapes.
 
-    Raises ConfigError for what is no array or number, and for two places of one name.
+    Tensors of types that numpy lacks (bfloat16) stay tensors. Raises ConfigError for what is no array or number, and for two
+    places of one name.
     """
     if isinstance(tree, Mapping):
         found: dict[str, Any] = {}
@@ -113,7 +129,7 @@ def flattened(tree: Any, path: str = "") -> dict[str, Any]:
     if isinstance(tree, list | tuple):
         return flattened(dict(enumerate(tree)), path)
     array = _array(tree, path)
-    if array.dtype.kind not in "fciub":
+    if not is_tensor(array) and array.dtype.kind not in "fciub":
         raise ConfigError(
             f"{path.strip('/') or 'the model'} is a {type(tree).__name__}; only numbers and arrays are kept."
         )
@@ -121,15 +137,15 @@ def flattened(tree: Any, path: str = "") -> dict[str, Any]:
 
 
 def _array(leaf: Any, path: str) -> Any:
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(leaf, torch.Tensor):
-        try:
-            leaf = leaf.detach().cpu().numpy()
-        except TypeError as error:
-            raise ConfigError(
-                f"{path.strip('/')} is a tensor of {leaf.dtype}; keep it as float32 (.float())."
-            ) from error
-    return np.asarray(leaf, order="C")
+    if not is_tensor(leaf):
+        return np.asarray(leaf, order="C")
+    if leaf.layout != sys.modules["torch"].strided or leaf.is_quantized:
+        raise ConfigError(f"{path.strip('/')} is a sparse or quantized tensor; keep it as a dense one (.to_dense()).")
+    leaf = leaf.detach().cpu()
+    try:
+        return np.asarray(leaf.numpy(), order="C")
+    except TypeError:  # numpy has no such type
+        return leaf.contiguous().clone()
 
 
 WROTE = (

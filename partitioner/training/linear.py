@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from partitioner.errors import ConfigError
-from partitioner.reducers.models.linear import Factor, Linear
+from partitioner.reducers.models.linear import Factor, Linear, label_names
 from partitioner.reducers.models.pca import Pca
 from partitioner.training.design import Design
 from partitioner.training.one_pass import Trained, one_pass
@@ -14,7 +15,7 @@ from partitioner.training.one_pass import Trained, one_pass
 
 def fit_linear(
     dataset: Any,
-    label: str,
+    label: str | Sequence[str],
     features: Any = None,
     *,
     alpha: float = 0.0,
@@ -25,14 +26,18 @@ def fit_linear(
 ) -> Trained:
     """``LinearRegression``, or with ``alpha`` above 0 ``Ridge``, of all the data in one pass; the intercept is free.
 
-    ``label``, ``features`` and ``width`` as in ``Design``; ``weight``: the column of the weights of rows; ``options`` as for
-    ``pt.run``. ``metrics``: R2 and root mean squared error on the same rows, from the same pass. Of several solutions it is
-    the shortest, as in scikit-learn. Raises ConfigError for a negative ``alpha``, DataError for an empty dataset.
+    ``label``: a column, or a list of them for a model of several targets; ``features`` and ``width`` as in ``Design``;
+    ``weight``: the column of the weights of rows; ``options`` as for ``pt.run``. ``metrics``: R2 and root mean squared error
+    on the same rows, from the same pass, of several targets the mean. Of several solutions it is the shortest, as in
+    scikit-learn. Raises ConfigError for a negative ``alpha``, DataError for an empty dataset.
     """
-    design = Design.of(features, label, width, weight)
+    first, targets = label_names(label)
+    for name in targets:
+        Design.of(features, name)
+    design = replace(Design.of(features, first, width, weight), targets=targets)
     if not metrics:
-        return one_pass(dataset, design, Linear(alpha=alpha, weight=weight), options)
-    found = one_pass(dataset, design, JudgedLinear(alpha=alpha, weight=weight), options)
+        return one_pass(dataset, design, Linear(label, alpha=alpha, weight=weight), options)
+    found = one_pass(dataset, design, JudgedLinear(label, alpha=alpha, weight=weight), options)
     return replace(found, model=found.model["model"], metrics=found.model["metrics"])
 
 

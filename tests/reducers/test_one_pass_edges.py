@@ -56,6 +56,37 @@ def test_weights_of_linear_models(options, theirs):
     close(found, theirs.fit(X, Y, WEIGHT), ["coef_", "intercept_"], rtol=1e-9)
 
 
+@pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize(
+    ("options", "theirs"),
+    [
+        ({}, LinearRegression()),
+        ({"alpha": 2.0}, Ridge(2.0)),
+        ({"alpha": 2.0, "fit_intercept": False}, Ridge(2.0, fit_intercept=False)),
+    ],
+)
+def test_several_targets_of_weighted_rows(options, theirs, targets):
+    y = np.column_stack([Y, X @ [0.0, 5.0, -1.0] + 7.0])[:, :targets]
+    found = reduced({"reducer": "linear", "weight": "w", **options}, cut(X, y, WEIGHT))
+    close(found, theirs.fit(X, y, WEIGHT), ["coef_", "intercept_"], rtol=1e-9)
+    assert found.predict(X).shape == theirs.predict(X).shape
+
+
+@pytest.mark.parametrize("label", [["u", "v"], "both"])
+def test_targets_are_columns_of_a_table_or_one_of_vectors(label):
+    y = np.column_stack([Y, X @ [0.0, 5.0, -1.0] + 7.0])
+    parts = [
+        pa.table(
+            {"a": x[:, 0], "b": x[:, 1]}
+            | ({"both": z.tolist()} if label == "both" else dict(zip("uv", z.T, strict=True)))
+        )
+        for x, z in cut(X, y)
+    ]
+    found = reduced({"reducer": "linear", "label": label}, parts)
+    close(found, LinearRegression().fit(X[:, :2], y), ["coef_", "intercept_"], rtol=1e-10)
+    assert list(found.feature_names_in_) == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("kind", "theirs", "names"),
     [
@@ -212,6 +243,26 @@ def test_a_category_that_was_not_seen(options, theirs):
             "24.0 GB as the dense matrix that linear needs",
         ),
         ("linear", [csr_matrix((3, 4))], ProgramError, "needs a table with the column 'label'"),
+        (
+            "linear",
+            [(X[:3], Y[:3]), (X[:3], Y[:3, None])],
+            ProgramError,
+            "labels as a vector first and as 1 columns later",
+        ),
+        (
+            "linear",
+            [(X[:3], X[:3]), (X[:3], X[:3, :2])],
+            ProgramError,
+            "labels as 3 columns first and as 2 columns later",
+        ),
+        (
+            {"reducer": "linear", "label": ["u", "v"]},
+            [(X[:2], np.array([[1.0, 2.0], [3.0, np.inf]]))],
+            ProgramError,
+            "Column 'v' is inf in row 1",
+        ),
+        ({"reducer": "linear", "label": ["u", "u"]}, [], ConfigError, "or a list of different ones"),
+        ("naive_bayes", [(COUNTS[:2], COUNTS[:2])], ProgramError, "2 rows of features and labels of shape"),
         ("linear", [(csr_matrix((3, 4)), Y[:3]), (csr_matrix((3, 5)), Y[:3])], ProgramError, "4 first and 5 later"),
         ("linear", [pa.table({"a": [1.0, 2.0], "label": [1.0, None]})], ProgramError, "1 rows without a label"),
     ],

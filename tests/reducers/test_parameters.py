@@ -11,6 +11,7 @@ import pytest
 from partitioner.errors import ProgramError
 from partitioner.reducers.median import Median
 from partitioner.reducers.tree import merge_tree
+from partitioner.reducers.trees import largest_change
 from partitioner.reducers.trimmed_mean import TrimmedMean
 from partitioner.reducers.weighted_mean import WeightedMean
 
@@ -149,6 +150,15 @@ def test_a_state_dict_keeps_order_types_and_integer_buffers(torch):
     assert (type(found), list(found)) == (collections.OrderedDict, ["weight", "batches"])
     assert (found["weight"].values.dtype, found["weight"].values.tolist()) == (np.float32, [[3.0, 3.0], [3.0, 3.0]])
     assert (found["batches"].values.dtype, int(found["batches"].values)) == (np.int64, 12)
+
+
+def test_a_client_may_send_a_dict_where_the_start_is_a_state_dict():
+    start, sent = collections.OrderedDict(a=np.ones(1), b=np.zeros(1)), {"b": np.ones(1), "a": np.full(1, 3.0)}
+    assert reduced(WeightedMean(), (start, 1), (sent, 1)) == collections.OrderedDict(a=[2.0], b=[0.5])
+
+
+def test_how_far_tensors_moved(torch):
+    assert largest_change({"w": Tensor([1.0, 2.0]), "n": "text"}, {"w": Tensor([1.0, 5.0]), "n": "text"}) == 3.0
 
 
 def test_a_median_ignores_the_one_that_is_far_off():

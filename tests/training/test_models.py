@@ -43,6 +43,19 @@ def test_ridge_is_that_of_scikit_learn(settings):
     assert model.intercept_ == pytest.approx(whole.intercept_, rel=1e-10)
 
 
+def test_several_targets_with_their_metrics(settings):
+    from sklearn.linear_model import Ridge
+    from sklearn.metrics import root_mean_squared_error
+
+    both = np.column_stack([Y, X @ [0.0, 1.0, 0.0, 2.0]])
+    table = pa.table(COLUMNS | {"y": both[:, 0], "z": both[:, 1]})
+    found = fit_linear(table, ["y", "z"], alpha=2.0, metrics=True, **quiet(settings))
+    whole = Ridge(alpha=2.0).fit(X, both)
+    np.testing.assert_allclose(found.model.coef_, whole.coef_, rtol=1e-10)
+    assert found.metrics["r2"] == pytest.approx(whole.score(X, both), rel=1e-12)
+    assert found.metrics["rmse"] == pytest.approx(root_mean_squared_error(both, whole.predict(X)), rel=1e-9)
+
+
 def test_least_squares_of_columns_that_nearly_depend_on_each_other(settings):
     # The condition number is 1e9: a Gram matrix would square it and lose every digit.
     base = RNG.normal(size=300)

@@ -23,7 +23,7 @@ DENSE_BYTES = 2 << 30
 class Rows:
     """``x`` float64[n, f], ``y`` n labels or None, the ``names`` of the f columns of a table, ``weights`` or None.
 
-    With ``Layout.sparse`` the ``x`` of a sparse matrix is a CSR matrix.
+    With ``Layout.sparse`` the ``x`` of a sparse matrix is a CSR matrix, with ``Layout.wide`` ``y`` may be n x k.
     """
 
     x: Any
@@ -38,7 +38,8 @@ class Layout:
 
     ``features``: a column of vectors, a list of columns, or None for all but the ``label``; ``label`` None for none.
     ``missing``: whether features may be null or NaN. ``weight``: the column of the weights of rows, None for none.
-    ``sparse``: sparse matrices stay sparse.
+    ``sparse``: sparse matrices stay sparse. ``wide``: labels may be a matrix, several of each row; ``labels``: its columns
+    in a table, of which ``label`` is the first.
     """
 
     features: str | tuple[str, ...] | None = None
@@ -46,6 +47,8 @@ class Layout:
     missing: bool = False
     weight: str | None = None
     sparse: bool = False
+    wide: bool = False
+    labels: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, features: str | Sequence[str] | None, label: str | None = None, missing: bool = False) -> Layout:
@@ -64,7 +67,7 @@ class Layout:
             return replace(found, weights=_weights(value[-1], found.x.shape[0], "the last of the tuple"))
         if isinstance(value, tuple) and len(value) == 2 and self.label is not None:
             inner = Layout(self.features, None, self.missing, sparse=self.sparse).read(value[0], reducer)
-            return Rows(inner.x, _labels(np.asarray(value[1]), inner.x.shape[0]), inner.names)
+            return Rows(inner.x, _labels(np.asarray(value[1]), inner.x.shape[0], self.wide), inner.names)
         if isinstance(value, pa.Table | pa.RecordBatch | dict) or is_frame(value):
             return self._of_table(table_of(value, reducer), reducer)
         if self.label is not None:
@@ -78,14 +81,14 @@ class Layout:
     def columns(self, table: pa.Table) -> list[str]:
         """The names of the features. Raises ProgramError for one that is not there."""
         if self.features is None:
-            return [name for name in table.column_names if name not in (self.label, self.weight)]
+            return [name for name in table.column_names if name not in (self.label, self.weight, *self.labels)]
         names = [self.features] if isinstance(self.features, str) else list(self.features)
         for name in names:
             column_of(table, name)
         return names
 
     def _of_table(self, table: pa.Table, reducer: str) -> Rows:
-        y = None if self.label is None else _label_column(column_of(table, self.label), self.label)
+        y = None if self.label is None else self._labels_of(table, self.label)
         names = self.columns(table)
         if self.weight is not None:
             w = _numbers(column_of(table, self.weight), self.weight, reducer)
@@ -97,6 +100,13 @@ class Layout:
         columns = [_numbers(table[name], name, reducer) for name in names]
         x = np.column_stack(columns) if columns else np.empty((table.num_rows, 0))
         return Rows(self._checked(x, names), y, tuple(names))
+
+    def _labels_of(self, table: pa.Table, label: str) -> Any:
+        """n labels, or n x k: of several columns, or of one of vectors."""
+        if self.labels:
+            return np.column_stack([_label_column(column_of(table, name), name) for name in self.labels])
+        column = column_of(table, label)
+        return _vectors(column, label) if self.wide and _is_vectors(column.type) else _label_column(column, label)
 
     def _checked(self, x: Any, names: list[str] | None) -> Any:
         if _is_sparse(x):
@@ -178,8 +188,8 @@ def class_labels(y: Any, name: str | None) -> Any:
     return labels
 
 
-def _labels(y: Any, rows: int) -> Any:
-    if y.shape != (rows,):
+def _labels(y: Any, rows: int, wide: bool) -> Any:
+    if y.shape != (rows,) and not (wide and y.ndim == 2 and len(y) == rows and y.shape[1]):
         raise ProgramError(
             f"The program returned {rows} rows of features and labels of shape {y.shape}; return one each."
         )
