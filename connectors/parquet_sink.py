@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from connectors.plain_value import Hashing, file_bytes, values_of
 from connectors.value_sink import ValueSink
 from partitioner.errors import DamagedOutput
+from partitioner.frames import to_numpy
 from partitioner.model import CommitRecord
 from partitioner.model.source import Sink
 from partitioner.output.versions import home
@@ -173,7 +174,7 @@ class ParquetSink(Sink):
         where = pc.index_in(said["path"], value_set=there["name"])
         now = there.select(["size", "tag"]).take(where)
         same = pc.and_(pc.equal(now["size"], said["size"]), pc.equal(now["tag"], said["tag"]))
-        untouched = np.asarray(pc.and_(pc.fill_null(same, False), pc.not_equal(said["tag"], "")), bool)
+        untouched = to_numpy(pc.fill_null(pc.and_(same, pc.not_equal(said["tag"], "")), False))
         return [records[i] for i in np.flatnonzero(~untouched).tolist()]
 
     def _problem(self, record: CommitRecord, entry: Entry | None, full: bool) -> str:

@@ -114,7 +114,7 @@ def to_numpy(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         if column.null_count:
             exact = pa.types.is_floating(kind)
-            mask = np.array(column.is_null().to_pylist(), bool)
+            mask = _flags(column.is_null())
             filled = np.array(_numbers(column.fill_null(pa.scalar(0, kind))), None if exact else np.float64)
             filled[mask] = np.nan
             return filled
@@ -125,9 +125,13 @@ def to_numpy(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
         held[:] = column.to_pylist()
         return held
     if pa.types.is_boolean(kind):
-        values = column.to_pylist()
-        return np.array(values, object if column.null_count else bool)
+        return np.array(column.to_pylist(), object) if column.null_count else _flags(column)
     return np.asarray(column.to_numpy(zero_copy_only=False))
+
+
+def _flags(column: pa.Array) -> npt.NDArray[np.bool_]:
+    """Booleans without nulls."""
+    return _numbers(column.cast(pa.uint8())).astype(np.bool_)
 
 
 def doubles(column: Any) -> Any:

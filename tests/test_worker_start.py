@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import partitioner as pt
@@ -92,3 +94,16 @@ def test_a_run_in_arrow_loads_no_pandas_on_its_workers(checkpoint: str) -> None:
         report=False,
     )
     assert run.result.to_table()["result"].to_pylist() == ["", ""]
+
+
+def test_a_run_in_arrow_loads_no_pandas_in_the_driver_either(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": range(40), "kind": ["a", "b"] * 20}), tmp_path / "in.parquet", row_group_size=5)
+    code = f"""
+import partitioner as pt
+def same(batch): return batch
+folder = {str(tmp_path)!r}
+stratified = {{"split": {{"split": "stratified", "label": "kind"}}, "reducer": "count"}}
+for options in [{{}}, stratified, {{"output": folder + "/out"}}]:
+    pt.run(folder + "/in.parquet", same, batch_format="arrow", checkpoint=folder + "/runs", progress=False, **options)
+"""
+    assert "pandas" not in loaded_by(code)

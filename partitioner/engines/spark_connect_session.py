@@ -27,18 +27,23 @@ RETRIES = 6
 
 
 def connect_module() -> Any:
-    """``pyspark.sql.connect.session``. MissingDependency names what its client needs."""
+    """``pyspark.sql.connect.session``. MissingDependency names what its client needs.
+
+    Where the main module is no file (``python -c``) pyspark takes a missing package for a doctest that is to be skipped,
+    and ends the process with exit code 0.
+    """
     try:
         return _imported()
-    except ImportError:
+    except (ImportError, SystemExit):
         # One that was disturbed (pyspark warns about pandas 3, and a filter made an error of it) leaves halves behind.
         for name in [n for n in sys.modules if n.startswith(("pyspark.sql.connect", "pyspark.testing"))]:
             del sys.modules[name]
     try:
         return _imported()
-    except ImportError as error:
+    except (ImportError, SystemExit) as error:
+        cause = first_cause(str(error)) if isinstance(error, ImportError) else "a package of it is missing or too old"
         raise MissingDependency(
-            f"engine 'spark_connect' needs the client of Spark Connect ({first_cause(str(error))}): "
+            f"engine 'spark_connect' needs the client of Spark Connect ({cause}): "
             "pip install 'batch-partitioner[connect]'"
         ) from error
 

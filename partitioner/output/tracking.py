@@ -118,7 +118,7 @@ def codes_of(columns: Sequence[pa.ChunkedArray]) -> Ints:
         coded = pa.concat_arrays(coded.chunks) if isinstance(coded, pa.ChunkedArray) else coded
         coded = coded.dictionary_decode() if isinstance(coded, pa.DictionaryArray) else coded
         found = coded.dictionary_encode()
-        codes = codes * max(len(found.dictionary), 1) + found.indices.to_numpy().astype(np.int64)
+        codes = codes * max(len(found.dictionary), 1) + to_numpy(found.indices).astype(np.int64)
         if len(columns) > 1:
             codes = np.unique(codes, return_inverse=True)[1].astype(np.int64)
     return codes

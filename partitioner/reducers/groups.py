@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ProgramError, listed
-from partitioner.frames import UNFIT
+from partitioner.frames import UNFIT, to_numpy
 from partitioner.model.data import Floats
 from partitioner.reducers.exact import two_product
 from partitioner.reducers.observations import Observations
@@ -36,10 +36,10 @@ class Groups:
     def of(cls, keys: pa.Array, seen: Observations, wanted: tuple[str, ...]) -> Groups:
         """Of the rows of one output."""
         coded = pc.dictionary_encode(keys, null_encoding="encode")
-        order = pc.sort_indices(coded.dictionary).to_numpy()  # nulls last
+        order = to_numpy(pc.sort_indices(coded.dictionary))  # nulls last
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
-        codes = rank[coded.indices.to_numpy(zero_copy_only=False)]
+        codes = rank[to_numpy(coded.indices)]
         size = len(order)
         parts = _parts_of(codes, size, seen, wanted) if wanted else {}
         return cls(coded.dictionary.take(order), np.bincount(codes, minlength=size), seen.names or (), parts)
@@ -85,10 +85,10 @@ def _joined(left: pa.Array, right: pa.Array) -> tuple[pa.Array, Any, Any]:
         ) from error
     coded = pc.dictionary_encode(both.combine_chunks(), null_encoding="encode")
     coded = pa.concat_arrays(coded.chunks) if isinstance(coded, pa.ChunkedArray) else coded
-    order = pc.sort_indices(coded.dictionary).to_numpy()
+    order = to_numpy(pc.sort_indices(coded.dictionary))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
-    places = rank[coded.indices.to_numpy(zero_copy_only=False)]
+    places = rank[to_numpy(coded.indices)]
     return coded.dictionary.take(order), places[: len(left)], places[len(left) :]
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from partitioner.coordinator import ledger
 from partitioner.errors import ConfigError, DamagedRun
+from partitioner.frames import to_numpy
 from partitioner.model import Attempt, CommitRecord
 from partitioner.report import clocks
 from partitioner.report.history import FAILED, History, history
@@ -95,8 +96,8 @@ def read(run: RunDirectory) -> Facts:
         description=description,
         plan=plan,
         keys=keys,
-        predicted=tasks["seconds"].to_numpy().astype(np.float64),
-        predicted_memory=tasks["memory_bytes"].to_numpy().astype(np.float64),
+        predicted=to_numpy(tasks["seconds"]).astype(np.float64),
+        predicted_memory=to_numpy(tasks["memory_bytes"]).astype(np.float64),
         planned_worker=workers,
         seconds=_column(keys, commits, lambda r: r.seconds, nothing),
         peak_memory=_column(keys, commits, lambda r: r.peak_memory_bytes, nothing),

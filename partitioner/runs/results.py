@@ -15,6 +15,7 @@ from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job
 from partitioner.config import RunConfig
 from partitioner.errors import RunFailed
+from partitioner.frames import to_numpy
 from partitioner.model import CommitRecord, Piece, SubTasks
 from partitioner.model.data import Ints
 from partitioner.output import finishing, modes, schemas
@@ -58,7 +59,7 @@ def _odd(records: Sequence[CommitRecord]) -> CommitRecord | None:
     if not isinstance(records, Records):
         return next((r for r in records if r.rows_in != r.rows_out + r.quarantined), None)
     held = records.columns(["rows_in", "rows_out", "quarantined"])
-    rows = {name: held[name].to_numpy() for name in held.column_names}
+    rows = {name: to_numpy(held[name]) for name in held.column_names}
     odd = np.flatnonzero(rows["rows_in"] != rows["rows_out"] + rows["quarantined"])
     return records[int(odd[0])] if len(odd) else None
 
@@ -70,11 +71,11 @@ def _rows_read(tasks: SubTasks, records: Sequence[CommitRecord]) -> tuple[Ints, 
         keys = held["task_key"]
         split = pc.any(pc.match_substring(keys, ".")).as_py()  # t000012.0-8 is of t000012
         wholes = pc.list_element(pc.split_pattern(keys, "."), 0) if split else keys
-        rows = held["rows_in"].to_numpy()
+        rows = to_numpy(held["rows_in"])
     else:
         wholes = pa.array([record.whole for record in records], pa.string())
         rows = np.array([record.rows_in for record in records], np.int64)
-    where = np.asarray(pc.index_in(wholes, value_set=tasks.task_id), np.int64)
+    where = to_numpy(pc.index_in(wholes, value_set=tasks.task_id)).astype(np.int64)
     return np.bincount(where, rows, len(tasks)).astype(np.int64), np.bincount(where, minlength=len(tasks))
 
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from partitioner.costs.formulas.row_weight import RowWeight
 from partitioner.errors import ConfigError, DataError, listed, nearest
+from partitioner.frames import to_numpy
 from partitioner.model import Costs, Dataset, Limits, SubTasks
 from partitioner.model.data import Floats, Ints
 from partitioner.sizes import parse_bytes
@@ -167,7 +168,7 @@ def _ordered(weights: Floats, prefixes: Sequence[pa.ChunkedArray | None]) -> tup
     if not chunks:
         return np.argsort(-weights, kind="stable"), np.zeros(len(weights), bool)
     coded = pa.concat_arrays([pa.array(c.to_pylist()) if isinstance(c, pa.DictionaryArray) else c for c in chunks])
-    group = coded.dictionary_encode(null_encoding="encode").indices.to_numpy().astype(np.int64)
+    group = to_numpy(coded.dictionary_encode(null_encoding="encode").indices).astype(np.int64)
     heaviest = np.zeros(int(group.max(initial=-1)) + 1)
     np.maximum.at(heaviest, group, weights)
     order = np.lexsort((np.arange(len(weights)), -weights, group, -heaviest[group]))

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.errors import DataError, listed, nearest
+from partitioner.frames import to_numpy
 from partitioner.model import Dataset
 from partitioner.model.data import Floats, Ints
 
@@ -101,7 +102,7 @@ def _encoded(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
     if isinstance(coded, pa.DictionaryArray):  # its dictionary may hold unused or repeated values
         coded = coded.dictionary_decode()
     coded = coded.dictionary_encode(null_encoding="encode")
-    return coded.indices.to_numpy().astype(np.int64), coded.dictionary
+    return to_numpy(coded.indices).astype(np.int64), coded.dictionary
 
 
 def _index(

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from partitioner.errors import DataError
+from partitioner.frames import to_numpy
 from partitioner.model import Costs, Dataset, Fragment, Fragments
 from partitioner.model.data import Floats, Ints
 from partitioner.model.source import Source
@@ -83,7 +85,14 @@ class StratifiedSource(Source):
             if not batch.num_rows:
                 continue
             label = batch.column(batch.schema.names.index(self.column))
-            code = pc.index_in(label, value_set=self.index.keys).to_numpy().astype(np.int64)
+            known = pc.index_in(label, value_set=self.index.keys)
+            if known.null_count:
+                new = label.filter(known.is_null())[0].as_py()
+                raise DataError(
+                    f"column {self.column!r} holds {new!r}, which was not there when the run was planned; "
+                    "the input changed, start a new run"
+                )
+            code = to_numpy(known).astype(np.int64)
             place = at[code] + _nth_of_its_kind(code)
             at += np.bincount(code, minlength=len(at))
             kept = batch.filter(pa.array((place >= low[code]) & (place < high[code])))

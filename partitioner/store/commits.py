@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from partitioner.frames import to_numpy
 from partitioner.model import CommitRecord
 from partitioner.storage import Directory, read_parquet
 from partitioner.store.commit_log import records_of
@@ -48,7 +49,7 @@ class Commits(Mapping[str, CommitRecord]):
             last = {key: i for i, key in enumerate(self._keys.to_pylist())}
             counts &= np.isin(np.arange(len(self._keys)), list(last.values()))
         self._rows = np.flatnonzero(counts)
-        odd = np.asarray(pc.or_(keys["split"].cast(pa.bool_()), pc.not_equal(keys["part"], "null")), bool)
+        odd = to_numpy(pc.or_(keys["split"].cast(pa.bool_()), pc.not_equal(keys["part"], "null")))
         self._odd = self._rows[odd[self._rows]]
         self.loose = {key: record for key, record in loose.items() if record is not None}
 
@@ -99,8 +100,8 @@ class Commits(Mapping[str, CommitRecord]):
         loose = [*{**more, **self.loose}.values()]
         where = pc.index_in(task_ids, self._keys.take(pa.array(self._rows)))
         place = np.full(len(task_ids), -1, np.int64)
-        known = where.is_valid().to_numpy(zero_copy_only=False)
-        place[known] = self._rows[where.drop_null().to_numpy()]
+        known = to_numpy(where.is_valid())
+        place[known] = self._rows[to_numpy(where.drop_null())]
         own = {r.task_key: -2 - i for i, r in enumerate(loose)}
         apart = {r.whole for r in [*self.apart(), *loose] if r.task_key != r.whole}
         index = pc.index_in(pa.array([*own.keys(), *apart], pa.string()), task_ids).to_pylist()
@@ -149,7 +150,7 @@ class Commits(Mapping[str, CommitRecord]):
 
 def _among(keys: Any, wanted: Any) -> npt.NDArray[np.bool_]:
     values = wanted if isinstance(wanted, pa.ChunkedArray | pa.Array) else pa.array(wanted, pa.string())
-    return np.asarray(pc.is_in(keys, value_set=values), bool)
+    return to_numpy(pc.is_in(keys, value_set=values))
 
 
 def _stretches(values: npt.NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -93,12 +93,12 @@ class Design:
         from scipy.sparse import csr_matrix
 
         indices, values = batch["indices"], batch["values"]
-        starts = indices.offsets.to_numpy()
-        inner = indices.flatten().to_numpy()
+        starts = to_numpy(indices.offsets)
+        inner = to_numpy(indices.flatten())
         width = self.width or int(inner.max(initial=-1)) + 1
         if inner.size and inner.max() >= width:
             raise DataError(f"feature {int(inner.max())} lies beyond width={width}; give a larger width.")
-        return csr_matrix((values.flatten().to_numpy(), inner, starts - starts[0]), (batch.num_rows, width))
+        return csr_matrix((to_numpy(values.flatten()), inner, starts - starts[0]), (batch.num_rows, width))
 
 
 def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
@@ -112,7 +112,7 @@ def _numbers(column: pa.Array, name: str, missing: bool = False) -> Any:
     if column.null_count and not missing:
         raise DataError(f"column {name!r} has {column.null_count} nulls in a partition; fill or drop them first.")
     try:
-        return doubles(column).to_numpy(zero_copy_only=False)
+        return to_numpy(doubles(column))
     except UNFIT as error:
         raise DataError(f"column {name!r} is {column.type}; features are numbers. Leave it out of features.") from error
 

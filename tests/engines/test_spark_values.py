@@ -6,7 +6,7 @@ import pickle
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -80,6 +80,17 @@ def test_the_thin_client_alone_starts_no_server_here(monkeypatch) -> None:
     monkeypatch.setattr("partitioner.engines.spark_connect_session._started", started)
     with pytest.raises(MissingDependency, match=r"starts in this process, which has the client alone .*py4j"):
         resolve({"engine": "spark_connect", "remote": "local[2]"}).opened().__enter__()
+
+
+def test_a_client_that_lacks_a_package_is_said_where_the_main_module_is_no_file(monkeypatch) -> None:
+    from partitioner.engines.spark_connect_session import connect_module
+
+    for name in [n for n in sys.modules if n.startswith(("pyspark.sql.connect", "pyspark.testing"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))  # as with python -c
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    with pytest.raises(MissingDependency, match=r"needs the client of Spark Connect .*missing or too old.*connect\]"):
+        connect_module()
 
 
 def test_workers_of_a_connect_server_that_would_start_here_are_known_before(monkeypatch) -> None:

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partitioner.errors import ConfigError, InfeasiblePlan
+from partitioner.errors import ConfigError, DataError, InfeasiblePlan
 from partitioner.model import Costs, Limits
 from partitioner.splits.stratified import Stratified
 from partitioner.testing.splits import dataset_of, rows_of
@@ -60,6 +61,14 @@ def test_memory_that_no_slice_keeps_within_is_refused():
 def test_a_target_that_no_slice_keeps_gives_way():
     _, tasks, _ = stratify(list("abab"), Limits(target_task_seconds=0.5))
     assert len(tasks) == 4
+
+
+def test_a_class_that_is_new_since_the_plan_is_refused_by_its_value():
+    seen, tasks, _ = stratify(list("abab"), Limits(min_tasks_per_slot=2))
+    changed = pa.table({"row": range(4), "label": list("abcb")})
+    later = replace(seen, source=replace(seen.source, inner=TableSource(changed, 4)))
+    with pytest.raises(DataError, match="column 'label' holds 'c', which was not there when the run was planned"):
+        rows_of(later, tasks)
 
 
 def test_splitting_without_preparing_is_refused():

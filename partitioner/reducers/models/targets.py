@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ProgramError
-from partitioner.frames import doubles
+from partitioner.frames import doubles, to_numpy
 from partitioner.model.data import Floats
 from partitioner.reducers.columns import column_of, missing_message, table_of
 from partitioner.reducers.exact import UNIT, exact_squares, exact_sums, ratio
@@ -64,7 +64,7 @@ class Targets:
         if classes:
             whole = {row["values"]: row["counts"] for row in pc.value_counts(y).to_pylist()}
             return cls(tuple(_counted(key, y) for key in keys), whole, True, categories)
-        values = np.asarray(doubles(y).to_numpy(zero_copy_only=False))[:, None]
+        values = to_numpy(doubles(y))[:, None]
         seen = Observations(values, np.ones(values.shape, bool), (1,), ("y",))
         whole = (len(values), exact_sums(values)[0], exact_squares(values)[0])
         return cls(tuple(Groups.of(key, seen, PARTS) for key in keys), whole, False, categories)
