@@ -127,6 +127,18 @@ class Killer(threading.Thread):
             self.join()
 
 
+def start_seconds(made: Made) -> float:
+    """What a worker takes to be there again after one was killed; all are there then."""
+    every = made.ready()
+    os.kill(made.pids()[0], signal.SIGKILL)
+    began = time.monotonic()
+    while made.ready() >= every:
+        time.sleep(LOOK_SECONDS)
+    while made.ready() < every:
+        time.sleep(LOOK_SECONDS)
+    return time.monotonic() - began
+
+
 def run(
     home: Path,
     made: Made,
@@ -168,9 +180,20 @@ class Sizes:
 
 
 def kills(home: Path, start: Start, workers: int, sizes: Sizes, every: float) -> None:
-    """Random kills for a whole run, beside the same run undisturbed."""
+    """Random kills for a whole run, beside the same run undisturbed.
+
+    Where one in ``workers`` is killed so often that fewer than exp(-1) of them live until they are there, less often.
+    """
     made = start(workers)
     calm, undisturbed, _ = run(home / "calm", made, sizes.rows, sizes.tasks, seconds=sizes.each)
+    takes = start_seconds(made)
+    possible = max(every, takes / workers)
+    less = "" if possible == every else f"; one every {every:g} s kills most of them before they are there"
+    every = possible
+    print(
+        f"kills: a worker takes {takes:.1f} s to start; one of {workers} is killed every {every:.1f} s{less}",
+        flush=True,
+    )
     done, seconds, killer = run(home / "kills", made, sizes.rows, sizes.tasks, kill=every, seconds=sizes.each)
     same = output(home / "kills") == output(home / "calm")
     more, away = done.attempted - calm.attempted, killer.absent / workers

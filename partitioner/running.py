@@ -28,7 +28,7 @@ from partitioner.engines.trial import columns_of_no_rows, try_out
 from partitioner.errors import ConfigError, EngineLost, Interrupted, ResumeRefused, StorageFailed
 from partitioner.model import CommitRecord, Dataset, Plan, Workers
 from partitioner.output import exporting, modes
-from partitioner.output.columns import begin_with_kept
+from partitioner.output.columns import begin_with_kept, mended
 from partitioner.report.progress import Progress
 from partitioner.report.report import reported_if_stopped
 from partitioner.runs import integrity, merging, overlap, results, uniform
@@ -254,6 +254,7 @@ def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: 
         unsure = lease.rebooted and config.fsync != "each"
         with phases("reconcile"):
             committed = integrity.reconcile(directory, job, config.verify == "full" or unsure)
+            mended(config, directory, target, job)
         stages.write_job(directory, job)
         tasks = directory.read_tasks()
         if not (

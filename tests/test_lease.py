@@ -138,7 +138,9 @@ def test_one_that_runs_here_in_silence_is_taken_over_only_on_demand(
     with Lease(run, take_over=True) as lease:
         assert lease.epoch == 2
         silent.check()
-        with pytest.raises(LeaseLost, match=r"this driver \(epoch 1\) was replaced: pid \d+ on .* drives run"):
+        with pytest.raises(
+            LeaseLost, match=r"this driver \(epoch 1\) was replaced by another: pid \d+ on .* drives run"
+        ):
             silent.check(now=True)
     silent._ended.set()
 
@@ -223,4 +225,6 @@ def test_a_driver_that_was_stopped_for_longer_than_its_lease_commits_nothing_mor
     _, said = first.communicate(timeout=120)
     assert done.returncode == 0, done.stderr
     assert first.returncode == 6, said
+    assert "LeaseLost: this driver (epoch 1) was replaced by another: it is done with run" in said
+    assert "Traceback" not in said
     assert scene.output() == before

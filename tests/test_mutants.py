@@ -21,12 +21,17 @@ def test_a_mutant_whose_text_or_file_is_gone_is_told(tmp_path: Path, monkeypatch
     monkeypatch.setattr(
         mutants,
         "MUTANTS",
-        [Mutant("partitioner/store/a.py", "x = 1", "x = 2", "law"), Mutant("b.py", "y", "z", "order")],
+        [
+            Mutant("partitioner/store/a.py", "x = 1", "x = 2", "law"),
+            Mutant("partitioner/store/a.py", "= 3", "= ", "value"),
+            Mutant("b.py", "y", "z", "order"),
+        ],
     )
     (tmp_path / "partitioner/store").mkdir(parents=True)
     (tmp_path / "partitioner/store/a.py").write_text("x = 3")
     assert outdated(tmp_path) == [
         "partitioner/store/a.py has no 'x = 1' any more (law)",
         "b.py has no 'y' any more (order)",
+        "partitioner/store/a.py cannot be read with '= ' (value)",
         "b.py has no tests",
     ]

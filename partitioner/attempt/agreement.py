@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from partitioner.casting import Misfit, cast_into
-from partitioner.errors import ProgramError
+from partitioner.errors import DamagedRun, ProgramError, text_of
 from partitioner.frames import UNFIT
 from partitioner.model.types import text_as_bytes
 from partitioner.storage import Directory
@@ -63,11 +63,19 @@ class Agreement:
         self._known: Agreed | None = None
 
     def at(self, number: int) -> Agreed | None:
-        """One version; None where there is none of this number."""
+        """One version; None where there is none of this number. Raises DamagedRun for a torn one."""
+        name = f"{FOLDER}/{number:06d}.json"
         try:
-            return Agreed.from_json(number, self._files.get(f"{FOLDER}/{number:06d}.json"))
+            data = self._files.get(name)
         except FileNotFoundError:
             return None
+        try:
+            return Agreed.from_json(number, data)
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, pa.ArrowException) as error:
+            raise DamagedRun(
+                f"{name} in {self._files.url} is torn ({text_of(error)[:100]}): it says which columns sub-tasks return. "
+                "Resume the run, which makes it again of what is committed."
+            ) from error
 
     def newest(self) -> Agreed | None:
         """The last version there is, None before the first."""
@@ -76,6 +84,17 @@ class Agreement:
             self._known = found
             number += 1
         return self._known
+
+    def forget_torn(self) -> bool:
+        """Remove the first version that cannot be read, and all behind it; whether there was one."""
+        try:
+            self.newest()
+            return False
+        except DamagedRun:
+            first = 0 if self._known is None else self._known.number + 1
+        names = self._files.names(FOLDER)
+        self._files.delete_all([name for name in names if name >= f"{FOLDER}/{first:06d}.json"])
+        return True
 
     def begin(self, schema: pa.Schema, who: str) -> None:
         """Make version 0 of what is there already: rows that an output holds, of which ``who`` says where."""

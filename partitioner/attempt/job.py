@@ -45,6 +45,7 @@ class Job:
     ``by_section``: nor of two sections (row groups) of one.
     ``concurrency`` says how an async program is called.
     ``cache_bytes``: what a process may keep of prepared partitions between rounds of ``pt.iterate``.
+    ``partials_key``: what pickled partial results are signed with; it reaches workers in the sealed job alone.
     """
 
     program: Callable[..., Any]
@@ -65,6 +66,7 @@ class Job:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     concurrency: Concurrency | None = None
     cache_bytes: float = 0.0
+    partials_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(slots=True)

@@ -55,9 +55,9 @@ def facts_of(merge: Merge) -> dict[str, Any]:
 
 
 def _rows(loaded: Loaded, merge: Merge) -> Iterator[pa.RecordBatch]:
-    reducer = loaded.job.reducer
+    reducer, key = loaded.job.reducer, loaded.job.partials_key
     try:
-        found = partials.dumps(reducer, partials.merged(reducer, loaded.job.sink, merge.pieces))
+        found = partials.dumps(reducer, partials.merged(reducer, loaded.job.sink, merge.pieces, key), key)
     except ProgramError as error:
         raise ProgramError(f"merging the partial results of {merge.span}: {error}") from error
     yield partials.as_rows([found])

@@ -97,7 +97,7 @@ def run_round(attempt: Attempt, loaded: Loaded) -> Event:
             value = call(partition.data, state)
             for item in value if is_stream(value) else (value,):
                 accumulator = partials.add(reducer, accumulator, item)
-        data = partials.dumps(reducer, accumulator)
+        data = partials.dumps(reducer, accumulator, loaded.job.partials_key)
     seconds = time.perf_counter() - began - loading
     return _event(attempt, loaded, Partial(attempt.round, attempt.task, partition.rows, seconds, loading, data))
 

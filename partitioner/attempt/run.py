@@ -164,7 +164,7 @@ def _accumulators(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[by
             tally.segments.append((run[0].index, 1))
             tally.inputs.append((run[0].index, tally.rows_in - base, tally.quarantined - aside))
             tally.contents += content()
-        yield partials.dumps(reducer, accumulator)
+        yield partials.dumps(reducer, accumulator, loaded.job.partials_key)
 
 
 def _rows(attempt: Attempt, loaded: Loaded, tally: Tally) -> Iterator[pa.RecordBatch]:

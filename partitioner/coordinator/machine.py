@@ -22,6 +22,7 @@ from partitioner.coordinator import (
     ladder,
     rebalancing,
     splitting,
+    stability,
     timers,
 )
 from partitioner.coordinator.state import Action, Cancel, Live, State, Stop, WorkerState
@@ -75,6 +76,7 @@ def _finished(state: State, event: Event, now: float, actions: list[Action]) -> 
     if live is None:
         return
     state.handed_back = 0
+    stability.ended(state)
     task, record = live.attempt.task, event.record
     if state.status[task] != LIVE:
         _overtaken(state, live, now)
@@ -163,6 +165,7 @@ def _counted(state: State, live: Live, record: CommitRecord, now: float) -> None
 def _failed(state: State, event: Event, now: float, actions: list[Action]) -> None:
     live = _end(state, event.attempt_id, event.worker_id)
     if live is not None:
+        stability.ended(state)
         blame.handed_back(state, event.error)
         _went_wrong(state, live, live.why or event.error or UNKNOWN, actions)
 
@@ -253,6 +256,7 @@ def _worker_lost(state: State, event: Event, now: float, actions: list[Action]) 
     state.awaited.discard(event.worker_id)
     state.workers.pop(event.worker_id)
     dispatch.orphan(state, holder)
+    _may_stop(state, actions, stability.gone(state))
     state.wake()
 
 

@@ -175,6 +175,9 @@ class State:
     quarantined: int = 0
     wasted_seconds: float = 0.0  # of attempts that another one of the same sub-task overtook
     handed_back: int = 0  # attempts in turn that workers which are to leave them alone handed back
+    planned_workers: int = 0
+    gone_in_turn: int = 0  # workers that went away since an attempt ended last
+    ended_at: float = 0.0  # when that was, on the machine's clock
     rungs: list[Rung] = field(default_factory=list)
     stopped: bool = False
     topping_up: bool = False  # this fill sends a bundle ahead
@@ -324,6 +327,7 @@ def initial(
         demands=Demands.of(tasks),
         planned=listed(plan.start),
         makespan=plan.makespan,
+        planned_workers=len(plan.workers),
         home=np.array([*plan.workers.worker_id, ""], object)[plan.worker].tolist(),
         devices=dict(plan.devices),
         readiness=Readiness.of(tasks, done.tobytes(), plan.bandwidth),

@@ -194,6 +194,6 @@ def _finished(step: Step, found: Made, seconds: float) -> tuple[Any, tuple[float
     if step.reducer is None:
         return found.value(HERE), (seconds, 0.0)
     began = time.perf_counter()
-    output = step.reducer.extract_output(partials.loads(step.reducer, found.data, found.key))
+    output = step.reducer.extract_output(partials.loads(step.reducer, found.data, found.key, HERE))
     value = encoded(found.key, output, step.serializer, HERE).value(HERE)
     return value, (seconds, time.perf_counter() - began)

@@ -111,11 +111,11 @@ class StepProgram:
     def _merge(self, step: Step, run_url: str, key: str, keys: Sequence[str]) -> Made:
         """All partial results of a step as its result, in the order of the partitions."""
         assert step.reducer is not None, "a step that merges has a reducer"
-        accumulator = step.reducer.create_accumulator()
+        accumulator, secret = step.reducer.create_accumulator(), _secret_of(run_url)
         for part in keys:
-            data = self._read(run_url, part).data
-            accumulator = step.reducer.merge_accumulators(accumulator, partials.loads(step.reducer, data, part))
-        return encoded(key, step.reducer.extract_output(accumulator), step.serializer, _secret_of(run_url))
+            found = partials.loads(step.reducer, self._read(run_url, part).data, part, secret)
+            accumulator = step.reducer.merge_accumulators(accumulator, found)
+        return encoded(key, step.reducer.extract_output(accumulator), step.serializer, secret)
 
 
 def callable_of(step: Step) -> Callable[..., Any]:
@@ -152,7 +152,7 @@ def made(step: Step, key: str, value: Any, secret: bytes) -> Made:
         accumulator = step.reducer.create_accumulator()
         for item in value if is_stream(value) else (value,):
             accumulator = partials.add(step.reducer, accumulator, item)
-        return Made(key, "partial", partials.dumps(step.reducer, accumulator))
+        return Made(key, "partial", partials.dumps(step.reducer, accumulator, secret))
     once = step.over is None or step.whole
     kind = type(value)
     frame = kind.__name__ in _FRAMES.get(kind.__module__.partition(".")[0], ())

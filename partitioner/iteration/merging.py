@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from partitioner.attempt.job import Job
 from partitioner.engines.base import Engine
 from partitioner.engines.passing import Passing
 from partitioner.model import Attempt, Event, EventKind, Partial
 from partitioner.reducers import partials
-from partitioner.reducers.base import Reducer
 from partitioner.reducers.tree import MergeTree
 from partitioner.storage import Directory
 
@@ -26,7 +26,7 @@ class RoundEngine(Passing):
         self,
         engine: Engine,
         number: int,
-        reducer: Reducer,
+        job: Job,
         keys: Sequence[str],
         files: Directory,
         news: Sequence[Event] = (),
@@ -35,9 +35,9 @@ class RoundEngine(Passing):
         self.late = engine.late  # the driver loop hears of them
         self.rows = 0
         self.load_seconds = 0.0
-        self._number, self._reducer, self._keys, self._files = number, reducer, keys, files
+        self._number, self._job, self._keys, self._files = number, job, keys, files
         self._news = list(news)
-        self._tree, self._seen = MergeTree(reducer, len(keys)), set[int]()
+        self._tree, self._seen = MergeTree(job.reducer, len(keys)), set[int]()
 
     @property
     def accumulator(self) -> Any:
@@ -62,8 +62,8 @@ class RoundEngine(Passing):
             return
         data = self._files.get(found.name) if found.name else found.data
         self._seen.add(found.task)
-        part = partials.loads(self._reducer, data, self._keys[found.task])
-        with partials.merging(self._reducer):
+        part = partials.loads(self._job.reducer, data, self._keys[found.task], self._job.partials_key)
+        with partials.merging(self._job.reducer):
             self._tree.put(found.task, part)
         self.rows += found.rows
         self.load_seconds += found.load_seconds

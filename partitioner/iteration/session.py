@@ -102,7 +102,7 @@ class Session:
         self.rounds.append(
             Round(number, known["rows"], known["seconds"], known["load_seconds"], None, known["replayed"])
         )
-        accumulator = partials.loads(self.job.reducer, known["accumulator"], f"round {number}")
+        accumulator = partials.loads(self.job.reducer, known["accumulator"], f"round {number}", self.job.partials_key)
         return partials.extracted(self.job.reducer, accumulator)
 
     def note_loss(self, loss: float | None) -> None:
@@ -126,7 +126,7 @@ class Session:
 
     def _run(self, number: int, digest: str) -> dict[str, Any]:
         began = time.perf_counter()
-        engine = RoundEngine(self.engine, number, self.job.reducer, self._keys, self.directory.files, self._news)
+        engine = RoundEngine(self.engine, number, self.job, self._keys, self.directory.files, self._news)
         state = initial(
             self.plan,
             self.directory.url,
@@ -144,7 +144,7 @@ class Session:
         self.plan, self._news = succeeded(self.plan, there)
         return {
             "state": digest,
-            "accumulator": partials.dumps(self.job.reducer, engine.accumulator),
+            "accumulator": partials.dumps(self.job.reducer, engine.accumulator, self.job.partials_key),
             "rows": engine.rows,
             "seconds": time.perf_counter() - began,
             "load_seconds": engine.load_seconds,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import sys
 
 import pyarrow as pa
 
 from partitioner.attempt.agreement import Agreement
+from partitioner.attempt.job import Job
 from partitioner.config import RunConfig
 from partitioner.output.exporting import home_of
 from partitioner.output.modes import Target, base_of
 from partitioner.output.schemas import said
+from partitioner.output.showing import schema_of
 from partitioner.storage import Directory
 from partitioner.store.run_directory import RunDirectory
 
@@ -28,6 +31,19 @@ def begin_with_kept(config: RunConfig, directory: RunDirectory, target: Target) 
     schema = said(base.manifest) or agreed_by(RunDirectory(base.run))
     if schema is not None:
         Agreement(directory.files).begin(schema, f"(version {base.number} of the output)")
+
+
+def mended(config: RunConfig, directory: RunDirectory, target: Target, job: Job) -> None:
+    """Where what says the columns of sub-tasks is torn it is made again, of kept rows and of what is committed."""
+    agreement = Agreement(directory.files)
+    if not job.reducer.rows or not agreement.forget_torn():
+        return
+    begin_with_kept(config, directory, target)
+    files, records = Directory(job.sink.url), directory.commits()
+    for key in sorted(records):
+        if records[key].rows_written:
+            agreement.admit(schema_of(files, [records[key].path]), key)
+    print("the columns that sub-tasks return were torn; they are taken from what is committed", file=sys.stderr)
 
 
 def agreed_by(run: RunDirectory) -> pa.Schema | None:

@@ -204,7 +204,8 @@ def _written_before(config: RunConfig, home: Directory) -> Version | None:
         return None
     for run in runs_below(config.checkpoint):
         written = run.exported()
-        if written.get("output") == config.output and hashlib.sha256(folder.get(name)).hexdigest() == written["sha256"]:
+        same = written.get("output") == config.output
+        if same and hashlib.sha256(folder.get(name)).hexdigest() == written.get("sha256"):
             home.put_new(versions.PLAIN_CLAIM, json.dumps({"run_id": run.run_id, "run": run.url}).encode())
             home.put(versions.PLAIN_MANIFEST, json.dumps({"files": [{"path": name}]}).encode())
             home.put(versions.SUCCESS, b"")

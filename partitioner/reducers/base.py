@@ -20,8 +20,8 @@ class Reducer(ABC):
     ``allows_nan``: an accumulator may hold NaN; by default the sub-task whose accumulator does fails, and is named.
     ``gathers``: an accumulator keeps all that went in side by side (models, clients), so merging makes nothing smaller and
     is left to where the result is wanted. ``in_place``: ``merge_into`` changes its left side and takes no memory of its own.
-    ``serializer``: ``"safe"`` writes accumulators as data, ``"pickle"`` pickles them, which lets whoever can write to the
-    run directory run code where they are read.
+    ``serializer``: ``"safe"`` writes accumulators as data, ``"pickle"`` pickles them, signed with the user's own key:
+    another's are never loaded.
     ``per_key``: whether ``by_key`` can apply it to the rows of each key and put its results into a table.
     ``takes``: ``"data"`` (numbers, rows, tables) or ``"models"`` (fitted models or parameters), which no output is both of;
     empty where it does not say. ``looks_at``: which columns ``seen`` gives and how; reducers that look at the same share it.

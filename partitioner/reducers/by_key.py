@@ -50,6 +50,8 @@ class ByKey(Reducer):
         self.exact: bool = self.inner.exact and (self.parts is None or set(self.parts) <= _EXACT)
         self.mergeable: bool = self.inner.mergeable
         self.whole_task: bool = self.inner.whole_task
+        if self.parts is None:
+            self.serializer = self.inner.serializer
         self.allows_nan = True  # a key of nulls alone; NaN of the program's is met by the inner reducer
 
     def create_accumulator(self) -> Any:

@@ -73,7 +73,7 @@ def _refused(value: Any, path: str) -> ConfigError:
     return ConfigError(
         f"{path} is a {kind}, which is not written without pickle. Keep numbers, text, arrays, tables, or lists, dicts "
         "and dataclasses of them; or give the reducer its own serialize and deserialize; or name serializer='pickle', which "
-        "lets whoever can write to the run directory run code where it is read."
+        "is signed with your own key."
     )
 
 

@@ -52,8 +52,8 @@ def estimator_of(data: bytes) -> Any:
     unknown = sorted(set(found) - set(ours))
     if unknown:
         raise ConfigError(
-            f"a model holds {', '.join(unknown)}, which skops does not know to be safe. Name serializer='pickle' where you "
-            "trust whoever can write to the run directory, or keep to types of scikit-learn."
+            f"a model holds {', '.join(unknown)}, which skops does not know to be safe. Name serializer='pickle', which is "
+            "signed with your own key, or keep to types of scikit-learn."
         )
     return io.loads(data, trusted=ours)
 

@@ -26,6 +26,7 @@ from partitioner.model import Failure, Piece, Sink
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.container import poison_in, views
 from partitioner.reducers.tree import MergeTree
+from partitioner.security.sealing import with_signature, without_signature
 
 SERIALIZERS = ("safe", "pickle")
 ACCUMULATOR = "accumulator"
@@ -51,8 +52,11 @@ def add(reducer: Reducer, accumulator: Any, value: Any) -> Any:
     return reducer.add_input(accumulator, value)
 
 
-def dumps(reducer: Reducer, accumulator: Any) -> bytes:
-    """An accumulator as bytes. Raises ProgramError where it holds NaN and the reducer does not allow that."""
+def dumps(reducer: Reducer, accumulator: Any, key: bytes = b"") -> bytes:
+    """An accumulator as bytes. Raises ProgramError where it holds NaN and the reducer does not allow that.
+
+    ``key``: what a pickle is signed with, the ``partials_key`` of the job; nothing loads one that has none.
+    """
     if not reducer.allows_nan and (place := poison_in(accumulator)) is not None:
         place = place.replace("value", "its accumulator", 1)
         raise ProgramError(
@@ -61,7 +65,7 @@ def dumps(reducer: Reducer, accumulator: Any) -> bytes:
             "that option, allows_nan = True on one of your own."
         )
     if reducer.serializer == "pickle":
-        return bytes(cloudpickle.dumps(accumulator))
+        return with_signature(cloudpickle.dumps(accumulator), key)
     data = reducer.serialize(accumulator)
     if not isinstance(data, bytes | bytearray | memoryview | pa.Buffer):
         raise ConfigError(
@@ -71,15 +75,16 @@ def dumps(reducer: Reducer, accumulator: Any) -> bytes:
     return data
 
 
-def loads(reducer: Reducer, data: Any, task_key: str, view: bool = False) -> Any:
+def loads(reducer: Reducer, data: Any, task_key: str, key: bytes = b"", view: bool = False) -> Any:
     """The accumulator of sub-task ``task_key``. RunFailed names the sub-task whose bytes are torn, foreign or NaN.
 
+    ``key`` as in ``dumps``: Tampered for a pickle that was not signed with it, of which nothing is loaded.
     ``view``: its arrays may lie in ``data`` and cannot be written.
     """
     own = type(reducer).deserialize is not Reducer.deserialize  # one of the reducer's own is promised bytes
     try:
         if reducer.serializer == "pickle":
-            return pickle.loads(data)
+            return pickle.loads(without_signature(data, key, f"the partial result of sub-task {task_key}"))
         with views(view):
             accumulator = reducer.deserialize(bytes(data) if own else data)
     except (DataError, pickle.UnpicklingError, EOFError) as error:
@@ -149,13 +154,13 @@ def read(sink: Sink, pieces: Sequence[Piece]) -> list[Any]:
     return found
 
 
-def stored(reducer: Reducer, sink: Sink, piece: Piece) -> Any:
-    """The accumulator in a committed file. RunFailed as ``read``, and for NaN."""
-    return loads(reducer, read(sink, [piece])[0], piece.key)
+def stored(reducer: Reducer, sink: Sink, piece: Piece, key: bytes = b"") -> Any:
+    """The accumulator in a committed file. RunFailed as ``read``, and for NaN; Tampered as ``loads``."""
+    return loads(reducer, read(sink, [piece])[0], piece.key, key)
 
 
-def merged(reducer: Reducer, sink: Sink, pieces: Sequence[Piece]) -> Any:
-    """Pieces read file by file, and merged in the tree that their number fixes.
+def merged(reducer: Reducer, sink: Sink, pieces: Sequence[Piece], key: bytes = b"") -> Any:
+    """Pieces read file by file, and merged in the tree that their number fixes; ``key`` as in ``loads``.
 
     Where a reducer merges in place the right one of two is left where it lies, mapped: two of them in memory for each
     level of the tree, not three.
@@ -165,7 +170,7 @@ def merged(reducer: Reducer, sink: Sink, pieces: Sequence[Piece]) -> Any:
         held = list(together)
         found = read(sink, held)[::-1]
         for piece in held:
-            part = loads(reducer, found.pop(), piece.key, reducer.in_place and index % 2 == 1)
+            part = loads(reducer, found.pop(), piece.key, key, reducer.in_place and index % 2 == 1)
             with merging(reducer):
                 tree.put(index, part)
             del part

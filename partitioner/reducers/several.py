@@ -39,6 +39,8 @@ class Several(Reducer):
         self.whole_task = any(r.whole_task for r in every)
         self.allows_nan = all(r.allows_nan for r in every)
         self.per_key = all(r.per_key for r in every)
+        if any(r.serializer == "pickle" for r in every):
+            self.serializer = "pickle"
         needed = [r.group_parts for r in every]
         self.looks_at = next((r.looks_at for r in every if r.group_parts), ())
         alike = len({r.looks_at for r in every if r.group_parts}) < 2  # else each looks at columns of its own

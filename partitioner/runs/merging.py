@@ -64,13 +64,13 @@ class Merger:
     def merged(self, job: Job, pieces: Sequence[Piece]) -> Any:
         """All pieces as one accumulator. RunFailed names the sub-task whose piece is gone, torn, another or NaN."""
         if not (self.early or elsewhere(self.config, job.reducer, pieces)):
-            return partials.merged(job.reducer, job.sink, pieces)
+            return partials.merged(job.reducer, job.sink, pieces, job.partials_key)
         tree = Tree.over(f"{self.run.url}/merge", pieces)
         sink = job.sink.beside(f"{tree.home}/partials")
         if not _sound(sink, tree.root):
             self._merge(job, tree, sink)
         release_memory()
-        found = partials.stored(job.reducer, sink, tree.root)
+        found = partials.stored(job.reducer, sink, tree.root, job.partials_key)
         for key in sink.keys() - {tree.root.key}:
             sink.discard(key)  # what was merged on the way
         return found

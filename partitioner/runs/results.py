@@ -169,7 +169,8 @@ def of_version(config: RunConfig, directory: RunDirectory, job: Job, made: Mappi
         place = str(config.output)
         folder = place.rpartition("/")[0] if form.single else place
         return output.exported(place, [place] if form.table else [f"{folder}/{f['path']}" for f in made["shown"]])
-    return partials.extracted(job.reducer, partials.merged(job.reducer, job.sink, _pieces_in(job, made["files"])))
+    pieces = _pieces_in(job, made["files"])
+    return partials.extracted(job.reducer, partials.merged(job.reducer, job.sink, pieces, job.partials_key))
 
 
 def _pieces_in(job: Job, files: Sequence[Mapping[str, Any]]) -> list[Piece]:

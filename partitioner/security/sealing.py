@@ -94,6 +94,37 @@ def check_signed(data: bytes, signature: bytes, what: str) -> None:
         )
 
 
+def key_of_partials() -> bytes:
+    """The key that pickled partial results of this user carry, the same in all runs: one may go on with another's."""
+    return hmac.digest(_own_key(), b"partials", "sha256")
+
+
+_SIGNED = b"partitioner signed 1\n"
+
+
+def with_signature(data: bytes, key: bytes) -> bytes:
+    """``data`` behind its signature (HMAC-SHA256): equal data stays equal, which sealed data does not."""
+    return b"".join((_SIGNED, _signature(data, key), data))
+
+
+def without_signature(signed: bytes | memoryview, key: bytes, what: str) -> memoryview:
+    """What ``with_signature`` was given, not copied. Raises Tampered, naming ``what``, for anything else."""
+    held, start = memoryview(signed), len(_SIGNED) + hashlib.sha256().digest_size
+    data = held[start:]
+    told = bytes(held[len(_SIGNED) : start])
+    if not key or bytes(held[: len(_SIGNED)]) != _SIGNED or not hmac.compare_digest(told, _signature(data, key)):
+        raise Tampered(
+            f"{what} does not carry this user's signature: it was replaced or damaged, or another user, machine or version "
+            f"wrote it. Nothing of it was loaded. Where it is yours, give the key it was made with ({KEY_VARIABLE}, or "
+            f"{key_file()}); else remove it with its commit record, and resume."
+        )
+    return data
+
+
+def _signature(data: bytes | memoryview, key: bytes) -> bytes:
+    return hmac.new(key, data, "sha256").digest()
+
+
 def _place(number: int, count: int) -> bytes:
     """Which chunk of how many: so that chunks cannot be left out or change places."""
     return f"{number}/{count}".encode()

@@ -2,8 +2,8 @@
 
 <checkpoint>/<run id>/
   run.json                 what was asked: config, fingerprints of input, config and code, versions
-  source.pkl               what is read, where the split reads by key or class
-  job.pkl                  program, source, sink and options, sealed (see ``sealing``), loaded once per worker process
+  job.pkl                  program, source, sink and options, sealed (see ``sealing``), loaded once per worker process;
+                           planned.pkl what the plan changed of them
   rows.parquet             key and watermark of every row, and which row of the version before is kept for it
   fragments.parquet        the fragments, and tasks.parquet + task_fragments.parquet the sub-tasks they form,
                            edges.parquet what they wait for
@@ -152,11 +152,8 @@ class RunDirectory:
         self.files.put("exported.json", json.dumps({"output": output, **data}).encode())
 
     def exported(self) -> dict[str, Any]:
-        """What ``mark_exported`` wrote; empty where the output is no single file."""
-        try:
-            return dict(json.loads(self.files.get("exported.json")))
-        except FileNotFoundError:
-            return {}
+        """What ``mark_exported`` wrote; empty where the output is no single file, or where it is torn."""
+        return self._mapping("exported.json")
 
     @contextmanager
     def discarded_unless_claimed(self) -> Iterator[None]:

@@ -26,6 +26,7 @@ from partitioner.reducers.tree import MergeTree, merge_tree
 from partitioner.reducers.trees import walk
 
 Same = Callable[[Any, Any, bool], bool]
+KEY = bytes(range(32))  # of this suite alone
 RTOL = 1e-9  # results of a reducer that is not exact agree that closely
 
 
@@ -66,7 +67,7 @@ class Laws:
 
     def travelled(self, accumulator: Any) -> Any:
         """After the way from a worker."""
-        return partials.loads(self.reducer, partials.dumps(self.reducer, accumulator), "of the law suite")
+        return partials.loads(self.reducer, partials.dumps(self.reducer, accumulator, KEY), "of the law suite", KEY)
 
     def agree(self, law: str, left: Any, right: Any, exact: bool) -> None:
         """AssertionError naming the law where two accumulators give different results."""

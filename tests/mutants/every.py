@@ -8,6 +8,7 @@ tried; ``python -m tests.mutants`` makes those. Tests that work in other process
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fnmatch
 import gc
 import os
@@ -25,14 +26,15 @@ from typing import Any
 
 import pytest
 
-from tests.mutants.__main__ import ROOT, _tests_of
 from tests.mutants.generated import mutants_of
-from tests.mutants.mutants import MUTANTS, Mutant
+from tests.mutants.mutants import MUTANTS, ROOT, Mutant
+from tests.mutants.noticing import tests_of
 
 ELSEWHERE = {"dask_engine", "spark", "s3", "connect_server", "postgres", "shared_data"}
 """Fixtures of tests that need other processes, or data that is not the project's."""
 
 CAUGHT, SURVIVED, NOT_TRIED = 1, 0, 77
+SECONDS = 60.0  # of computing, after which a mutant hangs
 PATIENCE = 3.0  # seconds of the clock for one of computing, on a busy machine
 
 
@@ -42,6 +44,7 @@ class Every:
     def __init__(self, mutants: Sequence[Mutant], processes: int, seconds: float) -> None:
         self.mutants, self.processes, self.seconds = list(mutants), processes, seconds
         self.survived: list[Mutant] = []
+        self.caught: list[tuple[Mutant, float]] = []
         self.counts: Counter[str] = Counter()
 
     def pytest_configure(self) -> None:
@@ -82,12 +85,14 @@ class Every:
                 if time.monotonic() - began > self.seconds * PATIENCE:  # a mutant that makes a test wait is caught too
                     os.killpg(waiting, signal.SIGKILL)
             pid, status = os.waitpid(-1, os.WNOHANG)
-        mutant, place, _ = running.pop(pid)
+        mutant, place, began = running.pop(pid)
         shutil.rmtree(place, ignore_errors=True)
         code = os.waitstatus_to_exitcode(status)
         if code == SURVIVED:
             self.survived.append(mutant)
             print(f"SURVIVED {mutant.file} {mutant.law}: {mutant.right!r} -> {mutant.wrong!r}", flush=True)
+        elif code == CAUGHT:
+            self.caught.append((mutant, time.monotonic() - began))
         self.counts[
             mutant.file, "survived" if code == SURVIVED else "not tried" if code == NOT_TRIED else "caught"
         ] += 1
@@ -101,13 +106,15 @@ def _forked(session: pytest.Session, mutant: Mutant | None, place: Path, seconds
     sys.stdout.flush()
     if pid := os.fork():
         return pid
-    code = CAUGHT
+    code = NOT_TRIED
     try:
         os.setsid()
         signal.setitimer(signal.ITIMER_PROF, seconds)  # a mutant that makes the tests hang is caught too
         place.mkdir()
         session.config._tmp_path_factory._basetemp = place  # type: ignore[attr-defined]
-        code = NOT_TRIED if mutant is not None and not _swapped(mutant) else _verdict(session)
+        if mutant is None or _swapped(mutant):
+            code = CAUGHT  # also where a test ends the process
+            code = _verdict(session)
     finally:
         os._exit(code)
 
@@ -171,6 +178,21 @@ def _listed(name: str) -> list[Mutant]:
     return [m._replace(at=text.index(m.right)) for m in MUTANTS if m.file == name]
 
 
+def in_forks(mutants: Sequence[Mutant], tests: Sequence[str], processes: int) -> list[int]:
+    """Places in ``mutants`` of those that forks of this process, with these tests, do not catch."""
+    os.chdir(ROOT)
+    placed = [m if m.at >= 0 else m._replace(at=(ROOT / m.file).read_text().index(m.right)) for m in mutants]
+    for name in {m.file for m in placed}:
+        import_module(name.removesuffix(".py").replace("/", "."))
+    plugin = Every(placed, processes, SECONDS)
+    with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing), contextlib.suppress(SystemExit):
+        pytest.main(["-q", "-p", "no:cacheprovider", f"--timeout={SECONDS}", *tests], plugins=[plugin])
+    for mutant, seconds in plugin.caught:
+        print(f"caught   {seconds:5.1f} s  {mutant.file}: {mutant.law}", flush=True)
+    caught = {mutant for mutant, _ in plugin.caught}
+    return [i for i, mutant in enumerate(placed) if mutant not in caught]
+
+
 def main() -> int:
     """Print what survives; exit code 1 where something does."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -181,7 +203,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lines", default="", help="Only those of these lines, such as 10-40.")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=60.0, help="Of computing, after which a mutant hangs.")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="Of computing, after which a mutant hangs.")
     asked = parser.parse_args()
     names = sorted(
         str(p.relative_to(ROOT)) for top in ("partitioner", "connectors") for p in (ROOT / top).rglob("*.py")
@@ -196,7 +218,7 @@ def main() -> int:
     for name in files:
         import_module(name.removesuffix(".py").replace("/", "."))
     plugin = Every(every, asked.processes, asked.seconds)
-    tests = asked.tests or list(_tests_of(files[0]))
+    tests = asked.tests or list(tests_of(files[0]))
     code = pytest.main(
         ["-q", "-p", "no:cacheprovider", "--no-header", f"--timeout={asked.seconds}", *tests], plugins=[plugin]
     )

@@ -1,0 +1,1 @@
+"""The seeded bugs, by the room of the code that they change."""
