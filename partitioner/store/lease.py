@@ -211,9 +211,11 @@ class Lease:
         if self._lost or (now and superseded(self._run, self.epoch)):
             self._lost = True
             other = holder(self._run)
-            now = f"{other} drives run {self._run.url} now" if other else f"it is done with run {self._run.url} by now"
+            state = (
+                f"{other} drives run {self._run.url} now" if other else f"it is done with run {self._run.url} by now"
+            )
             raise LeaseLost(
-                f"this driver (epoch {self.epoch}) was replaced by another: {now}. What this one committed before stays."
+                f"this driver (epoch {self.epoch}) was replaced by another: {state}. What this one committed before stays."
             )
 
     def __exit__(

@@ -117,14 +117,20 @@ def test_a_resume_merges_no_partial_result_by_a_hostile_hand(tmp_path: Path) -> 
     assert not (tmp_path / "opened").exists()
 
 
-def test_a_merge_by_sub_tasks_loads_what_the_run_signed(tmp_path: Path) -> None:
-    settings = SETTINGS | {"checkpoint": str(tmp_path / "runs"), "reducer": Named(), "merge_above": 0}
+@pytest.mark.parametrize("engine", ["serial", "dask"])
+def test_a_merge_by_sub_tasks_loads_what_the_run_signed(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    on = engine if engine == "serial" else request.getfixturevalue("dask_engine")
+    monkeypatch.setenv(sealing.KEY_VARIABLE, "a key that the workers, started before, do not have")
+    settings = SETTINGS | {"checkpoint": str(tmp_path / "runs"), "reducer": Named(), "merge_above": 0, "engine": on}
     assert pt.run(ROWS, as_it_is, **settings).result == [3, 12, 21]
 
 
 def test_a_later_night_merges_what_an_earlier_one_signed(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    settings = SETTINGS | {"checkpoint": str(tmp_path / "runs"), "reducer": Named(), "mode": "incremental"}
+    settings = SETTINGS | {"checkpoint": str(tmp_path / "runs"), "reducer": Named(), "cost": "bytes", "max_tasks": 1}
+    settings |= {"mode": "incremental"}
     for night, wanted in ((0, [3]), (1, [3, 7])):
         (tmp_path / "in" / f"{night}.csv").write_text(f"x\n{1 + 2 * night}\n{2 + 2 * night}\n")
         found = pt.run(str(tmp_path / "in"), as_it_is, output=str(tmp_path / "out"), **settings)

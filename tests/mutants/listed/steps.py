@@ -143,7 +143,7 @@ CHOSEN: list[tuple[str, str, str, str]] = [
         "event.error or live.why or Failure()",
         "too slow is no death",
     ),
-    (f"{C}/machine.py", "    state.handed_back = 0\n    task", "    task", "what finishes breaks a circle"),
+    (f"{C}/machine.py", "    state.handed_back = 0\n    stability", "    stability", "what finishes breaks a circle"),
     (
         f"{C}/machine.py",
         "        blame.handed_back(state, event.error)\n        _went",
