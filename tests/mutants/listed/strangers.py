@@ -92,7 +92,7 @@ CHOSEN: list[tuple[str, str, str, str]] = [
         "    state.as_planned = False\n",
         "what was moved is given back",
     ),
-    (f"{C}/dispatch.py", "        avoid=ladder.avoided(state, holder, i),\n", "", "hints are avoided"),
+    (f"{C}/dispatch.py", "        avoid=blame.avoided(state, holder, i),\n", "", "hints are avoided"),
     (f"{C}/dispatch.py", "    timers.submitted(state, live)\n", "", "silence is noticed"),
     (
         f"{C}/dispatch.py",
