@@ -126,6 +126,7 @@ FAULTS = [
     "cancel in mid-run",
     "a secret in every place that has one",
     "a hostile configuration or run directory",
+    "a pickle in the place of a partial result",
     "the store is S3",
 ]
 

@@ -146,7 +146,7 @@ def test_a_large_partial_goes_to_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, over: int, written: bool
 ) -> None:
     by_hand = made(tmp_path)
-    monkeypatch.setattr(partials, "dumps", lambda reducer, accumulator: b"x" * (INLINE_BYTES + over))
+    monkeypatch.setattr(partials, "dumps", lambda reducer, accumulator, key: b"x" * (INLINE_BYTES + over))
     event = run_round(by_hand.attempt(7, task=1, round=3), by_hand.loaded)
     assert event.partial is not None
     assert (len(event.partial.data) == 0) is written

@@ -73,9 +73,11 @@ class Session:
         self.merger = Merger(config, engine, run, self.lease, ROOM, early)  # type: ignore[arg-type]
         monkeypatch.setattr(merging, "execute_merges", self._execute)
         monkeypatch.setattr(merging.partials, "merged", self._here)
-        monkeypatch.setattr(merging.partials, "stored", lambda reducer, sink, piece: (reducer, piece.key, sink.keys()))
+        monkeypatch.setattr(
+            merging.partials, "stored", lambda reducer, sink, piece, key: (reducer, piece.key, sink.keys())
+        )
 
-    def _here(self, reducer: Any, sink: Any, pieces: Any) -> str:
+    def _here(self, reducer: Any, sink: Any, pieces: Any, key: bytes = b"") -> str:
         assert (reducer, sink) == (REDUCER, self.sink)
         self.here.append([p.key for p in pieces])
         return "by the driver"
@@ -91,7 +93,8 @@ class Session:
         self.sink.held |= {key: merge.of for key, merge in left.items()}
 
     def merged(self, leaves: Any = LEAVES) -> Any:
-        return self.merger.merged(SimpleNamespace(reducer=REDUCER, sink=self.sink), leaves)  # type: ignore[arg-type]
+        job: Any = SimpleNamespace(reducer=REDUCER, sink=self.sink, partials_key=b"")
+        return self.merger.merged(job, leaves)
 
 
 def test_few_partial_results_are_merged_by_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:

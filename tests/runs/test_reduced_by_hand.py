@@ -226,7 +226,7 @@ def test_a_version_in_another_form_is_what_readers_see(
 def test_a_committed_version_of_a_result_is_merged_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = mean(tmp_path)
     merger = Merger(made, 7.0)
-    monkeypatch.setattr(results.partials, "merged", lambda reducer, sink, pieces: merger.merged(None, pieces))
+    monkeypatch.setattr(results.partials, "merged", lambda reducer, sink, pieces, key: merger.merged(None, pieces))
     assert of_version(made.config(mode="append"), made.directory, made.job, {"files": FILES}) == 7.0
     assert len(merger.asked[0]) == 3
 
