@@ -198,7 +198,10 @@ def _read_torch(decoder: Decoder, kind: str, shape: list[int], index: int) -> An
     import torch
 
     dtype = {str(v): v for v in vars(torch).values() if isinstance(v, torch.dtype)}[f"torch.{kind}"]
-    return torch.from_numpy(np.frombuffer(decoder.buffers[index], np.uint8).copy()).view(dtype).reshape(shape)
+    raw = torch.from_numpy(np.frombuffer(decoder.buffers[index], np.uint8).copy())
+    return (raw.view(dtype) if raw.numel() else torch.empty(0, dtype=dtype)).reshape(
+        shape
+    )  # of nothing there is no view
 
 
 def _write_record(encoder: Encoder, value: Any, path: str) -> Node:

@@ -19,7 +19,11 @@ _HARMLESS = (
     "sklearn.ensemble._hist_gradient_boosting.",
     "sklearn._loss.",
     "_loss.",
-    # not compiled, and as harmless: they are filled, not called
+    # not compiled, and as harmless: they are filled, or called by a fit
+    "numpy.dtype",
+    "sklearn.feature_selection._univariate_selection.",
+    "sklearn.gaussian_process._gpc.",
+    "sklearn.gaussian_process.kernels.",
     "sklearn.calibration._",
     "sklearn.metrics._scorer.",
     "sklearn.model_selection._split.",

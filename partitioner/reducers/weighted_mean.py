@@ -10,7 +10,7 @@ import numpy as np
 from partitioner.errors import ProgramError
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.parameters import check_one_kind, restored, rewrapped, to_float, unwrapped
-from partitioner.reducers.trees import added, added_into, walk
+from partitioner.reducers.trees import added, added_into, of_tensor, walk
 
 Accumulator = tuple[Any, Any, float]
 """The weighted sum in float64, the first parameters seen (for their types), the total weight."""
@@ -20,7 +20,8 @@ def checked_pair(value: Any, reducer: str) -> tuple[Any, float]:
     """(parameters, weight). Raises ProgramError where ``value`` is no such pair, or its weight not above 0."""
     if not (isinstance(value, tuple) and len(value) == 2):
         raise ProgramError(f"The program returned {type(value).__name__}; {reducer} needs (parameters, weight).")
-    parameters, weight = value
+    parameters, weight = value[0], of_tensor(value[1])
+    weight = weight[()] if isinstance(weight, np.ndarray) and weight.ndim == 0 else weight
     if not (isinstance(weight, int | float | np.number) and isfinite(weight) and weight > 0):
         raise ProgramError(f"The program returned weight {weight}; {reducer} needs a finite weight above 0.")
     return parameters, float(weight)

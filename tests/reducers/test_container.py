@@ -173,6 +173,17 @@ def test_a_scikit_learn_model_travels_through_skops():
     assert unpack(pack((model,)))[0].predict(x).tolist() == [0, 1, 1]
 
 
+def test_parts_of_models_that_skops_leaves_to_the_reader_are_read():
+    from sklearn.feature_selection import SelectKBest, f_classif
+    from sklearn.gaussian_process import GaussianProcessClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+
+    x, y = np.array([[0.0, 5.0], [1.0, np.nan], [2.0, 5.0], [3.0, 4.0]]), np.array([0, 0, 1, 1])
+    model = make_pipeline(SimpleImputer(), SelectKBest(f_classif, k=1), GaussianProcessClassifier()).fit(x, y)
+    assert unpack(pack(model)).predict(x).tolist() == model.predict(x).tolist() == [0, 0, 1, 1]
+
+
 @pytest.mark.parametrize(
     "value",
     [print, open, pytest, type, lambda: 0, (i for i in ()), collections.defaultdict(lambda: 0)],

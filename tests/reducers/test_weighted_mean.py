@@ -34,6 +34,10 @@ def test_integers_become_real():
     assert reduced((np.array([0, 1]), 1), (np.array([1, 1]), 1)).tolist() == [0.5, 1.0]
 
 
+def test_a_weight_may_be_an_array_of_one_number():
+    assert reduced((1.0, np.array(3)), (5.0, np.int64(1))) == 2.0
+
+
 def test_of_nothing_is_none():
     assert reduced() is None
 
