@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from connectors.location import Options, open_file, reading, system
 from connectors.systems import FileInfo
 from partitioner.errors import DataError
-from partitioner.frames import UNFIT
+from partitioner.frames import TORN, UNFIT
 from partitioner.model.types import text_as_bytes
 
 MAX_FEATURES = 64
@@ -44,7 +44,7 @@ class corrupt:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, FileNotFoundError | PermissionError):
             return
-        if isinstance(error, pa.ArrowException | OSError):
+        if isinstance(error, TORN):
             raise DataError(
                 f"Cannot read {self.path} as Parquet: {str(error).partition(chr(10))[0]} "
                 "Restore or remove that file, or name the good ones by a glob."

@@ -15,6 +15,7 @@ from connectors.listing import in_threads
 from connectors.location import Options, open_file, reading
 from connectors.systems import FileInfo
 from partitioner.errors import DataError
+from partitioner.frames import TORN
 from partitioner.model import Dataset, Fragment, Fragments
 
 _MAGIC = b"ARROW1"
@@ -100,7 +101,7 @@ def _corrupt(path: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError) as error:
+    except TORN as error:
         raise DataError(
             f"Cannot read {path} as Arrow IPC: {str(error).partition(chr(10))[0]} Restore or remove that file."
         ) from error

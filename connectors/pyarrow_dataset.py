@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from connectors.file_source import BATCH_ROWS, narrowed, projected
 from partitioner.errors import DataError
+from partitioner.frames import TORN
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.naming import column_names
 from partitioner.model.source import Source
@@ -100,7 +101,7 @@ def _lines(i: int, part: Any) -> list[tuple[int, int, int, int]]:
         if isinstance(part, ds.ParquetFileFragment):
             return [(i, g.id, g.num_rows, g.total_byte_size) for g in part.row_groups if g.num_rows]
         rows = part.count_rows()
-    except (OSError, pa.ArrowException) as error:
+    except TORN as error:
         raise DataError(
             f"Cannot read {_path(i, part)}: {str(error).partition(chr(10))[0]}. Restore that file."
         ) from error

@@ -26,6 +26,9 @@ PANDAS = "pandas"
 UNFIT = (pa.ArrowCapacityError, pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
 """What Arrow raises for values that do not go into a type; lack of memory is no such thing."""
 
+TORN = (*UNFIT, pa.ArrowIndexError, pa.ArrowKeyError, pa.ArrowSerializationError, OSError)
+"""What reading a file raises that is not whole; lack of memory says nothing of the file."""
+
 
 def is_frame(value: Any) -> bool:
     """Whether ``value`` is a pandas DataFrame, without loading pandas: who has one has loaded it."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from connectors import jsonl
+from connectors.footers import corrupt
 from connectors.jsonl import JsonLinesSource
 from connectors.parquet import fitted as read
 from partitioner.attempt import returned
@@ -47,3 +48,8 @@ def test_memory_that_reading_lines_lacks_is_no_fault_of_the_lines(
     monkeypatch.setattr(jsonl, "_read", no_memory)
     with pytest.raises(MemoryError, match="malloc of size 64 failed"):
         list(dataset.source.read(dataset.fragments[0], None))
+
+
+def test_memory_that_decoding_lacks_is_no_fault_of_the_file() -> None:
+    with pytest.raises(MemoryError, match="malloc of size 64 failed"), corrupt("f.parquet"):
+        no_memory()
