@@ -163,7 +163,8 @@ def vectors(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
     try:
         flat = [np.asarray(to_numpy(doubles(chunk.flatten())), np.float64) for chunk in chunks]
     except UNFIT as error:
-        raise ValueError(f"holds lists of {column.type.value_type}; vectors are of numbers") from error
+        why = str(error).partition("\n")[0]
+        raise ValueError(f"holds lists of {column.type.value_type} that are no numbers: {why}") from error
     whole = np.concatenate(flat) if flat else np.empty(0)
     return whole.reshape(len(column), next(iter(widths), 0))
 
