@@ -20,7 +20,7 @@ from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
 from partitioner.coordinator.execute import execute
-from partitioner.costs.base import CostModel
+from partitioner.costs.base import CostModel, checked
 from partitioner.engines import preload
 from partitioner.engines.base import Engine
 from partitioner.engines.resolve import resolve as resolve_engine
@@ -76,6 +76,8 @@ def planner(config: RunConfig, workers: Any = None) -> tuple[Callable[[Workers],
     with starting.tried_here(parts, described.job, table) as started:
         costed = stages.cost(parts, described, started) if costed is None else costed
     load_seconds, facts = starting.told_here(started)
+    if workers is None and (where := parts.engine.assumed()):
+        facts["workers assumed"] = f"{stages.fleet(table)}: {where}"
     if batch_weight.wanted(parts):
         notes = {**notes, "max_batch_weight": "auto: found on the workers when the run begins, by growing batches"}
 
@@ -152,15 +154,21 @@ def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | No
         described, notes, parts = rest.described, rest.notes, replace(parts, known_seconds=rest.seconds)
         if notes and not len(described.dataset.fragments):
             parts = replace(parts, engine=resolve_engine("serial"))  # nothing is to run: nothing is started for it
+        where = parts.engine.assumed()  # asked before it is opened: then there is a session
         engine, started, costed = _costed(parts, described, directory, held, phases)
+        notes = {**notes, **({"workers started": f"{stages.fleet(started.workers)}: {where}"} if where else {})}
         with phases("batch weight") if batch_weight.wanted(parts) else nullcontext():
             costed, found = batch_weight.settled(parts, costed, engine, started, directory)
         notes = {**notes, **found}
         with phases("plan"):
-            work, planned = _planned(parts, costed, started, {**notes, **stages.unmet(config, engine)}, phases)
+            notes = {**notes, **stages.unmet(config, engine)}
+            work, planned = _planned(parts, costed, started, notes, phases)
             job = _settled(directory, described, work)
-        with phases("trial"):
-            try_out(engine, directory, planned, shared=started.slots_in_process > 1)
+        if (again := _tried(engine, directory, planned, costed, started, phases)) is not None:
+            costed = again
+            with phases("plan"):
+                work, planned = _planned(parts, costed, started, notes, phases)
+                job = _settled(directory, described, work)
         with phases("plan"):
             _begin(config, directory, planned, job, on_plan, rest)
         known = work.costs.unit == "seconds"
@@ -232,6 +240,26 @@ def _planned(
     modes.check_split(parts.config, costed.dataset, work.dataset)
     facts = {**facts, **notes, **started.told, "start": dict(phases.seconds)}
     return work, stages.explained(parts, stages.place(parts, work.tasks, workers), work, facts)
+
+
+def _tried(
+    engine: Engine,
+    directory: RunDirectory,
+    planned: Plan,
+    costed: stages.Costed,
+    started: starting.Start,
+    phases: Phases,
+) -> stages.Costed | None:
+    """The trial on the first rows; where they were so slow that the job has other costs now, with these."""
+    shared, timed = started.slots_in_process > 1, costed.model.times_first_rows and planned.unit != "s"
+    with phases("trial"):
+        first = try_out(engine, directory, planned, shared, timed)
+    model = costed.model.after_trial(costed.dataset, first) if first.begun else None
+    if model is None:
+        return None
+    with phases("pilot"):
+        costs = checked(model.estimate(costed.dataset), costed.dataset)
+    return replace(costed, model=model, costs=started.with_process(costs))
 
 
 def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: bool, phases: Phases) -> Run:

@@ -16,6 +16,7 @@ from partitioner.attempt import garbage
 from partitioner.attempt.formats import FORMATS
 from partitioner.attempt.job import Job, build, program_of
 from partitioner.attempt.surroundings import guest, kept_prints
+from partitioner.attempt.trial import wait_for_trial
 from partitioner.costs.measuring.measurements import Timing
 from partitioner.costs.measuring.runner import InProcess
 from partitioner.errors import CostError
@@ -109,6 +110,7 @@ def run_share(index: int, count: int, run_url: str, key: bytes, asked: Asked, se
     mine, sizes = asked.share(index, count)
     if not len(mine):
         return Share(index, count, process, ())
+    wait_for_trial()
     try:
         timings = runner(Dataset(built.job.source, asked.parents), mine, seconds, sizes)
     except CostError as error:

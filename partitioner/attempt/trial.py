@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,6 +18,7 @@ from partitioner.attempt.formats import table_to_batch
 from partitioner.attempt.job import Job, load_for_trial
 from partitioner.attempt.surroundings import guest, kept_prints
 from partitioner.attempt.tally import Tally
+from partitioner.costs.measuring.first_rows import NOTHING, Call, FirstRows
 from partitioner.errors import ConfigError, DataError, OutOfReach, ProgramError
 from partitioner.model import Attempt, Care, Fragments
 from partitioner.reducers import partials
@@ -26,7 +29,54 @@ CLAIM = "trial.claim"
 NO_ROWS = "(no rows)"
 """Stands for the sub-task that first returned a column, where none had rows."""
 
+FIRST = 2
+"""Rows of the first call where calls are timed: a slow program is known by them, and shows its number of rows."""
+
+MORE, FEWER = 8, 4
+"""Rows of the second: fewer where the first took longer than ``QUICK``."""
+
+QUICK = 0.05
+
+ROWS_TIMED = FIRST + MORE + FIRST
+"""Rows that timed calls take at most: the third, as long as the first, comes where the second leaves open whether calls
+cost or rows do."""
+
+OPEN = 0.6
+"""The second call tells that rows cost where it took at least so much of the first one's seconds a row."""
+
 _running: list[threading.Thread] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """``why`` no run can succeed, empty where it may; ``first``: what the rows took, where that was asked for."""
+
+    why: str = ""
+    first: FirstRows = NOTHING
+
+
+@dataclass(slots=True)
+class _Stopwatch:
+    """Notes each call that ends; begins none that is expected to end later than ``wait`` seconds after the first began."""
+
+    wait: float
+    calls: list[Call] = field(default_factory=list)
+    begun: int = 0
+    row_bytes: float = 0.0
+    since: float = field(default_factory=time.monotonic)
+
+    def timed(self, once: Callable[[pa.RecordBatch], int], rows: pa.RecordBatch) -> float:
+        began = time.monotonic()
+        self.begun = self.begun or rows.num_rows
+        count = once(rows)
+        self.calls.append(Call(max(count, 1), time.monotonic() - began))
+        return self.calls[-1].seconds
+
+    def affords(self, seconds: float) -> bool:
+        return time.monotonic() - self.since + seconds <= self.wait
+
+    def first_rows(self) -> FirstRows:
+        return FirstRows(tuple(self.calls), self.begun, time.monotonic() - self.since, self.row_bytes)
 
 
 def trial(
@@ -39,21 +89,24 @@ def trial(
     rows: int,
     wait: float,
     alone: bool,
-) -> str:
-    """On a worker; of several that are asked the first to create the claim. Why no run can succeed, else nothing.
+    timed: bool = False,
+) -> Tried:
+    """On a worker; of several that are asked the first to create the claim. Why no run can succeed, if none can.
 
     The ``rows`` are the first of ``fragments``, those of sub-task ``task_key``. They settle the output's schema. Errors that
     a row, a machine or the moment may be to blame for say nothing here, nor does a program that takes longer than ``wait``
     seconds: the run has its own answer to them. ``alone``: the program is then not called by a second thread meanwhile.
+    ``timed``: the rows go through the program in several calls, and what each took is told.
     """
     run = RunDirectory(run_url, key)
     if not run.files.put_new(CLAIM, b""):
-        return ""
+        return Tried()
     told: list[str | BaseException] = []
+    watch = _Stopwatch(wait) if timed else None
 
     def tell() -> None:
         try:
-            told.append(_told(run, key, fragments, task_key, rows))
+            told.append(_told(run, key, fragments, task_key, rows, watch))
         except BaseException as error:  # handed to the caller, whose thread it would have ended
             told.append(error)
 
@@ -63,10 +116,10 @@ def trial(
     _running[:] = [thread] if alone else []
     answer = told[0] if told else ""
     if isinstance(answer, BaseException):
-        if isinstance(answer, SystemExit):
-            return ""  # the program left; the run tells it as an error of the program
-        raise answer
-    return answer
+        if not isinstance(answer, SystemExit):
+            raise answer
+        answer = ""  # the program left; the run tells it as an error of the program
+    return Tried(answer, watch.first_rows() if watch is not None else NOTHING)
 
 
 def of_no_rows(index: int, count: int, run_url: str, key: bytes, schema: pa.Schema) -> str:
@@ -95,11 +148,14 @@ def wait_for_trial() -> None:
         _running.clear()
 
 
-def _told(run: RunDirectory, key: bytes, fragments: Fragments, task_key: str, rows: int) -> str:
+def _told(
+    run: RunDirectory, key: bytes, fragments: Fragments, task_key: str, rows: int, watch: _Stopwatch | None
+) -> str:
     try:
         with kept_prints(), guest(Attempt("trial", -1, 0, "", run.url), 0):
             job, call = load_for_trial(run.url, key)
-            _try(job, call, partial(agreed, agreement=Agreement(run.files), who=task_key), fragments, rows)
+            agree = partial(agreed, agreement=Agreement(run.files), who=task_key)
+            _try(job, partial(_once, job, call, agree), fragments, rows, watch)
     except OutOfReach:
         return ""  # it may be this worker's disk: the run tries another
     except (ConfigError, DataError, ProgramError) as error:
@@ -111,23 +167,55 @@ def _told(run: RunDirectory, key: bytes, fragments: Fragments, task_key: str, ro
 
 def _try(
     job: Job,
-    call: Callable[[Any], Any],
-    agree: Callable[..., Iterator[pa.RecordBatch]],
+    once: Callable[[pa.RecordBatch], int],
     fragments: Fragments,
     rows: int,
+    watch: _Stopwatch | None,
 ) -> None:
     batches = list(_first_rows(job, fragments, rows))
     if not batches or job.reducer.whole_task:  # a model cannot be fitted to a few rows
         return
     batch = table_to_batch(pa.Table.from_batches(batches))
+    if watch is None or job.concurrency is not None:  # rows that wait together say nothing of one more row
+        once(batch)
+        return
+    watch.since, watch.row_bytes = time.monotonic(), batch.nbytes / batch.num_rows
+    try:
+        took = watch.timed(once, batch.slice(0, FIRST))
+    except (ConfigError, DataError, ProgramError):
+        raise
+    except Exception:  # too few rows for this program, it may be: more of them tell
+        watch.begun = 0
+        once(batch.slice(0, ROWS_TIMED - FIRST))
+        return
+    _time_more(watch, once, batch.slice(FIRST), took)
+
+
+def _time_more(watch: _Stopwatch, once: Callable[[pa.RecordBatch], int], batch: pa.RecordBatch, took: float) -> None:
+    """A longer call, and where that leaves open whether calls cost or rows do, a short one; ``took``: the first one."""
+    more = min(MORE if took <= QUICK else FEWER, batch.num_rows)
+    if more < FIRST or not watch.affords(took * more / FIRST):
+        return
+    longer = watch.timed(once, batch.slice(0, more))
+    first, second = watch.calls
+    unclear = second.rows > first.rows and longer / second.rows < OPEN * took / first.rows
+    if unclear and longer > QUICK and batch.num_rows >= more + FIRST and watch.affords(longer):
+        watch.timed(once, batch.slice(more, FIRST))
+
+
+def _once(
+    job: Job, call: Callable[[Any], Any], agree: Callable[..., Iterator[pa.RecordBatch]], batch: pa.RecordBatch
+) -> int:
+    """One call as the run would make it; how many rows it was of."""
     bounds = {name: value for name, value in job.batching.items() if value != "auto"}
     if bounds:  # the first rows may be the heaviest: no more of them at once than the run would take
         batch = next(Batcher(**bounds).batches([batch]))[0]
+    rows: int = batch.num_rows
     outputs = call_program(job, call, batch, None, Tally(), Care(isolate=job.on_error == "quarantine"))
     if job.reducer.rows:
         for _ in agree(output for output, _ in outputs):
             pass
-        return
+        return rows
     accumulator = job.reducer.create_accumulator()
     for value, _ in outputs:
         accumulator = partials.add(job.reducer, accumulator, value)
@@ -135,6 +223,7 @@ def _try(
         job.reducer.serialize(
             accumulator
         )  # what cannot be written is said now; NaN is left to the sub-task that it names
+    return rows
 
 
 def _first_rows(job: Job, fragments: Fragments, wanted: int) -> Iterator[pa.RecordBatch]:

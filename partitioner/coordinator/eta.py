@@ -38,15 +38,18 @@ FEWEST = 20
 PRIOR = 0.3
 """Standard deviation of log(actual / predicted) before completions have shown one."""
 
-MODEL = 0.0375
-"""Standard deviation, in logs, of how far a run keeps to such schedules at all: of 200 random plans with noise the interval
-then holds 85 to 95 %, asked early, half-way and late (``benchmarks.keeps_plan``)."""
+MODEL = 0.15
+"""How far a run keeps to such schedules at all, as a standard deviation in logs: so many times the spread of single
+sub-tasks. Of 100 random plans with noise of 0.1 to 0.8 each (``benchmarks.keeps_plan --noises``)."""
 
 FEW_WORKERS, FEW_SLOTS = 32, 256
 """Up to so many are sub-tasks of several cores placed core by core: some ten milliseconds."""
 
 FAR = 3.0
 """Spreads by which an attempt is late when nothing of what was predicted for it is believed."""
+
+ROUNDS = 5
+"""Of expectation and maximisation for what runs: enough to be within some percent."""
 
 NOTICEABLE = 3.0
 """Standard errors by which a worker differs from the others before its own mean counts."""
@@ -80,13 +83,33 @@ def eta(state: State, now: float, seed: int = 0) -> Eta | None:
         return None
     if state.stretch is None:
         state.stretch = _stretch(state)
-    return _Draws(state, now, seed, _spread(state), state.stretch).result()
+    return _Draws(state, now, seed, _spread(state, now), state.stretch).result()
 
 
-def _spread(state: State) -> float:
-    """As ``forecast.spread``, from a prior that is sooner too wide than too narrow."""
-    return float(
-        np.sqrt((forecast.PRIOR_WEIGHT * PRIOR**2 + state.squares) / (forecast.PRIOR_WEIGHT + state.completions))
+def _spread(state: State, now: float) -> float:
+    """As ``forecast.spread``, from a prior that is sooner too wide than too narrow.
+
+    What runs counts too, with the square to expect of it given that it has not ended: at first only what turned out short
+    has. (Expectation and maximisation for a censored normal, Wolynetz, Applied Statistics 28, 1979.)
+    """
+    known = forecast.PRIOR_WEIGHT + state.completions
+    squares = forecast.PRIOR_WEIGHT * PRIOR**2 + state.squares
+    spread = float(np.sqrt(squares / known))
+    so_far = running(state, now) - state.log_ratios / known
+    for _ in range(ROUNDS):
+        z = so_far[so_far < FAR * spread] / spread
+        spread = float(np.sqrt((squares + (spread**2 * (1 + z * mills(z))).sum()) / (known + len(z))))
+    return spread
+
+
+def running(state: State, now: float) -> Floats:
+    """float64[n]: the log ratio of the seconds so far to those predicted, of every attempt that runs."""
+    return np.array(
+        [
+            np.log((now - live.started) / live.expected)
+            for live in state.attempts.values()
+            if live.started is not None and live.expected > 0 and now > live.started
+        ]
     )
 
 
@@ -124,7 +147,7 @@ class _Draws:
         self.blocks = [slice(int(a), int(b)) for a, b in pairwise(starts)]
         self.draws = max(FEWEST, min(DRAWS, CELLS // len(self.slots))) if spread else 1
         doubt = self.spread / np.sqrt(2 * forecast.PRIOR_WEIGHT + state.completions)
-        common = np.exp(np.hypot(doubt, MODEL) * self.rng.standard_normal((self.draws, 1)))
+        common = np.exp(np.hypot(doubt, MODEL * self.spread) * self.rng.standard_normal((self.draws, 1)))
         self.factors = self._factors(holders) if spread else {}
         slower = [self.factors.get(h.worker.worker_id, 1.0) / h.worker.speed for h in self.slots]
         self.common: Floats = common[:, 0]
@@ -140,14 +163,10 @@ class _Draws:
         its completions do by more than they scatter.
         """
         state = self.state
-        running = [
-            np.log((self.now - live.started) / live.expected)
-            for live in state.attempts.values()
-            if live.started is not None and live.expected > 0 and self.now > live.started
-        ]
-        mean = self._mean(running, forecast.PRIOR_WEIGHT if state.predicts else 0.0)
+        so_far = running(state, self.now)
+        mean = self._mean(so_far, forecast.PRIOR_WEIGHT if state.predicts else 0.0)
         if state.predicts and state.completions:
-            alone = self._mean(running, 0.0)
+            alone = self._mean(so_far, 0.0)
             doubt = self.spread * float(np.sqrt(1 / forecast.PRIOR_WEIGHT + 1 / state.completions))
             mean = alone if abs(alone) > NOTICEABLE * doubt else mean
         seen = state.log_ratios / max(1, state.completions)
@@ -158,12 +177,12 @@ class _Draws:
             found[holder.worker.worker_id] = float(np.exp(mean + (own if abs(own) > NOTICEABLE * scatter else 0.0)))
         return found
 
-    def _mean(self, running: list[float], prior: float) -> float:
+    def _mean(self, ratios: Floats, prior: float) -> float:
         """The log ratio to expect, where what was predicted counts as ``prior`` completions."""
         known = self.state.completions + prior
         mean = self.state.log_ratios / known
-        so_far = np.array([ratio for ratio in running if ratio < mean + FAR * self.spread])
-        for _ in range(5):  # the expected log ratio of what runs, given that it is larger than so far
+        so_far = ratios[ratios < mean + FAR * self.spread]
+        for _ in range(ROUNDS):  # the expected log ratio of what runs, given that it is larger than so far
             expected = mean + self.spread * mills((so_far - mean) / self.spread)
             mean = float((self.state.log_ratios + expected.sum()) / (known + len(so_far)))
         return mean
@@ -282,6 +301,7 @@ class _Draws:
         for _ in range(8):  # slots that are busy beyond the level take nothing
             weight = np.where(open_now, rate, 0.0)
             level = ((weight * self.free).sum(axis=1) + work) / weight.sum(axis=1)
+            level = np.maximum(level, self.free.min(axis=1))  # with nothing to fill in, rounding may leave it below
             still = self.free <= level[:, None]
             if (still == open_now).all():
                 break

@@ -23,7 +23,9 @@ MEMORY = 0.9
 """A completion counts so much less with each later one on its worker, so that a worker that becomes slow is seen."""
 
 CLIP = 1.0
-"""No single log ratio moves the spread by more than this: a factor of e."""
+"""No single log ratio moves the spread by more than this: a factor of e, or ``CLIP_SPREADS`` where that is more."""
+
+CLIP_SPREADS = 2.0
 
 LATE = 1.5
 """Spreads by which a running attempt is later than forecast when its worker is suspected to have become slow."""
@@ -43,7 +45,8 @@ def observe(state: State, holder: WorkerState, task: int, seconds: float) -> Non
     if predicted <= 0 or seconds <= 0:
         return
     ratio = log(seconds / predicted)
-    missed = max(-CLIP, min(CLIP, ratio - log(factor(state, holder))))
+    most = max(CLIP, CLIP_SPREADS * spread(state))
+    missed = max(-most, min(most, ratio - log(factor(state, holder))))
     if state.completions or abs(ratio) < OTHER_UNIT:  # else costs are no seconds, and the first shows the scale
         state.squares += missed * missed
     state.completions += 1
@@ -103,9 +106,12 @@ def spread(state: State) -> float:
 
 def factor(state: State, holder: WorkerState) -> float:
     """Actual over predicted seconds to expect on a worker; where it has completed nothing, as on all workers."""
-    if holder.weight or not state.completions:
-        return holder.factor
-    return exp(state.log_ratios / state.completions)
+    return holder.factor if holder.weight or not state.completions else common(state)
+
+
+def common(state: State) -> float:
+    """The same over all workers."""
+    return exp(state.log_ratios / state.completions) if state.completions else 1.0
 
 
 def seconds(state: State, holder: WorkerState, task: int) -> float:

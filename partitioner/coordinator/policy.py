@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-BACKUP_FACTOR = 1.5
-"""Times the upper end of its prediction that an attempt may run before an idle worker starts another."""
+BACKUP_FACTOR = 1.0
+"""Times the upper end of its prediction that an attempt may run before an idle worker starts another: one in forty gets
+one for nothing, while nothing waits; where a worker becomes slow, every second of patience is one of the makespan."""
 
 HAND_OVER_SECONDS = 5.0
 """What handing over the rest of a running sub-task has to save: some seconds go by until the attempt looks, commits, and

@@ -20,6 +20,10 @@ DEVIATIONS = 2.0
 """The upper end of a prediction lies this many standard deviations of the log ratios above it."""
 
 
+LATE = 1.05
+"""Times what was expected of it when an attempt is first asked whether it is late: how well the others keep to their
+predictions is known better then than at its start."""
+
 TOLD_SECONDS = 1.0
 """An engine tells within this time that an attempt has ended: no worker has fallen behind its plan before."""
 
@@ -65,12 +69,22 @@ def started(state: State, live: Live) -> None:
     """From now on its time counts."""
     if isfinite(live.attempt.timeout_seconds):
         _push(state, live.attempt.timeout_seconds, TIMEOUT, live)
-    upper = upper_seconds(state, state.workers.get(live.attempt.worker_id), live.attempt.task)
-    if isfinite(upper):
-        _push(state, max(state.policy.backup_factor * upper, state.policy.backup_seconds), BACK_UP, live)
+    if isfinite(_back_up_after(state, live)):
+        _push(state, max(LATE * live.expected, state.policy.backup_seconds), BACK_UP, live)
     if state.as_planned and state.scale_known:
         behind = max(forecast.suspect_after(state, live), live.expected + TOLD_SECONDS)
         _push(state, behind + 2 * SLACK, BEHIND, live)
+
+
+def _back_up_after(state: State, live: Live) -> float:
+    """Seconds after its start from which on another attempt is wanted, by what the run has shown so far.
+
+    What the workers take together counts: that its own has become slow makes it no less late.
+    """
+    if not state.scale_known or live.expected <= 0:
+        return inf
+    upper = live.expected * forecast.common(state) * exp(DEVIATIONS * forecast.spread(state))
+    return max(state.policy.backup_factor * upper, state.policy.backup_seconds)
 
 
 def _push(state: State, seconds: float, what: str, live: Live) -> None:
@@ -106,7 +120,11 @@ def due(state: State, actions: list[Action]) -> Iterator[tuple[Live, Failure]]:
             state.wake()
             stealing.take_back(state, live.attempt.worker_id)
         elif what == BACK_UP:
-            state.late[live.attempt.task] = attempt_id
+            ran = 0.0 if live.started is None or state.last_now is None else state.last_now - live.started
+            if (wait := _back_up_after(state, live) - ran) > SLACK:
+                _push(state, wait, BACK_UP, live)
+            else:
+                state.late[live.attempt.task] = attempt_id
 
 
 def _worker_is_busy(state: State, live: Live) -> bool:

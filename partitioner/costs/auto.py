@@ -1,4 +1,7 @@
-"""The cost model for who names none: what earlier runs showed, else a pilot where the job is worth one, else bytes."""
+"""The cost model for who names none: what earlier runs showed, else a pilot where the job is worth one, else bytes.
+
+Whether few rows are worth it is known once the trial before the run has timed the first of them: ``after_trial``.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,11 @@ from typing import Any
 
 from partitioner.costs.base import CostModel
 from partitioner.costs.bytes import Bytes
+from partitioner.costs.calibrated import PRUDENT
 from partitioner.costs.learned import Learned
+from partitioner.costs.measuring.first_rows import FirstRows
 from partitioner.costs.memory import positive
+from partitioner.costs.rows import Rows
 from partitioner.errors import CostError, PreflightFailed
 from partitioner.model import Costs, Dataset
 
@@ -23,7 +29,13 @@ WORTH_BYTES = 1 << 20
 
 
 WORTH_SECONDS = 5.0
-"""Seconds of all sub-tasks from which a run is remembered that was too small to measure before: few rows may take long."""
+"""Seconds of all sub-tasks from which few rows are worth a pilot after all, and a run that had none is remembered."""
+
+SMALL_PILOT = 12
+"""Rows of a pilot of few rows: single ones and two blocks, so that what calls and what rows cost are told apart."""
+
+SMALL_SHARE = 0.05
+"""Of the rows of a slot that such a pilot takes at most; below, all rows count as much as those of the trial."""
 
 
 class Auto(CostModel):
@@ -36,6 +48,7 @@ class Auto(CostModel):
 
     name = "auto"
     measures = True
+    times_first_rows = True
 
     def __init__(
         self,
@@ -53,6 +66,8 @@ class Auto(CostModel):
         self.worth_rows, self.worth_bytes = worth_rows, worth_bytes
         self.bound = False
         self.measured = False
+        self.first: FirstRows | None = None
+        self.because = ""
 
     def bind(
         self,
@@ -72,15 +87,49 @@ class Auto(CostModel):
         """Costs of n fragments, from the first of the three that can tell."""
         if not self.bound:
             return _said(Bytes().estimate(dataset), "bytes, for there is no program to measure")
+        if self.first is not None:
+            return self._by_first_rows(dataset, self.first)
         if not self.learned.knows(dataset) and not self.worth(dataset):
             small = f"below {self.worth_rows} rows and {self.worth_bytes} bytes"
-            return _said(Bytes().estimate(dataset), f"bytes, for the job is too small to measure ({small})")
+            unless = f"a run measures it where its first rows let expect {WORTH_SECONDS:g} s of work"
+            return _said(Bytes().estimate(dataset), f"bytes, for the job is too small to measure ({small}); {unless}")
+        return self._measured(dataset)
+
+    def after_trial(self, dataset: Dataset, first: FirstRows) -> Auto | None:
+        """For a small job whose first rows were slow: a pilot where it has the rows for one, else the seconds of these rows.
+
+        None where it is cheap, or its rows are too few for a pilot and ended too late to be timed twice.
+        """
+        if not self.bound or self.learned.knows(dataset) or self.worth(dataset):
+            return None
+        rows = dataset.rows if dataset.rows >= 0 else _rows_of(dataset, first)
+        work = first.at_least * rows
+        if work < WORTH_SECONDS:
+            return None
+        again = copy.copy(self)
+        if (self.learned.pilot.slots + SMALL_PILOT) / rows <= SMALL_SHARE:
+            again.learned, again.learned.pilot = copy.copy(self.learned), copy.copy(self.learned.pilot)
+            share = (SMALL_PILOT + 0.5) / (PRUDENT * rows)
+            again.learned.pilot.budget_share = max(self.learned.pilot.budget_share, share)
+            again.worth_rows, again.worth_bytes = 0, 0
+            again.because = f", for the first rows let expect {work:.3g} s of work"
+            return again
+        again.first = first
+        return again if len(first.calls) > 1 and dataset.rows >= 0 else None  # one call alone holds what comes once
+
+    def _by_first_rows(self, dataset: Dataset, first: FirstRows) -> Costs:
+        self.measured = True
+        why = f"the trial alone ({first.told}): every row counts as much as these"
+        return _said(replace(Rows(first.seconds_per_row).estimate(dataset), source=self.name), why)
+
+    def _measured(self, dataset: Dataset) -> Costs:
+        """From the profile or a pilot; bytes where the pilot fails."""
         try:
             costs = self.learned.estimate(dataset)
         except (CostError, PreflightFailed) as error:
             return _said(Bytes().estimate(dataset), f"bytes, for the pilot failed: {error}")
         self.measured = True
-        return _said(costs, "a profile of earlier runs" if "runs" in _profile(costs) else "a pilot")
+        return _said(costs, "a profile of earlier runs" if "runs" in _profile(costs) else f"a pilot{self.because}")
 
     def worth(self, dataset: Dataset) -> bool:
         """Whether the job is large enough to measure."""
@@ -97,6 +146,11 @@ class Auto(CostModel):
     def observe(self, dataset: Dataset, measurements: Any, run_id: str = "") -> Sequence[Any]:
         """Add a run to the profile."""
         return self.learned.observe(dataset, measurements, run_id)
+
+
+def _rows_of(dataset: Dataset, first: FirstRows) -> int:
+    """About how many rows there are, where nobody has counted them: bytes by those of a row in memory."""
+    return int(float(dataset.fragments.bytes.sum()) / first.row_bytes) if first.row_bytes else 0
 
 
 def _profile(costs: Costs) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from partitioner.costs.measuring.first_rows import FirstRows
 from partitioner.errors import CostError
 from partitioner.model import Costs, Dataset
 
@@ -21,6 +22,9 @@ class CostModel(ABC):
     name: str = ""
     measures: bool = False
     """It runs the program, or may: the engine is started before it is asked, and its slots are what it measures."""
+
+    times_first_rows: bool = False
+    """Where its costs are no seconds, the trial before the run times its calls, and the model is told: ``after_trial``."""
 
     @abstractmethod
     def estimate(self, dataset: Dataset) -> Costs:
@@ -40,6 +44,10 @@ class CostModel(ABC):
         are read, None for all; ``program`` is its stable name; ``slots`` pieces run at once.
         """
         return self
+
+    def after_trial(self, dataset: Dataset, first: FirstRows) -> CostModel | None:
+        """The model to ask again, now that the first rows were tried; None, the default, to stay with what this one said."""
+        return None
 
     def learns(self, seconds: float) -> bool:
         """Whether ``observe`` is told of a run whose sub-tasks took ``seconds`` together."""

@@ -51,6 +51,14 @@ class Engine(ABC):
         """
         return None
 
+    @classmethod
+    def assumed(cls, options: Mapping[str, Any]) -> str:
+        """Where an engine built with ``options`` would start the workers expected, in words for the plan.
+
+        Empty, the default, where it starts none.
+        """
+        return ""
+
     def clock(self) -> float:
         """Seconds of the time that this engine's events happen in; only a simulation has a time of its own."""
         return time.monotonic()

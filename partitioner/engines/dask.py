@@ -130,6 +130,11 @@ class DaskEngine(Engine):
         """The workers of a cluster to start here, with the memory that Dask gives each; one that runs is asked."""
         return expected(options)
 
+    @classmethod
+    def assumed(cls, options: Mapping[str, Any]) -> str:
+        """A local cluster, unless one that runs is named."""
+        return "" if expected(options) is None else "a Dask cluster started on this machine, for none is named"
+
     def _start(self, workers: int, threads: int, memory_limit: str | int, tls: bool) -> Client:
         """A cluster that nobody outside this machine reaches; with ``tls`` only holders of its certificate, made now, do."""
         check_main_guard()

@@ -59,6 +59,14 @@ class EngineChoice:
         with self.opened() as engine:
             return engine.workers()
 
+    def assumed(self) -> str:
+        """Where the workers would be started, in words; empty where the engine is there, or starts none."""
+        if self.wanted is None or not (
+            isinstance(self.wanted.factory, type) and issubclass(self.wanted.factory, Engine)
+        ):
+            return ""
+        return self.wanted.factory.assumed(self.wanted.options)
+
     def _declared(self, wanted: choices.Choice) -> Workers | None:
         made_by = wanted.factory
         if not (isinstance(made_by, type) and issubclass(made_by, Engine)):

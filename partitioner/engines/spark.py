@@ -103,6 +103,13 @@ class SparkEngine(Engine):
 
         return expected(options)
 
+    @classmethod
+    def assumed(cls, options: Mapping[str, Any]) -> str:
+        """A session of this machine, with the reason where no master is named."""
+        from partitioner.engines.spark_expected import assumed
+
+        return assumed(options)
+
     def _setting(self, name: str, default: str) -> str:
         return self._settings.get(name, default) or default
 

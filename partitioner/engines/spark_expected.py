@@ -18,12 +18,30 @@ _AMOUNT = re.compile(r"spark\.executor\.resource\.(.+)\.amount")
 
 def expected(options: Mapping[str, Any]) -> Workers | None:
     """The workers of an engine built with ``options``; None where a session or a cluster that runs must be asked."""
-    conf = {name: str(value) for name, value in dict(options.get("conf") or {}).items()}
-    master = options.get("master") or conf.get("spark.master") or DEFAULT_MASTER
     if not will_start(options.get("session")):
         return None
-    speeds = options.get("speeds")
-    return on_this_machine(master, conf, speeds if isinstance(speeds, Mapping) else {})
+    speeds, conf = options.get("speeds"), _conf(options)
+    return on_this_machine(_named(options) or DEFAULT_MASTER, conf, speeds if isinstance(speeds, Mapping) else {})
+
+
+def assumed(options: Mapping[str, Any]) -> str:
+    """Where a session built with ``options`` would be started, in words; empty where it runs elsewhere or is there."""
+    if not will_start(options.get("session")):
+        return ""
+    named = _named(options)
+    if named is not None:
+        return f"a Spark session started on this machine ({named})" if _executors(named, _conf(options)) else ""
+    return f"a Spark session started on this machine ({DEFAULT_MASTER}), for no session is there and no master is named"
+
+
+def _named(options: Mapping[str, Any]) -> str | None:
+    """The master that the options or the settings among them name."""
+    named = options.get("master") or _conf(options).get("spark.master")
+    return str(named) if named else None
+
+
+def _conf(options: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in dict(options.get("conf") or {}).items()}
 
 
 def on_this_machine(

@@ -7,7 +7,8 @@ import sys
 import pyarrow as pa
 
 from partitioner.attempt.agreement import Agreement
-from partitioner.attempt.trial import of_no_rows, trial
+from partitioner.attempt.trial import ROWS_TIMED, Tried, of_no_rows, trial
+from partitioner.costs.measuring.first_rows import NOTHING, FirstRows
 from partitioner.engines.base import Engine
 from partitioner.errors import PreflightFailed, shortened
 from partitioner.model import Plan
@@ -34,8 +35,10 @@ LOOK = 1000
 """Sub-tasks among which one is looked for whose worker has answered."""
 
 
-def try_out(engine: Engine, run: RunDirectory, planned: Plan, shared: bool = False) -> None:
-    """Raise PreflightFailed where no sub-task could succeed: a wrong argument, column, return type or number of rows.
+def try_out(engine: Engine, run: RunDirectory, planned: Plan, shared: bool = False, timed: bool = False) -> FirstRows:
+    """What the rows took, where calls are ``timed`` since nobody knows that yet.
+
+    Raises PreflightFailed where no sub-task could succeed: a wrong argument, column, return type or number of rows.
 
     One worker is asked, that of the first sub-task whose worker is there. One that dies in the trial, or cannot be asked,
     says nothing: the run finds out and has its ways. ``shared``: slots share a process, so that a program is called by
@@ -43,24 +46,29 @@ def try_out(engine: Engine, run: RunDirectory, planned: Plan, shared: bool = Fal
     """
     tasks = planned.tasks
     if not engine.capabilities.real or tasks.fragments is None or not len(tasks):
-        return
+        return NOTHING
     rows, wait = extent(planned)
     if not rows:
-        return
+        return NOTHING
     silent = frozenset() if engine.late is None else engine.late.waiting
     names = [planned.workers.worker_id[j] for j in planned.worker[:LOOK].tolist()]
     i = next((i for i, name in enumerate(names) if name not in silent), None)
     if i is None:
-        return
-    first = tasks.fragments.take(tasks.fragments_of(i)[:ROWS])
+        return NOTHING
+    rows = ROWS_TIMED if timed else rows
+    first = tasks.fragments.take(tasks.fragments_of(i)[:rows])
     where = {names[i]: 1}
-    asked = (run.url, run.key, first, tasks.task_id[i].as_py(), rows, wait, not shared)
+    asked = (run.url, run.key, first, tasks.task_id[i].as_py(), rows, wait, not shared, timed)
+    told = NOTHING
     for worker, answers in sorted(engine.call_slots(trial, where, *asked).items()):
-        for answer in [a for a in answers if isinstance(a, str) and a]:
-            raise PreflightFailed(
-                "the trial on the first rows, before the first sub-task, failed 1 time (no retry can mend it), on "
-                f"{worker}: {answer}"
-            )
+        for answer in [a for a in answers if isinstance(a, Tried)]:
+            if answer.why:
+                raise PreflightFailed(
+                    "the trial on the first rows, before the first sub-task, failed 1 time (no retry can mend it), on "
+                    f"{worker}: {answer.why}"
+                )
+            told = answer.first
+    return told
 
 
 def columns_of_no_rows(engine: Engine, run: RunDirectory, planned: Plan, schema: pa.Schema | None) -> None:

@@ -186,6 +186,13 @@ def _beyond(target: float, work: Split) -> str:
     )
 
 
+def fleet(workers: Workers) -> str:
+    """How many workers of how many cores, in words."""
+    cores = sorted({f"{c:g}" for c in workers.cpus.tolist()}, key=float)
+    plural = "s" if len(workers) != 1 else ""
+    return f"{len(workers)} worker{plural} of {' or '.join(cores)} core{'' if cores == ['1'] else 's'}"
+
+
 def workers_of(parts: Resolved, workers: Any) -> Workers:
     """Workers from a count, values or a table; None for those that the engine would start, or has."""
     if workers is None:

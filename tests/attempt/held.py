@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from partitioner.attempt import job as jobs
 from partitioner.attempt.job import Built
-from partitioner.attempt.trial import trial
+from partitioner.attempt.trial import Tried, trial
 from tests.attempt.by_hand import KEY, ByHand, doubled
 
 
@@ -21,9 +21,13 @@ def ready(home: Path, program: Any = doubled, **options: Any) -> ByHand:
 
 
 def tried(made: ByHand, rows: int = 7, wait: float = 60.0, alone: bool = False) -> str:
+    return answered(made, rows, wait, alone).why
+
+
+def answered(made: ByHand, rows: int = 7, wait: float = 60.0, alone: bool = False, timed: bool = False) -> Tried:
     fragments = made.tasks.fragments
     assert fragments is not None
-    return trial(0, 1, made.directory.url, KEY, fragments, "t000000", rows, wait, alone)
+    return trial(0, 1, made.directory.url, KEY, fragments, "t000000", rows, wait, alone, timed)
 
 
 SEEN: list[list[int]] = []

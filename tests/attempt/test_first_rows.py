@@ -14,11 +14,12 @@ import pytest
 from partitioner.attempt import pilot
 from partitioner.attempt import trial as trials
 from partitioner.attempt.surroundings import task_context
-from partitioner.attempt.trial import CLAIM, trial, wait_for_trial
+from partitioner.attempt.trial import CLAIM, Tried, trial, wait_for_trial
+from partitioner.costs.measuring.first_rows import FirstRows
 from partitioner.errors import ConfigError
 from partitioner.model import Fragments
 from tests.attempt.by_hand import KEY, doubled
-from tests.attempt.held import SEEN, noted, raising, ready, tried
+from tests.attempt.held import SEEN, answered, noted, raising, ready, tried
 
 pytestmark = pytest.mark.usefixtures("nothing_held")
 
@@ -95,7 +96,7 @@ def test_a_model_is_not_fitted_to_a_few_rows(tmp_path: Path) -> None:
 def test_no_rows_are_no_trial(tmp_path: Path) -> None:
     made = ready(tmp_path, noted)
     empty = Fragments.of([])
-    assert trial(0, 1, made.directory.url, KEY, empty, "t000000", 7, 60.0, False) == ""
+    assert trial(0, 1, made.directory.url, KEY, empty, "t000000", 7, 60.0, False) == Tried()
     assert SEEN == []
 
 
@@ -169,3 +170,68 @@ def test_a_slot_says_what_loading_took_the_first_time(tmp_path: Path) -> None:
     found = pilot.loaded(0, 1, made.directory.url, KEY)
     assert (found.seconds, found.memory_bytes > 1e6) == (0.0, True)
     assert found.process.endswith(f":{os.getpid()}")
+
+
+class Clock:
+    """Stands for the module ``time`` of the trial; the program moves it on."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("once", "call", "row", "calls"),
+    [
+        (0.0, 0.0, 0.001, [(2, 0.002), (8, 0.008)]),
+        (0.0, 0.0, 0.2, [(2, 0.4), (4, 0.8)]),
+        (0.0, 0.0, 0.9, [(2, 1.8)]),  # four more would end later than the run waits
+        (0.0, 0.3, 0.0, [(2, 0.3), (4, 0.3), (2, 0.3)]),  # calls cost or rows do: a third one tells
+        (0.5, 0.0, 0.03, [(2, 0.56), (4, 0.12), (2, 0.06)]),
+        (0.04, 0.0, 0.0001, [(2, 0.0402), (8, 0.0008)]),  # whatever costs, it is little
+    ],
+)
+def test_timed_calls_grow_and_tell_what_calls_and_what_rows_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, once: float, call: float, row: float, calls: list[Any]
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(trials, "time", clock)
+
+    def program(batch: pa.RecordBatch) -> pa.RecordBatch:
+        clock.now += (0.0 if SEEN else once) + call + row * batch.num_rows
+        return noted(batch)
+
+    found = answered(ready(tmp_path, program), 12, wait=2.0, timed=True)
+    assert found.why == ""
+    assert [(c.rows, round(c.seconds, 6)) for c in found.first.calls] == [(n, pytest.approx(s)) for n, s in calls]
+    assert [x for rows in SEEN for x in rows] == list(range(sum(n for n, _ in calls)))  # no row twice
+
+
+def test_timed_calls_hold_no_more_rows_than_a_batch_of_the_run(tmp_path: Path) -> None:
+    found = answered(ready(tmp_path, noted, batching={"batch_size": 1}), 12, timed=True)
+    assert [c.rows for c in found.first.calls] == [1, 1]
+
+
+def test_a_program_that_cannot_take_two_rows_is_tried_with_more_and_not_timed(tmp_path: Path) -> None:
+    def needs_three(batch: pa.RecordBatch) -> pa.RecordBatch:
+        if batch.num_rows < 3:
+            raise ValueError("too few")
+        return noted(batch)
+
+    found = answered(ready(tmp_path, needs_three), 12, timed=True)
+    assert (found.why, found.first.calls, found.first.begun, SEEN) == ("", (), 0, [list(range(10))])
+
+
+def test_a_call_that_has_not_ended_is_told_by_how_long_it_was_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, told = Clock(), list[FirstRows]()
+    monkeypatch.setattr(trials, "time", clock)
+    watch = trials._Stopwatch(2.0, since=clock.now)
+
+    def once(rows: pa.RecordBatch) -> int:
+        clock.now += 3.0
+        told.append(watch.first_rows())
+        return rows.num_rows
+
+    watch.timed(once, pa.record_batch({"x": [1, 2]}))
+    assert (told[0].calls, told[0].begun, told[0].at_least) == ((), 2, 1.5)

@@ -154,7 +154,7 @@ def test_speeds_and_factors_say_how_much_slower_a_slot_is_and_all_share_a_doubt(
     state.completions, state.squares = 1000, 90.0
     draws = _Draws(state, 0.0, 0, 0.3, 1.0)
     assert draws.slower / draws.common[:, None] == pytest.approx(np.tile([0.5, 1.0], (100, 1)))
-    assert np.std(np.log(draws.common)) == pytest.approx(hypot(0.3 / sqrt(1008), 0.0375), rel=0.15)
+    assert np.std(np.log(draws.common)) == pytest.approx(hypot(0.3 / sqrt(1008), 0.15 * 0.3), rel=0.15)
 
 
 def test_what_all_share_counts_for_what_runs_too() -> None:
@@ -286,16 +286,32 @@ def test_a_worker_differs_where_its_mean_does_by_three_standard_errors(own: floa
 
 def test_the_spread_starts_wider_than_that_of_forecasts() -> None:
     state = waiting([1.0])
-    assert etas._spread(state) == pytest.approx(0.3)
+    assert etas._spread(state, 0.0) == pytest.approx(0.3)
     state.completions, state.squares = 12, 1.0
-    assert etas._spread(state) == pytest.approx(sqrt((4 * 0.09 + 1.0) / 16))
+    assert etas._spread(state, 0.0) == pytest.approx(sqrt((4 * 0.09 + 1.0) / 16))
+
+
+def test_what_runs_for_longer_than_predicted_widens_the_spread_and_what_has_just_begun_does_not() -> None:
+    state = waiting([10.0] * 4, 4)
+    state.completions, state.squares = 12, 12 * 0.3**2
+    assert etas._spread(state, 0.0) == pytest.approx(0.3)
+    for i in range(3):
+        runs(state, f"worker-{i}", i, 10.0, 0.0)
+    assert etas._spread(state, 1.0) == pytest.approx(0.3, rel=0.01)
+    assert 0.33 < etas._spread(state, 17.0) < 0.45
+
+
+def test_a_slot_without_work_to_fill_in_ends_where_what_runs_ends() -> None:
+    draws = certain(waiting([1.0], 1))
+    draws.free, draws.slower = np.array([[7.3]]), np.array([[0.9]])  # 7.3 / 0.9 * 0.9 is a rounding error below 7.3
+    assert draws._filled(np.array([0.0])).tolist() == [7.3]
 
 
 def test_one_sub_task_that_has_just_begun_gives_the_quantiles_of_a_lognormal() -> None:
     state = waiting([1000.0], 1)
     runs(state, "worker-0", 0, 1000.0, 0.0)
     said = [etas.eta(state, 0.0, seed) for seed in range(30)]
-    sigma = hypot(0.3, 0.3 / sqrt(8), 0.0375)
+    sigma = hypot(0.3, 0.3 / sqrt(8), 0.15 * 0.3)
     for name, z in (("low", -1.645), ("seconds", 0.0), ("high", 1.645)):
         mean = np.mean([log(getattr(each, name)) for each in said])
         assert mean == pytest.approx(log(1000) + z * sigma, abs=0.06)

@@ -215,7 +215,7 @@ def test_the_limits_are_those_that_are_documented() -> None:
         "timeout_seconds": inf,
         "timeout_factor": inf,
         "timeout_least": 10.0,
-        "backup_factor": 1.5,
+        "backup_factor": 1.0,
         "backup_seconds": 5.0,
         "grace_seconds": 20.0,
         "silent_seconds": 120.0,

@@ -97,7 +97,7 @@ def test_limits_follow_the_configuration() -> None:
     assert (made.timeout_seconds, made.timeout_factor) == (30.0, inf)
     made = policy(tasks=ROWS, timeout="4x")
     assert (made.timeout_seconds, made.timeout_factor) == (inf, 4.0)
-    assert (made.divisible, made.backup_factor, made.hand_over_seconds) == (True, 1.5, 5.0)
+    assert (made.divisible, made.backup_factor, made.hand_over_seconds) == (True, 1.0, 5.0)
     assert policy(tasks=ROWS).quarantine is False
     assert policy(tasks=ROWS).max_quarantined == inf
     assert policy(tasks=ROWS, hand_over=False).hand_over_seconds == inf

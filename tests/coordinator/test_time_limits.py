@@ -64,8 +64,32 @@ def test_what_is_handed_over_is_looked_at_for_silence_and_what_begins_for_its_li
     assert waits(state) == [(120.0, "silent")]
     step(state, [started(first.attempt_id)], 4.0)
     behind = round(4 + 10 * exp(1.5 * 0.2) * (1 + 1e-6) + 2e-6, 6)
-    backup = round(4 + 15 * exp(0.4), 6)
-    assert waits(state) == [(behind, "behind"), (backup, "back-up"), (120.0, "silent"), (504.0, "timeout")]
+    rest = [(behind, "behind"), (120.0, "silent"), (504.0, "timeout")]
+    assert waits(state) == [(14.5, "back-up"), *rest]
+    step(state, [], 14.5)  # late, and by no more than may be: by what the run has shown, which is nothing yet
+    assert waits(state) == [rest[0], (round(4 + 10 * exp(0.4), 6), "back-up"), *rest[1:]]
+    assert state.late == {}
+
+
+def test_how_well_the_others_keep_to_their_predictions_says_when_one_is_late() -> None:
+    state = state_of(plan_of([10.0] * 60, 2), ahead_seconds=0.0, next_seconds=0.0)
+    (first, other) = submits(step(state, [], 0.0)[1])
+    step(state, [started(first.attempt_id), started(other.attempt_id)], 0.0)
+    state.completions, state.squares = 60, 0.0  # all as predicted: 2 x 0.05 in logs
+    for now in (10.5, 11.0, 11.06):
+        step(state, [], now)
+        assert (state.late != {}) == (now > 10 * exp(0.1))
+    assert sorted(state.late) == [0, 1]
+
+
+def test_that_its_worker_is_slow_makes_an_attempt_no_less_late() -> None:
+    state = state_of(plan_of([10.0] * 60, 2), ahead_seconds=0.0, next_seconds=0.0)
+    (first, other) = submits(step(state, [], 0.0)[1])
+    step(state, [started(first.attempt_id), started(other.attempt_id)], 0.0)
+    state.completions = 60
+    state.workers["worker-0"].weight, state.workers["worker-0"].factor = 5.0, 4.0
+    step(state, [], 11.06)
+    assert sorted(state.late) == [0, 1]
 
 
 def test_a_short_sub_task_gets_its_back_up_after_the_least_seconds_and_no_limit_none() -> None:

@@ -5,6 +5,7 @@ import pytest
 import partitioner as pt
 from partitioner.costs.auto import Auto
 from partitioner.costs.fitting.terms import columns
+from partitioner.costs.measuring.first_rows import Call, FirstRows
 from partitioner.costs.measuring.measurements import Measurements, Timing
 from partitioner.errors import CostError
 from partitioner.testing.costs import FormulaRunner, TableSource, text_dataset
@@ -83,3 +84,72 @@ def test_a_plan_with_a_program_is_measured_in_processes_of_this_machine():
 
 def len_of(batch):
     return [batch.num_rows] * batch.num_rows
+
+
+def first(*calls, begun=2, waited=0.5):
+    return FirstRows(tuple(Call(*call) for call in calls), begun, waited, row_bytes=10.0)
+
+
+@pytest.mark.parametrize(
+    ("took", "each"),
+    [
+        (first((2, 0.4)), 0.2),
+        (first((2, 3.0), (4, 0.4)), 0.1),  # a model was loaded in the first
+        (first((2, 3.0), (4, 0.4), (2, 0.2)), 0.1),
+        (first((2, 0.3), (8, 0.3), (2, 0.3)), 0.0),  # calls cost, rows do not
+        (first((2, 0.3), (4, 0.2), (2, 0.3)), 0.0),
+        (first((1, 0.2), (1, 0.1)), 0.1),  # a batch of the run is one row
+        (first(waited=2.0), None),
+    ],
+)
+def test_what_a_row_costs_by_the_first_calls(took, each):
+    assert took.seconds_per_row == (None if each is None else pytest.approx(each))
+    assert took.at_least == pytest.approx(1.0 if each is None else each)
+
+
+def few(rows, size=10):
+    texts = ["x" * (50 + 10 * (i % 7)) for i in range(rows)]
+    return TableSource(pa.table({"text": texts})).dataset([size] * (rows // size))
+
+
+def test_few_rows_that_are_cheap_are_planned_as_before(tmp_path):
+    assert auto(tmp_path).after_trial(few(500), first((2, 0.001), (8, 0.05))) is None  # 3 s
+    assert auto(tmp_path).after_trial(few(500), first((2, 0.3), (4, 0.31), (2, 0.3))) is None
+
+
+def test_slow_rows_are_measured_where_there_are_enough_of_them_for_a_pilot(tmp_path):
+    runner = FormulaRunner("0.003 * len(text)")
+    again = auto(tmp_path, runner).after_trial(few(600), first((2, 0.5), (4, 0.9)))
+    costs = again.estimate(few(600))
+    assert (costs.unit, costs.details["cost chosen"]) == (
+        "seconds",
+        "a pilot, for the first rows let expect 135 s of work",
+    )
+    assert costs.seconds.sum() == pytest.approx(runner.true(few(600)).sum(), rel=0.05)
+    assert runner.seconds <= 0.06 * costs.seconds.sum()
+    assert again.learns(0.0)
+
+
+def test_fewer_slow_rows_count_as_those_of_the_trial_and_the_plan_says_so(tmp_path):
+    again = auto(tmp_path).after_trial(few(100), first((2, 0.5), (4, 0.8)))
+    costs = again.estimate(few(100))
+    assert (costs.unit, costs.seconds.sum()) == ("seconds", pytest.approx(20.0))
+    assert costs.details["cost chosen"] == (
+        "the trial alone (2 rows took 0.5 s, then 4 rows 0.8 s): every row counts as much as these"
+    )
+    assert again.learns(0.0)
+
+
+def test_rows_that_did_not_end_in_the_trial_are_measured_or_not_predicted(tmp_path):
+    assert auto(tmp_path).after_trial(few(100), first(waited=2.0)) is None
+    assert auto(tmp_path).after_trial(few(100), first((2, 1.8))) is None  # it may have loaded a model
+    assert auto(tmp_path).after_trial(few(600), first(waited=2.0)).because.endswith("expect 600 s of work")
+
+
+def test_rows_that_nobody_counted_are_guessed_by_their_bytes(tmp_path):
+    lines = few(600)
+    lines.fragments.rows[:] = -1
+    size = int(lines.fragments.bytes.sum())
+    assert auto(tmp_path).after_trial(lines, first((2, 0.5), (4, 0.8))).because == (
+        f", for the first rows let expect {0.2 * (size // 10):.3g} s of work"
+    )

@@ -81,6 +81,46 @@ def test_memory_of_executors_is_what_spark_enforces(monkeypatch: pytest.MonkeyPa
     assert expected.memory_bytes.tolist() == [300 * 2.0**20] * 2
 
 
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        (
+            {"engine": "spark"},
+            "a Spark session started on this machine (local[*,4]), for no session is there and no master is named",
+        ),
+        (
+            {"engine": "spark", "conf": {"spark.master": "local-cluster[2,3,512]"}},
+            "2 workers of 3 cores: a Spark session started on this machine (local-cluster[2,3,512])",
+        ),
+        (
+            {"engine": "dask", "workers": 3},
+            "3 workers of 1 core: a Dask cluster started on this machine, for none is named",
+        ),
+        ("serial", None),
+    ],
+)
+def test_a_plan_says_which_workers_it_assumes(monkeypatch: pytest.MonkeyPatch, engine: Any, said: str | None) -> None:
+    from partitioner.engines import spark_expected
+
+    monkeypatch.setattr(spark_expected, "will_start", lambda given: given is None)
+    plan = pt.plan(TABLE, cost="rows", engine=engine)
+    found = plan.reasons.get("workers assumed")
+    assert found is said if said is None else found.endswith(said)
+    assert "workers assumed" not in pt.plan(TABLE, cost="rows", engine=engine, workers=2).reasons
+
+
+@pytest.mark.parametrize(
+    "options", [{"session": object()}, {"master": "spark://there:7077"}, {"conf": {"spark.master": "yarn"}}]
+)
+def test_a_cluster_or_session_that_is_there_is_not_assumed(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    from partitioner.engines import spark_expected
+
+    monkeypatch.setattr(spark_expected, "will_start", lambda given: given is None)
+    assert spark_expected.assumed(options) == ""
+
+
 @pytest.mark.spark
 def test_a_live_session_is_asked(spark: Any) -> None:
     with resolve(spark).opened() as engine:
