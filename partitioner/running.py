@@ -20,11 +20,11 @@ from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
 from partitioner.coordinator.execute import execute
-from partitioner.costs.base import CostModel, checked
+from partitioner.costs.base import CostModel
 from partitioner.engines import preload
 from partitioner.engines.base import Engine
 from partitioner.engines.resolve import resolve as resolve_engine
-from partitioner.engines.trial import columns_of_no_rows, try_out
+from partitioner.engines.trial import columns_of_no_rows
 from partitioner.errors import ConfigError, EngineLost, Interrupted, ResumeRefused, StorageFailed
 from partitioner.model import CommitRecord, Dataset, Plan, Workers
 from partitioner.output import exporting, modes
@@ -39,6 +39,7 @@ from partitioner.stages import start as starting
 from partitioner.stages import steps as stages
 from partitioner.stages.phases import Phases
 from partitioner.stages.resolved import Resolved, resolve
+from partitioner.stages.tried import settled, tried
 from partitioner.storage import Directory
 from partitioner.store.commits import Records
 from partitioner.store.lease import Lease
@@ -76,8 +77,7 @@ def planner(config: RunConfig, workers: Any = None) -> tuple[Callable[[Workers],
     with starting.tried_here(parts, described.job, table) as started:
         costed = stages.cost(parts, described, started) if costed is None else costed
     load_seconds, facts = starting.told_here(started)
-    if workers is None and (where := parts.engine.assumed()):
-        facts["workers assumed"] = f"{stages.fleet(table)}: {where}"
+    facts |= stages.whereabouts("workers assumed", table, parts.engine.assumed() if workers is None else "")
     if batch_weight.wanted(parts):
         notes = {**notes, "max_batch_weight": "auto: found on the workers when the run begins, by growing batches"}
 
@@ -156,19 +156,19 @@ def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | No
             parts = replace(parts, engine=resolve_engine("serial"))  # nothing is to run: nothing is started for it
         where = parts.engine.assumed()  # asked before it is opened: then there is a session
         engine, started, costed = _costed(parts, described, directory, held, phases)
-        notes = {**notes, **({"workers started": f"{stages.fleet(started.workers)}: {where}"} if where else {})}
+        notes = {**notes, **stages.whereabouts("workers started", started.workers, where)}
         with phases("batch weight") if batch_weight.wanted(parts) else nullcontext():
             costed, found = batch_weight.settled(parts, costed, engine, started, directory)
         notes = {**notes, **found}
         with phases("plan"):
             notes = {**notes, **stages.unmet(config, engine)}
             work, planned = _planned(parts, costed, started, notes, phases)
-            job = _settled(directory, described, work)
-        if (again := _tried(engine, directory, planned, costed, started, phases)) is not None:
+            job = settled(directory, described, work)
+        if (again := tried(engine, directory, planned, costed, started, phases)) is not None:
             costed = again
             with phases("plan"):
                 work, planned = _planned(parts, costed, started, notes, phases)
-                job = _settled(directory, described, work)
+                job = settled(directory, described, work)
         with phases("plan"):
             _begin(config, directory, planned, job, on_plan, rest)
         known = work.costs.unit == "seconds"
@@ -242,26 +242,6 @@ def _planned(
     return work, stages.explained(parts, stages.place(parts, work.tasks, workers), work, facts)
 
 
-def _tried(
-    engine: Engine,
-    directory: RunDirectory,
-    planned: Plan,
-    costed: stages.Costed,
-    started: starting.Start,
-    phases: Phases,
-) -> stages.Costed | None:
-    """The trial on the first rows; where they were so slow that the job has other costs now, with these."""
-    shared, timed = started.slots_in_process > 1, costed.model.times_first_rows and planned.unit != "s"
-    with phases("trial"):
-        first = try_out(engine, directory, planned, shared, timed)
-    model = costed.model.after_trial(costed.dataset, first) if first.begun else None
-    if model is None:
-        return None
-    with phases("pilot"):
-        costs = checked(model.estimate(costed.dataset), costed.dataset)
-    return replace(costed, model=model, costs=started.with_process(costs))
-
-
 def _run_rest(parts: Resolved, directory: RunDirectory, take_over: bool, force: bool, phases: Phases) -> Run:
     """Refuse what changed, keep what is committed, place and run the rest on the workers there are now."""
     config = parts.config
@@ -316,16 +296,6 @@ def _answer(parts: Resolved, directory: RunDirectory, job: Job, manifest: Mappin
     directory.mark_finished(manifest["counts"])
     held = tuple(records[key] for key in sorted(records))
     return Run(directory, planned, result, held, 0, dict(manifest["counts"]))
-
-
-def _settled(directory: RunDirectory, described: stages.Described, work: stages.Split) -> Job:
-    """What workers read now is what was planned."""
-    job, before = work.job, described.job
-    assert job is not None, "a run has a program"
-    if before is not None and (job.source is not before.source or job.batching is not before.batching):
-        stages.write_planned(directory, job)
-    stages.write_job(directory, job)
-    return job
 
 
 def _begin(

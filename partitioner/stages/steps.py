@@ -186,11 +186,11 @@ def _beyond(target: float, work: Split) -> str:
     )
 
 
-def fleet(workers: Workers) -> str:
-    """How many workers of how many cores, in words."""
-    cores = sorted({f"{c:g}" for c in workers.cpus.tolist()}, key=float)
-    plural = "s" if len(workers) != 1 else ""
-    return f"{len(workers)} worker{plural} of {' or '.join(cores)} core{'' if cores == ['1'] else 's'}"
+def whereabouts(name: str, workers: Workers, where: str) -> dict[str, str]:
+    """What the plan tells under ``name``: how many workers of how many cores, and where; nothing where that is empty."""
+    cores = " or ".join(f"{c:g}" for c in sorted(set(workers.cpus.tolist())))
+    many = f"{len(workers)} worker{'s' * (len(workers) != 1)} of {cores} core{'s' * (cores != '1')}"
+    return {name: f"{many}: {where}"} if where else {}
 
 
 def workers_of(parts: Resolved, workers: Any) -> Workers:
