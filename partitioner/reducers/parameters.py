@@ -49,6 +49,21 @@ def typed(value: Any, like: Any) -> Any:
     return found if isinstance(like, np.ndarray) else found[()]
 
 
+def as_known(parameters: Any) -> Any:
+    """Parameters with arrays of other libraries (variables of Keras, arrays of jax) as numpy's."""
+    return parameters if is_estimator(parameters) else walk(_known, parameters)
+
+
+def _known(leaf: Any) -> Any:
+    if leaf is None or isinstance(leaf, _KNOWN) or is_tensor(leaf):
+        return leaf
+    found = np.asarray(leaf)
+    return leaf if found.dtype == object else found  # what is no number is told where it is added up
+
+
+_KNOWN = (str, bytes, int, float, complex, np.ndarray, np.generic)
+
+
 def is_real(leaf: Any) -> bool:
     """Whether a leaf is a float, or an array or tensor of floats: of integers (counters) clients say nothing."""
     if isinstance(leaf, float):

@@ -9,7 +9,7 @@ import numpy as np
 
 from partitioner.errors import ProgramError
 from partitioner.reducers.base import Reducer
-from partitioner.reducers.parameters import check_one_kind, restored, rewrapped, to_float, unwrapped
+from partitioner.reducers.parameters import as_known, check_one_kind, restored, rewrapped, to_float, unwrapped
 from partitioner.reducers.trees import added, added_into, of_tensor, walk
 
 Accumulator = tuple[Any, Any, float]
@@ -24,7 +24,7 @@ def checked_pair(value: Any, reducer: str) -> tuple[Any, float]:
     weight = weight[()] if isinstance(weight, np.ndarray) and weight.ndim == 0 else weight
     if not (isinstance(weight, int | float | np.number) and isfinite(weight) and weight > 0):
         raise ProgramError(f"The program returned weight {weight}; {reducer} needs a finite weight above 0.")
-    return parameters, float(weight)
+    return as_known(parameters), float(weight)
 
 
 class WeightedMean(Reducer):

@@ -23,6 +23,7 @@ from partitioner.iteration.iterate import Iterated, iterate
 from partitioner.model.given import check_number
 from partitioner.reading import read_table
 from partitioner.reducers.parameters import (
+    as_known,
     check_one_kind,
     is_estimator,
     is_real,
@@ -129,7 +130,7 @@ def federate(
     if private is not None and merge != "weighted_mean":
         raise ConfigError(f"privacy is that of a mean; merge is {merge!r}. Leave it out.")
     like = parameters if is_estimator(parameters) else None
-    parameters = unwrapped(parameters)
+    parameters = as_known(unwrapped(parameters))
     state: dict[str, Any] = {"parameters": parameters, "step": 0}
     if server == "adam":
         zeros = walk(lambda leaf: np.zeros(np.shape(to_float(leaf))), parameters)

@@ -157,6 +157,22 @@ def test_a_client_may_send_a_dict_where_the_start_is_a_state_dict():
     assert reduced(WeightedMean(), (start, 1), (sent, 1)) == collections.OrderedDict(a=[2.0], b=[0.5])
 
 
+class Variable:
+    """An array of another library, as numpy sees it."""
+
+    def __init__(self, values):
+        self.values = np.asarray(values, np.float32)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values.astype(dtype or np.float32)
+
+
+@pytest.mark.parametrize("reducer", [WeightedMean(), Median()])
+def test_arrays_of_another_library_come_back_as_arrays_of_their_type(reducer):
+    found = reduced(reducer, ([Variable([1.0, 2.0])], 1), ([Variable([3.0, 2.0])], 1))
+    assert [(a.dtype.name, a.tolist()) for a in found] == [("float32", [2.0, 2.0])]
+
+
 def test_how_far_tensors_moved(torch):
     assert largest_change({"w": Tensor([1.0, 2.0]), "n": "text"}, {"w": Tensor([1.0, 5.0]), "n": "text"}) == 3.0
 
