@@ -15,7 +15,6 @@ from weakref import WeakValueDictionary
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Security, get_worker
-from distributed.client import ClosedClientError
 
 from partitioner.attempt import garbage
 from partitioner.attempt.job import load
@@ -24,7 +23,7 @@ from partitioner.engines import fork_server, preload
 from partitioner.engines.asked import Answers, Asked
 from partitioner.engines.base import Capabilities, Engine
 from partitioner.engines.dask_asked import DaskAsked
-from partitioner.engines.dask_deaths import NEIGHBOUR, RETIRED, blamed, kill, known, starting
+from partitioner.engines.dask_deaths import NEIGHBOUR, RETIRED, UNREACHABLE, blamed, kill, known, starting
 from partitioner.engines.dask_expected import LOOPBACK, expected, memory_of, whole, worker_count
 from partitioner.engines.dask_start import started
 from partitioner.engines.main_guard import check_main_guard
@@ -37,7 +36,6 @@ _BACK_LATE = {"distributed.deploy.lost-worker-timeout": "7 days"}
 """A nanny brings its worker back. By default the cluster ends one whose worker was gone for 15 s; on a busy machine it takes
 longer to start, and nobody was left. It is read whenever a worker goes, so it is set while the cluster lives."""
 
-_UNREACHABLE = (OSError, TimeoutError, ClosedClientError)
 LOOK_SECONDS = 1.0  # between looks at which workers there are
 LIVENESS_SECONDS = 120.0
 """A worker that was not heard of for so long, while others were, is gone; by the scheduler's clock. Code that holds the
@@ -216,7 +214,7 @@ class DaskEngine(Engine):
                 continue
             try:
                 future = self._pinned(attempt, address)
-            except _UNREACHABLE:
+            except UNREACHABLE:
                 self._looked = 0.0  # the next poll looks and reports it
                 return
             self._futures[attempt.attempt_id] = future
@@ -293,7 +291,7 @@ class DaskEngine(Engine):
         self._looked = time.monotonic()
         try:
             seen = self._seen()
-        except _UNREACHABLE as error:
+        except UNREACHABLE as error:
             return [_engine_lost(error)]
         before, self._known = self._known, {name: address for name, (address, _) in seen.items()}
         events: list[Event] = []
@@ -312,7 +310,7 @@ class DaskEngine(Engine):
     def cancel(self, attempt_ids: Sequence[str]) -> None:
         """Cancel futures; one that is running goes on until its program returns, and its commit is refused or kept."""
         futures = [self._futures[a] for a in attempt_ids if a in self._futures]
-        with contextlib.suppress(*_UNREACHABLE):
+        with contextlib.suppress(*UNREACHABLE):
             self._client.cancel(futures, force=True)
 
     def kill(self, attempt_ids: Sequence[str]) -> None:
@@ -350,7 +348,7 @@ class DaskEngine(Engine):
 
     def close(self) -> None:
         """Close the client and the cluster that were started here."""
-        with contextlib.suppress(ValueError, *_UNREACHABLE):
+        with contextlib.suppress(ValueError, *UNREACHABLE):
             self._client.unsubscribe_topic(self._topic)
         if self._own_client:
             self._client.close()

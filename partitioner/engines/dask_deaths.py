@@ -11,6 +11,9 @@ from typing import Any
 from distributed import Client, Nanny, SpecCluster, Status
 from distributed.client import ClosedClientError
 
+UNREACHABLE = (OSError, TimeoutError, ClosedClientError)
+"""What a client raises whose scheduler does not answer."""
+
 
 def known(client: Client) -> dict[str, dict[str, Any]] | None:
     """What the scheduler says of its workers, by address; None where it does not answer now.
@@ -39,7 +42,7 @@ def blamed(client: Client, keys: Sequence[str]) -> set[str]:
 
     All of them where the scheduler does not say.
     """
-    with contextlib.suppress(OSError, TimeoutError, ClosedClientError, ValueError):
+    with contextlib.suppress(ValueError, *UNREACHABLE):
         found: dict[str, int] = client.run_on_scheduler(_suspicious, list(keys))
         return {key for key in keys if found.get(key, 1)}
     return set(keys)
@@ -67,7 +70,7 @@ def _suspicious(keys: list[str], dask_scheduler: Any = None) -> dict[str, int]:
 
 def kill(client: Client, addresses: Sequence[str]) -> None:
     """End the processes of some workers, by their nannies where they have one, which start new ones."""
-    with contextlib.suppress(OSError, TimeoutError, ClosedClientError, ValueError):
+    with contextlib.suppress(ValueError, *UNREACHABLE):  # the next poll says that the scheduler is gone
         nannies = {a for a, info in (known(client) or {}).items() if info.get("nanny")}
         guarded = [a for a in addresses if a in nannies]
         alone = [a for a in addresses if a not in nannies]
