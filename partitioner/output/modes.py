@@ -217,10 +217,13 @@ def _written_before(config: RunConfig, home: Directory) -> Version | None:
 
 
 def _shown(output: Directory) -> int:
+    """The version that readers are shown; -1 where what says it is torn, and is to be shown again."""
     try:
         return int(json.loads(output.get(versions.PLAIN_MANIFEST)).get("version", 0))
     except FileNotFoundError:
         return 0
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return -1
 
 
 def base_of(output: Directory, number: int) -> Version | None:

@@ -85,6 +85,8 @@ def _version(output: Directory, number: int) -> Version:
         return about
     if "abandoned_by" in manifest:
         return Version(number, about.run_id, about.run, None, str(manifest["abandoned_by"]))
+    if not isinstance(manifest.get("files"), list):
+        raise _torn(output, f"{home(number)}/manifest.json", "it names no files")
     return Version(number, about.run_id, about.run, manifest)
 
 
@@ -101,13 +103,18 @@ def _plain(output: Directory) -> Version:
 
 def _json(output: Directory, name: str) -> dict[str, Any] | None:
     try:
-        return dict(json.loads(output.get(name)))
+        values = json.loads(output.get(name))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
-        raise DamagedOutput(
-            f"{output.url}/{name} is torn ({error}). Restore it, or write to a new directory."
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise _torn(output, name, str(error)) from error
+    if not isinstance(values, dict):
+        raise _torn(output, name, f"it holds a {type(values).__name__}")
+    return values
+
+
+def _torn(output: Directory, name: str, why: str) -> DamagedOutput:
+    return DamagedOutput(f"{output.url}/{name} is torn ({why}). Restore it, or write to a new directory.")
 
 
 def check_nobody_writes(output: Directory, last: Version | None, mine: str = "") -> None:

@@ -18,7 +18,8 @@ import signal
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -34,6 +35,7 @@ ELSEWHERE = {"dask_engine", "spark", "s3", "connect_server", "postgres", "shared
 """Fixtures of tests that need other processes, or data that is not the project's."""
 
 CAUGHT, SURVIVED, NOT_TRIED = 1, 0, 77
+MOST_LEFT_OUT = 5
 SECONDS = 60.0  # of computing, after which a mutant hangs
 PATIENCE = 3.0  # seconds of the clock for one of computing, on a busy machine
 
@@ -44,7 +46,8 @@ class Every:
     def __init__(self, mutants: Sequence[Mutant], processes: int, seconds: float) -> None:
         self.mutants, self.processes, self.seconds = list(mutants), processes, seconds
         self.survived: list[Mutant] = []
-        self.caught: list[tuple[Mutant, float]] = []
+        self.caught: set[Mutant] = set()
+        self.told: Callable[[str], object] = lambda text: None
         self.counts: Counter[str] = Counter()
 
     def pytest_configure(self) -> None:
@@ -64,8 +67,7 @@ class Every:
             raise SystemExit("the tests cannot be loaded")
         base: Path = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
         began = time.monotonic()
-        if _code(_forked(session, None, base / "none", self.seconds)) != SURVIVED:
-            raise SystemExit("the tests fail without any change; mend that first")
+        self._leave_out_what_no_fork_can(session, base / "none")
         print(f"{len(session.items)} tests, {time.monotonic() - began:.1f} s without any change", flush=True)
         running: dict[int, tuple[Mutant, Path, float]] = {}
         for number, mutant in enumerate(self.mutants):
@@ -76,6 +78,19 @@ class Every:
         while running:
             self._one_ended(running)
         return True
+
+    def _leave_out_what_no_fork_can(self, session: pytest.Session, place: Path) -> None:
+        """Run the tests once without a change: what fails in a fork (its threads are gone there) says nothing."""
+        failed = place.with_suffix(".failed")
+        failed.touch()
+        if _code(_forked(session, None, place, self.seconds * PATIENCE, failed)) != SURVIVED:
+            raise SystemExit("the tests end the process without any change; mend that first")
+        names = set(failed.read_text().splitlines())
+        for name in sorted(names):
+            self.told(f"left out in forks, where it fails without a change: {name}")
+        if len(names) > MOST_LEFT_OUT:
+            raise SystemExit("the tests fail without any change; mend that first")
+        session.items = [item for item in session.items if item.nodeid not in names]
 
     def _one_ended(self, running: dict[int, tuple[Mutant, Path, float]]) -> None:
         pid, status = 0, 0
@@ -92,7 +107,8 @@ class Every:
             self.survived.append(mutant)
             print(f"SURVIVED {mutant.file} {mutant.law}: {mutant.right!r} -> {mutant.wrong!r}", flush=True)
         elif code == CAUGHT:
-            self.caught.append((mutant, time.monotonic() - began))
+            self.caught.add(mutant)
+            self.told(f"caught   {time.monotonic() - began:5.1f} s  {mutant.file}: {mutant.law}")
         self.counts[
             mutant.file, "survived" if code == SURVIVED else "not tried" if code == NOT_TRIED else "caught"
         ] += 1
@@ -102,7 +118,9 @@ def _code(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _forked(session: pytest.Session, mutant: Mutant | None, place: Path, seconds: float) -> int:
+def _forked(
+    session: pytest.Session, mutant: Mutant | None, place: Path, seconds: float, failed: Path | None = None
+) -> int:
     sys.stdout.flush()
     if pid := os.fork():
         return pid
@@ -114,18 +132,23 @@ def _forked(session: pytest.Session, mutant: Mutant | None, place: Path, seconds
         session.config._tmp_path_factory._basetemp = place  # type: ignore[attr-defined]
         if mutant is None or _swapped(mutant):
             code = CAUGHT  # also where a test ends the process
-            code = _verdict(session)
+            code = _verdict(session, failed)
     finally:
         os._exit(code)
 
 
-def _verdict(session: pytest.Session) -> int:
+def _verdict(session: pytest.Session, failed: Path | None) -> int:
+    """Whether a test fails; with ``failed`` all are run, and those that do are named there."""
     nothing = open(os.devnull, "w")  # noqa: SIM115  as long as this process
     session.config.pluginmanager.getplugin("terminalreporter")._tw._file = nothing
     for item, following in zip(session.items, [*session.items[1:], None], strict=True):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        if session.testsfailed:
+        if session.testsfailed and failed is None:
             return CAUGHT
+        if session.testsfailed and failed is not None:
+            with failed.open("a") as names:
+                names.write(f"{item.nodeid}\n")
+            session.testsfailed = 0
     return SURVIVED
 
 
@@ -185,12 +208,11 @@ def in_forks(mutants: Sequence[Mutant], tests: Sequence[str], processes: int) ->
     for name in {m.file for m in placed}:
         import_module(name.removesuffix(".py").replace("/", "."))
     plugin = Every(placed, processes, SECONDS)
-    with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing), contextlib.suppress(SystemExit):
-        pytest.main(["-q", "-p", "no:cacheprovider", f"--timeout={SECONDS}", *tests], plugins=[plugin])
-    for mutant, seconds in plugin.caught:
-        print(f"caught   {seconds:5.1f} s  {mutant.file}: {mutant.law}", flush=True)
-    caught = {mutant for mutant, _ in plugin.caught}
-    return [i for i, mutant in enumerate(placed) if mutant not in caught]
+    with os.fdopen(os.dup(1), "w") as out, open(os.devnull, "w") as nothing:
+        plugin.told = partial(print, file=out, flush=True)
+        with contextlib.redirect_stdout(nothing), contextlib.suppress(SystemExit):
+            pytest.main(["-q", "-p", "no:cacheprovider", f"--timeout={SECONDS}", *tests], plugins=[plugin])
+    return [i for i, mutant in enumerate(placed) if mutant not in plugin.caught]
 
 
 def main() -> int:

@@ -150,6 +150,18 @@ def test_a_version_that_readers_do_not_see_yet_is_shown_first(
     assert seen == [1]
 
 
+@pytest.mark.parametrize("torn", [b"", b"[]", b"null", b'{"version": "x"}', b"\xff", b'{"a": ' * 9999])
+def test_what_says_which_version_is_shown_is_made_again_where_it_is_torn(
+    home: Home, monkeypatch: pytest.MonkeyPatch, torn: bytes
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(modes, "show", showing(seen))
+    home.version(1, "r1", "done")
+    home.output.put("_manifest.json", torn)
+    assert modes.begin(home.config(), home.run("r9")) == Target(2, 1)
+    assert seen == [1]
+
+
 def test_version_zero_is_seen_as_it_is(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modes, "show", None)
     home.put("_run.json", run_id="r0", run="u")
