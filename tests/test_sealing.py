@@ -71,9 +71,10 @@ def test_the_key_is_made_once_for_its_owner_alone() -> None:
     assert stat.S_IMODE(sealing.key_file().stat().st_mode) == 0o600
 
 
-def test_a_key_that_others_can_read_is_refused() -> None:
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o601])
+def test_a_key_that_others_can_read_is_refused(mode: int) -> None:
     sealing.key_of_run("a")
-    sealing.key_file().chmod(0o644)
+    sealing.key_file().chmod(mode)
     sealing._filed_key.cache_clear()
     with pytest.raises(ConfigError, match="chmod 600"):
         sealing.key_of_run("a")

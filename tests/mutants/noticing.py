@@ -117,6 +117,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "partitioner/output/modes.py": ("tests/output/test_modes_by_hand.py", "tests/output/test_incremental_by_hand.py"),
     "partitioner/output/finishing.py": (
         "tests/output/test_parts.py",
+        "tests/runs/test_last_steps.py",
         "tests/runs/test_on_the_medium.py",
         "tests/modes/test_reduced.py",
         "tests/modes/test_every_mode.py",
@@ -136,7 +137,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "partitioner/stages": ("tests/stages",),
     "partitioner/security/sealing.py": ("tests/test_sealing.py", "tests/reducers/test_signed_partials.py"),
     "partitioner/storage.py": ("tests/runs/test_on_the_medium.py", "tests/test_storage.py"),
-    "connectors/parquet_sink.py": ("tests/test_storage.py", "tests/test_integrity.py"),
+    "connectors/parquet_sink.py": (
+        "tests/test_storage.py",
+        "tests/test_merging.py::test_a_piece_with_another_byte_is_named_with_its_sub_task",
+        "tests/test_integrity.py",
+    ),
 }
 """Where a file is -> the tests that have to notice; how long they take ``python -m tests.mutants`` says at its start."""
 

@@ -109,9 +109,7 @@ def test_an_output_in_another_form_has_its_rows_in_the_run(output: Directory, tm
     assert newest(output).manifest == {"files": [{"path": "x.csv"}]}  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
-    "content", [b"{", b"5", b"\xff", b"[]", b"{}", b'{"files": 3}', b'{"a": ' * 9999]
-)
+@pytest.mark.parametrize("content", [b"{", b"5", b"\xff", b"[]", b"{}", b'{"files": 3}', b'{"a": ' * 9999])
 def test_a_torn_manifest_says_what_to_do(output: Directory, content: bytes) -> None:
     claimed(output, 1)
     output.put("_versions/000001/manifest.json", content)

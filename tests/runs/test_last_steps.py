@@ -39,6 +39,14 @@ def test_an_output_that_is_taken_is_told_before_anything_of_the_users_runs(tmp_p
     assert len(list((tmp_path / "runs").iterdir())) == 1
 
 
+def test_files_of_the_version_before_stay_for_its_readers(tmp_path: Path) -> None:
+    there: list[list[int]] = []
+    for _ in range(3):
+        run(tmp_path, mode="overwrite")
+        there.append([len(list((tmp_path / "out/_versions" / f"00000{i}").glob("*.parquet"))) for i in (1, 2, 3)])
+    assert there == [[2, 0, 0], [2, 2, 0], [0, 2, 2]]
+
+
 @pytest.mark.parametrize("error", [StorageFailed, EngineLost])
 def test_a_run_that_stops_in_its_last_steps_says_how_to_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
