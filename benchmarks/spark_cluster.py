@@ -29,9 +29,16 @@ def cluster(executors: int = 3, memory: int = 1024, **conf: Any) -> Iterator[Any
         session.close()
 
 
-def warm_up(spark: Any, checkpoint: str) -> None:
-    """One small run on every executor."""
+def warm_up(engine: Any, checkpoint: str) -> None:
+    """One small run on every executor, or worker of another engine."""
     rows = pa.table({"x": range(30)})
     pt.run(
-        rows, same, batch_format="arrow", max_tasks=9, engine=spark, checkpoint=checkpoint, progress=False, report=False
+        rows,
+        same,
+        batch_format="arrow",
+        max_tasks=9,
+        engine=engine,
+        checkpoint=checkpoint,
+        progress=False,
+        report=False,
     )
