@@ -330,6 +330,7 @@ def test_a_driver_that_died_before_it_took_the_output_takes_it_at_resume(
     (run,) = (tmp_path / "runs").iterdir()
     again = Finished(tmp_path, resume=str(run)).first
     assert (again.attempted, len(again.result)) == (TASKS, ROWS)
+    assert json.loads((tmp_path / "out" / "_run.json").read_text()) == {"run_id": run.name, "run": str(run)}
 
 
 def test_an_occupied_output_names_its_run_and_the_commands(finished: Finished) -> None:

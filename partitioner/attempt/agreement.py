@@ -71,7 +71,7 @@ class Agreement:
             return None
         try:
             return Agreed.from_json(number, data)
-        except (ValueError, KeyError, TypeError, AttributeError, OSError, pa.ArrowException) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError, pa.ArrowException) as error:
             raise DamagedRun(
                 f"{name} in {self._files.url} is torn ({text_of(error)[:100]}): it says which columns sub-tasks return. "
                 "Resume the run, which makes it again of what is committed."

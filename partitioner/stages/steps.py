@@ -336,7 +336,7 @@ def holder_of(output: Directory) -> str:
     """The run directory that an output belongs to; empty where none is named."""
     try:
         return str(json.loads(output.get(CLAIM)).get("run", ""))
-    except (FileNotFoundError, ValueError, AttributeError):
+    except (FileNotFoundError, ValueError, AttributeError, RecursionError):
         return ""
 
 

@@ -92,7 +92,7 @@ def _read(run: Directory, name: str) -> dict[str, Any]:
     """The facts of a lease; none where they are torn, which leaves only its heartbeat to go by."""
     try:
         facts = json.loads(run.get(name))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return facts if isinstance(facts, dict) else {}
 

@@ -144,7 +144,7 @@ class RunDirectory:
         """When it finished (Unix time) and its counts; None while it has not."""
         try:
             return dict(json.loads(self.files.get("finished.json")))
-        except (FileNotFoundError, ValueError, TypeError):
+        except (FileNotFoundError, ValueError, TypeError, RecursionError):
             return None
 
     def mark_exported(self, output: str, data: Mapping[str, Any]) -> None:
@@ -354,7 +354,7 @@ class RunDirectory:
 def _record(data: bytes) -> CommitRecord | None:
     try:
         return CommitRecord.from_json(json.loads(data))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

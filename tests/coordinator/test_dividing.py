@@ -48,6 +48,15 @@ def ends(state: State, start: int, stop: int, condemned: bool = False) -> bool:
     return splitting.finished(state, task, condemned)
 
 
+def test_parts_within_what_a_late_attempt_had_committed_are_dropped_and_the_others_go_on() -> None:
+    state = state_of(rowed([12], 1), divisible=True)
+    state.change(0, Change.SUBMITTED)
+    assert not splitting.hand_over(state, 0, 12, 0, 3, committed=True)
+    assert ranges(state) == [(0, 4), (4, 8), (8, 12)]
+    assert not splitting.overtaken(state, part(state, 0, 4), (0, 8))
+    assert (ranges(state), state.remaining) == ([(8, 12)], 2)
+
+
 def test_the_first_half_is_tried_first_alone_and_smaller_by_one_where_rows_are_odd() -> None:
     state = dividing(17)
     assert (ranges(state), state.status[0], state.remaining, state.deaths) == ([(0, 8)], SPLIT, 2, {1: 0})

@@ -106,6 +106,12 @@ def test_a_part_that_was_divided_again_is_no_part_of_the_whole() -> None:
     assert [r.task_key for r in found] == ["t0", "t0.0-2", "t0.2-5"]
 
 
+def test_parts_stand_in_the_order_of_their_rows_whatever_they_are_called() -> None:
+    records = [record("t0.10-12", part=(10, 12)), record("t0.9-10", part=(9, 10)), record("t0.0-9", part=(0, 9))]
+    found = execute.in_order(["t0"], {r.task_key: r for r in records})
+    assert [r.task_key for r in found] == ["t0.0-9", "t0.9-10", "t0.10-12"]
+
+
 ASKED = make({"dataset": "x.parquet", "program": "m:f", "output": "o"})
 
 

@@ -117,7 +117,7 @@ def test_the_time_is_that_of_the_store(run: Directory, monkeypatch: pytest.Monke
     assert abs(leases._store_time(run) - time.time()) < 5
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"5", b"\xff"])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"5", b"\xff", b"[" * 9999])
 def test_facts_that_are_torn_leave_the_heartbeat(run: Directory, content: bytes) -> None:
     run.put("lease/000001.json", content)
     found = holder(run)
