@@ -40,7 +40,7 @@ types: $(VENV)/ready-for-development  ## mypy --strict on the packages
 bench: $(VENV)/ready-for-development  ## list the benchmarks; each prints its own table
 	@grep -l '^def main' benchmarks/*.py | sed -E 's|benchmarks/(.*)\.py|$(BIN)/python -m benchmarks.\1|'
 
-docs: $(VENV)/ready-for-development  ## the configuration's JSON Schema and the names there are
+docs: $(VENV)/ready-for-development  ## the JSON Schema of the configuration
 	$(BIN)/partitioner schema > docs/config.schema.json
 
 sbom: $(VENV)/ready-for-development  ## build/sbom.json: every package of the environment, CycloneDX
