@@ -114,3 +114,12 @@ def test_the_pool_goes_before_the_queue_and_a_reservation_ends_the_search() -> N
     state.workers["w"].queue.append(1)
     state.pool.heap.pop()
     assert (dispatch._next(state, state.workers["w"], 0.0), state.workers["w"].reserved) == (None, 0)
+
+
+def test_a_worker_that_is_left_out_does_not_get_what_it_was_reserved_for_either() -> None:
+    state = state_of(by_hand([10.0, 10.0], 2, [0, 1]))
+    holder = state.workers["worker-0"]
+    holder.reserved, state.excluded["worker-0"] = 1, 5.0
+    assert dispatch._next(state, holder, 0.0) is None
+    del state.excluded["worker-0"]
+    assert dispatch._next(state, holder, 0.0) == 1
