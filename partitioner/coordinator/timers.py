@@ -24,6 +24,9 @@ LATE = 1.05
 """Times what was expected of it when an attempt is first asked whether it is late: how well the others keep to their
 predictions is known better then than at its start."""
 
+SOON = 0.01
+"""Seconds: less than that before it is late, it is late."""
+
 TOLD_SECONDS = 1.0
 """An engine tells within this time that an attempt has ended: no worker has fallen behind its plan before."""
 
@@ -121,7 +124,7 @@ def due(state: State, actions: list[Action]) -> Iterator[tuple[Live, Failure]]:
             stealing.take_back(state, live.attempt.worker_id)
         elif what == BACK_UP:
             ran = 0.0 if live.started is None or state.last_now is None else state.last_now - live.started
-            if (wait := _back_up_after(state, live) - ran) > SLACK:
+            if (wait := _back_up_after(state, live) - ran) > SOON:
                 _push(state, wait, BACK_UP, live)
             else:
                 state.late[live.attempt.task] = attempt_id
