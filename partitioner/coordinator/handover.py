@@ -38,7 +38,7 @@ def ask(state: State, now: float) -> list[Action]:
     gain = _gain(state, asked, idle, now)
     if gain < policy.hand_over_seconds:
         return []
-    asked.asked, asked.asked_at = True, now
+    asked.asked = True
     state.note("asked for its rest", asked, f"about {gain:.3g} s sooner done, for {len(idle)} workers are idle")
     return [HandOver(asked.attempt.attempt_id)]
 

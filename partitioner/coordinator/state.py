@@ -78,7 +78,6 @@ class Live:
     why: Failure | None = None  # it is being stopped for this reason
     unwanted: bool = False  # another attempt won, or the run no longer needs it
     asked: bool = False  # for its rest, see handover
-    asked_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -170,7 +169,6 @@ class State:
     held_back: dict[int, tuple[int, list[Range], list[str], list[int]]] = field(
         default_factory=dict
     )  # sub-tasks that an earlier session split, which wait for others: what to go on with
-    look_at_pace: float = 0.0  # the second at which what runs is compared with idle workers again
     look_at_rests: float = 0.0  # when idle workers look next at what others have left to do
     rests: set[int] = field(default_factory=set)  # parts that hold rows which an attempt handed over
     copies: dict[int, list[str]] = field(default_factory=dict)  # attempts of sub-tasks that have a back-up

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import exp, expm1, inf, log
+from math import exp, expm1, inf
 from typing import Any
 
 import pytest
@@ -293,20 +293,6 @@ def test_a_late_attempt_gets_one_copy_on_the_quickest_idle_worker() -> None:
     assert backups.copy_of(state, 0) is state.attempts["t000000-a1"]
     del state.attempts["t000000-a1"]
     assert backups.copy_of(state, 0) is None
-
-
-@pytest.mark.parametrize(("factor", "now", "copied"), [(1.0, 8.0, []), (4.0, 8.0, ["w2"]), (4.0, 35.0, [])])
-def test_what_runs_on_a_slow_worker_is_copied_where_another_has_done_it_sooner(
-    factor: float, now: float, copied: list[str]
-) -> None:
-    state, live = late(backup_factor=1.0)
-    state.late.clear()
-    state.as_planned, live.started, state.began = False, 0.0, 0.0
-    state.completions, state.look_at_pace = 20, 0.0
-    holder = state.workers["w0"]
-    holder.weight, holder.log_ratios = 5.0, 5.0 * log(factor)
-    assert [name for name, _ in copies(state, now)] == copied
-    assert state.look_at_pace > now
 
 
 @pytest.mark.parametrize("why", ["ended", "has one", "done"])
