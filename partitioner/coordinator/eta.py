@@ -40,7 +40,7 @@ PRIOR = 0.3
 
 MODEL = 0.15
 """How far a run keeps to such schedules at all, as a standard deviation in logs: so many times the spread of single
-sub-tasks. Of 100 random plans with noise of 0.1 to 0.8 each (``benchmarks.keeps_plan --noises``)."""
+sub-tasks. Chosen on 100 random plans with noise of 0.1, 0.15, 0.3 and 0.5 each (``benchmarks.keeps_plan --noise``)."""
 
 FEW_WORKERS, FEW_SLOTS = 32, 256
 """Up to so many are sub-tasks of several cores placed core by core: some ten milliseconds."""
