@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from benchmarks.postgres_server import server
 from partitioner.engines.dask import DaskEngine
 
+hypothesis.settings.load_profile("ci")  # the same examples everywhere, every time
 os.environ.setdefault("PARTITIONER_KEY", "the key of the test suite")  # tests write nothing into the home directory
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from partitioner.model import SubTasks, Workers
 from partitioner.placement.problem import Problem
-from partitioner.placement.schedules.timeline import Capacity, Exclusive
+from partitioner.placement.schedules.timeline import INSTANT, Capacity, Exclusive
 
 STEPS = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(0, 12)), min_size=1, max_size=10)
 
@@ -83,3 +83,12 @@ def test_ten_tenths_fit_one_device() -> None:
         assert line.earliest(i, 0.0, 10.0) == 0.0
         line.reserve(i, 0.0, 10.0)
     assert line.earliest(10, 0.0, 10.0) == 10.0
+
+
+def test_what_takes_no_time_is_not_built_over() -> None:
+    tasks = SubTasks.build([0.0, 2.0], cpus=[4.0, 1.0])
+    for line in (Exclusive(), Capacity(Problem(tasks, Workers.identical(1, cpus=4.0)), 0)):
+        line.reserve(0, 6.0, 0.0)
+        assert line.earliest(1, 5.0, 2.0) == 6.0 + INSTANT
+        line.release(0, 6.0, 0.0)
+        assert line.earliest(1, 5.0, 2.0) == 5.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from typing import Protocol
 
@@ -12,6 +13,9 @@ from partitioner.placement.problem import TOLERANCE, Problem
 
 Devices = tuple[int, ...]
 _UNLIMITED = 1e300
+
+INSTANT = 1e-9
+"""Seconds that a task of no duration is booked for: it needs its worker too, so what is placed later may not lie over it."""
 
 
 class Timeline(Protocol):
@@ -54,18 +58,16 @@ class Exclusive:
         return start
 
     def reserve(self, i: int, start: float, duration: float, devices: Devices = ()) -> Devices:
-        """Book [start, start + duration)."""
-        if duration > 0:
-            at = bisect_left(self.begins, start)
-            self.begins.insert(at, start)
-            self.ends.insert(at, start + duration)
+        """Book [start, start + duration), an instant of it where that is nothing."""
+        at = bisect_left(self.begins, start)
+        self.begins.insert(at, start)
+        self.ends.insert(at, _end(start, duration))
         return ()
 
     def release(self, i: int, start: float, duration: float, devices: Devices = ()) -> None:
         """Undo a reservation."""
-        if duration > 0:
-            at = bisect_left(self.begins, start)
-            del self.begins[at], self.ends[at]
+        at = bisect_left(self.begins, start)
+        del self.begins[at], self.ends[at]
 
 
 class Capacity:
@@ -135,20 +137,18 @@ class Capacity:
         return tuple(int(d) for d in able[np.argsort(share[able], kind="stable")[:count]])
 
     def reserve(self, i: int, start: float, duration: float, devices: Devices = ()) -> Devices:
-        """Book task i over [start, start + duration)."""
+        """Book task i over [start, start + duration), an instant of it where that is nothing."""
         if not devices and self.uses_gpu[i]:
             devices = self._choose(i, start, duration)
-        if duration <= 0:
-            return devices
-        self._add(start, duration, -self._column(i, devices))
+        self._add(start, _end(start, duration), -self._column(i, devices))
         return devices
 
     def release(self, i: int, start: float, duration: float, devices: Devices = ()) -> None:
         """Undo a reservation."""
-        if duration > 0:
-            self._add(start, duration, self._column(i, devices))
-            self._join(start + duration)
-            self._join(start)
+        end = _end(start, duration)
+        self._add(start, end, self._column(i, devices))
+        self._join(end)
+        self._join(start)
 
     def _join(self, at: float) -> None:
         """Merge the segment that begins at ``at`` with the one before where the same is free in both."""
@@ -165,8 +165,8 @@ class Capacity:
             amounts[self.kinds + 2 * d + 1] = self.gpu_memory[i]
         return amounts
 
-    def _add(self, start: float, duration: float, amounts: Floats) -> None:
-        first, last = self._cut(start), self._cut(start + duration)
+    def _add(self, start: float, end: float, amounts: Floats) -> None:
+        first, last = self._cut(start), self._cut(end)
         self.free[first:last] += amounts
 
     def _cut(self, at: float) -> int:
@@ -176,6 +176,11 @@ class Capacity:
             self.times.insert(s, at)
             self.free = np.insert(self.free, s, self.free[s - 1], axis=0)
         return s
+
+
+def _end(start: float, duration: float) -> float:
+    """When a booking ends: later than it begins, however large the time is."""
+    return max(start + duration, start + INSTANT, math.nextafter(start, math.inf))
 
 
 def timeline_of(problem: Problem, group: int) -> Timeline:
