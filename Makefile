@@ -18,7 +18,7 @@ ensemble: $(VENV)/ready-to-run  ## train an ensemble on cost-sized sub-tasks, pr
 	$(BIN)/python -m jobs.train_ensemble conf/ensemble.yaml
 
 test: $(VENV)/ready-for-development system  ## all tests: real Dask processes, real Spark executors, a real browser
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 mutants: $(VENV)/ready-for-development  ## small wrong changes of the coordinator, attempts and commits: every one must fail a test
 	$(BIN)/python -m tests.mutants

@@ -30,16 +30,6 @@ if TYPE_CHECKING:
     from partitioner.engines.spark_session import Session
 
 
-@pytest.hookimpl(tryfirst=True)  # the distribution over processes reads the groups when its own turn comes
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side a module's tests stay together; those that share Spark's session are one group, the first to begin."""
-    fixtures = {item: getattr(item, "fixturenames", ()) for item in items}  # documentation tests have none
-    of_spark = {item.path for item in items if "spark" in fixtures[item]}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("spark" if item.path in of_spark else str(item.path)))
-    items.sort(key=lambda item: item.path not in of_spark)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def profiles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What runs of tests took is no profile of the user's."""

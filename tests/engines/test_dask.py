@@ -85,7 +85,7 @@ def test_a_worker_that_comes_back_late_is_still_a_worker() -> None:
 
 @pytest.mark.filterwarnings("default")
 def test_a_scheduler_that_goes_away_stops_the_run_resumably(tmp_path: Path, checkpoint: str) -> None:
-    cluster = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+    cluster = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=50)
     (tmp_path / "marks").mkdir()
     engine = {"engine": "dask", "address": cluster.scheduler_address, "timeout": 2}
     failures: list[BaseException] = []

@@ -22,7 +22,7 @@ def same(rows: pd.DataFrame) -> pd.DataFrame:
 
 def test_a_dask_frame_is_run_on_the_active_client(checkpoint: str, capfd: pytest.CaptureFixture[str]) -> None:
     with (
-        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         choice = resolve(make({"dataset": dd.from_pandas(FRAME, 2), "program": same})).engine
