@@ -69,6 +69,14 @@ _RESUME = (
     "--deselect=tests/test_resume.py::test_a_resume_from_another_working_directory_writes_to_the_same_output",
 )
 
+_MERGES = (  # what starts Spark notices nothing that the others do not
+    "tests/test_merging.py",
+    "--deselect=tests/test_merging.py::test_merges_on_spark_outlive_a_worker_that_dies_in_one",
+)
+_PROBES = (
+    "tests/test_batch_weight.py",
+    "--deselect=tests/test_batch_weight.py::test_a_death_in_the_probe_does_not_end_the_run",
+)
 _BY_KEY = (
     "tests/stages/test_changes_by_hand.py",
     "tests/stages/test_picked_by_hand.py",
@@ -99,9 +107,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "partitioner/runs/merg": (
         "tests/runs/test_merging_by_hand.py",
         "tests/runs/test_merger_by_hand.py",
-        "tests/test_merging.py",
+        *_MERGES,
     ),
-    "partitioner/runs": (*_CHECKS, "tests/test_repair.py", "tests/test_merging.py"),
+    "partitioner/runs": (*_CHECKS, "tests/test_repair.py", *_MERGES),
     "partitioner/running.py": (
         "tests/runs/test_on_the_medium.py",
         "tests/runs/test_torn_columns.py",
@@ -128,7 +136,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "partitioner/stages/batch_weight.py": (
         "tests/stages/test_batch_weight_by_hand.py",
         "tests/stages/test_probing_by_hand.py",
-        "tests/test_batch_weight.py",
+        *_PROBES,
     ),
     "partitioner/stages/start.py": ("tests/stages", "tests/engines/test_late.py"),
     "partitioner/stages/changes.py": _BY_KEY,
