@@ -62,6 +62,9 @@ def test_a_worker_that_dies_in_a_merge_beside_sub_tasks_changes_no_bit(tmp_path:
     finished = run(tmp_path, engine=DASK, reducer=programs.DyingSum(str(tmp_path), 1))
     assert finished.result["w"].tobytes() == expected()
     assert (tmp_path / "death-0").exists()
+    told = [path.read_text() for path in Path(finished.url).rglob("ledger/*") if path.is_file()]
+    assert any('"finished"' in text for text in told)
+    assert not any("nothing was merged meanwhile" in text for text in told)  # what waits for merges saw them in time
 
 
 def test_a_driver_that_is_killed_leaves_merges_that_a_resume_on_another_engine_keeps(tmp_path: Path) -> None:

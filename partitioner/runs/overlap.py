@@ -160,7 +160,7 @@ class Overlap(Passing):
     def _again(self, node: _Node) -> None:
         """A merge that was lost with its worker is tried once more; after that it may be what ends workers."""
         if node.losses == 0:
-            self._ready.append(replace(node, started=False, losses=1))
+            self._ready.append(replace(node, losses=1))
 
     def _hear(self, event: Event) -> None:
         """Which workers there are, how much each has to do, and what is committed."""
@@ -235,7 +235,7 @@ class Overlap(Passing):
             worker = least_busy(self._busy, {node.worker_id for node in self._flying.values()}, self._cores)
             if worker is None:
                 return
-            node = replace(self._ready.popleft(), worker_id=worker)
+            node = replace(self._ready.popleft(), worker_id=worker, started=False)
             attempt = self._attempt(node)
             self._numbers[node.merge.key] = attempt.number + 1
             self._flying[attempt.attempt_id] = node
