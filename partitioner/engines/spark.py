@@ -21,12 +21,12 @@ from partitioner.engines.spark_imports import FAILURES, Accumulator, accumulator
 from partitioner.engines.spark_letters import pause
 from partitioner.engines.spark_seats import Seats
 from partitioner.engines.spark_session import Session, wait_for_executors
-from partitioner.engines.spark_task import EventsParam, Question, call_partition, call_slot, run_partition
+from partitioner.engines.spark_task import EventsParam, Question, call_partition, call_slot, nothing, run_partition
 from partitioner.errors import ConfigError, EngineLost
 from partitioner.model import Attempt, Event, EventKind, Failure, Workers
 
 LOOK_SECONDS = 0.25  # between looks at which tasks run, and which jobs ended
-EXECUTOR_SECONDS = 1.0  # between looks at which executors there are
+EXECUTOR_SECONDS = 0.25  # between looks at which executors there are
 LOOK_AROUND_SECONDS = 1.0  # to reach every executor; one that is busy is taken for as large as the smallest other
 BUNDLE = 256
 NO_REUSE = (
@@ -246,9 +246,17 @@ class SparkEngine(Engine):
         gone = [name for name in self._executors if name not in seen]
         self._executors = seen
         workers = [w for w in self._as_workers(seen) if w.worker_id in joined] if joined else []
+        if joined:
+            self._warm(joined)
         events = [Event(EventKind.WORKER_JOINED, worker=w) for w in workers]
         events += [] if self._seats is None else self._seats.gone(gone)
         return events + [Event(EventKind.WORKER_LOST, worker_id=name) for name in gone]
+
+    def _warm(self, joined: Mapping[str, Executor]) -> None:
+        """A task that does nothing on each executor that came: the first one there waits a second for code and Python."""
+        plain = (int(self._setting("spark.task.cpus", "1")), 0.0, ())
+        there = list(joined.values())
+        self._jobs.begin([e.executor_id for e in there], there, nothing, plain, "executors that came get ready")
 
     def _ask_for_one(self) -> None:
         """Dynamic allocation took the last executor: without work in Spark none would ever come."""

@@ -57,6 +57,11 @@ def run_partition(events: Accumulator[list[Event]], speculation: bool, attempts:
     return iter(())
 
 
+def nothing(asked: Iterable[str]) -> Iterator[int]:
+    """What is there once this ended: the executor has the code, and a Python worker that has imported what it needs."""
+    return iter(())
+
+
 def run_here(attempt: Attempt, here: str, context: Any) -> Event:
     """Run one attempt on executor ``here``, with the devices that Spark gave the task, or hand it back from there."""
     if here in attempt.avoid:

@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 import partitioner as pt
 from partitioner.engines.spark import SparkEngine
 from partitioner.errors import PartitionerError
@@ -101,6 +103,29 @@ def stopped_context(folder: Path, engine: SparkEngine) -> str:
     return "nothing"
 
 
+def python_of_a_new_executor(engine: SparkEngine) -> list[str]:
+    """The Python below an executor that came in the place of a killed one; nothing is submitted."""
+    known = set(engine.workers().worker_id)
+    (killed,) = executors()
+    killed.kill()
+    events, until = [], time.monotonic() + 120
+    while not any(e.kind is EventKind.WORKER_JOINED for e in events) and time.monotonic() < until:
+        events += engine.poll(0.2)
+    came = [e.worker.worker_id for e in events if e.kind is EventKind.WORKER_JOINED and e.worker is not None]
+    assert not known & set(came), came
+    found: list[str] = []
+    while not found and time.monotonic() < until:
+        found = [p.name() for e in executors() for p in e.children() if "python" in p.name()]
+        time.sleep(0.05)
+    return found
+
+
+def executors() -> list[psutil.Process]:
+    """The executors' processes below this one."""
+    below = psutil.Process().children(recursive=True)
+    return [p for p in below if p.name() == "java" and "--executor-id" in p.cmdline()]
+
+
 def told(call: Callable[[], Any]) -> str:
     """What a call raises."""
     try:
@@ -157,6 +182,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     found = devices(folder)
     engine = found.pop("engine")
+    found["came"] = python_of_a_new_executor(engine)
     found["stopped"] = stopped_context(folder, engine)
     found["given stopped"] = told(lambda: SparkEngine(session=engine._session.spark))
     engine.close()

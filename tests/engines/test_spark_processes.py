@@ -54,6 +54,10 @@ def test_a_run_with_a_fraction_of_a_gpu_per_subtask(alone) -> None:
     assert alone["whole_run"] == ["5"]
 
 
+def test_an_executor_that_comes_has_its_python_before_it_gets_work(alone) -> None:
+    assert alone["came"]
+
+
 def test_a_stopped_context_is_an_engine_lost(alone) -> None:
     assert alone["stopped"].startswith("EngineLost: the engine went away")
 
