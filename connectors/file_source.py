@@ -108,11 +108,6 @@ def narrowed(wanted: Sequence[str] | None, allowed: Sequence[str] | None, path: 
     return allowed if wanted is None else wanted
 
 
-def int64(values: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """``values`` as int64[n]."""
-    return np.asarray(values, np.int64)
-
-
 def one_row_each(files: Sequence[FileInfo], **features: Floats) -> Fragments:
     """A fragment of one row for every file, with ``features`` float64[files] each."""
     n = len(files)
