@@ -39,9 +39,7 @@ def place(
     tasks: Tasks,
     workers: WorkersFile,
     edges: EdgesFile = None,
-    algorithm: Annotated[
-        str, typer.Option("--algorithm", help="A name of 'partitioner list placements', or module:Class.")
-    ] = "auto",
+    algorithm: Name = "auto",
     objective: ObjectiveName = "makespan",
     time_limit: TimeLimit = None,
     seed: Seed = 0,
