@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from connectors.arrays import as_table
 from connectors.file_source import BATCH_ROWS, narrowed, projected
 from connectors.parquet import ParquetSource
+from connectors.plain_value import Hashing
 from partitioner.errors import DataError, clause
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.naming import column_names
@@ -95,11 +96,11 @@ class MemorySource(Source):
     @property
     def digest(self) -> str:
         """sha256 of the table in Arrow's stream format, in one chunking whatever the data came in."""
-        sink = _Hash()
+        sha = hashlib.sha256()
         table = self.table.replace_schema_metadata(None).combine_chunks()
-        with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), table.schema) as writer:
+        with pa.ipc.new_stream(Hashing(sha.update), table.schema) as writer:
             writer.write_table(table, max_chunksize=BATCH_ROWS)
-        return sink.sha.hexdigest()
+        return sha.hexdigest()
 
     def materialise(self, directory: str | Path) -> ParquetSource:
         """The same rows, order and schema as a Parquet file in ``directory`` (a path or URL), to be read by reference.
@@ -124,18 +125,3 @@ class MemorySource(Source):
                 f"The data given cannot be written as Parquet for the workers: {clause(error)}. Convert the column it names."
             ) from error
         return buffer.getvalue()
-
-
-class _Hash(io.RawIOBase):
-    """A file that only hashes what is written to it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sha = hashlib.sha256()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.sha.update(data)
-        return len(data)
