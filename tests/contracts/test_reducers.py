@@ -16,7 +16,7 @@ from partitioner.reducers.ensemble import Ensemble
 from partitioner.reducers.estimators import Averaging
 from partitioner.reducers.tree_sum import TreeSum
 from partitioner.testing.laws import check_laws, same_data
-from partitioner.testing.models import Says
+from tests.reducers.says import Says
 from partitioner.testing.reducers import ReducerContract
 
 CHUNKS = [np.array([1.0, 2.5]), np.array([4.0]), np.array([-1.5, 0.25, 8.0]), np.array([3.0])]

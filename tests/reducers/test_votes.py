@@ -6,7 +6,7 @@ import pytest
 from partitioner.errors import ProgramError
 from partitioner.reducers.hard_vote import HardVote
 from partitioner.reducers.soft_vote import SoftVote
-from partitioner.testing.models import Says
+from tests.reducers.says import Says
 
 
 def ensemble(reducer, *models):
