@@ -36,7 +36,7 @@ from partitioner.costs.measuring.measurements import Measurements, Timing
 from partitioner.measure import measured
 from partitioner.model import Costs, Dataset, Limits, SubTasks
 from partitioner.splits.ordered import Ordered
-from partitioner.testing.costs import TableSource
+from partitioner.testing.tables import TableSource
 
 DATA = Path(os.environ.get("PARTITIONER_SHARED_DATA", "../shared/data"))
 Build = Callable[[], Callable[[pa.RecordBatch], Any]]

@@ -21,7 +21,7 @@ import pyarrow as pa
 import partitioner as pt
 from benchmarks.versions import versions
 from partitioner.model import Dataset, Fragment
-from partitioner.testing.costs import TableSource
+from partitioner.testing.tables import TableSource
 
 REQUEST_SECONDS = 0.05
 ROWS, PER_REQUEST, FEW, MANY = 400, 10, 2, 40

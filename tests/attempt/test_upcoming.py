@@ -14,7 +14,7 @@ import partitioner as pt
 from partitioner.attempt import upcoming
 from partitioner.model import Attempt, Dataset, Fragment, Upcoming
 from partitioner.store.run_directory import RunDirectory
-from partitioner.testing.costs import TableSource
+from partitioner.testing.tables import TableSource
 
 ROWS, EACH = 12, 3
 

@@ -16,8 +16,8 @@ from partitioner.reducers.ensemble import Ensemble
 from partitioner.reducers.estimators import Averaging
 from partitioner.reducers.tree_sum import TreeSum
 from partitioner.testing.laws import check_laws, same_data
-from tests.reducers.says import Says
 from partitioner.testing.reducers import ReducerContract
+from tests.reducers.says import Says
 
 CHUNKS = [np.array([1.0, 2.5]), np.array([4.0]), np.array([-1.5, 0.25, 8.0]), np.array([3.0])]
 MODELS = [Says.of(cat=0.9, dog=0.1), Says.of(dog=1.0), Says.of(ant=0.2, dog=0.8), Says.of(ant=0.6, cat=0.4)]

@@ -8,7 +8,8 @@ from partitioner.costs.fitting.terms import columns
 from partitioner.costs.measuring.first_rows import Call, FirstRows
 from partitioner.costs.measuring.measurements import Measurements, Timing
 from partitioner.errors import CostError
-from partitioner.testing.costs import FormulaRunner, TableSource, text_dataset
+from partitioner.testing.tables import TableSource
+from tests.costs.stand_ins import FormulaRunner, text_dataset
 
 LARGE = text_dataset()
 SMALL = TableSource(pa.table({"text": ["x"] * 20})).dataset([10, 10])

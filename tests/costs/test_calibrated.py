@@ -9,7 +9,8 @@ from partitioner.costs.fitting.fit import FitOptions, fit
 from partitioner.costs.fitting.terms import candidates
 from partitioner.costs.measuring.measurements import Measurements, Timing
 from partitioner.errors import ConfigError
-from partitioner.testing.costs import FormulaRunner, TableSource, text_dataset
+from partitioner.testing.tables import TableSource
+from tests.costs.stand_ins import FormulaRunner, text_dataset
 
 DATASET = text_dataset()
 

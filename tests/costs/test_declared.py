@@ -7,7 +7,8 @@ import partitioner as pt
 from partitioner.costs.declared import Declared
 from partitioner.costs.expression import Expression
 from partitioner.errors import ConfigError, CostError, DataError
-from partitioner.testing.costs import TableSource, sample_dataset
+from partitioner.testing.costs import sample_dataset
+from partitioner.testing.tables import TableSource
 
 
 def test_numbers_in_fragment_order():

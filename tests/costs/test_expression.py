@@ -5,7 +5,8 @@ import pytest
 
 from partitioner.costs.expression import Expression
 from partitioner.errors import ConfigError, CostError, DataError
-from partitioner.testing.costs import TableSource, sample_dataset
+from partitioner.testing.costs import sample_dataset
+from partitioner.testing.tables import TableSource
 
 
 def seconds(expression, dataset=None):

@@ -7,7 +7,7 @@ from partitioner.costs.fitting.boosted import boost
 from partitioner.costs.fitting.sums import fit_sum
 from partitioner.costs.history import History, Mean
 from partitioner.errors import ConfigError, CostError, DataError
-from partitioner.testing.costs import TableSource
+from partitioner.testing.tables import TableSource
 
 
 def requests(n, seed):

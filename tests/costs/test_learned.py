@@ -5,7 +5,7 @@ from partitioner.costs.fitting.terms import columns
 from partitioner.costs.learned import Learned, shape_of
 from partitioner.costs.measuring.measurements import Measurements, Timing
 from partitioner.errors import ConfigError
-from partitioner.testing.costs import FormulaRunner, text_dataset
+from tests.costs.stand_ins import FormulaRunner, text_dataset
 
 DATASET = text_dataset()
 TRUTH = FormulaRunner("1e-5 * len(text)")

@@ -4,7 +4,7 @@ import pyarrow as pa
 from partitioner.costs.fitting.terms import Term
 from partitioner.costs.measuring.observed import observed
 from partitioner.model import CommitRecord, SubTasks
-from partitioner.testing.costs import TableSource
+from partitioner.testing.tables import TableSource
 
 
 def record(key, seconds, worker="w0", started=0.0, quarantined=0, shared=0.0):

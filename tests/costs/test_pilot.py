@@ -5,7 +5,8 @@ import pytest
 from partitioner.costs.fitting.terms import candidates
 from partitioner.costs.measuring.pilot import choose
 from partitioner.model import Dataset
-from partitioner.testing.costs import TableSource, text_dataset
+from partitioner.testing.tables import TableSource
+from tests.costs.stand_ins import text_dataset
 
 
 def pilot_of(dataset, share=0.01, seed=0, features=("len(text)",)):

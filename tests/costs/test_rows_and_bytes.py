@@ -5,7 +5,8 @@ import pytest
 from partitioner.costs.bytes import Bytes
 from partitioner.costs.rows import Rows
 from partitioner.errors import ConfigError, CostError
-from partitioner.testing.costs import TableSource, sample_dataset
+from partitioner.testing.costs import sample_dataset
+from partitioner.testing.tables import TableSource
 
 
 def test_rows_without_a_rate_are_shares_in_rows():

@@ -3,7 +3,8 @@ import pytest
 
 from partitioner.costs.fitting.terms import Term, automatic, candidates, columns
 from partitioner.errors import ConfigError, DataError
-from partitioner.testing.costs import TableSource, sample_dataset
+from partitioner.testing.costs import sample_dataset
+from partitioner.testing.tables import TableSource
 
 
 def test_what_is_considered_by_itself():

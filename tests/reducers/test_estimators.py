@@ -21,8 +21,8 @@ from partitioner.reducers.estimators import Averaging, HardVoting, SoftVoting, S
 from partitioner.reducers.forest import Forest
 from partitioner.reducers.hard_vote import HardVote
 from partitioner.reducers.soft_vote import SoftVote
-from tests.reducers.says import Says
 from partitioner.training import keep, kept_model
+from tests.reducers.says import Says
 
 X, Y = load_iris(return_X_y=True)
 

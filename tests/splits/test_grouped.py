@@ -24,7 +24,7 @@ def held(tasks):
 def keyed(keys, fragment_rows=4, **options):
     """A dataset of rows with ``key`` and their number, prepared for a grouped split, one second a row."""
     table = pa.table({"key": keys, "row": range(len(keys))})
-    dataset = TableSource(table, fragment_rows).describe()
+    dataset = TableSource(table).pieces(fragment_rows)
     seconds = dataset.fragments.rows.astype(float)
     splitter = Grouped("key", **options)
     return splitter, *splitter.prepare(dataset, Costs(seconds, seconds * 10))
@@ -149,7 +149,7 @@ def test_a_wrong_number_of_groups_is_refused():
 def test_a_key_that_is_no_column_names_the_nearest():
     table = pa.table({"key": ["a"], "row": [0]})
     with pytest.raises(DataError, match=r"'keys' is no column; there are key, row\. Did you mean 'key'"):
-        Grouped("keys").prepare(TableSource(table, 1).describe())
+        Grouped("keys").prepare(TableSource(table).pieces(1))
 
 
 def test_splitting_by_a_column_without_preparing_is_refused():

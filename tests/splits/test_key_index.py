@@ -8,7 +8,7 @@ from partitioner.testing.tables import TableSource
 
 
 def dataset(keys, fragment_rows=3):
-    return TableSource(pa.table({"key": keys}), fragment_rows).describe()
+    return TableSource(pa.table({"key": keys})).pieces(fragment_rows)
 
 
 def entries(index):

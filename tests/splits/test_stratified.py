@@ -17,7 +17,7 @@ from partitioner.testing.tables import TableSource
 def stratify(labels, limits, memory=0.0, fragment_rows=4):
     """Labels of the rows of every sub-task."""
     table = pa.table({"row": range(len(labels)), "label": labels})
-    dataset = TableSource(table, fragment_rows).describe()
+    dataset = TableSource(table).pieces(fragment_rows)
     costs = Costs(dataset.fragments.rows.astype(float), np.full(len(dataset.fragments), memory))
     splitter = Stratified()
     seen, costs = splitter.prepare(dataset, costs)
@@ -66,7 +66,7 @@ def test_a_target_that_no_slice_keeps_gives_way():
 def test_a_class_that_is_new_since_the_plan_is_refused_by_its_value():
     seen, tasks, _ = stratify(list("abab"), Limits(min_tasks_per_slot=2))
     changed = pa.table({"row": range(4), "label": list("abcb")})
-    later = replace(seen, source=replace(seen.source, inner=TableSource(changed, 4)))
+    later = replace(seen, source=replace(seen.source, inner=TableSource(changed)))
     with pytest.raises(DataError, match="column 'label' holds 'c', which was not there when the run was planned"):
         rows_of(later, tasks)
 
