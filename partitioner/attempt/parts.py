@@ -21,12 +21,9 @@ from partitioner.measure import Measurement
 from partitioner.model import Attempt, CommitRecord
 
 
-def give_up(key: str, attempt: Attempt, loaded: Loaded, rows: int | None = None) -> CommitRecord | None:
-    """Make sure that ``key`` is never committed as a whole. The record of the whole where it has been, else None.
-
-    ``rows``: how many it has, where they had to be counted.
-    """
-    known = given_up(key, attempt, loaded, rows)
+def give_up(key: str, attempt: Attempt, loaded: Loaded) -> CommitRecord | None:
+    """Make sure that ``key`` is never committed as a whole. The record of the whole where it has been, else None."""
+    known = given_up(key, attempt, loaded)
     return None if known.split else known
 
 

@@ -33,7 +33,7 @@ def has_room(state: State, holder: WorkerState) -> bool:
     return state.topping_up and len(holder.live) < (1 + state.ahead_per_cpu) * holder.worker.cpus
 
 
-def memory_is_safe(state: State, holder: WorkerState, memory: float) -> bool:
+def memory_is_safe(holder: WorkerState, memory: float) -> bool:
     """Whether the worker's memory suffices whichever of the waiting sub-tasks run together, one per core."""
     fair = holder.worker.memory_bytes / max(1.0, holder.worker.cpus)
     if memory <= fair and all(live.attempt.memory_bytes <= fair for live in holder.live.values()):

@@ -203,7 +203,7 @@ def fits(state: State, holder: WorkerState, i: int, now: float) -> bool:
         return True
     ahead = holder.used_cpus >= holder.worker.cpus and _may_send_ahead(state, holder, now, state.seconds[i])
     if ahead and state.policy.bundle > 1:  # the engine holds it back until cores and devices are free
-        return bundling.memory_is_safe(state, holder, state.demands.memory[i])
+        return bundling.memory_is_safe(holder, state.demands.memory[i])
     return has_room(state, holder, i, ahead)
 
 

@@ -191,7 +191,7 @@ class _Draws:
         self._running()
         ends = self._scheduled(self._waiting())
         low, middle, high = np.quantile(ends, [(1 - SHARE) / 2, 0.5, (1 + SHARE) / 2]).tolist()
-        return Eta(middle, low, high, *self._decider(ends))
+        return Eta(middle, low, high, *self._decider())
 
     def planned(self) -> float:
         """Seconds that all sub-tasks would take from the start, as predicted, if only their length counted."""
@@ -311,7 +311,7 @@ class _Draws:
         found: Floats = np.maximum(level, self.free.max(axis=1))
         return found
 
-    def _decider(self, ends: Floats) -> tuple[str, str]:
+    def _decider(self) -> tuple[str, str]:
         """The sub-task and worker that end last most often; none where short ones decide together."""
         j = self.free.argmax(axis=1)
         rows = np.arange(self.draws)

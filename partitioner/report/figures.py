@@ -61,7 +61,7 @@ def worker_name(worker_id: str) -> str:
     return f"worker {worker_id}" if worker_id.isdigit() else words.markup(worker_id)
 
 
-def seconds_scatter(facts: Facts, summary: Summary) -> go.Figure | None:
+def seconds_scatter(facts: Facts) -> go.Figure | None:
     """Predicted against measured seconds, one point per sub-task, with the diagonal; None before the first commit."""
     predicted = predictions(facts)
     known = np.flatnonzero(np.isfinite(predicted) & np.isfinite(facts.seconds) & (predicted > 0) & (facts.seconds > 0))

@@ -39,7 +39,7 @@ def _parts(facts: Facts, summary: Summary) -> list[str]:
         _section(
             "Predicted against measured time",
             _time_note(summary),
-            _figure(figures.seconds_scatter(facts, summary), "seconds"),
+            _figure(figures.seconds_scatter(facts), "seconds"),
         ),
         _section(
             "Predicted against measured memory",

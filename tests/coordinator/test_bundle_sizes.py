@@ -75,14 +75,14 @@ def test_memory_is_safe_where_any_of_them_fit_together_or_all_do(
     state = state_of(by_hand([1.0], table, [0]), bundle=8)
     for each in others:
         held(state, "w", memory_bytes=each, cpus=0.1)
-    assert bundling.memory_is_safe(state, state.workers["w"], memory) is safe
+    assert bundling.memory_is_safe(state.workers["w"], memory) is safe
 
 
 def test_on_one_core_nothing_runs_together() -> None:
     table = Workers.of([Worker("w", cpus=1, memory_bytes=100.0)])
     state = state_of(by_hand([1.0], table, [0]), bundle=8)
     held(state, "w", memory_bytes=100.0)
-    assert bundling.memory_is_safe(state, state.workers["w"], 100.0)
+    assert bundling.memory_is_safe(state.workers["w"], 100.0)
 
 
 @pytest.mark.parametrize(("memory", "fits"), [(4.0, True), (5.0, False)])

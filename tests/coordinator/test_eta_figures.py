@@ -329,9 +329,9 @@ def test_who_is_last_in_most_schedules_decides() -> None:
     draws.draws = 3
     draws.free = np.array([[1.0, 5.0, 2.0], [1.0, 5.0, 2.0], [9.0, 5.0, 2.0]])
     draws.last = np.array([[0, 2, 1]] * 3)
-    assert draws._decider(draws.free.max(axis=1)) == ("t000002", "worker-1")
+    assert draws._decider() == ("t000002", "worker-1")
     draws.last = np.array([[0, -1, 1]] * 3)
-    assert draws._decider(draws.free.max(axis=1)) == ("", "")
+    assert draws._decider() == ("", "")
 
 
 def test_without_workers_nothing_is_said() -> None:

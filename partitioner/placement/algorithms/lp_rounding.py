@@ -61,7 +61,7 @@ class LpRounding(Algorithm):
         bound, shares = relaxation(problem, greedy.makespan, deadline)
         if shares is None:
             return replace(greedy, bound=bound, bound_by="linear relaxation")
-        slot = _slots_of_groups(problem, _round(problem, shares))
+        slot = _slots_of_groups(problem, _round(shares))
         schedule = run_in_order(problem, slot, longest_first(problem))
         return replace(schedule, bound=bound, bound_by="linear relaxation")
 
@@ -127,7 +127,7 @@ def _least_makespan(times: Floats, room: Ints, longest: float, deadline: float) 
     return float(solved.fun), shares
 
 
-def _round(problem: Problem, shares: Floats) -> Ints:
+def _round(shares: Floats) -> Ints:
     """int64[n]: a group per task: whole shares stay, fractional tasks are matched, at most one more per group."""
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import maximum_bipartite_matching
