@@ -79,7 +79,6 @@ def _finished(state: State, event: Event, now: float, actions: list[Action]) -> 
     stability.ended(state)
     task, record = live.attempt.task, event.record
     if state.status[task] != LIVE:
-        _overtaken(state, live, now)
         return
     _stop_copies(state, task, actions)
     if record is not None and record.split:
@@ -191,8 +190,6 @@ def _cancelled(state: State, event: Event, now: float, actions: list[Action]) ->
         _went_wrong(state, live, live.why, actions)
     elif state.status[live.attempt.task] == LIVE:
         _nobody_is_charged(state, live, actions)
-    else:
-        _overtaken(state, live, now)
 
 
 def _went_wrong(state: State, live: Live, why: Failure, actions: list[Action], death: bool = False) -> None:
@@ -217,12 +214,6 @@ def _nobody_is_charged(state: State, live: Live, actions: list[Action]) -> None:
     _may_stop(state, actions, deaths.lost(state, live))
     if not state.stopped:
         _requeue(state, task)
-
-
-def _overtaken(state: State, live: Live, now: float) -> None:
-    """Another attempt had won: what this one took is waste."""
-    if live.started is not None:
-        state.wasted_seconds += max(0.0, now - live.started)
 
 
 def _stop_copies(state: State, task: int, actions: list[Action]) -> None:

@@ -173,7 +173,6 @@ class State:
     rests: set[int] = field(default_factory=set)  # parts that hold rows which an attempt handed over
     copies: dict[int, list[str]] = field(default_factory=dict)  # attempts of sub-tasks that have a back-up
     quarantined: int = 0
-    wasted_seconds: float = 0.0  # of attempts that another one of the same sub-task overtook
     handed_back: int = 0  # attempts in turn that workers which are to leave them alone handed back
     planned_workers: int = 0
     gone_in_turn: int = 0  # workers that went away since an attempt ended last

@@ -8,12 +8,11 @@ CHOSEN: list[tuple[str, str, str, str]] = [
     (f"{C}/machine.py", "if live is None or live.started is not None:", "if live is None:", "a repeated start"),
     (
         f"{C}/machine.py",
-        "    if state.status[task] != LIVE:\n        _overtaken",
-        "    if False:\n        _overtaken",
+        "    if state.status[task] != LIVE:\n        return\n    _stop",
+        "    if False:\n        return\n    _stop",
         "a late end",
     ),
     (f"{C}/machine.py", "    _stop_copies(state, task, actions)\n", "", "the loser of a back-up is cancelled"),
-    (f"{C}/machine.py", "state.wasted_seconds += max(0.0, now - live.started)", "pass", "waste is counted"),
     (f"{C}/machine.py", "    if not why.charged:\n", "    if False:\n", "retirement"),
     (
         f"{C}/machine.py",
