@@ -9,13 +9,14 @@ from dataclasses import asdict
 from math import isfinite, log10
 
 from partitioner.iteration.session import Round
+from partitioner.report import words
+from partitioner.report.style import CSS
 from partitioner.storage import Directory
 
 WIDTH, HEIGHT, MARGIN = 720, 220, 40  # pixels
 
-STYLE = (
-    "body{font:14px sans-serif;margin:2em;max-width:50em} td,th{padding:2px 10px;text-align:right} h2{font-size:1.1em}"
-)
+SHOWN = 50
+"""Rounds whose table is open from the start."""
 
 
 def write_report(directory: Directory, run_id: str, rounds: Sequence[Round], converged: bool) -> None:
@@ -29,11 +30,14 @@ def page(run_id: str, rounds: Sequence[Round], converged: bool) -> str:
     end = "converged" if converged else "stopped at the limit of rounds"
     losses = [(r.number, r.loss) for r in rounds if r.loss is not None and isfinite(r.loss)]
     seconds = [(r.number, r.seconds) for r in rounds]
-    drawn = _drawn("loss", losses) if losses else "<p>No loss: the merged output has none.</p>"
+    drawn = _drawn("loss", losses) if losses else "<section>No loss: the merged output has none.</section>"
     return (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Rounds of {html.escape(run_id)}</title>"
-        f"<style>{STYLE}</style></head><body><h1>{len(rounds)} rounds, {end}</h1><p>{html.escape(run_id)}</p>"
-        f"{drawn}{_drawn('seconds', seconds)}{_table(rounds)}</body></html>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Rounds of {html.escape(run_id)}</title><style>{CSS}</style></head><body><main>"
+        f"<header><h1>{words.count(len(rounds))} rounds, {end}</h1></header>"
+        f'<p class="lead">{html.escape(run_id)}</p>{drawn}{_drawn("seconds", seconds)}{_table(rounds)}'
+        "</main></body></html>"
     )
 
 
@@ -52,19 +56,24 @@ def _drawn(name: str, points: Sequence[tuple[int, float]]) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
     scale = ", logarithmic" if steep else ""
     return (
-        f"<h2>{name} by round{scale}</h2><svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{name} by round'>"
-        f"<polyline points='{path}' fill='none' stroke='#1f6f8b' stroke-width='2'/>"
+        f"<section><h2>{name} by round{scale}</h2>"
+        f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{name} by round'>"
+        f"<polyline points='{path}' fill='none' stroke='#2b7a9b' stroke-width='2'/>"
         f"<text x='0' y='{MARGIN - 8}'>{max(values):.6g}</text>"
         f"<text x='0' y='{HEIGHT - MARGIN + 18}'>{min(values):.6g}</text>"
-        f"<text x='{WIDTH - MARGIN}' y='{HEIGHT - 8}' text-anchor='end'>round {points[-1][0]}</text></svg>"
+        f"<text x='{WIDTH - MARGIN}' y='{HEIGHT - 8}' text-anchor='end'>round {points[-1][0]}</text></svg></section>"
     )
 
 
 def _table(rounds: Sequence[Round]) -> str:
     rows = "".join(
-        f"<tr><td>{r.number}</td><td>{'' if r.loss is None else format(r.loss, '.8g')}</td><td>{r.seconds:.4f}</td>"
-        f"<td>{r.load_seconds:.4f}</td><td>{r.rows}</td><td>{'yes' if r.replayed else ''}</td></tr>"
+        f'<tr><td class="n">{r.number}</td><td class="n">{"" if r.loss is None else format(r.loss, ".8g")}</td>'
+        f'<td class="n">{r.seconds:.4f}</td><td class="n">{r.load_seconds:.4f}</td><td class="n">{words.count(r.rows)}</td>'
+        f"<td>{'yes' if r.replayed else ''}</td></tr>"
         for r in rounds
     )
-    heads = "".join(f"<th>{h}</th>" for h in ("round", "loss", "seconds", "reading", "rows", "replayed"))
-    return f"<table><tr>{heads}</tr>{rows}</table>"
+    named = ("round", "loss", "seconds", "reading, s", "rows")
+    heads = "".join(f'<th class="n">{h}</th>' for h in named) + "<th>replayed</th>"
+    table = f'<div class="wide"><table><tr>{heads}</tr>{rows}</table></div>'
+    opened = " open" if len(rounds) <= SHOWN else ""
+    return f"<section><details{opened}><summary>Every round</summary>{table}</details></section>"
