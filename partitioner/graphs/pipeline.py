@@ -20,7 +20,7 @@ from partitioner.graphs.source import StepSplit, StepsSource
 from partitioner.graphs.step import DATASET, Step, steps_from
 from partitioner.model import Plan
 from partitioner.model.source import Sink, Source
-from partitioner.running import plan_config, run_config
+from partitioner.running import run_config
 from partitioner.runs.run import Run
 
 SETTINGS = [
@@ -114,12 +114,6 @@ def pipeline(
     config, made = configured(steps, dataset, parts, pilot_rows, options)
     found = run_config(config, resume, None if on_plan is None else lambda planned, _: on_plan(planned))
     return _told(made, found)
-
-
-def plan_of(steps: Any, dataset: Any = None, *, workers: Any = None, parts: int | None = None, **options: Any) -> Plan:
-    """The plan of a pipeline, on the engine's workers or those given as for ``pt.plan``; nothing but the pilot runs."""
-    config, _ = configured(steps, dataset, parts, int(options.pop("pilot_rows", 200)), options)
-    return plan_config(config, workers)
 
 
 def configured(

@@ -12,16 +12,22 @@ import pytest
 
 import partitioner as pt
 from partitioner.errors import ConfigError, CostError, ProgramError, RunFailed, Tampered
-from partitioner.graphs.pipeline import _sink_of, plan_of
+from partitioner.graphs.pipeline import _sink_of, configured
 from partitioner.graphs.results import Kept, Made, read_made
 from partitioner.reducers import partials
 from partitioner.reducers.container import unpack
+from partitioner.running import plan_config
 from partitioner.security.sealing import is_sealed
 from tests.graphs.steps_of_tests import GRAPH, FailsOnce, doubled, first, largest, shares, spread, total
 
 FRAME = pd.DataFrame({"x": np.arange(1.0, 101.0)})
 QUIET = {"progress": False, "report": False}
 KEY = b"k" * 32
+
+
+def plan_of(steps, workers, parts):
+    config, _ = configured(steps, FRAME, parts, 200, {})
+    return plan_config(config, workers)
 
 
 def run(tmp_path, steps=GRAPH, dataset=FRAME, engine="serial", parts=4, **options):
@@ -72,7 +78,7 @@ def test_the_plan_is_shown_before_anything_runs_with_its_bound(tmp_path):
 
 
 def test_a_plan_alone_places_dependencies_on_the_workers_asked_for(tmp_path):
-    plan = plan_of(GRAPH, FRAME, workers=4, parts=4)
+    plan = plan_of(GRAPH, workers=4, parts=4)
     starts = dict(zip(plan.tasks.task_id.to_pylist(), plan.start, strict=True))
     assert starts["double-0000"] == 0.0
     assert starts["all_of_it-0000"] >= 0.1
@@ -125,14 +131,13 @@ def test_a_pilot_that_fails_names_the_step_and_the_remedy(tmp_path):
 
 
 def test_seconds_are_a_function_of_the_rows_of_a_call(tmp_path):
-    plan = plan_of([pt.Step("a", total, reducer="sum", seconds=lambda rows: rows / 10)], FRAME, workers=2, parts=4)
+    plan = plan_of([pt.Step("a", total, reducer="sum", seconds=lambda rows: rows / 10)], workers=2, parts=4)
     assert plan.tasks.seconds[:4].tolist() == [2.6, 2.4, 2.6, 2.4]
 
 
 def test_demands_of_a_step_are_those_of_its_sub_tasks():
     plan = plan_of(
         [pt.Step("a", total, reducer="sum", seconds=1, cpus=2, memory_bytes=5e6)],
-        FRAME,
         workers=pt.Workers.of([pt.Worker("w", 4)]),
         parts=2,
     )
