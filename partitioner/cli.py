@@ -37,24 +37,20 @@ from partitioner.runs.run import Run
 from partitioner.simulation import simulate as simulated
 from partitioner.store.run_directory import RunDirectory
 
+BEGIN, RUN, LOOK, PLAN = "Begin", "Run", "Look at runs", "Costs and plans"
+"""The panels of ``partitioner --help``; they come in the order in which they are first named."""
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Cost-based partitioning for batch training and inference on Dask and Spark.",
+    help="Cost-based partitioning for batch training and inference on Dask and Spark.\n\n"
+    "Begin with: partitioner init my-project",
+    epilog="Exit codes: 0 done, 2 usage or invalid configuration, 3 infeasible plan, 4 run failed, 5 done with quarantined "
+    "rows, 6 another driver works on the run, 130 interrupted (partitioner resume goes on).",
 )
-app.command()(place)
-app.command()(compare)
-app.command()(calibrate)
-app.command()(report)
-app.command()(doctor)
-app.command()(init)
-app.command()(runs)
-app.command()(explain)
-app.command()(diff)
-app.command()(whatif)
-app.add_typer(quarantine_app, name="quarantine")
-app.add_typer(profile_app, name="profile")
+app.command(rich_help_panel=BEGIN)(init)
+app.command(rich_help_panel=BEGIN)(doctor)
 
 
 def _version(wanted: bool) -> None:
@@ -109,7 +105,7 @@ def _with(settings: list[str] | None, **given: str | None) -> list[str]:
     return [*(settings or []), *(f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None)]
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def run(
     conf: Conf,
     engine: EngineName = None,
@@ -122,7 +118,7 @@ def run(
     allowed: Allowed = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a configuration: plan, execute, reduce, report; or the job that it is for (its setting ``job``)."""
+    """Run a configuration: plan, execute, reduce, report; or the job that its setting 'job' names."""
     given = [*_with(settings, mode=mode, name=name), *([f"engine={engine}"] if engine else [])]
     if (job := configuration.job_of(conf, given, allowed or [])) is not None:
         raise typer.Exit(run_job(job, conf, given, resume))
@@ -132,7 +128,7 @@ def run(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def resume(
     run_dir: Annotated[str, typer.Argument(help="Run directory.")],
     engine: EngineName = None,
@@ -176,7 +172,7 @@ def _facts(finished: Run) -> dict[str, Any]:
     }
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def plan(
     conf: Conf,
     settings: Settings = None,
@@ -194,7 +190,7 @@ def plan(
         typer.echo(planned.explain(limit=20 if explain else 0))
 
 
-@app.command()
+@app.command(rich_help_panel=PLAN)
 def simulate(
     conf: Annotated[Path | None, typer.Argument(help="YAML configuration.", metavar="[CONF]")] = None,
     tasks: Annotated[Path | None, typer.Option(help="Table of sub-tasks, as for place.")] = None,
@@ -225,13 +221,13 @@ def simulate(
             typer.echo(f"{name}: {value}")
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def sign(file: Annotated[str, typer.Argument(help="A pickled model that you trust.")]) -> None:
     """Sign a pickle with your own key, so that jobs load it; results of runs are signed already."""
     typer.echo(sign_file(file))
 
 
-@app.command("list")
+@app.command("list", rich_help_panel=BEGIN)
 def list_names(kind: Annotated[str, typer.Argument(help="|".join(registry.kinds()))], as_json: AsJson = False) -> None:
     """Names registered for a kind, with where they are implemented."""
     if as_json:
@@ -241,10 +237,22 @@ def list_names(kind: Annotated[str, typer.Argument(help="|".join(registry.kinds(
         typer.echo(f"{name:22} {entry.target}" + (f"  [{entry.extra}]" if entry.extra else ""))
 
 
-@app.command()
+@app.command(rich_help_panel=BEGIN)
 def schema() -> None:
     """JSON Schema of the configuration, for editors."""
     typer.echo(json.dumps(configuration.schema(), indent=2))
+
+
+app.command(rich_help_panel=LOOK)(runs)
+app.command(rich_help_panel=LOOK)(report)
+app.command(rich_help_panel=LOOK)(explain)
+app.command(rich_help_panel=LOOK)(diff)
+app.command(rich_help_panel=LOOK)(whatif)
+app.add_typer(quarantine_app, name="quarantine", rich_help_panel=RUN)
+app.command(rich_help_panel=PLAN)(place)
+app.command(rich_help_panel=PLAN)(compare)
+app.command(rich_help_panel=PLAN)(calibrate)
+app.add_typer(profile_app, name="profile", rich_help_panel=PLAN)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -14,6 +14,7 @@ import pytest
 from partitioner import registry
 from partitioner.cli import main
 from partitioner.commands import doctor
+from partitioner.commands.init import reviews
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
@@ -133,3 +134,16 @@ def test_doctor_fails_where_run_directories_cannot_be_written(
 ) -> None:
     (tmp_path / "file").write_text("")
     assert "broken" in said(capsys, "doctor", "--checkpoint", str(tmp_path / "file" / "runs"), code=2)
+
+
+def test_the_code_of_the_readme_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", Path(__file__).parents[1].joinpath("README.md").read_text(), re.S)
+    assert len(blocks) == 2
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reviews.csv").write_text(reviews(40))
+    told: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks:
+        exec(block.replace('engine="dask"', 'engine="serial"'), told)
+    assert told["run"].counts["rows_in"] == 40
+    assert told["plan"].workers.worker_id
+    assert Path("report.html").exists()
