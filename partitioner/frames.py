@@ -132,6 +132,11 @@ def to_numpy(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
     return np.asarray(column.to_numpy(zero_copy_only=False))
 
 
+def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of categories as its values: the dictionaries of its chunks may differ. Any other as it is."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
 def _flags(column: pa.Array) -> npt.NDArray[np.bool_]:
     """Booleans without nulls."""
     return _numbers(column.cast(pa.uint8())).astype(np.bool_)

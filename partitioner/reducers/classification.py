@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ConfigError, ProgramError
+from partitioner.frames import decoded
 from partitioner.model.data import Floats
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.columns import (
@@ -114,7 +115,7 @@ class Classification(Reducer):
         return table
 
     def _pairs(self, table: pa.Table, weight: Floats | None) -> dict[tuple[Any, Any], int]:
-        pairs = pa.table({"t": _plain(table[self.label]), "p": _plain(table[self.prediction])})
+        pairs = pa.table({"t": decoded(table[self.label]), "p": decoded(table[self.prediction])})
         if weight is None:
             counted = pairs.group_by(["t", "p"], use_threads=False).aggregate([([], "count_all")]).to_pydict()
             return {(t, p): n for t, p, n in zip(counted["t"], counted["p"], counted["count_all"], strict=True)}
@@ -142,8 +143,3 @@ def _order(labels: Sequence[Any]) -> Any:
         ("", label, str(type(label))) if isinstance(label, int | float) else (str(type(label)), label, "")
         for label in labels
     ]
-
-
-def _plain(column: Any) -> Any:
-    """A column of categories as their values."""
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column

@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.errors import DataError
+from partitioner.frames import decoded
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.data import Ints
 from partitioner.model.source import Source
 from partitioner.output.tracking import Tracking
-from partitioner.stages.scanning import Scan, digest_of, scanned, without_dictionary
+from partitioner.stages.scanning import Scan, digest_of, scanned
 
 
 class Told:
@@ -213,7 +214,7 @@ class _Check:
         if not self._key or not self._found:
             return True
         held = pa.concat_tables(self._found)
-        columns = [without_dictionary(held[name]) for name in self._key]
+        columns = [decoded(held[name]) for name in self._key]
         return digest_of(pa.table(columns, names=[f"key{i}" for i in range(len(columns))])) == self._digest
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import DataError, listed, nearest
+from partitioner.frames import decoded
 from partitioner.model import Dataset
 from partitioner.model.data import Ints
 from partitioner.output.tracking import MARK, Tracking, repeated
@@ -117,7 +118,7 @@ def _read(dataset: Dataset, i: int, tracking: Tracking) -> pa.Table:
     read = pa.Table.from_batches(batches) if batches else None
     if read is None or not read.num_rows:
         return pa.table({name: pa.nulls(0) for name in (*tracking.names, MARK)})
-    columns = [without_dictionary(read[name]) for name in (*tracking.key, tracking.watermark)]
+    columns = [decoded(read[name]) for name in (*tracking.key, tracking.watermark)]
     table = pa.table(dict(zip((*tracking.names, MARK), columns, strict=True)))
     for name, column in zip((*tracking.names, MARK), (*tracking.key, tracking.watermark), strict=True):
         missing = pc.is_null(table[name], nan_is_null=True)
@@ -128,12 +129,6 @@ def _read(dataset: Dataset, i: int, tracking: Tracking) -> pa.Table:
                 f"by it. Give it a value, or leave such rows out with filter='{column} is not None'."
             )
     return table
-
-
-def without_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Without the dictionaries of its chunks, which may differ."""
-    kind = column.type
-    return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
 
 
 def digest_of(table: pa.Table) -> str:

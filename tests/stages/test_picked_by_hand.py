@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from partitioner.errors import DataError
+from partitioner.frames import decoded
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.source import Source
 from partitioner.output.tracking import MARK, Tracking
@@ -23,7 +24,6 @@ from partitioner.stages.scanning import (
     in_small_pieces,
     row_name,
     scanned,
-    without_dictionary,
 )
 
 BY = Tracking(("id",), "at")
@@ -219,8 +219,8 @@ def test_equal_rows_have_one_digest_in_whatever_chunks_they_come() -> None:
     assert digest_of(one) == digest_of(two.replace_schema_metadata({"k": "v"}))
     assert digest_of(one) != digest_of(pa.table({"a": [1, 3, 2]}))
     codes = pa.chunked_array([pa.array(["x", "y"]).dictionary_encode()])
-    assert without_dictionary(codes).to_pylist() == ["x", "y"]
-    assert without_dictionary(codes).type == pa.string()
+    assert decoded(codes).to_pylist() == ["x", "y"]
+    assert decoded(codes).type == pa.string()
 
 
 def test_text_is_cut_into_pieces_that_stay_whole_and_rows_into_pieces_of_so_many(

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.errors import ProgramError
-from partitioner.frames import UNFIT, is_frame
+from partitioner.frames import UNFIT, decoded, is_frame
 from partitioner.reducers.columns import table_of
 from partitioner.reducers.models.rows import Layout
 
@@ -64,8 +64,7 @@ def output_columns(value: Any, layout: Layout, reducer: str) -> tuple[pa.Table, 
 
 
 def _different(column: pa.ChunkedArray) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+    column = decoded(column)
     if pa.types.is_nested(column.type):
         raise ProgramError(f"A column of the program's output is {column.type}; categories are numbers, text or dates.")
     return column.unique()

@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from partitioner.frames import decoded
+
 Counts = Mapping[Any, int]
 
 
@@ -28,7 +30,7 @@ class Counted:
     @classmethod
     def of(cls, table: pa.Table) -> Counted:
         """Of the columns of one output."""
-        columns = [_plain(table[name]) for name in table.column_names]
+        columns = [decoded(table[name]) for name in table.column_names]
         known = [column.filter(pc.invert(pc.is_null(column, nan_is_null=True))) for column in columns]
         counts = [{row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()} for column in known]
         missing = tuple(table.num_rows - len(column) for column in known)
@@ -51,10 +53,6 @@ def is_text(table: pa.Table) -> bool:
     """Whether a column holds what is no number."""
     kinds = [t.value_type if pa.types.is_dictionary(t) else t for t in table.schema.types]
     return any(not (pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_null(t)) for t in kinds)
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def _added(left: Counts, right: Counts) -> dict[Any, int]:

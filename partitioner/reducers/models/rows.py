@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.errors import ConfigError, ProgramError, clause
-from partitioner.frames import is_frame, to_numpy, vectors
+from partitioner.frames import decoded, is_frame, to_numpy, vectors
 from partitioner.model.data import Floats
 from partitioner.reducers.columns import column_of, numbers_of, table_of
 
@@ -212,9 +212,7 @@ def _weights(given: Any, rows: int, what: str) -> Floats:
 def _label_column(column: pa.ChunkedArray, name: str) -> Any:
     if column.null_count:
         raise ProgramError(f"Column {name!r} has {column.null_count} rows without a label; drop them in the program.")
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return np.asarray(to_numpy(column))
+    return np.asarray(to_numpy(decoded(column)))
 
 
 def _is_vectors(kind: pa.DataType) -> bool:

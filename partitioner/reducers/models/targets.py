@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ProgramError
-from partitioner.frames import doubles, to_numpy
+from partitioner.frames import decoded, doubles, to_numpy
 from partitioner.model.data import Floats
 from partitioner.reducers.columns import column_of, missing_message, table_of
 from partitioner.reducers.exact import UNIT, exact_squares, exact_sums, ratio
@@ -171,7 +171,7 @@ def _target(value: Any, label: str, reducer: str) -> pa.Array:
 
 def _keys(column: pa.ChunkedArray) -> pa.Array:
     """The categories, NaN as null."""
-    found = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    found = decoded(column)
     if pa.types.is_floating(found.type):
         found = pc.if_else(pc.is_nan(found), pa.scalar(None, found.type), found)
     found = found.combine_chunks()

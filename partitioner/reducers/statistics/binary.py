@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ProgramError
-from partitioner.frames import UNFIT
+from partitioner.frames import UNFIT, decoded
 from partitioner.model.data import Floats
 from partitioner.reducers.columns import check_weights, column_of, finite_columns, missing_message, table_of
 
@@ -42,8 +42,7 @@ class Binary:
 
     def _positive(self, column: Any) -> Any:
         """1 where the label is the positive one, else 0."""
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
+        column = decoded(column)
         if pa.types.is_boolean(column.type):
             column = column.cast(pa.int8())
         positive = int(self.positive) if isinstance(self.positive, bool) else self.positive
