@@ -28,7 +28,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from partitioner.errors import ConfigError, DataError, MissingDependency, nearest
-from partitioner.frames import dense, to_array
+from partitioner.frames import dense, of_polars, to_array
 
 TEXT, VALUE = "text", "value"
 """The columns of data that has no names: texts, and anything else."""
@@ -308,18 +308,11 @@ _CONVERTED: dict[tuple[str, str], Callable[[Any], pa.Table]] = {
     ("datasets", "DatasetDict"): _hugging_face_splits,
     ("pandas", "DataFrame"): _frame,
     ("pandas", "Series"): _series,
-    ("polars", "DataFrame"): lambda frame: _polars_frame(frame),
-    ("polars", "LazyFrame"): lambda frame: _polars_frame(frame.collect()),
+    ("polars", "DataFrame"): lambda frame: _plain(of_polars(frame)),
+    ("polars", "LazyFrame"): lambda frame: _plain(of_polars(frame.collect())),
     ("polars", "Series"): lambda series: _plain(_polars_series(series)),
     ("torch", "Tensor"): lambda tensor: _named_arrays(_of_array(_numpy(tensor)), "vector"),
 }
-
-
-def _polars_frame(frame: Any) -> pa.Table:
-    for name, kind in frame.schema.items():
-        if str(kind) == "Object":  # Arrow would get the addresses of the objects
-            raise TypeError(f"its column {name!r} holds Python objects.")
-    return _plain(frame.to_arrow())
 
 
 def _plain(table: pa.Table) -> pa.Table:

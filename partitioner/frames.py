@@ -194,6 +194,15 @@ def dense(frame: Any) -> Any:
     return frame.astype(kinds) if kinds else frame
 
 
+def of_polars(frame: Any) -> pa.Table:
+    """A polars DataFrame as a table. TypeError for Python objects: Arrow would get their addresses."""
+    for name, kind in frame.schema.items():
+        if str(kind) == "Object":
+            raise TypeError(f"its column {name!r} holds Python objects.")
+    table: pa.Table = frame.to_arrow()
+    return table
+
+
 def to_array(values: Sequence[Any], nan_is_null: bool = False) -> pa.Array:
     """A list of values as Arrow infers it, which loads pandas; here numbers, text and lists of them do not.
 

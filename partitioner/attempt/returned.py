@@ -30,7 +30,7 @@ import pyarrow as pa
 
 from partitioner.attempt.formats import table_to_batch
 from partitioner.errors import ProgramError
-from partitioner.frames import UNFIT, dense, is_frame, to_array
+from partitioner.frames import UNFIT, dense, is_frame, of_polars, to_array
 
 RESULT = "result"
 """The column of outputs that have no name."""
@@ -197,13 +197,6 @@ def _series(series: Any) -> pa.RecordBatch:
     if any(name is not None for name in series.index.names):
         return _frame(series.to_frame(RESULT if series.name is None else series.name))
     return _named({RESULT if series.name is None else str(series.name): series})
-
-
-def _polars_frame(frame: Any) -> pa.RecordBatch:
-    for name, kind in frame.schema.items():
-        if str(kind) == "Object":  # Arrow would get the addresses of the objects
-            raise TypeError(f"its column {name!r} holds Python objects.")
-    return _plain(frame.to_arrow())
 
 
 def _polars_series(series: Any) -> pa.RecordBatch:
@@ -383,8 +376,8 @@ _BY_NAME: dict[tuple[str, str], Callable[[Any], pa.RecordBatch]] = {
     ("pandas", "Index"): lambda index: _named({RESULT if index.name is None else str(index.name): index}),
     ("pandas", "Series"): _series,
     ("datasets", "Dataset"): lambda data: table_to_batch(data.with_format("arrow")[:]),
-    ("polars", "DataFrame"): _polars_frame,
-    ("polars", "LazyFrame"): lambda frame: _polars_frame(frame.collect()),
+    ("polars", "DataFrame"): lambda frame: _plain(of_polars(frame)),
+    ("polars", "LazyFrame"): lambda frame: _plain(of_polars(frame.collect())),
     ("polars", "Series"): _polars_series,
     ("pyarrow", "Array"): lambda array: _named({RESULT: array}),
     ("pyarrow", "ChunkedArray"): lambda array: _named({RESULT: array}),
