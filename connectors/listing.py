@@ -39,10 +39,14 @@ def check_there(paths: Paths) -> None:
             raise DataError(_nothing_at(path))
 
 
+BACKSLASH = chr(92)
+
+
 def _nothing_at(path: str) -> str:
     return (
         f"Nothing at {path}: no such file or directory. Check the spelling; a relative path is looked up "
         f"from the working directory ({os.getcwd()})."
+        f"{' Its parts are divided by /, not by backslashes.' * (BACKSLASH in path and os.sep == '/')}"
     )
 
 
@@ -115,10 +119,10 @@ def _directory(
             raise DataError(_nothing_at(path)) from error
     kept = [f for f in below if f.path.endswith(extensions or "") and not _ignored(f.path[len(path) :])]
     if not kept:
-        wanted = " or ".join(extensions) or "any name"
         raise DataError(
-            f"No input at {path}: it does not exist or holds no file ending in {wanted} (of {len(below)} files; "
-            "names that begin with _ or . are ignored). Correct the path, or name the files by a glob."
+            f"No input at {path}: it does not exist, or holds no file{' ending in ' * bool(extensions)}"
+            f"{' or '.join(extensions)} (of {len(below)} files; names that begin with _ or . are ignored). Correct the "
+            "path, or name the files by a glob."
         )
     return sorted(kept)
 

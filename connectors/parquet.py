@@ -139,7 +139,8 @@ def _say_what_is_lacking(stored: pa.Schema, footers: list[Footer], paths: list[s
     for name in stored.names:
         without = [path for path, footer in zip(paths, footers, strict=True) if name not in footer.schema.names]
         if without:
-            say(f"column {name!r} is null in the rows of {without[0]} and {len(without) - 1} more files, which lack it")
+            more = f" and of {len(without) - 1} more files" if len(without) > 1 else ""
+            say(f"column {name!r} is null in the rows of {without[0]}{more}: it is not there")
 
 
 def fitted(batch: pa.RecordBatch, schema: pa.Schema, path: str) -> pa.RecordBatch:

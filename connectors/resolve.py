@@ -163,6 +163,20 @@ def _build(name: str, spec: Any, options: Mapping[str, Any]) -> Source:
     return source
 
 
+WAYS_IN = {
+    ".json": "With one record a line it is {'connector': 'jsonl', 'path': ...}; else give pandas.read_json(...).",
+    ".xlsx": "Give pandas.read_excel(...).",
+    ".xls": "Give pandas.read_excel(...).",
+}
+"""What to give in the place of files that people have and no connector reads."""
+
+
+def _way_in(path: str) -> str:
+    known = (way for ending, way in WAYS_IN.items() if path.lower().endswith(ending))
+    names = ", ".join(registry.names("connectors"))
+    return next(known, f"Say which with connector: one of {names} (files reads each as one row).")
+
+
 def _connector_of(paths: Paths, storage_options: Mapping[str, Any] | None, written: Sequence[str]) -> str:
     """By extension of the path, else by the most frequent known extension of the files it means."""
     several = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
@@ -186,11 +200,11 @@ def _connector_of(paths: Paths, storage_options: Mapping[str, Any] | None, writt
         unknown = next(path for path in files if by_name(path) is None)
         raise DataError(
             f"No connector for {unknown}, one of the input's {len(files)} files: its name ends in none of "
-            f"{', '.join(registry.CLAIMED)}. Say which with connector: one of {', '.join(registry.names('connectors'))} "
-            "(files reads each as one row)."
+            f"{', '.join(registry.CLAIMED)}. {_way_in(unknown)}"
         )
     if len(counts) > 1:
-        raise DataError(f"The input holds files of several formats ({dict(counts)}); name those of one by a glob.")
+        told = ", ".join(f"{count} of {name}" for name, count in counts.most_common())
+        raise DataError(f"The input holds files of several formats ({told}); name those of one by a glob.")
     return next(iter(counts))
 
 

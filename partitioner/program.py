@@ -14,7 +14,7 @@ from typing import Any
 
 import cloudpickle
 
-from partitioner.errors import ProgramError, clause, nearest
+from partitioner.errors import ProgramError, clause, nearest, shortened
 from partitioner.importing import module_of
 from partitioner.known_secrets import masked
 from partitioner.own_code import dumped, installed, libraries, sources
@@ -22,12 +22,19 @@ from partitioner.own_code import dumped, installed, libraries, sources
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # differs from process to process
 
 
+SHOWN = 100
+"""Characters of what is no program, in the message that says so."""
+
+
 def resolve(program: Any) -> Callable[..., Any]:
     """A function or class from itself or from ``package.module:name`` (the working directory is searched too)."""
     if callable(program):
         return program  # type: ignore[no-any-return]
     if not isinstance(program, str) or ":" not in program:
-        raise ProgramError(f"program is {program!r}; give a function, a class, or 'package.module:name'.")
+        said = shortened(" ".join(repr(program).split()), SHOWN)
+        raise ProgramError(
+            f"program is {said}; give a function or class itself, not what it returns, or 'package.module:name'."
+        )
     module_name, _, attribute = program.partition(":")
     try:
         module = module_of(module_name)

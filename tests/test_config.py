@@ -6,6 +6,7 @@ import pytest
 from partitioner import choices, config
 from partitioner.config.section import Section
 from partitioner.errors import ConfigError
+from partitioner.sizes import as_bytes
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -15,7 +16,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("4GB", 4e9), ("512MiB", 2**29), ("1.5 kb", 1500.0), (7, 7.0), ("12", 12.0)]
+    ("text", "expected"), [("4GB", 4e9), ("512MiB", 2**29), ("4Gi", 2**32), ("1.5 kb", 1500.0), (7, 7.0), ("12", 12.0)]
 )
 def test_sizes_in_bytes(text: object, expected: float) -> None:
     assert config.parse_bytes(text) == expected
@@ -51,6 +52,31 @@ def test_an_unset_variable_is_named(tmp_path: Path) -> None:
 def test_a_misspelt_key_comes_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"unknown setting 'target_task_second'. Did you mean 'target_task_seconds'"):
         config.load_config(write(tmp_path, "target_task_second: 3\n"), [], {})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        ("n_workers", 4, r"unknown setting 'n_workers'\. .*engine=\{'engine': 'dask', 'workers': 4\}"),
+        ("npartitions", 4, "'max_tasks' and 'min_tasks_per_slot' bound them"),
+        ("retries", 4, "Did you mean 'max_retries'"),
+        ("mode", "overwite", r"'incremental'; did you mean 'overwrite'\?$"),
+        ("sample", "10%", r"write a number\. sample: Share of the rows to take"),
+        ("incremental", "id", r"write a mapping\. incremental: .*\{key: id, watermark: updated_at\}"),
+        ("name", "", "begin with a letter or a digit"),
+    ],
+)
+def test_what_people_write_elsewhere_is_answered_with_what_to_write_here(
+    setting: str, value: object, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        config.make({setting: value})
+
+
+def test_times_may_have_a_unit() -> None:
+    made = config.make({"target_task_seconds": "30s", "time_limit": "2min", "lease_seconds": "1 min", "timeout": "1h"})
+    assert (made.target_task_seconds, made.time_limit, made.lease_seconds) == (30.0, 120.0, 60.0)
+    assert config.timeout_of(made) == (3600.0, float("inf"))
 
 
 def test_every_wrong_value_is_named_at_once() -> None:
@@ -145,3 +171,19 @@ def test_true_is_no_number_for_any_setting_that_takes_numbers() -> None:
     for name in numbers:
         with pytest.raises(ConfigError, match=f"setting '{name}.*input should be a number"):
             config.make({name: True})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (62.0, "62 bytes"),
+        (999_999, "999999 bytes"),
+        (261_534_720, "262MB"),
+        (4e9, "4GB"),
+        (9.991e9, "10GB"),
+        (1e15, "1000TB"),
+    ],
+)
+def test_bytes_are_told_as_they_may_be_written(value: float, text: str) -> None:
+    assert as_bytes(value) == text
+    assert config.parse_bytes(text.removesuffix(" bytes")) >= value

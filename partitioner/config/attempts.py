@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from partitioner.config.section import Section, numbers, shaping
+from partitioner.errors import ConfigError
+from partitioner.sizes import parse_seconds
 
 
 class Attempts(Section):
@@ -20,7 +22,8 @@ class Attempts(Section):
     )
     max_retries: int = Field(2, ge=0, description="Further tries after the program raised.")
     timeout: float | str | None = Field(
-        None, description="Seconds an attempt may take, or '3x': times the upper end of what is predicted for it."
+        None,
+        description="Seconds an attempt may take (also '10min'), or '3x': times the upper end of what is predicted for it.",
     )
     hand_over: bool = Field(
         True,
@@ -55,12 +58,14 @@ class Attempts(Section):
 def _limits(value: float | str) -> tuple[float, float]:
     text = str(value).strip()
     try:
-        number = float(text.removesuffix("x"))
-    except ValueError:
-        number = 0.0
-    if not 0 < number < inf:
-        raise ValueError("write seconds above 0, such as 600, or times the prediction, such as '3x'")
-    return (inf, number) if text.endswith("x") else (number, inf)
+        if not text.endswith("x"):
+            return parse_seconds(text), inf
+        times = float(text.removesuffix("x"))
+    except (ValueError, ConfigError):
+        times = 0.0
+    if not 0 < times < inf:
+        raise ValueError("write seconds above 0, such as 600 or '10min', or times the prediction, such as '3x'")
+    return inf, times
 
 
 def timeout_of(config: Attempts) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from partitioner.config.section import Section, numbers, shaping, sizes
+from partitioner.config.section import Section, durations, numbers, shaping, sizes
 
 
 class Planning(Section):
@@ -37,3 +37,4 @@ class Planning(Section):
         "time_limit",
     )
     _planning_sizes = sizes("allowed_mem")
+    _planning_seconds = durations("target_task_seconds", "time_limit")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from partitioner.config.section import Section, numbers, shaping
+from partitioner.config.section import Section, durations, numbers, shaping
 
 
 class Repeating(Section):
@@ -41,6 +41,7 @@ class Repeating(Section):
     )
 
     _repeating_numbers = numbers("lease_seconds")
+    _repeating_seconds = durations("lease_seconds")
 
     @field_validator("incremental")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,34 @@ SHAPING = frozenset(
 """Settings that a resume must not change, as they declare it themselves."""
 
 
+ELSEWHERE = {
+    **dict.fromkeys(
+        ("workers", "n_workers", "num_workers", "cores", "cpus", "threads"),
+        "How many workers is the engine's to say: engine={'engine': 'dask', 'workers': 4}.",
+    ),
+    **dict.fromkeys(
+        ("partitions", "npartitions", "num_partitions", "repartition"),
+        "The plan finds how many pieces; 'max_tasks' and 'min_tasks_per_slot' bound them.",
+    ),
+    **dict.fromkeys(("memory", "mem", "memory_limit", "max_memory"), "Did you mean 'allowed_mem'?"),
+    **dict.fromkeys(("retries", "tries", "max_attempts"), "Did you mean 'max_retries'?"),
+    **dict.fromkeys(("function", "func", "fn", "model"), "Did you mean 'program'?"),
+    **dict.fromkeys(("input", "data", "path"), "Did you mean 'dataset'?"),
+    **dict.fromkeys(("args", "kwargs", "params"), "Did you mean 'arguments'?"),
+}
+"""What people call settings that have another name here, or are said elsewhere."""
+
+_NO_SUCH_TYPE = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "write a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "write a number"),
+    **dict.fromkeys(("dict_type", "mapping_type"), "write a mapping"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "write true or false"),
+    "string_type": "write a text",
+    "list_type": "write a list",
+    "string_pattern_mismatch": "begin with a letter or a digit; letters, digits, '.', '_' and '-' may follow",
+}
+
+
 def make(values: Mapping[str, Any]) -> RunConfig:
     """A RunConfig; ConfigError names every wrong key or value, with the nearest valid key."""
     masking.remember_settings(_settings_only(values))
@@ -59,16 +88,40 @@ def _sentences(errors: Sequence[Any]) -> list[str]:
         # Behind the name stand places in a list, or which of several types was tried.
         key = ".".join(str(p) for i, p in enumerate(error["loc"]) if not i or isinstance(p, int))
         if error["type"] == "extra_forbidden":
-            told[key] = (
-                f"unknown setting {_short(key)}.{nearest(key, list(RunConfig.model_fields))}",
-                [],
-            )
+            told[key] = (f"unknown setting {_short(key)}.{_nearest(key)}", [])
             continue
-        wanted = error["msg"].removeprefix("Value error, ").rstrip(".")
+        wanted = _wanted(error)
         told.setdefault(key, (f"setting {key!r} is {_short(error['input'])}: ", []))[1].append(
             wanted[0].lower() + wanted[1:]
         )
-    return [f"{begin}{', or '.join(wanted)}{'.' if wanted else ''}" for begin, wanted in told.values()]
+    return [
+        _ended(begin + ", or ".join(dict.fromkeys(wanted))) + _about(key, wanted)
+        for key, (begin, wanted) in told.items()
+    ]
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?")) else f"{sentence}."
+
+
+def _nearest(key: str) -> str:
+    return f" {ELSEWHERE[key]}" if key in ELSEWHERE else nearest(key, list(RunConfig.model_fields))
+
+
+def _wanted(error: Any) -> str:
+    """What a value would have to be, with the nearest of a few words."""
+    wanted = _NO_SUCH_TYPE.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+    if error["type"] == "literal_error" and isinstance(error["input"], str):
+        words = re.findall(r"'([\w-]+)'", error["ctx"]["expected"])
+        wanted += nearest(error["input"], words).replace(" Did", "; did")
+    return wanted
+
+
+def _about(key: str, wanted: Sequence[str]) -> str:
+    """What a setting is, where its value is of another type."""
+    about = RunConfig.model_fields.get(key)
+    of_type = about is not None and about.description and set(wanted) & set(_NO_SUCH_TYPE.values())
+    return f" {key}: {about.description}" if about is not None and of_type else ""
 
 
 def schema() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from partitioner.sizes import parse_bytes
+from partitioner.sizes import parse_bytes, parse_seconds
 
 
 class Section(BaseModel):
@@ -53,6 +53,15 @@ def _path(value: Any) -> Any:
     if isinstance(value, list | tuple) and value and all(isinstance(v, os.PathLike) for v in value):
         return [os.fspath(v) for v in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def durations(*settings: str) -> Any:
+    """A conversion to seconds, of text with a unit."""
+    return field_validator(*settings, mode="before")(_seconds)
+
+
+def _seconds(value: Any) -> Any:
+    return parse_seconds(value) if isinstance(value, str) else value
 
 
 def sizes(*settings: str) -> Any:

@@ -113,7 +113,8 @@ def numbers_of(column: Any, name: str, reducer: str = "the reducer", remedy: str
         return doubles(column)
     except UNFIT as error:
         raise ProgramError(
-            f"Column {name!r} of the program's output is {column.type}; {reducer} needs numbers. {remedy}"
+            f"{f'Column {name!r} of the' if name else 'The'} program's output is {column.type}; {reducer} needs numbers. "
+            f"{remedy}"
         ) from error
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from partitioner.errors import ConfigError, DataError, InfeasiblePlan
 from partitioner.model import Costs, Dataset, Limits, SubTasks
 from partitioner.model.data import Ints
+from partitioner.sizes import as_bytes
 from partitioner.splits.base import Splitter
 from partitioner.splits.keyed import KeyedSource, by_key, ranges_joined
 from partitioner.splits.ordered import contiguous
@@ -159,9 +160,9 @@ class Grouped(Splitter):
             g = int(over[0])
             more = f" (and {len(over) - 1} more)" if len(over) > 1 else ""
             raise InfeasiblePlan(
-                f"Group {self._name(dataset, groups, g)}{more} needs {groups.load.memory_bytes[g]:.6g} bytes, above "
-                f"allowed_mem = {limits.allowed_mem:.6g}, and may not be split because the reducer needs it whole. "
-                "Raise allowed_mem, or use a reducer that merges parts of a group (count, mean, variance, by_key)."
+                f"Group {self._name(dataset, groups, g)}{more} needs {as_bytes(groups.load.memory_bytes[g])}, above "
+                f"allowed_mem = {as_bytes(limits.allowed_mem or 0.0)}, and may not be split because the reducer needs it "
+                "whole. Raise allowed_mem, or use a reducer that merges parts of a group (count, mean, variance, by_key)."
             )
 
     def _name(self, dataset: Dataset, groups: _Groups, g: int) -> str:

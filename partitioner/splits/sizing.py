@@ -18,6 +18,7 @@ import numpy as np
 from partitioner.errors import ConfigError, InfeasiblePlan
 from partitioner.model import Costs, Dataset, Limits, SubTasks
 from partitioner.model.data import Ints
+from partitioner.sizes import as_bytes
 from partitioner.splits.pieces import Load, Packing, Pieces, no_sub_tasks, sub_tasks
 
 TASKS_PER_SLOT = 4
@@ -177,9 +178,9 @@ def refuse_oversized(pieces: Pieces, size: Size, limits: Limits, dataset: Datase
     )
     more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
     raise InfeasiblePlan(
-        f"Fragment {int(pieces.origin[i])}, {pieces.fragments[i].name}{more}, alone needs {value:.6g} bytes, above "
-        f"allowed_mem = {limits.allowed_mem:.6g} bytes, and cannot be cut: {why}. "
-        f"Raise allowed_mem to at least {value:.6g} or write the data in smaller pieces."
+        f"Fragment {int(pieces.origin[i])}, {pieces.fragments[i].name}{more}, alone needs {as_bytes(value)}, above "
+        f"allowed_mem = {as_bytes(limits.allowed_mem or 0.0)}, and cannot be cut: {why}. "
+        f"Raise allowed_mem to at least {as_bytes(value)} or write the data in smaller pieces."
     )
 
 
@@ -212,16 +213,17 @@ def _room(unit: str, name: str, limit: float | None, fixed: float) -> float:
     if limit is None:
         return inf
     if fixed >= limit:
+        need, have = (as_bytes(v) if unit == "bytes" else f"{v:.6g} {unit}" for v in (fixed, limit))
         raise InfeasiblePlan(
-            f"Every sub-task costs {fixed:.6g} {unit} before its first row (the fixed cost), and {name} = {limit:.6g} "
-            f"leaves nothing for rows; raise {name} above {fixed:.6g}."
+            f"Every sub-task costs {need} before its first row (the fixed cost), and {name} = {have} leaves nothing for "
+            f"rows; raise {name} above {need}."
         )
     return limit - fixed
 
 
 def _too_many(needed: int, limits: Limits) -> InfeasiblePlan:
     return InfeasiblePlan(
-        f"allowed_mem = {limits.allowed_mem:.6g} bytes needs {needed} sub-tasks, and max_tasks = {limits.max_tasks}; "
+        f"allowed_mem = {as_bytes(limits.allowed_mem or 0.0)} needs {needed} sub-tasks, and max_tasks = {limits.max_tasks}; "
         f"raise max_tasks to at least {needed} or allow more memory per sub-task."
     )
 

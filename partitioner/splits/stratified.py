@@ -10,6 +10,7 @@ import numpy as np
 from partitioner.errors import ConfigError, InfeasiblePlan
 from partitioner.model import Costs, Dataset, Fragment, Fragments, Limits, SubTasks
 from partitioner.model.data import Ints
+from partitioner.sizes import as_bytes
 from partitioner.splits.base import Splitter
 from partitioner.splits.pieces import no_sub_tasks
 from partitioner.splits.sizing import size_of
@@ -64,7 +65,8 @@ def _rows_of_slices(source: StratifiedSource, costs: Costs, limits: Limits) -> I
         if count >= most:
             raise InfeasiblePlan(
                 f"Stratified by {source.column!r} into {count} sub-tasks, the most there can be, the largest needs "
-                f"{memory:.6g} bytes, above allowed_mem = {limits.allowed_mem:.6g}. Raise allowed_mem or max_tasks."
+                f"{as_bytes(memory)}, above allowed_mem = {as_bytes(limits.allowed_mem or 0.0)}. Raise allowed_mem or "
+                "max_tasks."
             )
         count = min(max(count + 1, ceil(count * 1.02)), most)
 

@@ -136,3 +136,12 @@ def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path, spec, text, rows):
     dataset = resolve({**spec, "path": str(tmp_path / spec["path"])}).describe()
     batches = [batch for f in dataset.fragments for batch in dataset.source.read(f)]
     assert pa.Table.from_batches(batches).to_pydict() == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("a.xlsx", r"Give pandas\.read_excel"), ("a.json", r"\{'connector': 'jsonl', 'path': \.\.\.\}")]
+)
+def test_files_that_people_have_are_answered_with_the_way_in(tmp_path, name, told):
+    (tmp_path / name).write_text("[]")
+    with pytest.raises(DataError, match=told):
+        resolve(str(tmp_path / name))
