@@ -22,30 +22,24 @@ import pyarrow as pa
 import partitioner as pt
 from jobs.session import job_main
 from jobs.training import configured
-from partitioner import registry
 from partitioner.errors import ConfigError, MissingDependency
-from partitioner.training import Design, keep_card
+from partitioner.training import Design, Partition, keep_card, partitions
 
 
-def rows_of(source: Any, fragments: Any, design: Design) -> tuple[Any, Any]:
+def rows_of(part: Partition, design: Design) -> tuple[Any, Any]:
     """Features float32[n, f] and labels of one partition, read where this runs."""
-    batches = [batch for i in range(len(fragments)) for batch in source.read(fragments[i])]
-    table = pa.Table.from_batches(batches).combine_chunks()
+    table = part.table().combine_chunks()
     (batch,) = table.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
     return np.asarray(design.matrix(batch), np.float32), np.asarray(design.labels(batch), np.float32)
 
 
-def placed(client: Any, plan: pt.Plan, source: Any, design: Design) -> tuple[Any, Any]:
-    """The rows of every sub-task of a plan as Dask arrays, each on the worker of the plan."""
+def placed(client: Any, held: Sequence[Partition], design: Design) -> tuple[Any, Any]:
+    """The rows of every partition of a plan as Dask arrays, each on the worker of the plan."""
     import dask.array as da
 
     named = client.run(lambda dask_worker: str(dask_worker.name))
     address = {name: where for where, name in named.items()}
-    parts: list[Any] = []
-    for i in range(len(plan.tasks)):
-        fragments = plan.tasks.fragments.take(plan.tasks.fragments_of(i))
-        where = [address[plan.workers.worker_id[int(plan.worker[i])]]]
-        parts.append(client.submit(rows_of, source, fragments, design, workers=where, pure=False))
+    parts = [client.submit(rows_of, part, design, workers=[address[part.worker]], pure=False) for part in held]
     shapes = client.gather([client.submit(lambda part: part[0].shape, part) for part in parts])
     x, y = [], []
     for part, shape in zip(parts, shapes, strict=True):
@@ -136,9 +130,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         client = closing.enter_context(Client(address))
         plan = pt.plan(dataset, engine=client, **settings)
         print(f"{plan.explain(limit=0)}\n", flush=True)
-        source = registry.import_ours("connectors.resolve").resolve(dataset)
         began = time.perf_counter()
-        x, y = placed(client, plan, source, Design.of(given.get("features"), given["label"], given.get("width")))
+        design = Design.of(given.get("features"), given["label"], given.get("width"))
+        x, y = placed(client, partitions(plan, dataset), design)
         booster, metrics = train(client, x, y, given, place)
         seconds = time.perf_counter() - began
     booster.save_model(place / "model.ubj")

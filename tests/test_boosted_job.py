@@ -12,10 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import partitioner as pt
-from connectors.resolve import resolve
 from jobs import train_boosted
 from partitioner.errors import ConfigError, MissingDependency
-from partitioner.training.design import Design
+from partitioner.training import Design, partitions
 
 CONF = "conf/train_boosted.yaml"
 
@@ -62,7 +61,7 @@ def test_every_row_is_there_once_on_the_worker_of_the_plan(tmp_path: Path, dask_
     pq.write_table(table, tmp_path / "in.parquet", row_group_size=10)
     client, data = dask_engine._client, str(tmp_path / "in.parquet")
     plan = pt.plan(data, engine=client, cost="rows", max_tasks=4, min_tasks_per_slot=2)
-    x, y = train_boosted.placed(client, plan, resolve(data), Design.of(None, "y"))
+    x, y = train_boosted.placed(client, partitions(plan, data), Design.of(None, "y"))
     found = x.compute(scheduler=client)
     assert sorted(found.tolist()) == [[float(i), 2.0 * i] for i in range(90)]
     assert y.compute(scheduler=client).tolist() == (found[:, 0] % 3).tolist()

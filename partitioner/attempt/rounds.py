@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import threading
 import time
@@ -38,7 +39,11 @@ class RoundProgram(ABC):
 
     @abstractmethod
     def __call__(self, data: Any, state: Any) -> Any:
-        """The partial result of one partition in one round, which the reducer merges."""
+        """The partial result of one partition in one round, which the reducer merges.
+
+        ``state`` is this call's own. ``data`` is kept for the next round as this call leaves it, unless its worker dies or
+        there is no room for it: change nothing in it that a later round would see.
+        """
 
 
 @dataclass(slots=True)
@@ -94,7 +99,7 @@ def run_round(attempt: Attempt, loaded: Loaded) -> Event:
         reducer = loaded.job.reducer
         accumulator = reducer.create_accumulator()
         if partition.rows:
-            value = call(partition.data, state)
+            value = call(partition.data, copy.deepcopy(state))  # a program that changes its own changes no other's
             for item in value if is_stream(value) else (value,):
                 accumulator = partials.add(reducer, accumulator, item)
         data = partials.dumps(reducer, accumulator, loaded.job.partials_key)
@@ -113,6 +118,11 @@ def _event(attempt: Attempt, loaded: Loaded, found: Partial) -> Event:
 def state_name(number: int) -> str:
     """The file of the state that a round starts from."""
     return f"rounds/{number:06d}.state"
+
+
+def resumed_by(run_id: str) -> str:
+    """How rounds go on: their state and update are of the call that made them, and no directory holds those."""
+    return f"the same call with resume={run_id!r} (of a job: --resume {run_id})"
 
 
 def _state(attempt: Attempt, loaded: Loaded) -> Any:

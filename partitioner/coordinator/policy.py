@@ -47,6 +47,7 @@ class Policy:
     ``hand_over_seconds``: where that much sooner would be done what an attempt has left to do if idle workers took it, it
     is asked to hand it over.
     ``trusted_seconds``: the clock is believed to move by so much at most between two steps, so that a jump ends no wait.
+    ``go_on``: how who mended the cause of a failure goes on, where no command does it.
     """
 
     max_retries: int = 2
@@ -79,3 +80,4 @@ class Policy:
     read_ahead: bool = False
     one_process: bool = False
     trusted_seconds: float = 30.0
+    go_on: str = ""

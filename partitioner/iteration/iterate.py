@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from math import isfinite, isnan
+from typing import Any, SupportsFloat
+
+import numpy as np
 
 from partitioner import config as configuration
-from partitioner.errors import ConfigError
+from partitioner.attempt.rounds import state_name
+from partitioner.errors import ConfigError, RunFailed, listed, nearest
 from partitioner.iteration.page import write_report
 from partitioner.iteration.progress import RoundLine
 from partitioner.iteration.session import Round, Session, opened
 from partitioner.model.given import check_number
+from partitioner.reducers.partials import a_kind
 from partitioner.reducers.trees import largest_change
 from partitioner.sizes import parse_bytes
 
 NOT_OF_ROUNDS = ("output", "mode", "format", "partition_by", "rows_per_file", "incremental")
 """Settings about an output, which rounds have none of."""
+
+DEFAULT_LOSS = "loss"
+"""The key of the loss in the merged output, which need not be there."""
 
 Update = Callable[[Any, Any], Any]
 Until = Callable[[Any, Any, Any], bool]
@@ -51,7 +60,7 @@ def iterate(
     rounds: int = 100,
     tolerance: float | None = None,
     until: Until | None = None,
-    loss: str | Callable[[Any], float] | None = "loss",
+    loss: str | Callable[[Any], float] | None = DEFAULT_LOSS,
     reducer: Any = "tree_sum",
     cache: Any = None,
     resume: str | None = None,
@@ -113,9 +122,9 @@ def _loop(session: Session, state: Any, update: Update, rounds: int, stop: Until
     with RoundLine(session.config.progress, rounds) as line:
         for _ in range(rounds):
             merged = session(state)
-            session.note_loss(_loss(merged, loss))
+            session.note_loss(_loss(merged, loss, session))
             line.show(session.rounds)
-            new = update(state, merged)
+            new = update(copy.deepcopy(state), merged)  # one that works in place leaves the old one to compare with
             if new is None:
                 raise ConfigError("update returned None; it returns the next state. Is a return statement missing?")
             converged, state = bool(stop(state, new, merged)), new
@@ -127,12 +136,29 @@ def _loop(session: Session, state: Any, update: Update, rounds: int, stop: Until
     return Iterated(state, merged, tuple(session.rounds), converged, directory.run_id, directory.url)
 
 
-def _loss(merged: Any, loss: Any) -> float | None:
+def _loss(merged: Any, loss: Any, session: Session) -> float | None:
+    """Raises ConfigError for what is no number; RunFailed for NaN, which no later round makes a number again."""
     if callable(loss):
-        return float(loss(merged))
-    if loss is not None and isinstance(merged, Mapping) and loss in merged:
-        return float(merged[loss])
-    return None
+        found = loss(merged)
+    elif loss is not None and isinstance(merged, Mapping) and loss in merged:
+        found = merged[loss]
+    elif loss in (None, DEFAULT_LOSS):
+        return None
+    else:
+        known = list(map(str, merged)) if isinstance(merged, Mapping) else []
+        raise ConfigError(
+            f"loss is {loss!r}, and the merged output has no such key; it has {listed(known) or 'none'}."
+            f"{nearest(str(loss), known)}"
+        )
+    if np.ndim(found) or not isinstance(found, SupportsFloat):
+        raise ConfigError(f"loss {loss!r} gives {a_kind(found)} of shape {np.shape(found)}; a loss is one number.")
+    if isnan(found):
+        number = len(session.rounds) - 1
+        raise RunFailed(
+            f"the loss of round {number} is NaN, and no later round makes it a number again. The state that the round "
+            f"started from is {session.directory.url}/{state_name(number)}. Take smaller steps, or look for 0 / 0."
+        )
+    return float(found)
 
 
 def _until(tolerance: float | None, loss: Any, session: Session) -> Until:
@@ -145,6 +171,8 @@ def _until(tolerance: float | None, loss: Any, session: Session) -> Until:
         if now is None:
             return largest_change(old, new) <= tolerance
         before = session.rounds[-2].loss if len(session.rounds) > 1 else None
-        return before is not None and abs(before - now) <= tolerance * max(1.0, abs(now))
+        if before is None or not (isfinite(before) and isfinite(now)):
+            return False
+        return abs(before - now) <= tolerance * max(1.0, abs(now))
 
     return stop

@@ -21,7 +21,7 @@ import numpy as np
 from partitioner import program as programs
 from partitioner.attempt.job import Job
 from partitioner.attempt.job import forget as forget_job
-from partitioner.attempt.rounds import forget, state_name
+from partitioner.attempt.rounds import forget, resumed_by, state_name
 from partitioner.config import RunConfig
 from partitioner.coordinator.driver import drive
 from partitioner.coordinator.execute import policy_for
@@ -130,7 +130,7 @@ class Session:
         state = initial(
             self.plan,
             self.directory.url,
-            policy_for(self.config, self.engine),
+            replace(policy_for(self.config, self.engine), go_on=resumed_by(self.directory.run_id)),
             seconds_known=False,
             first_numbers=self._numbers,
             key=self.directory.key,

@@ -49,6 +49,11 @@ class Reducer(ABC):
         """Whether the rows of one group may go to several sub-tasks: never where a program trains on the whole group."""
         return self.mergeable and not self.whole_task
 
+    @property
+    def any_table(self) -> bool:
+        """Whether rows may come as an Arrow table whatever the program returned; else ``by_key`` gives them in its kind."""
+        return self.takes == "data"
+
     @abstractmethod
     def create_accumulator(self) -> Any:
         """The empty accumulator, the identity of ``merge_accumulators``."""

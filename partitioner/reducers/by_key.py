@@ -15,9 +15,10 @@ from partitioner.choices import choose
 from partitioner.errors import ConfigError, ProgramError, listed, nearest
 from partitioner.frames import UNFIT, to_numpy
 from partitioner.reducers.base import Reducer
-from partitioner.reducers.columns import table_of
+from partitioner.reducers.columns import sliced, table_of, taken
 from partitioner.reducers.groups import Groups
 from partitioner.reducers.observations import Observations
+from partitioner.reducers.partials import UNTAKEN, a_kind, untaken
 
 
 class ByKey(Reducer):
@@ -25,7 +26,8 @@ class ByKey(Reducer):
 
     ``inner`` is a reducer, or what names one: ``{"reducer": "variance", "ddof": 0}``. The algebra is that of ``inner``.
     Where its results can be read from the columns of ``reducers.groups`` all keys are kept and merged at once, and sums are
-    as exact as two doubles can hold them; else each key has an accumulator of its own.
+    as exact as two doubles can hold them; else each key has an accumulator of its own. A reducer of the user's gets the
+    rows of a key as the program returned them all: a data frame, a dict of columns or a table, without the key.
     NaN is the same key as null. The result is a table sorted by key, nulls last.
     """
 
@@ -64,10 +66,18 @@ class ByKey(Reducer):
         if self.parts is not None:
             return self.merge_accumulators(accumulator, self._columns_of(table, self.parts))
         grown = dict(accumulator)
-        for key, rows in self._groups(table):
+        for key, rows in self._groups(table, value if self._as_returned(value) else table):
             held = grown[key] if key in grown else self.inner.create_accumulator()
-            grown[key] = self.inner.add_input(held, rows)
+            try:
+                grown[key] = self.inner.add_input(held, rows)
+            except UNTAKEN as error:
+                what = f"the rows of one key, which by_key gives it as {a_kind(rows)}"
+                raise ProgramError(untaken(self.inner, error, what)) from error
         return grown
+
+    def _as_returned(self, value: Any) -> bool:
+        """Whether the inner reducer gets rows in the program's kind of table, which is then none of Arrow's."""
+        return not (self.inner.any_table or isinstance(value, pa.RecordBatch))
 
     def merge_accumulators(self, left: Any, right: Any) -> Any:
         """Key by key."""
@@ -135,17 +145,17 @@ class ByKey(Reducer):
             keys = keys.cast(pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary())
         return pa.concat_arrays(keys.chunks) if isinstance(keys, pa.ChunkedArray) else keys
 
-    def _groups(self, table: pa.Table) -> Iterator[tuple[Any, pa.Table]]:
-        """Each key with its rows, without the key column."""
+    def _groups(self, table: pa.Table, given: Any) -> Iterator[tuple[Any, Any]]:
+        """Each key with its rows of ``given``, without the key column."""
         coded = pc.dictionary_encode(self._keys(table), null_encoding="encode")
         coded = pa.concat_arrays(coded.chunks) if isinstance(coded, pa.ChunkedArray) else coded
         code = to_numpy(coded.indices)
         order = np.argsort(code, kind="stable")
         bounds = np.searchsorted(code[order], np.arange(len(coded.dictionary) + 1))
-        rows = table.drop_columns([self.key]).take(pa.array(order))
+        rows = taken(given, order, self.key)
         for i, key in enumerate(coded.dictionary.to_pylist()):
             missing = isinstance(key, float) and isnan(key)
-            yield None if missing else key, rows.slice(bounds[i], bounds[i + 1] - bounds[i])
+            yield None if missing else key, sliced(rows, bounds[i], bounds[i + 1])
 
 
 def _fitting() -> list[str]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.errors import ConfigError, ProgramError, clause, listed, nearest
-from partitioner.frames import UNFIT, doubles, is_frame, to_numpy
+from partitioner.frames import UNFIT, doubles, is_frame, is_series, to_numpy
 from partitioner.model.data import Floats
 
 MISSING = ("raise", "omit")
@@ -52,6 +52,34 @@ def _array(column: Any) -> Any:
     if isinstance(column, np.ndarray) and column.ndim > 1:
         return list(column)
     return [column] if isinstance(column, str | int | float | np.generic) else column
+
+
+def taken(value: Any, places: Any, without: str) -> Any:
+    """The rows at ``places``, int64[n], of what ``table_of`` takes, of the same kind, without one column."""
+    if is_frame(value):
+        return value.drop(columns=[without]).iloc[places]
+    if isinstance(value, dict):
+        return {name: _rows_of(column, places) for name, column in value.items() if str(name) != without}
+    return value.drop_columns([without]).take(pa.array(places))
+
+
+def sliced(value: Any, start: int, stop: int) -> Any:
+    """The rows from ``start`` to before ``stop`` of what ``taken`` gives."""
+    if is_frame(value):
+        return value.iloc[start:stop]
+    if isinstance(value, dict):
+        return {name: column[start:stop] for name, column in value.items()}
+    return value.slice(start, stop - start)
+
+
+def _rows_of(column: Any, places: Any) -> Any:
+    if isinstance(column, np.ndarray):
+        return np.atleast_1d(column)[places]
+    if isinstance(column, pa.Array | pa.ChunkedArray):
+        return column.take(pa.array(places))
+    if is_series(column):
+        return column.iloc[places]
+    return [column[i] for i in places] if isinstance(column, list | tuple) else [column]
 
 
 def column_of(table: pa.Table, name: str) -> pa.ChunkedArray:

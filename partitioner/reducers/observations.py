@@ -58,11 +58,17 @@ def observations(value: Any, columns: Sequence[str] | None = None) -> Observatio
     if is_frame(value):
         value = pa.Table.from_pandas(value, preserve_index=False)
     if isinstance(value, dict):
+        _check_names(columns or (), [str(name) for name in value])
         value = _as_table({name: value[name] for name in value if columns is None or name in columns})
-    if is_series(value):
-        value = pa.Array.from_pandas(value)
     if isinstance(value, pa.Table):
         return _of_table(value, value.column_names if columns is None else columns)
+    if columns is not None:
+        raise ProgramError(
+            f"The program returned {type(value).__name__}, which has no names of columns, and the reducer looks for "
+            f"{listed(columns)}. Return a table, a data frame or a dict of columns, or leave out columns=."
+        )
+    if is_series(value):
+        value = pa.Array.from_pandas(value)
     if isinstance(value, pa.Array | pa.ChunkedArray):
         values, known = _column(value, "")
         return Observations(values[:, None], known[:, None], ())
@@ -82,16 +88,19 @@ def _as_table(columns: dict[str, Any]) -> pa.Table:
 
 
 def _of_table(table: pa.Table, names: Sequence[str]) -> Observations:
-    for name in names:
-        if name not in table.column_names:
-            known = table.column_names
-            raise ProgramError(
-                f"The program's output has no column {name!r}; it has {listed(known)}.{nearest(name, known)}"
-            )
+    _check_names(names, table.column_names)
     values, known = np.empty((table.num_rows, len(names))), np.empty((table.num_rows, len(names)), bool)
     for i, name in enumerate(names):
         values[:, i], known[:, i] = _column(table[name], name)
     return Observations(values, known, (len(names),), tuple(names))
+
+
+def _check_names(wanted: Sequence[str], known: list[str]) -> None:
+    for name in wanted:
+        if name not in known:
+            raise ProgramError(
+                f"The program's output has no column {name!r}; it has {listed(known) or 'none'}.{nearest(name, known)}"
+            )
 
 
 def _column(column: Any, name: str) -> tuple[Floats, npt.NDArray[np.bool_]]:

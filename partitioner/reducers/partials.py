@@ -20,13 +20,18 @@ from partitioner.errors import (
     ProgramError,
     RunFailed,
     clause,
+    listed,
     nearest,
 )
+from partitioner.frames import is_frame
 from partitioner.model import Failure, Piece, Sink
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.container import poison_in, views
 from partitioner.reducers.tree import MergeTree
 from partitioner.security.sealing import with_signature, without_signature
+
+UNTAKEN = (AttributeError, KeyError, TypeError)
+"""What code raises that is given another kind of value than it was written for: no retry mends that."""
 
 SERIALIZERS = ("safe", "pickle")
 ACCUMULATOR = "accumulator"
@@ -49,7 +54,29 @@ def add(reducer: Reducer, accumulator: Any, value: Any) -> Any:
             f"the program returned None; {reducer.name or type(reducer).__name__} needs a value from every call. "
             "Return one, or use reducer='concat' with allow_row_change=True for a program that keeps no rows."
         )
-    return reducer.add_input(accumulator, value)
+    try:
+        return reducer.add_input(accumulator, value)
+    except UNTAKEN as error:
+        raise ProgramError(untaken(reducer, error, f"what the program returned, {a_kind(value)}")) from error
+
+
+def untaken(reducer: Reducer, error: Exception, what: str) -> str:
+    """What is said of a reducer whose ``add_input`` was not written for ``what`` it is given."""
+    why = Failure.of(error)
+    return (
+        f"the reducer {reducer.name or type(reducer).__name__!r} cannot take {what}: {why.type}: {clause(error)}. "
+        f"{why.place}Return what its add_input takes, or write add_input for this."
+    )
+
+
+def a_kind(value: Any) -> str:
+    """A value in a few words: its type, and its columns where it has some."""
+    if isinstance(value, pa.Table | pa.RecordBatch):
+        names: list[Any] | None = value.schema.names
+    else:
+        names = list(value) if isinstance(value, dict) or is_frame(value) else None
+    of = "" if names is None else f" with columns {listed(names) or 'none'}"
+    return f"a {type(value).__module__.partition('.')[0]}.{type(value).__qualname__}{of}".replace("a builtins.", "a ")
 
 
 def dumps(reducer: Reducer, accumulator: Any, key: bytes = b"") -> bytes:

@@ -47,6 +47,11 @@ class Several(Reducer):
         if alike and all(parts is not None for parts in needed):
             self.group_parts = tuple(sorted({name for parts in needed for name in parts or ()}))
 
+    @property
+    def any_table(self) -> bool:
+        """Where all of them take it."""
+        return all(reducer.any_table for reducer in self.of.values())
+
     def _check(self, every: list[Reducer]) -> None:
         if any(r.rows for r in every):
             raise ConfigError("several cannot hold concat, whose result are the rows; give reducers that merge.")
@@ -93,7 +98,7 @@ class Several(Reducer):
     def columns_of(self, result: dict[str, Any]) -> dict[str, Any]:
         """The columns of each, with its name before."""
         return {
-            name if column == reducer.name else f"{name}_{column}": value
+            name if column == (reducer.name or type(reducer).__name__) else f"{name}_{column}": value
             for name, reducer in self.of.items()
             for column, value in reducer.columns_of(result[name]).items()
         }

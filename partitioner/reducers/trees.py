@@ -76,13 +76,17 @@ def _add_into(left: Any, right: Any) -> Any:
 
 
 def largest_change(old: Any, new: Any) -> float:
-    """The largest absolute difference between matching numbers of two trees."""
+    """The largest absolute difference between matching numbers of two trees; infinite where one is NaN, or becomes so."""
     found = [0.0]
 
     def compare(a: Any, b: Any) -> None:
-        a, b = of_tensor(a), of_tensor(b)
-        if np.size(a) and np.issubdtype(np.asarray(a).dtype, np.number):
-            found.append(float(np.max(np.abs(np.asarray(a, np.float64) - np.asarray(b, np.float64)))))
+        a, b = np.asarray(of_tensor(a)), np.asarray(of_tensor(b))
+        if a.size and np.issubdtype(a.dtype, np.number):
+            kind = np.result_type(a, b, np.float64)
+            a, b = a.astype(kind), b.astype(kind)
+            with np.errstate(invalid="ignore"):
+                apart = np.where(a == b, 0.0, np.abs(a - b))
+            found.append(float(np.max(np.where(np.isnan(apart), np.inf, apart))))
 
     walk(compare, old, new)
     return max(found)

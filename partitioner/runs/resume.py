@@ -16,6 +16,7 @@ from partitioner import config as configuration
 from partitioner import known_secrets
 from partitioner import program as programs
 from partitioner.attempt.job import Job
+from partitioner.attempt.rounds import resumed_by, state_name
 from partitioner.config import RunConfig
 from partitioner.coordinator.ledger import Ledger
 from partitioner.errors import ConfigError, ResumeRefused, to_go_on
@@ -41,9 +42,14 @@ def find_run(config: RunConfig, resume: str) -> RunDirectory:
 def from_directory(directory: RunDirectory, changes: Mapping[str, Any]) -> RunConfig:
     """The configuration of a run from its directory alone; what was a live object then comes from ``job.pkl``.
 
-    ``changes`` are settings that may differ on a resume, such as the engine.
+    ``changes`` are settings that may differ on a resume, such as the engine. Raises ConfigError for rounds.
     """
     described = directory.description()
+    if directory.files.exists(state_name(0)):
+        raise ConfigError(
+            f"run {directory.run_id} is one of rounds, whose update is no part of its directory; what goes on is "
+            f"{resumed_by(directory.run_id)}."
+        )
     if not {"input", "config", "code"} <= dict(described.get("fingerprints", {})).keys():
         raise directory.damaged("run.json")
     values = dict(described.get("config", {}))

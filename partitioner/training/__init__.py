@@ -9,9 +9,11 @@ from partitioner.training.linear import fit_linear, fit_pca
 from partitioner.training.logistic import fit_logistic
 from partitioner.training.mixture import fit_mixture
 from partitioner.training.moments import find_neighbors, fit_encoder, fit_imputer, fit_naive_bayes, fit_scaler
+from partitioner.training.partitions import Partition, partitions
 
 __all__ = [
     "Design",
+    "Partition",
     "federate",
     "find_neighbors",
     "fit_encoder",
@@ -28,4 +30,5 @@ __all__ = [
     "keep_card",
     "keep_metrics",
     "kept_model",
+    "partitions",
 ]

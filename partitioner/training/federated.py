@@ -6,6 +6,7 @@ FedAdam: Reddi et al. 2021, algorithm 2. Coordinate-wise median and trimmed mean
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
@@ -64,7 +65,8 @@ class Clients(RoundProgram):
         """
         shared = state["parameters"]
         for rows in data:
-            given = shared if self.like is None else rewrapped(shared, self.like)
+            given = copy.deepcopy(shared)  # many a training works in place
+            given = given if self.like is None else rewrapped(given, self.like)
             found, weight = checked_pair(self.train(rows, given), "federate")
             if self.like is not None:
                 check_one_kind(self.like, found)

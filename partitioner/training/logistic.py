@@ -2,10 +2,12 @@
 
 The objective is scikit-learn's, for the same C: the mean of the log losses plus |w|^2 / (2 C n), or |w|_1 / (C n); the
 intercept is free. L1 is minimised over w = u - v with u, v >= 0, which makes it smooth (Schmidt, Fung and Rosales 2007).
+The minimum is looked for in coordinates that a first round over the features finds, see ``training.curvature``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import fsum
 from typing import Any
@@ -23,6 +25,7 @@ from partitioner.model.given import check_number
 from partitioner.reducers.models.rows import class_labels
 from partitioner.reducers.tree_sum import TreeSum
 from partitioner.sizes import parse_bytes
+from partitioner.training.curvature import FULL, Coordinates, Spread
 from partitioner.training.design import Design
 
 PIECE_ROWS = 16_384
@@ -32,11 +35,11 @@ PENALTIES = ("l2", "l1", None)
 
 KEPT_STEPS, KEPT_NUMBERS = (10, 100), 1_000_000
 """Steps that L-BFGS remembers, within so many numbers: an evaluation is a round over all data, so fewer of them are worth
-memory on the driver (a9a: 683 with 10 steps, a third with 100)."""
+memory on the driver."""
 
 
 class Losses(TreeSum):
-    """Sums of losses and gradients; what the first round found out about labels and width is joined."""
+    """Sums of losses and gradients; what the first round found out about labels and features is joined."""
 
     name = "losses"
 
@@ -45,14 +48,13 @@ class Losses(TreeSum):
         if left is not None and right is not None and "classes" in left:
             return {
                 "classes": np.union1d(left["classes"], right["classes"]),
-                "width": max(left["width"], right["width"]),
-                "n": left["n"] + right["n"],
+                "spread": left["spread"].merged(right["spread"]),
             }
         return super().merge_accumulators(left, right)
 
 
 class LogisticLoss(RoundProgram):
-    """Loss and gradient of one partition; with an empty state the classes and width that it holds."""
+    """Loss and gradient of one partition; with a state without weights its classes, and the spread of its features."""
 
     def __init__(self, design: Design) -> None:
         self.design = design
@@ -66,7 +68,7 @@ class LogisticLoss(RoundProgram):
         """Sums over the rows of the partition."""
         x, y = data["x"], data["y"]
         if "weights" not in state:
-            return {"classes": np.unique(y), "width": x.shape[1], "n": len(y)}
+            return {"classes": np.unique(y), "spread": Spread.of(x, state["full"] and x.shape[1] <= FULL)}
         classes, weights = state["classes"], state["weights"]
         if data["codes"] is None:
             data["codes"] = np.searchsorted(classes, y)
@@ -173,7 +175,7 @@ def fit_logistic(
     }
     config = configuration.make({"dataset": dataset, "reducer": Losses(), **program, **options})
     with opened(config, resume, None if cache is None else parse_bytes(cache)) as session:
-        found = session({})
+        found = session({"full": penalty != "l1"})  # its bounds are those of single weights
         if len(found["classes"]) < 2:
             raise DataError(f"column {label!r} holds {len(found['classes'])} class; a classifier needs at least 2.")
         with RoundLine(config.progress, rounds) as line:
@@ -189,49 +191,80 @@ def _minimised(
     session: Session, found: Any, C: float, penalty: str | None, tolerance: float, rounds: int, line: RoundLine
 ) -> tuple[Floats, float]:
     """Weights float64[f + 1, k] (the intercepts last) and the objective there, k = 1 for two classes."""
-    from scipy.optimize import minimize
-
-    n, k = found["n"], 1 if len(found["classes"]) == 2 else len(found["classes"])
-    shape = (found["width"] + 1, k)
-    strength = 0.0 if penalty is None else 1.0 / (C * n)
-    twice = penalty == "l1"
-    size = found["width"] * k
+    problem = _Problem(found, C, penalty, tolerance)
 
     def objective(flat: Floats) -> tuple[float, Floats]:
-        weights = _joined(flat, shape, twice)
-        merged = session({"weights": weights, "classes": found["classes"]})
-        loss, gradient = merged["loss"] / n, (merged["gradient"] / n).ravel()
-        if twice:
-            loss += strength * float(flat[: 2 * size].sum())
-            gradient = np.concatenate([gradient[:size] + strength, strength - gradient[:size], gradient[size:]])
-        else:
-            loss += strength / 2 * float((weights[:-1] ** 2).sum())
-            gradient[:size] += strength * flat[:size]
+        merged = session({"weights": problem.weights(flat), "classes": found["classes"]})
+        loss, gradient = problem.of(flat, merged)
         session.note_loss(loss)
         line.show(session.rounds)
         return loss, gradient
 
-    start = np.zeros((2 if twice else 1) * size + k)
-    bounds = [(0.0, None)] * (2 * size) + [(None, None)] * k if twice else None
-    kept = int(np.clip(KEPT_NUMBERS // len(start), *KEPT_STEPS))
-    settings = {
-        "maxcor": kept,
-        "maxiter": rounds,
-        "maxfun": rounds,
-        "maxls": 50,
-        "gtol": tolerance,
-        "ftol": 8 * np.finfo(float).eps,
-    }
-    best = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=settings)
-    return _joined(best.x, shape, twice), float(best.fun)
+    return problem.minimised(objective, rounds)
 
 
-def _joined(flat: Floats, shape: tuple[int, int], twice: bool) -> Floats:
-    """Weights of the flat vector; u - v where it holds both."""
-    size = (shape[0] - 1) * shape[1]
-    if twice:
-        flat = np.concatenate([flat[:size] - flat[size : 2 * size], flat[2 * size :]])
-    return np.array(flat.reshape(shape))
+class _Problem:
+    """What L-BFGS sees: flat coordinates; of L1 those of u, those of v, and the intercepts."""
+
+    def __init__(self, found: Any, C: float, penalty: str | None, tolerance: float) -> None:
+        spread: Spread = found["spread"]
+        count = len(found["classes"])
+        self.n, self.k, self.tolerance = spread.rows, 1 if count == 2 else count, tolerance
+        self.shape = (spread.width + 1, self.k)
+        self.size = spread.width * self.k
+        self.strength = 0.0 if penalty is None else 1.0 / (C * self.n)
+        self.twice = penalty == "l1"
+        ridge = 0.0 if self.twice else self.strength
+        self.coordinates = Coordinates.of(spread, 0.25 if count == 2 else 1.0 / count, ridge)
+        self.steepest = np.inf
+
+    def weights(self, flat: Floats) -> Floats:
+        """float64[f + 1, k], the intercepts last."""
+        if self.twice:
+            size = self.size
+            flat = np.concatenate([flat[:size] - flat[size : 2 * size], flat[2 * size :]])
+        return self.coordinates.weights(flat.reshape(self.shape))
+
+    def of(self, flat: Floats, merged: Any) -> tuple[float, Floats]:
+        """The objective and its gradient; ``steepest`` is the largest element of that by weights."""
+        size, strength = self.size, self.strength
+        loss, gradient = merged["loss"] / self.n, merged["gradient"] / self.n
+        if not self.twice:
+            weights = self.weights(flat)
+            loss += strength / 2 * float((weights[:-1] ** 2).sum())
+            gradient[:-1] += strength * weights[:-1]
+            self.steepest = float(np.abs(gradient).max())
+            return loss, self.coordinates.gradient(gradient).ravel()
+        each = np.repeat(strength / self.coordinates.scale[:-1], self.k)
+        loss += float(each @ (flat[:size] + flat[size : 2 * size]))
+        moved = self.coordinates.gradient(gradient).ravel()
+        moved = np.concatenate([moved[:size] + each, each - moved[:size], moved[size:]])
+        held = np.append(flat[: 2 * size] <= 0, np.zeros(self.k, bool)) & (moved > 0)
+        scale = np.repeat(self.coordinates.scale, self.k)
+        self.steepest = float(np.abs(np.where(held, 0.0, moved * np.append(scale[:size], scale))).max())
+        return loss, moved
+
+    def minimised(self, objective: Callable[[Floats], tuple[float, Floats]], rounds: int) -> tuple[Floats, float]:
+        """Weights where the objective is least, and the objective there; after so many evaluations at most."""
+        from scipy.optimize import minimize
+
+        start = np.zeros((2 if self.twice else 1) * self.size + self.k)
+        settings = {
+            "maxcor": int(np.clip(KEPT_NUMBERS // len(start), *KEPT_STEPS)),
+            "maxiter": rounds,
+            "maxfun": rounds,
+            "maxls": 50,
+            "gtol": 0.0,
+            "ftol": 8 * np.finfo(float).eps,
+        }
+        bounds = [(0.0, None)] * (2 * self.size) + [(None, None)] * self.k if self.twice else None
+
+        def done(found: Floats) -> None:
+            if self.steepest <= self.tolerance:
+                raise StopIteration
+
+        best = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=settings, callback=done)
+        return self.weights(best.x), float(best.fun)
 
 
 def _model(weights: Floats, classes: Any, C: float, penalty: str | None, rounds: int) -> Any:

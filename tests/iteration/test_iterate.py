@@ -8,6 +8,8 @@ import pytest
 import partitioner as pt
 from partitioner.engines.dask import DaskEngine
 from partitioner.errors import ConfigError, DataError, ResumeRefused, RunFailed
+from partitioner.runs.resume import from_directory
+from partitioner.store.run_directory import RunDirectory
 from tests.iteration.rounds_programs import SLOPES, START, Gradient, gradient, step, table
 
 
@@ -55,6 +57,82 @@ def test_without_an_update_the_merged_output_is_the_next_state(checkpoint):
         checkpoint=checkpoint, progress=False, tolerance=1e-9,
     )  # fmt: skip
     assert (found.state, found.converged, len(found.rounds)) == (81.0, True, 1)
+
+
+def in_place(batch, state):
+    """A program that changes the state it is given."""
+    state["w"] += len(batch)
+    return {"w": state["w"], "parts": 1}
+
+
+def moved_in_place(state, merged):
+    state["w"] += merged["parts"]
+    return state
+
+
+def test_what_works_in_place_changes_no_other_partition_and_is_no_convergence(checkpoint):
+    start = {"w": np.zeros(2)}
+    found = pt.iterate(
+        table(), in_place, start, update=moved_in_place, rounds=2, tolerance=0.1, engine="serial", max_tasks=3, cost="rows",
+        checkpoint=checkpoint, progress=False,
+    )  # fmt: skip
+    assert (found.converged, start["w"].tolist()) == (False, [0.0, 0.0])
+    assert found.merged["w"].tolist() == [600.0 + 3 * 3.0] * 2
+    assert found.state["w"].tolist() == [6.0, 6.0]
+
+
+def test_rounds_that_fail_say_how_they_go_on_and_no_command_takes_them_for_a_run(checkpoint):
+    with pytest.raises(RunFailed, match=r"then the same call with resume='(\S+)' \(of a job: --resume \1\) goes on"):
+        slopes(checkpoint, program=lambda batch, state: 1 / 0, max_retries=0)
+    (place,) = Path(checkpoint).iterdir()
+    with pytest.raises(ConfigError, match=rf"is one of rounds, .* the same call with resume='{place.name}'"):
+        from_directory(RunDirectory(str(place)), {})
+
+
+def losing(checkpoint, losses, **options):
+    """Rounds whose losses are given."""
+    told = iter(losses)
+    return pt.iterate(
+        table(), lambda batch, state: {"n": len(batch)}, 0, update=lambda old, merged: old + 1, rounds=len(losses),
+        loss=lambda merged: next(told), engine="serial", max_tasks=2, cost="rows", checkpoint=checkpoint,
+        progress=False, **options,
+    )  # fmt: skip
+
+
+def test_a_loss_that_is_nan_ends_the_rounds_and_names_its_round(checkpoint):
+    said = r"the loss of round 1 is NaN, .*rounds/000001\.state\. Take smaller steps"
+    with pytest.raises(RunFailed, match=said):
+        losing(checkpoint, [1.0, float("nan"), 1.0])
+
+
+def test_a_loss_that_is_infinite_has_not_converged(checkpoint):
+    inf = float("inf")
+    found = losing(checkpoint, [1.0, inf, inf, 2.0, 2.0, 2.0], tolerance=1e-3)
+    assert (found.losses, found.converged) == ([1.0, inf, inf, 2.0, 2.0], True)
+
+
+@pytest.mark.parametrize(("to", "converged"), [(np.nan, False), (np.inf, False), (0.0, True)])
+def test_a_state_that_becomes_no_number_has_not_converged(checkpoint, to, converged):
+    found = pt.iterate(
+        table(), lambda batch, state: 0, {"w": np.zeros(2)}, update=lambda old, merged: {"w": np.array([0.0, to])}, rounds=1,
+        tolerance=0.1, engine="serial", max_tasks=2, cost="rows", checkpoint=checkpoint, progress=False,
+    )  # fmt: skip
+    assert found.converged is converged
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (
+            "los",
+            r"loss is 'los', and the merged output has no such key; it has gradient, loss, n\. Did you mean 'loss'",
+        ),
+        ("gradient", r"loss 'gradient' gives a numpy\.ndarray of shape \(3,\); a loss is one number"),
+    ],
+)
+def test_a_loss_that_is_not_there_or_no_number_is_refused(checkpoint, loss, said):
+    with pytest.raises(ConfigError, match=said):
+        slopes(checkpoint, loss=loss)
 
 
 @pytest.mark.parametrize(

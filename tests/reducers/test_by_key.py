@@ -190,3 +190,34 @@ def test_an_infinity_makes_of_its_key_what_it_makes_of_the_whole(cuts):
     np.testing.assert_array_equal(found["s_x"], [inf, np.nan, 4.0])
     np.testing.assert_array_equal(found["m_x"], [inf, np.nan, 2.0])
     np.testing.assert_array_equal(found["v_x"], [np.nan, np.nan, 2.0])
+
+
+class SumOfX:
+    """A user's, written for what the program returns: its x has a sum."""
+
+    def create_accumulator(self):
+        return 0.0
+
+    def add_input(self, accumulator, value):
+        return accumulator + float(value["x"].sum())
+
+    def merge_accumulators(self, left, right):
+        return left + right
+
+    def extract_output(self, accumulator):
+        return accumulator
+
+
+@pytest.mark.parametrize("inner", [SumOfX, {"reducer": "several", "of": {"total": SumOfX, "n": "count"}}])
+@pytest.mark.parametrize("kind", [pd.DataFrame, lambda columns: {n: np.array(c) for n, c in columns.items()}])
+def test_a_users_reducer_gets_the_rows_of_a_key_as_the_program_returned_them(kind, inner):
+    outputs = [kind({"k": ["b", "a", "b"], "x": [1.0, 2.0, 4.0]}), kind({"k": ["a"], "x": [8.0]})]
+    found = reduced(ByKey("k", inner), *outputs)
+    assert [found["k"].to_pylist(), found.column(1).to_pylist()] == [["a", "b"], [10.0, 5.0]]
+    assert found.column_names in (["k", "SumOfX"], ["k", "total", "n"])
+
+
+def test_a_users_reducer_that_takes_no_tables_is_told_what_it_is_given():
+    said = r"'SumOfX' cannot take the rows of one key, .* as a pyarrow\.Table with columns x: AttributeError"
+    with pytest.raises(ProgramError, match=said):
+        reduced(ByKey("k", SumOfX), pa.table({"k": ["b", "a"], "x": [1.0, 2.0]}))

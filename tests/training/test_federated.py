@@ -65,6 +65,17 @@ def test_federated_averaging_is_what_it_is_by_hand(settings):
     np.testing.assert_allclose(found.state["parameters"]["w"], w, rtol=1e-12)
 
 
+def in_place(rows, parameters):
+    """The same steps, in the arrays that were given."""
+    parameters["w"][:] = descend(rows, parameters)[0]["w"]
+    return parameters, float(len(rows))
+
+
+def test_a_training_that_works_in_place_changes_no_other_client(settings):
+    found = [federate(DATA, train, {"w": np.zeros(2)}, rounds=2, **settings).state for train in (descend, in_place)]
+    assert found[0]["parameters"]["w"].tobytes() == found[1]["parameters"]["w"].tobytes()
+
+
 def test_federated_averaging_converges(settings):
     found = federate(DATA, descend, {"w": np.zeros(2)}, rounds=60, tolerance=1e-9, **settings)
     assert found.converged
