@@ -223,4 +223,5 @@ def test_the_limits_are_those_that_are_documented() -> None:
         "read_ahead": False,
         "one_process": False,
         "trusted_seconds": 30.0,
+        "go_on": "",
     }
