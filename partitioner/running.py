@@ -19,7 +19,7 @@ from partitioner.attempt import upcoming
 from partitioner.attempt.agreement import Agreement
 from partitioner.attempt.job import Job, forget
 from partitioner.config import RunConfig
-from partitioner.coordinator.execute import execute
+from partitioner.coordinator.execute import execute, most_quarantined
 from partitioner.costs.base import CostModel
 from partitioner.engines import preload
 from partitioner.engines.base import Engine
@@ -150,7 +150,7 @@ def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | No
     with directory.discarded_unless_claimed(), ExitStack() as held:
         lease = held.enter_context(Lease(directory.files, config.lease_seconds))
         with phases("describe"):
-            rest = _described(parts, directory)
+            rest = _described(parts, directory, held)
         described, notes, parts = rest.described, rest.notes, replace(parts, known_seconds=rest.seconds)
         if notes and not len(described.dataset.fragments):
             parts = replace(parts, engine=resolve_engine("serial"))  # nothing is to run: nothing is started for it
@@ -169,6 +169,7 @@ def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | No
             with phases("plan"):
                 work, planned = _planned(parts, costed, started, notes, phases)
                 job = settled(directory, described, work)
+        most_quarantined(config, planned.tasks)
         with phases("plan"):
             _begin(config, directory, planned, job, on_plan, rest)
         known = work.costs.unit == "seconds"
@@ -193,10 +194,10 @@ def _new_directory(config: RunConfig) -> RunDirectory:
     return directory
 
 
-def _described(parts: Resolved, directory: RunDirectory) -> changes.Rest:
+def _described(parts: Resolved, directory: RunDirectory, held: ExitStack) -> changes.Rest:
     """Stage 1: what the mode leaves to do of the input, where it goes, its fingerprints, and what there is to say."""
     config = parts.config
-    target = modes.begin(config, directory)
+    target = held.enter_context(modes.begun(config, directory))
     described = stages.describe(parts, directory, target.number)
     rest = changes.rest_of(parts, described, target)
     if rest.rows is not None:

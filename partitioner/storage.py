@@ -6,6 +6,7 @@ Everything the library keeps goes through ``Directory``: a local path, ``file://
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -122,6 +123,12 @@ LISTED_AT_ONCE = 10_000
 def _columns(entries: Sequence[Entry], schema: pa.Schema) -> pa.RecordBatch:
     columns = [[e.name for e in entries], [e.size for e in entries], [e.tag for e in entries]]
     return pa.record_batch(columns, schema=schema)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder of a local disk that holds nothing; another may have written there meanwhile."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 class Directory:

@@ -56,6 +56,14 @@ SETTINGS = {
     "a device": ("dataset=/dev/zero", "/dev/zero"),
     "half a glob": ("dataset='[[['", "[[["),
     "no key before the sign": ("=x", "unknown setting"),
+    "no character of a path": ('output="a\\0b"', "NUL"),
+    "lists for groups": ("split={split: grouped, key: [[x]]}", "one name per fragment"),
+    "a key that is not there": ("split={split: grouped, key: zz}", "no column"),
+    "a version without its key": (["mode=incremental", "output=o", "incremental={key: zz, watermark: x}"], "zz"),
+    "processes without end": ("engine={engine: dask, workers: 1000000000}", "at most 4096 processes"),
+    "a share of rows that nobody has counted": ("max_quarantined=0.5", "give a number of rows"),
+    "a version of nothing": (["mode=overwrite", "output=o", "filter=zz > 1"], "zz"),
+    "a version of a broken file": (["mode=append", "output=o/p", "dataset=conf.yaml"], "conf.yaml"),
 }
 
 LONGEST = 2500
@@ -84,7 +92,7 @@ def refused(capsys: pytest.CaptureFixture[str], *command: str) -> str:
     assert len(said.err) < LONGEST
     assert told["error"]["message"] in said.err
     assert not Path("PWNED").exists()
-    assert not list(Path("runs").glob("*"))
+    assert {path.name for path in Path().iterdir()} <= {"in.csv", "conf.yaml", "hostile.yaml"}
     return said.err
 
 
@@ -101,7 +109,20 @@ def test_a_configuration_by_a_hostile_hand_is_refused_in_one_line(
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_a_hostile_setting_is_refused_in_one_line(setting: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text, says = SETTINGS[setting]
-    assert says in refused(capsys, "run", "conf.yaml", "--allow-module", "tests", "--set", text)
+    given = [part for each in ([text] if isinstance(text, str) else text) for part in ("--set", each)]
+    assert says in refused(capsys, "run", "conf.yaml", "--allow-module", "tests", *given)
+
+
+@pytest.mark.parametrize("command", [["run"], ["plan"], ["simulate"], ["calibrate"]], ids=lambda c: c[0])
+def test_a_configuration_without_end_is_refused_and_not_read_to_it(
+    command: list[str], home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "at most 1048576 bytes" in refused(capsys, *command, "/dev/zero")
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", "x"], ["forget", "x"]], ids=lambda c: c[0])
+def test_a_directory_is_no_profile_store(command: list[str], home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is a directory" in refused(capsys, "profile", *command, "--store", ".")
 
 
 @pytest.mark.parametrize("command", [["resume"], ["report"], ["explain", "t000000"]], ids=lambda c: c[0])
@@ -153,3 +174,48 @@ def test_a_run_directory_by_a_hostile_hand_does_not_resume(
     assert len(said.err.strip().splitlines()) == 1
     assert name in said.err
     assert not Path("PWNED").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "setting"),
+    [
+        *((["resume"], name) for name in ("program", "cost", "placement", "split", "reducer")),
+        (["quarantine", "retry"], "program"),
+        (["quarantine", "retry"], "reducer"),
+        (["whatif"], "placement"),
+    ],
+)
+def test_code_that_a_hostile_hand_names_in_a_run_directory_is_not_imported(
+    command: list[str],
+    setting: str,
+    set_aside_once: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = Path(shutil.copytree(set_aside_once, home / "copy" / set_aside_once.name))
+    (home / "elsewhere").mkdir()
+    (home / "elsewhere" / "of_a_stranger.py").write_text(f"open({str(home / 'PWNED')!r}, 'w')\n")
+    (home / "work").mkdir()
+    monkeypatch.chdir(home / "work")
+    monkeypatch.syspath_prepend(str(home / "elsewhere"))
+    told = json.loads((run / "run.json").read_text())
+    told["config"][setting] = "of_a_stranger:f"
+    (run / "run.json").write_text(json.dumps(told))
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command, str(run)])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2
+    assert f"run.json: {setting} names 'of_a_stranger:f', and 'of_a_stranger' lies in " in line
+    assert not (home / "PWNED").exists()
+
+
+@pytest.fixture(scope="module")
+def set_aside_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a run that has set a row aside."""
+    runs = str(tmp_path_factory.mktemp("runs"))
+    run = pt.run(
+        {"x": [1, -1]}, "tests.programs:fails_on_negative", engine="serial", cost="rows", checkpoint=runs,
+        progress=False, on_error="quarantine",
+    )  # fmt: skip
+    return Path(run.directory.url)

@@ -46,6 +46,7 @@ class Job:
     ``concurrency`` says how an async program is called.
     ``cache_bytes``: what a process may keep of prepared partitions between rounds of ``pt.iterate``.
     ``partials_key``: what pickled partial results are signed with; it reaches workers in the sealed job alone.
+    ``named``: the code that the settings name (``module:name``): ``run.json``, which is not sealed, may name no other.
     """
 
     program: Callable[..., Any]
@@ -67,6 +68,7 @@ class Job:
     concurrency: Concurrency | None = None
     cache_bytes: float = 0.0
     partials_key: bytes = field(default=b"", repr=False)
+    named: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -30,11 +30,12 @@ def retry(directory: RunDirectory, merge: bool = False, **changes: object) -> Ru
     rows = rows_of(directory).drop_columns([ERROR_COLUMN])
     if not rows.num_rows:
         raise ConfigError(f"run {directory.run_id} has no quarantined rows; there is nothing to try again.")
-    if merge:
-        check_mergeable(directory)
     told = directory.description()["config"].get("cost")
     cost = {} if isinstance(told, str) else {"cost": "bytes"}  # numbers are of the fragments of the whole input
-    retried = run_config(from_directory(directory, {**_OF_ALL_ROWS, **cost, "dataset": rows, **changes}))
+    config = from_directory(directory, {**_OF_ALL_ROWS, **cost, "dataset": rows, **changes})
+    if merge:
+        check_mergeable(directory)
+    retried = run_config(config)
     if merge:
         merge_rows(directory, retried)
     return retried

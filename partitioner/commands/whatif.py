@@ -11,6 +11,7 @@ import typer
 from partitioner import config as configuration
 from partitioner.errors import ConfigError
 from partitioner.outlook.whatif import whatif as asked
+from partitioner.security import trust
 from partitioner.store.run_directory import RunDirectory
 
 
@@ -53,7 +54,17 @@ def _subject(text: str, settings: list[str] | None, allowed: list[str] | None) -
         )
     if settings or allowed:
         raise ConfigError(f"--set and --allow-module are for a configuration, and there is no file {text!r}.")
-    return RunDirectory(text)
+    return _trusted(text)
+
+
+def _trusted(text: str) -> RunDirectory:
+    """A run whose ``run.json`` names no placement of elsewhere, which would be imported to place its sub-tasks again."""
+    if not ("://" in text or Path(text).is_dir()):
+        raise ConfigError(f"{text} does not exist; give the directory of a run, such as runs/<run id>.")
+    run = RunDirectory(text)
+    named = {"placement": run.description().get("config", {}).get("placement")}
+    trust.check_resumed(named, f"{run.url}/run.json", ())
+    return run
 
 
 def _counts(text: str | None) -> list[int]:

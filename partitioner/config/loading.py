@@ -75,7 +75,7 @@ def _layered(path: str | Path, settings: Sequence[str], environment: Mapping[str
 def read_mapping(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. ConfigError for a file that is not there, or holds something else."""
     try:
-        values = safe_yaml.read(path.read_text(), str(path))
+        values = safe_yaml.read_file(path)
     except FileNotFoundError:
         raise ConfigError(f"no configuration at {path.absolute()}; give the path of a YAML file.") from None
     except IsADirectoryError:

@@ -21,7 +21,7 @@ from partitioner.coordinator.machine import too_many
 from partitioner.coordinator.policy import BACKUP_FACTOR, HAND_OVER_SECONDS, NO_WORKER_SECONDS, Policy
 from partitioner.coordinator.state import Action, HandOver, State, Submit, initial
 from partitioner.engines.base import Engine
-from partitioner.errors import ConfigError, PartitionerError
+from partitioner.errors import ConfigError, LeaseLost, PartitionerError
 from partitioner.model import CommitRecord, Event, EventKind, Plan, SubTasks
 from partitioner.model.data import Ints
 from partitioner.store.commit_log import SEGMENT
@@ -71,8 +71,10 @@ class Fence:
         self._lease = lease
 
     def observe(self, state: State, events: Sequence[Event], actions: Sequence[Action]) -> None:
-        """Raises LeaseLost."""
+        """Raises LeaseLost; a worker that was refused for it knows before the next heartbeat."""
         self._lease.check()
+        if any(event.error is not None and event.error.type == LeaseLost.__name__ for event in events):
+            self._lease.check(now=True)
 
 
 AGAIN = 10.0

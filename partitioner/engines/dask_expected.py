@@ -14,6 +14,9 @@ from partitioner.model import Worker, Workers
 
 LOOPBACK = "127.0.0.1"
 
+MOST_HERE = 4096
+"""Worker processes of one machine: a figure above is a mistake, and it would run out of process numbers first."""
+
 
 def expected(options: Mapping[str, Any]) -> Workers | None:
     """By name as Dask numbers them, each with the memory that Dask gives it; None where a cluster that runs must be asked.
@@ -33,7 +36,13 @@ def expected(options: Mapping[str, Any]) -> Workers | None:
 
 def worker_count(workers: Any) -> int:
     """Worker processes of a cluster to start here: those asked for, else one per core and at least 2."""
-    return max(2, os.cpu_count() or 1) if workers is None else whole("workers", workers)
+    count = max(2, os.cpu_count() or 1) if workers is None else whole("workers", workers)
+    if count > MOST_HERE:
+        raise ConfigError(
+            f"engine option workers is {count}; at most {MOST_HERE} processes are started on one machine. For a larger "
+            "cluster give its address."
+        )
+    return count
 
 
 def whole(option: str, value: Any) -> int:

@@ -31,6 +31,7 @@ from partitioner.output.publishing import RESULT
 from partitioner.output.showing import show, shown
 from partitioner.output.tracking import Known, known_rows, store, tracking_of
 from partitioner.output.versions import Version
+from partitioner.security import trust
 from partitioner.security.sealing import SIGNATURE, sign
 from partitioner.storage import Directory
 from partitioner.store.run_directory import RunDirectory
@@ -208,6 +209,9 @@ def reordered(run: RunDirectory) -> bool:
         return False
     if isinstance(split, str) and split.startswith("<"):
         return True  # an object whose name is all that is written down
+    if trust.named_in({"split": split}):
+        job: Job = pickle.loads(run.read_job())
+        trust.check_resumed({"split": split}, f"{run.url}/run.json", job.named)
     return bool(choices.choose("splits", split).reorders)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from partitioner.output.showing import show
 from partitioner.output.tracking import tracking_of
 from partitioner.output.versions import Version
 from partitioner.reducers.base import Reducer
-from partitioner.storage import Directory
+from partitioner.storage import Directory, remove_if_empty
 from partitioner.store.run_directory import RunDirectory
 
 VERSIONED = frozenset({"overwrite", "append", "incremental"})
@@ -168,6 +169,22 @@ def runs_below(checkpoint: str) -> list[RunDirectory]:
     home = Directory(checkpoint)
     found = (RunDirectory(f"{home.url}/{run_id}") for run_id in reversed(home.folders()))
     return [run for run in found if run.files.exists("run.json")]
+
+
+@contextmanager
+def begun(config: RunConfig, directory: RunDirectory) -> Iterator[Target]:
+    """``begin``, taken back where the block ends before the run is on record: bad input leaves nothing behind."""
+    home = home_of(config)
+    place = None if home is None else Directory(home).local_path
+    first = place is not None and not place.exists()
+    target = begin(config, directory)
+    try:
+        yield target
+    finally:
+        if target.number and home is not None and not directory.files.exists("run.json"):
+            versions.withdraw(Directory(home), target.number, directory.url)
+            if first and place is not None:
+                remove_if_empty(place)
 
 
 def begin(config: RunConfig, directory: RunDirectory) -> Target:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from partitioner.errors import DamagedOutput, LeaseLost, OutputExists, RunHeld, to_go_on
-from partitioner.storage import Directory
+from partitioner.storage import Directory, remove_if_empty
 from partitioner.store.lease import holder
 
 FOLDER = "_versions"
@@ -156,6 +156,17 @@ def claim(output: Directory, run_id: str, run: str) -> int:
             f"version {number} of output {output.url} was taken by run {taken.run_id} just now; wait for its end."
         )
     return number
+
+
+def withdraw(output: Directory, number: int, run: str) -> None:
+    """Take back the claim of a run that came to nothing before it began, so that nothing of it is left."""
+    claimed = _version(output, number)
+    if claimed.run != run or claimed.settled:
+        return
+    output.delete(f"{home(number)}/claim.json")
+    if (root := output.local_path) is not None:
+        remove_if_empty(root / home(number))
+        remove_if_empty(root / FOLDER)
 
 
 def abandon(output: Directory, last: Version, by: str) -> bool:

@@ -211,6 +211,9 @@ def _commit(book: _Book, record: CommitRecord, tries: list[Try]) -> None:
     if found is None:
         session = max(0, bisect_right(book.sessions, record.finished, key=lambda s: s.start) - 1)
         found = book.tries[record.attempt_id] = Try(record.attempt_id, record.task_key, session)
+    for other in tries:  # it was asked to end, and a run that is done does not wait for that
+        if other is not found and other.outcome == UNFINISHED and other.session == found.session:
+            other.outcome = CANCELLED
     found.outcome, found.worker = COMMITTED, record.worker_id
     found.started, found.finished = record.started, record.finished
     if book.sessions:

@@ -22,6 +22,7 @@ from partitioner.coordinator.ledger import Ledger
 from partitioner.errors import ConfigError, ResumeRefused, to_go_on
 from partitioner.model import CommitRecord, Plan, SubTasks
 from partitioner.output.modes import runs_below
+from partitioner.security import trust
 from partitioner.stages.reducer_print import is_named
 from partitioner.stages.steps import fingerprints
 from partitioner.storage import Directory
@@ -57,10 +58,12 @@ def from_directory(directory: RunDirectory, changes: Mapping[str, Any]) -> RunCo
         job: Job = pickle.loads(directory.read_job())
     except FileNotFoundError:
         raise directory.damaged("job.pkl") from None
+    live = {k for k, v in values.items() if isinstance(v, str) and v.startswith("<")}
+    told = {key: value for key, value in values.items() if key not in changes.keys() | live}
+    trust.check_resumed(told, f"{directory.url}/run.json", job.named)
     known_secrets.remember(job.secrets)  # arguments are compared as they were written down, with the names of variables
     for loaded in (job.program, job.reducer):
         programs.hold(loaded, described["fingerprints"])
-    live = {k for k, v in values.items() if isinstance(v, str) and v.startswith("<")}
     values |= {"dataset": job.source, "program": job.program} if "program" in live else {"dataset": job.source}
     values |= {k: v for k, v in job.batching.items() if k in live} | {"arguments": dict(job.arguments)}
     if job.concurrency is not None and not job.concurrency.rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,17 +19,24 @@ MAX_NODES = 100_000
 """Values after every alias is written out: what walking the document costs."""
 
 
+def read_file(path: Path) -> Any:
+    """The plain value of a file, of which no more is read than a document may have: it may be a device without end.
+
+    Raises OSError, UnicodeDecodeError, and ConfigError as ``read``.
+    """
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    _check_size(len(data), str(path))
+    return read(data.decode(), str(path))
+
+
 def read(text: str, what: str) -> Any:
     """The plain value of a YAML document; ``what`` names it in messages.
 
     Raises ConfigError for text that is no YAML, for tags that would build objects, and above ``MAX_BYTES``, ``MAX_DEPTH`` or
     ``MAX_NODES``, and for a key that a mapping has twice, before any of it is built.
     """
-    size = len(text.encode())
-    if size > MAX_BYTES:
-        raise ConfigError(
-            f"{what} has {size} bytes; a YAML document here has at most {MAX_BYTES}. Move data to a file."
-        )
+    _check_size(len(text.encode()), what)
     try:
         _check_depth(text, what)
         loader = yaml.SafeLoader(text)
@@ -41,6 +49,13 @@ def read(text: str, what: str) -> Any:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"{what} is not valid YAML here: {in_one_line(str(error))}") from None
+
+
+def _check_size(size: int, what: str) -> None:
+    if size > MAX_BYTES:
+        raise ConfigError(
+            f"{what} is too long: a YAML document here has at most {MAX_BYTES} bytes. Move data to a file."
+        )
 
 
 def _check_depth(text: str, what: str) -> None:

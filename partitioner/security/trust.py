@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -40,19 +40,39 @@ def check_named(values: Mapping[str, Any], path: Path, allowed: Iterable[str] = 
 
     ``allowed`` are modules that the caller adds to those of ``PARTITIONER_ALLOW_MODULES``. Raises ConfigError.
     """
-    homes = homes_of(path)
+    _check(values, str(path), homes_of(path), allowed)
+
+
+def check_resumed(values: Mapping[str, Any], where: str, begun_with: Iterable[str]) -> None:
+    """Refuse settings read from ``where``, a ``run.json`` to which others may be able to write, that name code.
+
+    What the run was ``begun_with`` may be named, and what lies in the working directory. Raises ConfigError.
+    """
+    _check(values, where, [Path.cwd().resolve()], (), frozenset(begun_with))
+
+
+def _check(
+    values: Mapping[str, Any], where: str, homes: Sequence[Path], allowed: Iterable[str], sure: Container[str] = ()
+) -> None:
     known = [*allowed, *_from_environment(), *_declared()]
     for setting, text in _named(values):
+        if text in sure:
+            continue
         module = text.partition(":")[0]
         if any(module == name or module.startswith(f"{name}.") for name in known):
             continue
         found = _places(module, homes)
         if not found or not all(any(_is_below(place, home) for home in homes) for place in found):
             raise ConfigError(
-                f"{path}: {setting} names {text!r}, and {_where(module, found)}. A configuration may name code in or below "
+                f"{where}: {setting} names {text!r}, and {_where(module, found)}. A configuration may name code in or below "
                 f"{' or '.join(map(str, homes))}, or of a package that declares itself (entry point group {PROGRAMS!r}). "
                 f"If you trust it, add --allow-module {module.partition('.')[0]} or set {ALLOW_VARIABLE}."
             )
+
+
+def named_in(values: Mapping[str, Any]) -> list[str]:
+    """Every ``module:name`` that settings name."""
+    return list(dict.fromkeys(text for _, text in _named(values)))
 
 
 def homes_of(path: Path) -> list[Path]:

@@ -145,7 +145,9 @@ class Grouped(Splitter):
         if not isinstance(self.key, str):
             if len(self.key) != n:
                 raise ConfigError(f"key gives {len(self.key)} groups for {n} fragments; give one per fragment.")
-            return np.asarray(self.key)
+            if (groups := np.asarray(self.key)).ndim != 1:
+                raise ConfigError(f"key gives lists as groups, such as {self.key[0]!r}; give one name per fragment.")
+            return groups
         if self.key not in dataset.fragments.features:
             have = ", ".join(dataset.fragments.features) or "none"
             raise DataError(

@@ -26,6 +26,7 @@ from partitioner.output.exporting import folder_of, form_of, home_of
 from partitioner.output.modes import NO_VERSION, Target
 from partitioner.output.tracking import tracking_of
 from partitioner.output.versions import check_nobody_writes, newest
+from partitioner.security import trust
 from partitioner.security.sealing import key_of_partials
 from partitioner.stages.narrowing import less_of
 from partitioner.stages.reducer_print import around, is_named, print_of
@@ -263,6 +264,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
         by_section=by_file and dataset.source.tells_sections(),
         secrets=known_secrets.known(),
         partials_key=key_of_partials() if parts.reducer.serializer == "pickle" else b"",
+        named=tuple(trust.named_in(plain(config))),
     )
     programs.dumps(job, job.program)
     return job

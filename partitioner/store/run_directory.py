@@ -45,7 +45,7 @@ from partitioner.frames import to_numpy
 from partitioner.known_secrets import masked_bytes
 from partitioner.model import CommitRecord, Edges, Fragments, SubTasks, TaskInputs
 from partitioner.security.sealing import key_of_run, seal, unseal
-from partitioner.storage import Directory, read_parquet
+from partitioner.storage import Directory, read_parquet, remove_if_empty
 from partitioner.store.commit_log import SEGMENT, decoded, encoded
 from partitioner.store.commits import MANY, Commits
 from partitioner.store.described import well_formed
@@ -158,12 +158,16 @@ class RunDirectory:
     @contextmanager
     def discarded_unless_claimed(self) -> Iterator[None]:
         """Make it, for its owner alone; remove what was written here where an error keeps the run from being created."""
+        place = self.files.local_path
+        first = place is not None and not place.parent.exists()
         self.files.make_private()
         try:
             yield
         except BaseException:  # also an interrupt while the run is made, which must leave nothing behind
             if not self.files.exists("run.json"):
                 self.files.remove()
+                if first and place is not None:
+                    remove_if_empty(place.parent)
             raise
 
     def description(self) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def test_rows_set_aside_are_told_by_subtask_with_the_reason(hands: Any, tmp_path
     assert told.by_row == (("t000001", 2, ""), ("t000002.3-4", 1, why))
 
 
-def backed_up(hands: Any, path: Path) -> Any:
-    """w0 takes 9 s for a sub-task whose back-up on w1 commits after 3."""
+def backed_up(hands: Any, path: Path, waited: bool = True) -> Any:
+    """w0 takes 9 s for a sub-task whose back-up on w1 commits after 3; the driver ``waited`` to hear of its end."""
     won = hands.record(0, "w1", 6.0, 9.0, number=1)
     lines = [
         hands.line("session", 0.0, engine="dask", workers=["w0", "w1"]),
@@ -46,7 +46,7 @@ def backed_up(hands: Any, path: Path) -> Any:
         hands.line("started", 0.0, attempt="t000000-a0", worker="w0"),
         hands.line("rung", 5.9, rung="backed up", task="t000000", worker="w0", reason="longer than expected"),
         *hands.ran(won),
-        hands.line("cancelled", 9.0, attempt="t000000-a0", worker="w0"),
+        *([hands.line("cancelled", 9.0, attempt="t000000-a0", worker="w0")] if waited else []),
         hands.line("end", 9.0),
     ]
     return hands.write_run(path, hands.plan_of([3.0]), lines, [won])
@@ -54,6 +54,13 @@ def backed_up(hands: Any, path: Path) -> Any:
 
 def test_what_a_back_up_cost_is_the_time_of_the_attempt_that_lost(hands: Any, tmp_path: Path) -> None:
     assert summarise(read(backed_up(hands, tmp_path / "r"))).faults.speculation_seconds == 9.0
+
+
+def test_a_run_that_ends_with_its_back_up_counts_the_attempt_that_it_did_not_wait_for(
+    hands: Any, tmp_path: Path
+) -> None:
+    s = summarise(read(backed_up(hands, tmp_path / "r", waited=False)))
+    assert (s.faults.speculation_seconds, s.cancelled, s.unfinished) == (9.0, 1, 0)
 
 
 def test_page_text_and_json_tell_every_rung_with_its_reason(hands: Any, tmp_path: Path) -> None:

@@ -175,6 +175,10 @@ class ProfileStore:
             if not write and not path.exists():
                 yield None
                 return
+            if path.is_dir():
+                raise DataError(
+                    f"the profile store {self.location} is a directory; name a file, such as profiles.sqlite."
+                )
             path.parent.mkdir(parents=True, exist_ok=True)
             db = sqlite3.connect(path, timeout=30)
             try:
