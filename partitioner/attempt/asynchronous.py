@@ -48,6 +48,11 @@ class Concurrency:
         return not names.isdisjoint(self.retry_on)
 
 
+def rows_together(how: Concurrency | None) -> int:
+    """Rows that one sub-task has under way at once; 1 of a program that is not async."""
+    return 1 if how is None else how.calls * max(1, how.rows)
+
+
 def is_async(program: Callable[..., Any]) -> bool:
     """Whether calling the program, or instances of it, gives a coroutine. ConfigError for an async generator."""
     while isinstance(program, functools.partial):

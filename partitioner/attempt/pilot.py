@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,11 @@ import numpy as np
 import pyarrow as pa
 
 from partitioner.attempt import garbage
+from partitioner.attempt.asynchronous import rows_together
+from partitioner.attempt.concurrent import call_concurrently
 from partitioner.attempt.formats import FORMATS
 from partitioner.attempt.job import Job, build, program_of
+from partitioner.attempt.returned import is_stream
 from partitioner.attempt.surroundings import guest, kept_prints
 from partitioner.attempt.trial import wait_for_trial
 from partitioner.costs.measuring.measurements import Timing
@@ -34,7 +38,12 @@ def pilot_program(job: Job, built: Callable[[Any], Any] | None = None) -> Callab
 
         def program(batch: pa.RecordBatch) -> Any:
             with kept_prints(), guest(attempt, job.seed):
-                return call(convert(batch))
+                if job.concurrency is not None:
+                    return call_concurrently(call, job.concurrency, job.batch_format, batch, isolate=False)
+                value = call(convert(batch))
+                if is_stream(value):
+                    deque(value, maxlen=0)  # it works as it is read
+                return value
 
         return program
 
@@ -105,7 +114,11 @@ def run_share(index: int, count: int, run_url: str, key: bytes, asked: Asked, se
     if runner is None:
         columns = None if built.job.columns is None else list(built.job.columns)
         runner = built.pilot[threading.get_ident()] = InProcess(
-            pilot_program(built.job, built.call), columns, traced=asked.traced, between=garbage.settle
+            pilot_program(built.job, built.call),
+            columns,
+            traced=asked.traced,
+            between=garbage.settle,
+            together=rows_together(built.job.concurrency),
         )
     mine, sizes = asked.share(index, count)
     if not len(mine):

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil
 from typing import Any
 
 import pyarrow as pa
 
 from partitioner.attempt.agreement import Agreement, agreed
+from partitioner.attempt.asynchronous import rows_together
 from partitioner.attempt.batching import Batcher
 from partitioner.attempt.calling import call_program
 from partitioner.attempt.formats import table_to_batch
@@ -32,8 +34,8 @@ NO_ROWS = "(no rows)"
 FIRST = 2
 """Rows of the first call where calls are timed: a slow program is known by them, and shows its number of rows."""
 
-MORE, FEWER = 8, 4
-"""Rows of the second: fewer where the first took longer than ``QUICK``."""
+MORE, FEWER, ONE = 8, 4, 1
+"""Rows of the second: fewer where the first took longer than ``QUICK``, one where these would take too long."""
 
 QUICK = 0.05
 
@@ -60,6 +62,7 @@ class _Stopwatch:
     """Notes each call that ends; begins none that is expected to end later than ``wait`` seconds after the first began."""
 
     wait: float
+    together: int = 1  # rows that wait at once
     calls: list[Call] = field(default_factory=list)
     begun: int = 0
     row_bytes: float = 0.0
@@ -75,8 +78,14 @@ class _Stopwatch:
     def affords(self, seconds: float) -> bool:
         return time.monotonic() - self.since + seconds <= self.wait
 
+    def expected(self, rows: int) -> float:
+        """Seconds of another call, by the first one: rows that wait at once take no longer than one."""
+        first = self.calls[0]
+        return first.seconds * (rows / FIRST if self.together <= 1 else ceil(rows / self.together))
+
     def first_rows(self) -> FirstRows:
-        return FirstRows(tuple(self.calls), self.begun, time.monotonic() - self.since, self.row_bytes)
+        waited = time.monotonic() - self.since
+        return FirstRows(tuple(self.calls), self.begun, waited, self.row_bytes, self.together)
 
 
 def trial(
@@ -176,29 +185,32 @@ def _try(
     if not batches or job.reducer.whole_task:  # a model cannot be fitted to a few rows
         return
     batch = table_to_batch(pa.Table.from_batches(batches))
-    if watch is None or job.concurrency is not None:  # rows that wait together say nothing of one more row
+    if watch is None:
         once(batch)
         return
+    watch.together = rows_together(job.concurrency)
     watch.since, watch.row_bytes = time.monotonic(), batch.nbytes / batch.num_rows
     try:
-        took = watch.timed(once, batch.slice(0, FIRST))
+        watch.timed(once, batch.slice(0, FIRST))
     except (ConfigError, DataError, ProgramError):
         raise
     except Exception:  # too few rows for this program, it may be: more of them tell
         watch.begun = 0
         once(batch.slice(0, ROWS_TIMED - FIRST))
         return
-    _time_more(watch, once, batch.slice(FIRST), took)
+    _time_more(watch, once, batch.slice(FIRST))
 
 
-def _time_more(watch: _Stopwatch, once: Callable[[pa.RecordBatch], int], batch: pa.RecordBatch, took: float) -> None:
-    """A longer call, and where that leaves open whether calls cost or rows do, a short one; ``took``: the first one."""
-    more = min(MORE if took <= QUICK else FEWER, batch.num_rows)
-    if more < FIRST or not watch.affords(took * more / FIRST):
+def _time_more(watch: _Stopwatch, once: Callable[[pa.RecordBatch], int], batch: pa.RecordBatch) -> None:
+    """A longer call, or a shorter one; and where that leaves open whether calls cost or rows do, a third."""
+    first, left = watch.calls[0], batch.num_rows
+    most = MORE if first.seconds <= QUICK or watch.together > 1 else FEWER
+    more = next((n for n in (min(most, left), min(ONE, left)) if n and watch.affords(watch.expected(n))), 0)
+    if not more:
         return
     longer = watch.timed(once, batch.slice(0, more))
-    first, second = watch.calls
-    unclear = second.rows > first.rows and longer / second.rows < OPEN * took / first.rows
+    second = watch.calls[1]
+    unclear = second.rows > first.rows and longer / second.rows < OPEN * first.seconds / first.rows
     if unclear and longer > QUICK and batch.num_rows >= more + FIRST and watch.affords(longer):
         watch.timed(once, batch.slice(more, FIRST))
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
-from statistics import NormalDist
 
 import numpy as np
 
 from partitioner.coordinator import forecast
+from partitioner.coordinator.ratios import Ratios, normal_chance, normal_quantile, ratios
 from partitioner.coordinator.state import Live, State, WorkerState
 from partitioner.coordinator.transitions import BLOCKED, READY
 from partitioner.model.data import Floats, Ints
@@ -35,21 +34,15 @@ CELLS = 20_000
 
 FEWEST = 20
 
-PRIOR = 0.3
-"""Standard deviation of log(actual / predicted) before completions have shown one."""
-
-MODEL = 0.15
-"""How far a run keeps to such schedules at all, as a standard deviation in logs: so many times the spread of single
-sub-tasks. Chosen on 100 random plans with noise of 0.1, 0.15, 0.3 and 0.5 each (``benchmarks.keeps_plan --noise``)."""
+MODEL = 0.2
+"""How far a run keeps to such schedules at all, as a standard deviation in logs: so many times the square of the spread of
+single sub-tasks. Chosen on 100 random plans with noise of 0.1, 0.15, 0.3, 0.5 and 0.8 each (``benchmarks.keeps_plan``)."""
 
 FEW_WORKERS, FEW_SLOTS = 32, 256
 """Up to so many are sub-tasks of several cores placed core by core: some ten milliseconds."""
 
 FAR = 3.0
 """Spreads by which an attempt is late when nothing of what was predicted for it is believed."""
-
-ROUNDS = 5
-"""Of expectation and maximisation for what runs: enough to be within some percent."""
 
 NOTICEABLE = 3.0
 """Standard errors by which a worker differs from the others before its own mean counts."""
@@ -83,39 +76,12 @@ def eta(state: State, now: float, seed: int = 0) -> Eta | None:
         return None
     if state.stretch is None:
         state.stretch = _stretch(state)
-    return _Draws(state, now, seed, _spread(state, now), state.stretch).result()
-
-
-def _spread(state: State, now: float) -> float:
-    """As ``forecast.spread``, from a prior that is sooner too wide than too narrow.
-
-    What runs counts too, with the square to expect of it given that it has not ended: at first only what turned out short
-    has. (Expectation and maximisation for a censored normal, Wolynetz, Applied Statistics 28, 1979.)
-    """
-    known = forecast.PRIOR_WEIGHT + state.completions
-    squares = forecast.PRIOR_WEIGHT * PRIOR**2 + state.squares
-    spread = float(np.sqrt(squares / known))
-    so_far = running(state, now) - state.log_ratios / known
-    for _ in range(ROUNDS):
-        z = so_far[so_far < FAR * spread] / spread
-        spread = float(np.sqrt((squares + (spread**2 * (1 + z * mills(z))).sum()) / (known + len(z))))
-    return spread
-
-
-def running(state: State, now: float) -> Floats:
-    """float64[n]: the log ratio of the seconds so far to those predicted, of every attempt that runs."""
-    return np.array(
-        [
-            np.log((now - live.started) / live.expected)
-            for live in state.attempts.values()
-            if live.started is not None and live.expected > 0 and now > live.started
-        ]
-    )
+    return _Draws(state, now, seed, ratios(state, now), state.stretch).result()
 
 
 def _stretch(state: State) -> float:
     """How much longer the plan takes than its sub-tasks on as many free slots: what constraints and order cost."""
-    free = _Draws(state, 0.0, 0, 0.0, 1.0).planned()
+    free = _Draws(state, 0.0, 0, None, 1.0).planned()
     return state.makespan / free if free > 0 and state.makespan > 0 else 1.0
 
 
@@ -135,8 +101,8 @@ def _unit(state: State, holders: list[WorkerState]) -> tuple[float, bool]:
 class _Draws:
     """One row a draw, one column a slot: when the slot is free, in seconds from now, and which sub-task was last there."""
 
-    def __init__(self, state: State, now: float, seed: int, spread: float, stretch: float) -> None:
-        self.state, self.now, self.spread, self.stretch = state, now, spread, stretch
+    def __init__(self, state: State, now: float, seed: int, known: Ratios | None, stretch: float) -> None:
+        self.state, self.now, self.stretch = state, now, stretch
         self.rng = np.random.default_rng(seed)
         self.seconds = np.array(state.seconds[: len(state.tasks)]) if state.by_class else state.tasks.seconds
         holders = list(state.workers.values())
@@ -145,47 +111,25 @@ class _Draws:
         self.slots = [h for h, count in zip(holders, counts, strict=True) for _ in range(count)]
         starts = np.cumsum([0, *counts])
         self.blocks = [slice(int(a), int(b)) for a, b in pairwise(starts)]
-        self.draws = max(FEWEST, min(DRAWS, CELLS // len(self.slots))) if spread else 1
-        doubt = self.spread / np.sqrt(2 * forecast.PRIOR_WEIGHT + state.completions)
-        common = np.exp(np.hypot(doubt, MODEL * self.spread) * self.rng.standard_normal((self.draws, 1)))
-        self.factors = self._factors(holders) if spread else {}
+        self.draws = 1 if known is None else max(FEWEST, min(DRAWS, CELLS // len(self.slots)))
+        mean, self.spread = (np.zeros(1), np.zeros(1)) if known is None else known.drawn(self.draws, self.rng)
+        self.common: Floats = np.exp(mean + MODEL * self.spread**2 * self._normal())
+        self.factors = {} if known is None else self._factors(holders, known.typical)
         slower = [self.factors.get(h.worker.worker_id, 1.0) / h.worker.speed for h in self.slots]
-        self.common: Floats = common[:, 0]
-        self.slower: Floats = common * np.array(slower)
+        self.slower: Floats = self.common[:, None] * np.array(slower)
         self.free: Floats = np.zeros((self.draws, len(self.slots)))
         self.last: Ints = np.full(self.free.shape, -1, np.int64)
 
-    def _factors(self, holders: list[WorkerState]) -> dict[str, float]:
-        """Actual over predicted seconds to expect on every worker.
-
-        The mean over all counts what runs too: at first only what turned out short has ended. What was predicted counts as
-        some completions, unless costs are no seconds, or what was seen is far from it. A worker differs from the mean where
-        its completions do by more than they scatter.
-        """
+    def _factors(self, holders: list[WorkerState], spread: float) -> dict[str, float]:
+        """How much slower than all of them every worker is: where its completions differ by more than they scatter."""
         state = self.state
-        so_far = running(state, self.now)
-        mean = self._mean(so_far, forecast.PRIOR_WEIGHT if state.predicts else 0.0)
-        if state.predicts and state.completions:
-            alone = self._mean(so_far, 0.0)
-            doubt = self.spread * float(np.sqrt(1 / forecast.PRIOR_WEIGHT + 1 / state.completions))
-            mean = alone if abs(alone) > NOTICEABLE * doubt else mean
         seen = state.log_ratios / max(1, state.completions)
         found = {}
         for holder in holders:
             own = np.log(forecast.factor(state, holder)) - seen
-            scatter = self.spread / np.sqrt(holder.weight) if holder.weight else np.inf
-            found[holder.worker.worker_id] = float(np.exp(mean + (own if abs(own) > NOTICEABLE * scatter else 0.0)))
+            scatter = spread / np.sqrt(holder.weight) if holder.weight else np.inf
+            found[holder.worker.worker_id] = float(np.exp(own)) if abs(own) > NOTICEABLE * scatter else 1.0
         return found
-
-    def _mean(self, ratios: Floats, prior: float) -> float:
-        """The log ratio to expect, where what was predicted counts as ``prior`` completions."""
-        known = self.state.completions + prior
-        mean = self.state.log_ratios / known
-        so_far = ratios[ratios < mean + FAR * self.spread]
-        for _ in range(ROUNDS):  # the expected log ratio of what runs, given that it is larger than so far
-            expected = mean + self.spread * mills((so_far - mean) / self.spread)
-            mean = float((self.state.log_ratios + expected.sum()) / (known + len(so_far)))
-        return mean
 
     def result(self) -> Eta:
         self._running()
@@ -205,7 +149,7 @@ class _Draws:
         ends = self._filled(self._slot_seconds(longest_first[SINGLE:]))
         # The last ones end less evenly than that, and not always later: workers keep to their queues until they run dry.
         last = self._slot_seconds(longest_first[-len(self.slots) :]) / self.stretch
-        shortest = float(last.sum()) / len(self.slots) * self.slower.mean()
+        shortest = float(last.sum()) / len(self.slots) * self.slower.mean(axis=1)
         uneven = ends + shortest * (0.3 + 0.8 * self._normal()) * (self.spread > 0)
         return np.where(ends > before, np.maximum(uneven, before), ends)
 
@@ -320,35 +264,3 @@ class _Draws:
         if task < 0:
             return "", ""
         return str(self.state.tasks.task_id[task].as_py()), self.slots[slot].worker.worker_id
-
-
-def normal_chance(z: Floats) -> Floats:
-    """The share of a standard normal below ``z``, within 0.001."""
-    chances, quantiles = _normal_table()
-    values: Floats = np.interp(z, quantiles, chances)
-    return values
-
-
-def mills(z: Floats) -> Floats:
-    """The mean of a standard normal given that it is above ``z`` (the inverse Mills ratio)."""
-    grid, ratio = _mills_table()
-    values: Floats = np.where(z > grid[-1], z + 1 / np.maximum(z, 1.0), np.interp(z, grid, ratio))
-    return values
-
-
-@cache
-def _mills_table() -> tuple[Floats, Floats]:
-    normal, grid = NormalDist(), np.linspace(-6, 6, 241)
-    return grid, np.array([normal.pdf(z) / (1 - normal.cdf(z)) for z in grid])
-
-
-@cache
-def _normal_table() -> tuple[Floats, Floats]:
-    chances = np.concatenate([[1e-6, 1e-5, 1e-4], np.linspace(1e-3, 0.999, 999), [0.9999, 0.99999, 0.999999]])
-    return chances, np.array([NormalDist().inv_cdf(p) for p in chances])
-
-
-def normal_quantile(chance: Floats) -> Floats:
-    """Quantiles of the standard normal distribution, within 0.01 between 0.0001 and 0.9999."""
-    values: Floats = np.interp(chance, *_normal_table())
-    return values

@@ -51,6 +51,7 @@ def observe(state: State, holder: WorkerState, task: int, seconds: float) -> Non
         state.squares += missed * missed
     state.completions += 1
     state.log_ratios += ratio
+    state.log_squares += ratio * ratio
     holder.weight = holder.weight * MEMORY + 1.0
     holder.log_ratios = holder.log_ratios * MEMORY + ratio
     holder.factor = _factor(state, holder.weight, holder.log_ratios)
@@ -58,7 +59,8 @@ def observe(state: State, holder: WorkerState, task: int, seconds: float) -> Non
 
 def forget(state: State) -> None:
     """Predictions were replaced: how wrong the earlier ones were says nothing any more."""
-    state.completions, state.log_ratios, state.squares, state.next_forecast = 0, 0.0, 0.0, 8
+    state.completions, state.next_forecast = 0, 8
+    state.log_ratios = state.log_squares = state.squares = 0.0
     state.predicted_done = state.actual_done
     for holder in state.workers.values():
         holder.weight, holder.log_ratios, holder.factor = 0.0, 0.0, 1.0

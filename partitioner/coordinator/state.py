@@ -144,6 +144,7 @@ class State:
     predicts: bool = True  # costs are seconds; else they are only shares, and completions alone show what they take
     completions: int = 0
     log_ratios: float = 0.0
+    log_squares: float = 0.0
     squares: float = 0.0  # of the differences between log ratios and their forecasts
     next_forecast: int = 8  # completions at which the workers are compared next
     may_replace: bool = True  # waiting work may be placed again: the plan's objective is the makespan

@@ -107,7 +107,8 @@ class Auto(CostModel):
         if work < WORTH_SECONDS:
             return None
         again = copy.copy(self)
-        if (self.learned.pilot.slots + SMALL_PILOT) / rows <= SMALL_SHARE:
+        worth_pilot = (self.learned.pilot.slots + SMALL_PILOT) / rows <= SMALL_SHARE
+        if worth_pilot and first.together <= 1:  # what rows wait together single ones and small blocks do not show
             again.learned, again.learned.pilot = copy.copy(self.learned), copy.copy(self.learned.pilot)
             share = (SMALL_PILOT + 0.5) / (PRUDENT * rows)
             again.learned.pilot.budget_share = max(self.learned.pilot.budget_share, share)
@@ -120,7 +121,8 @@ class Auto(CostModel):
     def _by_first_rows(self, dataset: Dataset, first: FirstRows) -> Costs:
         self.measured = True
         why = f"the trial alone ({first.told}): every row counts as much as these"
-        return _said(replace(Rows(first.seconds_per_row).estimate(dataset), source=self.name), why)
+        costs = Rows(first.seconds_per_row).estimate(dataset)
+        return _said(replace(costs, source=self.name, fixed_seconds=first.seconds_per_call), why)
 
     def _measured(self, dataset: Dataset) -> Costs:
         """From the profile or a pilot; bytes where the pilot fails."""

@@ -10,11 +10,11 @@ import numpy as np
 
 from partitioner import registry
 from partitioner.config import RunConfig
-from partitioner.coordinator.eta import PRIOR
 from partitioner.errors import ConfigError
 from partitioner.model import CommitRecord, Plan, SubTasks, Worker, Workers
 from partitioner.model.data import Floats
 from partitioner.placement.api import place
+from partitioner.placement.explain.interval import PRIOR
 from partitioner.report.facts import Facts, read
 from partitioner.report.summary import Summary, summarise
 from partitioner.running import planner

@@ -113,6 +113,8 @@ def _usual(dataset: Dataset, costs: Costs, limits: Limits) -> int:
     """Sub-tasks where the limits do not say: fewer for input too small to feed so many."""
     slots = limits.slots
     usual = max(LEAST_TASKS, TASKS_PER_SLOT * slots)
+    if costs.unit == "seconds" and costs.fixed_seconds > 0:  # what each pays by itself is a fifth of its seconds
+        usual = min(usual, max(int(costs.seconds.sum() / (4 * costs.fixed_seconds)), TASKS_PER_SLOT * slots))
     if limits.known_seconds is not None:  # a night of few changes: one for each slot, if they are cheap
         return min(usual, max(ceil(limits.known_seconds / WORTH_SECONDS), slots))
     rows = dataset.rows

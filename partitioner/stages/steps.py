@@ -12,12 +12,14 @@ import numpy as np
 
 from partitioner import known_secrets, registry
 from partitioner import program as programs
+from partitioner.attempt.asynchronous import rows_together
 from partitioner.attempt.isolate import ERROR_COLUMN
 from partitioner.attempt.job import Job
 from partitioner.attempt.pilot import pilot_program
 from partitioner.config import SHAPING, RunConfig, plain
 from partitioner.costs.base import CostModel, checked
 from partitioner.costs.measuring.observed import observed
+from partitioner.costs.measuring.runner import InProcess
 from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
 from partitioner.errors import ConfigError, DataError, OutputExists, listed, nearest, to_go_on
@@ -109,7 +111,10 @@ def bound(parts: Resolved, job: Job | None, started: Start | None = None) -> Cos
     columns = None if job.columns is None else list(job.columns)
     name = programs.profile_name(job.program, job.arguments)
     if started is None or started.runner is None:
-        return parts.model.bind(build=pilot_program(job), columns=columns, program=name)
+        if job.concurrency is None:
+            return parts.model.bind(build=pilot_program(job), columns=columns, program=name)
+        runner = InProcess(pilot_program(job), columns, together=rows_together(job.concurrency))
+        return parts.model.bind(runner=runner, columns=columns, program=name)
     return parts.model.bind(runner=started.runner, columns=columns, program=name, slots=started.count)
 
 

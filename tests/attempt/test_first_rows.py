@@ -13,6 +13,7 @@ import pytest
 
 from partitioner.attempt import pilot
 from partitioner.attempt import trial as trials
+from partitioner.attempt.asynchronous import Concurrency
 from partitioner.attempt.surroundings import task_context
 from partitioner.attempt.trial import CLAIM, Tried, trial, wait_for_trial
 from partitioner.costs.measuring.first_rows import FirstRows
@@ -186,7 +187,8 @@ class Clock:
     [
         (0.0, 0.0, 0.001, [(2, 0.002), (8, 0.008)]),
         (0.0, 0.0, 0.2, [(2, 0.4), (4, 0.8)]),
-        (0.0, 0.0, 0.9, [(2, 1.8)]),  # four more would end later than the run waits
+        (0.0, 0.0, 0.9, [(2, 1.8)]),  # another one would end later than the run waits
+        (0.0, 0.0, 0.5, [(2, 1.0), (1, 0.5)]),  # four more would
         (0.0, 0.3, 0.0, [(2, 0.3), (4, 0.3), (2, 0.3)]),  # calls cost or rows do: a third one tells
         (0.5, 0.0, 0.03, [(2, 0.56), (4, 0.12), (2, 0.06)]),
         (0.04, 0.0, 0.0001, [(2, 0.0402), (8, 0.0008)]),  # whatever costs, it is little
@@ -206,6 +208,24 @@ def test_timed_calls_grow_and_tell_what_calls_and_what_rows_cost(
     assert found.why == ""
     assert [(c.rows, round(c.seconds, 6)) for c in found.first.calls] == [(n, pytest.approx(s)) for n, s in calls]
     assert [x for rows in SEEN for x in rows] == list(range(sum(n for n, _ in calls)))  # no row twice
+
+
+@pytest.mark.parametrize(("of_a_call", "together"), [(0, 3), (2, 6)])
+def test_calls_of_an_async_program_are_timed_with_as_many_rows_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_a_call: int, together: int
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(trials, "time", clock)
+
+    async def program(rows: Any) -> Any:
+        count = 1 if isinstance(rows, dict) else rows.num_rows
+        clock.now += 0.1 * count
+        return {"y": 1} if isinstance(rows, dict) else rows
+
+    made = ready(tmp_path, program, concurrency=Concurrency(rows=of_a_call, calls=3))
+    found = answered(made, 12, wait=2.0, timed=True)
+    assert (found.why, found.first.together) == ("", together)
+    assert [(c.rows, round(c.seconds, 6)) for c in found.first.calls] == [(2, 0.2), (8, 0.8)]
 
 
 def test_timed_calls_hold_no_more_rows_than_a_batch_of_the_run(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from partitioner.attempt import job as jobs
 from partitioner.attempt import pilot
+from partitioner.attempt.asynchronous import Concurrency
 from partitioner.costs.measuring.measurements import Timing
 from partitioner.errors import CostError
 from partitioner.model import Fragments
@@ -105,3 +107,22 @@ def test_the_program_of_a_pilot_is_built_where_none_is_given(tmp_path: Path) -> 
     pilot.pilot_program(made.job)()(pa.record_batch({"x": [1]}))
     pilot.pilot_program(made.job, lambda b: SEEN.append([-1]))()(pa.record_batch({"x": [1]}))
     assert SEEN == [[1], [-1]]
+
+
+async def asked_for(row: dict[str, int]) -> dict[str, int]:
+    SEEN.append([row["x"]])
+    return row
+
+
+def row_by_row(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    for i in range(batch.num_rows):
+        yield noted(batch.slice(i, 1))
+
+
+@pytest.mark.parametrize(("program", "settings"), [(asked_for, {"concurrency": Concurrency()}), (row_by_row, {})])
+def test_what_works_only_when_it_is_waited_for_or_read_does_so_in_a_pilot(
+    tmp_path: Path, program: Any, settings: dict[str, Any]
+) -> None:
+    made = ready(tmp_path, program, **settings)
+    pilot.pilot_program(made.job, program)()(pa.record_batch({"x": [1, 2, 3]}))
+    assert sorted(SEEN) == [[1], [2], [3]]

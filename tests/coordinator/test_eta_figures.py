@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, hypot, log, sqrt
+from math import exp, hypot, log
 from statistics import NormalDist
 from typing import Any
 
@@ -13,6 +13,7 @@ from partitioner.coordinator import eta as etas
 from partitioner.coordinator import forecast
 from partitioner.coordinator.capacity import take
 from partitioner.coordinator.eta import _Draws
+from partitioner.coordinator.ratios import Ratios
 from partitioner.coordinator.state import Live, State
 from partitioner.model import Attempt, Worker, Workers
 from tests.coordinator.paper import by_hand, state_of
@@ -27,7 +28,7 @@ def waiting(seconds: list[float], workers: Workers | int = 2, **columns: Any) ->
 
 def certain(state: State, now: float = 0.0) -> _Draws:
     """One draw without spread, at the declared speeds."""
-    draws = _Draws(state, now, 0, 0.0, 1.0)
+    draws = _Draws(state, now, 0, None, 1.0)
     draws.slower = np.array([[1 / h.worker.speed for h in draws.slots]])
     return draws
 
@@ -38,22 +39,6 @@ def runs(state: State, name: str, task: int, expected: float, since: float | Non
     state.status[task] = 1
     take(state.workers[name], live)
     return live
-
-
-# ---- normal tables
-
-
-@pytest.mark.parametrize("z", [-3.0, -2.0, -1.0, 0.0, 0.5, 1.0, 2.5])
-def test_the_tables_of_the_normal_distribution(z: float) -> None:
-    assert etas.normal_chance(np.array([z]))[0] == pytest.approx(NORMAL.cdf(z), abs=1e-3)
-    ratio = NORMAL.pdf(z) / (1 - NORMAL.cdf(z))
-    assert etas.mills(np.array([z]))[0] == pytest.approx(ratio, abs=2e-3)
-    chance = NORMAL.cdf(z)
-    assert etas.normal_quantile(np.array([chance]))[0] == pytest.approx(z, abs=0.05)
-
-
-def test_far_out_the_mean_above_is_just_above() -> None:
-    assert etas.mills(np.array([10.0, 50.0])) == pytest.approx([10.1, 50.02])
 
 
 # ---- schedules without chance
@@ -72,7 +57,7 @@ def test_a_worker_has_as_many_slots_as_sub_tasks_of_mean_size_fit() -> None:
 
 @pytest.mark.parametrize(("workers", "draws"), [(2, 100), (400, 50), (2000, 20)])
 def test_many_slots_get_fewer_draws(workers: int, draws: int) -> None:
-    assert _Draws(waiting([1.0, 1.0], workers), 0.0, 0, 0.3, 1.0).draws == draws
+    assert _Draws(waiting([1.0, 1.0], workers), 0.0, 0, Ratios.exactly(0.3), 1.0).draws == draws
 
 
 def test_the_plans_makespan_over_that_of_free_slots_is_its_stretch() -> None:
@@ -124,7 +109,7 @@ def test_short_sub_tasks_fill_the_slots_that_are_free_first_up_to_one_level(
 def with_spread(state: State, normal: float, monkeypatch: pytest.MonkeyPatch) -> _Draws:
     """A spread of 0.3, and every normal draw as given."""
     monkeypatch.setattr(_Draws, "_normal", lambda self: np.full(self.draws, normal))
-    draws = _Draws(state, 0.0, 0, 0.3, 1.0)
+    draws = _Draws(state, 0.0, 0, Ratios.exactly(0.3), 1.0)
     draws.slower, draws.common = np.ones_like(draws.slower), np.ones(draws.draws)
     return draws
 
@@ -151,16 +136,16 @@ def test_the_last_ones_end_unevenly_unless_what_runs_ends_later(normal: float, m
 
 def test_speeds_and_factors_say_how_much_slower_a_slot_is_and_all_share_a_doubt() -> None:
     state = waiting([1.0, 1.0], Workers.of([Worker("a", speed=2.0), Worker("b")]))
-    state.completions, state.squares = 1000, 90.0
-    draws = _Draws(state, 0.0, 0, 0.3, 1.0)
+    draws = _Draws(state, 0.0, 0, Ratios.exactly(0.3, mean=0.2), 1.0)
     assert draws.slower / draws.common[:, None] == pytest.approx(np.tile([0.5, 1.0], (100, 1)))
-    assert np.std(np.log(draws.common)) == pytest.approx(hypot(0.3 / sqrt(1008), 0.15 * 0.3), rel=0.15)
+    assert np.mean(np.log(draws.common)) == pytest.approx(0.2, abs=0.01)
+    assert np.std(np.log(draws.common)) == pytest.approx(0.2 * 0.3**2, rel=0.15)
 
 
 def test_what_all_share_counts_for_what_runs_too() -> None:
     state = waiting([1.0, 1.0])
     live = runs(state, "worker-0", 0, 10.0, None)
-    draws = _Draws(state, 0.0, 0, 1e-9, 1.0)
+    draws = _Draws(state, 0.0, 0, Ratios.exactly(1e-9), 1.0)
     draws.common, draws.factors = np.full(draws.draws, 3.0), {"worker-0": 1.0}
     assert draws._left(state.workers["worker-0"], live) == pytest.approx(np.full(100, 30.0), rel=1e-5)
 
@@ -173,7 +158,7 @@ def test_who_decides_is_said_in_words() -> None:
 def test_what_waits_is_what_is_ready_or_blocked_the_longest_first() -> None:
     state = waiting([2.0, 9.0, 5.0, 7.0, 9.0])
     state.status[3], state.status[2] = 2, 3
-    assert _Draws(state, 0.0, 0, 0.3, 1.0)._waiting().tolist() == [1, 4, 2, 0]
+    assert _Draws(state, 0.0, 0, Ratios.exactly(0.3), 1.0)._waiting().tolist() == [1, 4, 2, 0]
 
 
 def test_the_longest_two_hundred_are_scheduled_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +174,7 @@ def test_each_live_attempt_takes_a_slot_of_its_worker_those_that_run_first() -> 
     runs(state, "b", 1, 30.0, None)
     runs(state, "b", 2, 10.0)
     runs(state, "b", 3, 20.0)
-    draws = _Draws(state, 0.0, 0, 1e-9, 1.0)
+    draws = _Draws(state, 0.0, 0, Ratios.exactly(1e-9), 1.0)
     draws.common, draws.factors = np.ones(draws.draws), {"a": 1.0, "b": 1.0}
     draws._running()
     assert draws.free[0].tolist() == pytest.approx([0.0, 40.0, 20.0], rel=1e-5)
@@ -203,7 +188,7 @@ def test_attempts_of_parts_and_of_workers_that_are_gone_take_no_slot() -> None:
     state.attempts["part"] = Live(Attempt("p", 2, 0, "worker-0", ""), 10.0, 10.0, 10.0, 0.0)
     del state.workers["worker-1"]
     assert live.attempt.worker_id == "worker-1"
-    draws = _Draws(state, 0.0, 0, 1e-9, 1.0)
+    draws = _Draws(state, 0.0, 0, Ratios.exactly(1e-9), 1.0)
     draws.common, draws.factors = np.ones(draws.draws), {"worker-0": 1.0}
     draws._running()
     assert draws.free[0].tolist() == pytest.approx([10.0], rel=1e-5)
@@ -215,7 +200,7 @@ def test_attempts_of_parts_and_of_workers_that_are_gone_take_no_slot() -> None:
 def test_what_is_left_of_an_attempt_without_chance(since: float | None, now: float, left: float) -> None:
     state = waiting([1.0, 1.0])
     live = runs(state, "worker-0", 0, 10.0, since)
-    draws = _Draws(state, now, 0, 1e-9, 1.0)
+    draws = _Draws(state, now, 0, Ratios.exactly(1e-9), 1.0)
     draws.common, draws.factors = np.ones(draws.draws), {"worker-0": 2.0}
     assert draws._left(state.workers["worker-0"], live) == pytest.approx(np.full(100, left), rel=1e-5)
 
@@ -223,7 +208,7 @@ def test_what_is_left_of_an_attempt_without_chance(since: float | None, now: flo
 def test_far_beyond_its_prediction_the_forecast_of_late_attempts_holds() -> None:
     state = waiting([1.0, 1.0])
     live = runs(state, "worker-0", 0, 10.0, 0.0)
-    draws = _Draws(state, 100.0, 0, 0.3, 1.0)
+    draws = _Draws(state, 100.0, 0, Ratios.exactly(0.3), 1.0)
     expected = forecast.left(state, state.workers["worker-0"], live, 100.0)
     drawn = draws._left(state.workers["worker-0"], live)
     assert np.median(drawn) == pytest.approx(expected, rel=0.15)
@@ -233,7 +218,7 @@ def test_far_beyond_its_prediction_the_forecast_of_late_attempts_holds() -> None
 def test_given_that_it_runs_still_less_than_its_whole_is_left_and_never_below_zero() -> None:
     state = waiting([1.0, 1.0])
     live = runs(state, "worker-0", 0, 10.0, 0.0)
-    draws = _Draws(state, 12.0, 0, 0.3, 1.0)
+    draws = _Draws(state, 12.0, 0, Ratios.exactly(0.3), 1.0)
     draws.common, draws.factors = np.ones(draws.draws), {"worker-0": 1.0}
     drawn = draws._left(state.workers["worker-0"], live)
     assert drawn.min() >= 0.0
@@ -245,60 +230,18 @@ def test_given_that_it_runs_still_less_than_its_whole_is_left_and_never_below_ze
 # ---- factors
 
 
-def mean_of_running(mean: float, ratios: list[float], spread: float, logs: float, known: float) -> float:
-    for _ in range(5):
-        above = [mean + spread * NORMAL.pdf(z) / (1 - NORMAL.cdf(z)) for z in ((r - mean) / spread for r in ratios)]
-        mean = (logs + sum(above)) / (known + len(ratios))
-    return mean
-
-
-def test_the_mean_over_all_counts_what_runs_too() -> None:
-    state = waiting([10.0] * 8)
-    runs(state, "worker-0", 0, 10.0, 0.0)
-    runs(state, "worker-1", 1, 10.0, None)
-    state.completions, state.log_ratios = 6, 6 * 0.4
-    draws = _Draws(state, 15.0, 0, 0.3, 1.0)
-    mean = mean_of_running(6 * 0.4 / 10, [log(1.5)], 0.3, 6 * 0.4, 10.0)
-    assert draws.factors == pytest.approx({"worker-0": exp(mean), "worker-1": exp(mean)}, rel=2e-3)
-
-
-def test_what_is_late_beyond_all_likelihood_says_nothing_of_the_others() -> None:
-    state = waiting([10.0] * 8)
-    runs(state, "worker-0", 0, 10.0, 0.0)
-    for now, counted in ((10 * exp(0.89), True), (10 * exp(0.91), False)):
-        draws = _Draws(state, now, 0, 0.3, 1.0)
-        assert (draws.factors["worker-1"] > 1.0) is counted
-
-
 @pytest.mark.parametrize(("own", "counts"), [(0.5, True), (0.2, False), (-0.5, True)])
 def test_a_worker_differs_where_its_mean_does_by_three_standard_errors(own: float, counts: bool) -> None:
     state = waiting([10.0] * 8)
     holder = state.workers["worker-0"]
     state.completions, state.log_ratios = 20, 0.0
     holder.weight, holder.factor = 9.0, exp(own)
-    found = _Draws(state, 0.0, 0, 0.3, 1.0).factors
+    found = _Draws(state, 0.0, 0, Ratios.exactly(0.3), 1.0).factors
     assert found["worker-0"] == pytest.approx(exp(own) if counts else 1.0)
     assert found["worker-1"] == pytest.approx(1.0)
 
 
 # ---- intervals
-
-
-def test_the_spread_starts_wider_than_that_of_forecasts() -> None:
-    state = waiting([1.0])
-    assert etas._spread(state, 0.0) == pytest.approx(0.3)
-    state.completions, state.squares = 12, 1.0
-    assert etas._spread(state, 0.0) == pytest.approx(sqrt((4 * 0.09 + 1.0) / 16))
-
-
-def test_what_runs_for_longer_than_predicted_widens_the_spread_and_what_has_just_begun_does_not() -> None:
-    state = waiting([10.0] * 4, 4)
-    state.completions, state.squares = 12, 12 * 0.3**2
-    assert etas._spread(state, 0.0) == pytest.approx(0.3)
-    for i in range(3):
-        runs(state, f"worker-{i}", i, 10.0, 0.0)
-    assert etas._spread(state, 1.0) == pytest.approx(0.3, rel=0.01)
-    assert 0.33 < etas._spread(state, 17.0) < 0.45
 
 
 def test_a_slot_without_work_to_fill_in_ends_where_what_runs_ends() -> None:
@@ -307,14 +250,14 @@ def test_a_slot_without_work_to_fill_in_ends_where_what_runs_ends() -> None:
     assert draws._filled(np.array([0.0])).tolist() == [7.3]
 
 
-def test_one_sub_task_that_has_just_begun_gives_the_quantiles_of_a_lognormal() -> None:
+def test_one_sub_task_that_has_just_begun_gives_the_quantiles_of_a_lognormal(monkeypatch: pytest.MonkeyPatch) -> None:
     state = waiting([1000.0], 1)
     runs(state, "worker-0", 0, 1000.0, 0.0)
+    monkeypatch.setattr(etas, "ratios", lambda state, now: Ratios.exactly(0.3))
     said = [etas.eta(state, 0.0, seed) for seed in range(30)]
-    sigma = hypot(0.3, 0.3 / sqrt(8), 0.15 * 0.3)
     for name, z in (("low", -1.645), ("seconds", 0.0), ("high", 1.645)):
         mean = np.mean([log(getattr(each, name)) for each in said])
-        assert mean == pytest.approx(log(1000) + z * sigma, abs=0.06)
+        assert mean == pytest.approx(log(1000) + z * hypot(0.3, 0.2 * 0.3**2), abs=0.06)
 
 
 def test_seeds_differ_and_the_same_seed_says_the_same() -> None:
@@ -325,7 +268,7 @@ def test_seeds_differ_and_the_same_seed_says_the_same() -> None:
 
 def test_who_is_last_in_most_schedules_decides() -> None:
     state = waiting([1.0, 1.0, 1.0], 3)
-    draws = _Draws(state, 0.0, 0, 0.3, 1.0)
+    draws = _Draws(state, 0.0, 0, Ratios.exactly(0.3), 1.0)
     draws.draws = 3
     draws.free = np.array([[1.0, 5.0, 2.0], [1.0, 5.0, 2.0], [9.0, 5.0, 2.0]])
     draws.last = np.array([[0, 2, 1]] * 3)
@@ -343,4 +286,4 @@ def test_without_workers_nothing_is_said() -> None:
 def test_seconds_by_class_count_for_sub_tasks_and_not_for_parts() -> None:
     state = waiting([5.0, 7.0])
     state.by_class, state.seconds = {"x": [1.0, 1.0]}, [3.0, 4.0, 99.0]
-    assert _Draws(state, 0.0, 0, 0.3, 1.0).seconds.tolist() == [3.0, 4.0]
+    assert _Draws(state, 0.0, 0, Ratios.exactly(0.3), 1.0).seconds.tolist() == [3.0, 4.0]

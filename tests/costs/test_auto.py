@@ -100,12 +100,35 @@ def first(*calls, begun=2, waited=0.5):
         (first((2, 0.3), (8, 0.3), (2, 0.3)), 0.0),  # calls cost, rows do not
         (first((2, 0.3), (4, 0.2), (2, 0.3)), 0.0),
         (first((1, 0.2), (1, 0.1)), 0.1),  # a batch of the run is one row
+        (first((2, 1.0), (1, 0.5)), 0.5),  # four more would have taken too long
+        (first((2, 1.0), (1, 0.9)), 0.1),  # calls cost, rows hardly do
         (first(waited=2.0), None),
     ],
 )
 def test_what_a_row_costs_by_the_first_calls(took, each):
     assert took.seconds_per_row == (None if each is None else pytest.approx(each))
     assert took.at_least == pytest.approx(1.0 if each is None else each)
+
+
+@pytest.mark.parametrize(
+    ("calls", "together", "each", "call"),
+    [
+        ([(2, 0.9), (8, 0.4), (2, 0.4)], 16, 0.025, 0.1),  # rows wait at once: sixteen in 0.4 s
+        ([(2, 0.4), (8, 1.6), (2, 0.4)], 2, 0.2, 0.0),  # two at once
+        ([(2, 0.1), (8, 0.4), (2, 0.1)], 16, 0.05, 0.0),  # at once they wait longer: so many a second, however many ask
+        ([(2, 0.8)], 4, 0.2, 0.2),
+    ],
+)
+def test_rows_that_wait_at_once_share_what_they_wait(calls, together, each, call):
+    took = FirstRows(tuple(Call(*c) for c in calls), 2, 2.0, 10.0, together)
+    assert (took.seconds_per_row, took.seconds_per_call) == (pytest.approx(each), pytest.approx(call))
+    assert took.told.endswith(f", up to {together} at once")
+
+
+def test_no_pilot_follows_where_rows_wait_at_once(tmp_path):
+    took = FirstRows((Call(2, 0.9), Call(8, 0.8), Call(2, 0.8)), 2, 2.0, 10.0, together=16)
+    costs = auto(tmp_path).after_trial(few(600), took).estimate(few(600))
+    assert (costs.seconds.sum(), costs.fixed_seconds) == (pytest.approx(30.0), pytest.approx(0.2))
 
 
 def few(rows, size=10):

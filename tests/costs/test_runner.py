@@ -1,9 +1,10 @@
 import pickle
+import time
 
 import numpy as np
 import pytest
 
-from partitioner.costs.measuring.runner import InProcess
+from partitioner.costs.measuring.runner import InProcess, share_of_turns
 from partitioner.errors import CostError
 from partitioner.testing.costs import sample_dataset
 
@@ -49,6 +50,21 @@ def test_a_program_that_always_fails_names_the_first_piece():
     dataset = sample_dataset()
     with pytest.raises(CostError, match=r"failed on part-0 .*ZeroDivisionError"):
         InProcess(lambda: lambda batch: 1 / 0)(dataset, dataset.fragments, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "together", "share"), [(5, 1, 1.0), (1, 16, 1 / 16), (16, 16, 1.0), (20, 16, 0.625), (64, 16, 1.0)]
+)
+def test_rows_that_wait_at_once_count_their_share_of_a_turn(rows, together, share):
+    assert share_of_turns(rows, together) == share
+
+
+def test_of_a_call_that_waits_the_waiting_alone_is_shared():
+    dataset = sample_dataset()
+    waits = InProcess(lambda: lambda batch: time.sleep(0.05), together=1000)(dataset, dataset.fragments, 60.0)
+    works = InProcess(make_counting, together=1000)(dataset, dataset.fragments, 60.0)
+    assert all(t.seconds < 0.05 for t in waits)
+    assert all(t.seconds >= 0.9 * t.cpu_seconds for t in works)
 
 
 def test_it_travels_to_workers_without_the_program():

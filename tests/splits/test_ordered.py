@@ -98,6 +98,15 @@ def test_few_rows_of_unknown_cost_make_several_sub_tasks_for_each_of_many_slots(
     assert len(split) == tasks
 
 
+@pytest.mark.parametrize(
+    ("fixed", "slots", "tasks"), [(0.0, 2, 32), (0.01, 2, 32), (0.5, 2, 20), (5.0, 2, 8), (5.0, 20, 80)]
+)
+def test_what_each_sub_task_costs_by_itself_makes_fewer_of_them(fixed, slots, tasks):
+    """40 s in 1,000 rows: a sub-task takes four times what it costs by itself, and every slot has four of them at least."""
+    known = costs(40.0, fixed_seconds=fixed)
+    assert len(Ordered().split(dataset_of(np.array([1000])), known, Limits(slots=slots))) == tasks
+
+
 def test_there_are_never_more_sub_tasks_than_rows():
     assert len(Ordered().split(dataset_of(np.array([2, 3])), costs(1, 1), Limits(slots=3))) == 5
 

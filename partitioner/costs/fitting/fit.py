@@ -40,6 +40,13 @@ SLACK = 1.02
 """Memory above the quantile seen: what allocators round up and a run of other pieces leaves behind."""
 
 
+NOTABLE_BYTES = 64e3
+"""Traced bytes below which what a call allocates by itself hides how they grow."""
+
+FASTER = 1.5
+"""Power of the bytes of a call from which on its memory grows faster than them."""
+
+
 @dataclass(frozen=True, slots=True)
 class FitOptions:
     """``quantile`` of memory; ``clock`` ``"auto"``, ``"wall"`` or ``"cpu"``; ``seed`` of folds and bootstrap.
@@ -101,7 +108,7 @@ def fit(measurements: Measurements, terms: Sequence[Term], options: FitOptions |
         held_out_error=math.expm1(work.selection.error),
         cpu_ratio=work.ratio,
         considered=work.selection.considered,
-        notes=_notes(chosen, work, len(steady)),
+        notes=(*_notes(chosen, work, len(steady)), *_memory_notes(measurements)),
     )
 
 
@@ -270,6 +277,21 @@ def _memory_slope(m: Measurements, size: Floats, peaks: Floats) -> float:
         x = np.stack([np.ones(int(large.sum())), size[large]], axis=1)
         slopes.append(float(robust(x, peaks[large]).coefficients[1]))
     return max(slopes, default=0.0)
+
+
+def _memory_notes(m: Measurements) -> tuple[str, ...]:
+    """Said where a call's memory grows faster than its bytes: what is predicted for longer calls is then too little."""
+    size, traced = m.columns.get("bytes", np.zeros(len(m))), m.traced_bytes
+    seen = (traced >= NOTABLE_BYTES) & (size > 0)
+    if seen.sum() < 3 or size[seen].max() < SPAN * size[seen].min():
+        return ()
+    power = float(np.polyfit(np.log(size[seen]), np.log(traced[seen]), 1)[0])
+    if power < FASTER:
+        return ()
+    return (
+        f"memory grows as bytes ^ {power:.2g} in the pilot's pieces, and is predicted in proportion: longer calls take "
+        "more. Bound a call with batch_size, or declare memory_bytes",
+    )
 
 
 def _held_together(m: Measurements, size: Floats, peaks: Floats, alone: float) -> float:

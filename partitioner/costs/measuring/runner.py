@@ -8,6 +8,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,6 +44,14 @@ class Runner(Protocol):
         ...
 
 
+def share_of_turns(rows: int, together: int) -> float:
+    """What a call counts of the seconds it waits where ``together`` rows wait at once; 1 where they wait in turn.
+
+    Few rows wait as long as a whole turn of them; of the many of a sub-task each costs its share of one.
+    """
+    return rows / together / max(ceil(rows / together), 1)
+
+
 class InProcess:
     """``build`` makes the program, once; each piece is read and handed to it as one record batch.
 
@@ -50,7 +59,8 @@ class InProcess:
     sent to a worker. A row group from which several pieces come is decoded once. Some pieces run once more under
     tracemalloc, within a sixth of the time, since the resident size of a process hardly moves for small ones; none of a slow
     program, which may take ten times as long then; with ``traced`` False none do, for tracing slows every thread of the
-    process. ``between`` is called after every piece.
+    process. ``between`` is called after every piece. ``together``: rows that the program has under way at once; where
+    these are several, what a call waits counts as ``share_of_turns`` says.
     """
 
     def __init__(
@@ -60,9 +70,10 @@ class InProcess:
         worker_class: str = "",
         traced: bool = True,
         between: Callable[[], None] | None = None,
+        together: int = 1,
     ) -> None:
         self.build, self.columns, self.worker_class, self.traced = build, columns, worker_class, traced
-        self._between = between
+        self._between, self._together = between, together
         self._program: Program | None = None
         self._groups: dict[tuple[str, int], pa.Table] = {}
         self._timed = self._traced = 0.0
@@ -112,8 +123,11 @@ class InProcess:
             m.thread_cpu_seconds if m.shared else m.cpu_seconds
         )  # other slots of the process are not this piece
         cpu_reading = own_reading if m.shared else cpu_reading
+        own_cpu = max(cpu_seconds - cpu_reading, 0.0)
+        waited = max(m.wall_seconds - reading - own_cpu, 0.0)
+        saved = waited * (1 - share_of_turns(table.num_rows, self._together))
         timing = Timing(
-            seconds=m.wall_seconds if decoded else m.wall_seconds - reading,
+            seconds=(m.wall_seconds if decoded else m.wall_seconds - reading) - saved,
             cpu_seconds=max(cpu_seconds - (0.0 if decoded else cpu_reading), 0.0),
             read_seconds=reading if decoded else 0.0,
             read_cpu_seconds=cpu_reading if decoded else 0.0,

@@ -22,6 +22,9 @@ from earlier runs, the interval then holds 85 to 95 % (``benchmarks.keeps_plan``
 left of one, so this is less than the ETA's.
 """
 
+PRIOR = 0.3
+"""Standard deviation of log(actual / predicted) where no run has shown one; counts as ``PRIOR_WEIGHT`` completions."""
+
 SINGLE = 1000
 """Sub-tasks handed out one by one, half of them the first, half the last: 0.1 s with 40 slots."""
 
@@ -35,7 +38,7 @@ class Interval:
     high: float
 
 
-def interval(plan: Plan, seen: int = 0, spread: float = eta.PRIOR, seed: int = 0) -> Interval:
+def interval(plan: Plan, seen: int = 0, spread: float = PRIOR, seed: int = 0) -> Interval:
     """The interval of a plan; ``spread`` of log(actual / predicted) that ``seen`` completions have shown.
 
     What memory, dependencies and releases cost is that of the plan: it stretches all durations alike.
@@ -45,7 +48,7 @@ def interval(plan: Plan, seen: int = 0, spread: float = eta.PRIOR, seed: int = 0
     slots, begin = _slots(plan), float(plan.start.min())
     exact = _ends(plan, slots, np.ones((1, 1)), 0.0, 1.0, np.random.default_rng(seed))
     stretch = (plan.makespan - begin) / float(exact[0]) if exact[0] > 0 else 1.0
-    known = np.sqrt((PRIOR_WEIGHT * eta.PRIOR**2 + seen * spread**2) / (PRIOR_WEIGHT + seen))
+    known = np.sqrt((PRIOR_WEIGHT * PRIOR**2 + seen * spread**2) / (PRIOR_WEIGHT + seen))
     rng = np.random.default_rng(seed)
     draws = max(eta.FEWEST, min(eta.DRAWS, eta.CELLS // len(slots)))
     doubt = np.hypot(known / np.sqrt(2 * PRIOR_WEIGHT + seen), MODEL)
