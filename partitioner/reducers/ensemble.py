@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from partitioner.errors import ProgramError
+from partitioner.errors import ConfigError, ProgramError, shortened
 from partitioner.model.data import Floats
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.partials import check_serializer
@@ -42,10 +43,21 @@ class Ensemble(ABC):
         """What ``member`` says of each row, float64[rows, its own classes]."""
 
     def joined(self, members: tuple[Any, ...], weights: Any = None) -> Any:
-        """This ensemble, fitted: of these members."""
+        """This ensemble, fitted: of these members.
+
+        Raises ConfigError for weights that are not one for each; ProgramError where classes are text here and numbers there.
+        """
         self.members_ = tuple(members)
-        self.weights_ = np.ones(len(members)) if weights is None else np.asarray(weights, np.float64)
-        self.classes_ = np.unique(np.concatenate([np.asarray(m.classes_) for m in members]))
+        self.weights_ = weights_of(members, weights)
+        known = [np.asarray(m.classes_) for m in members]
+        kinds = {_kind(classes): classes.tolist() for classes in known}
+        if len(kinds) > 1:
+            first, second = list(kinds.items())[:2]
+            raise ProgramError(
+                f"The members' classes are {first[0]} ({shortened(str(first[1]), 80)}) and {second[0]} "
+                f"({shortened(str(second[1]), 80)}); return models whose labels are of one type."
+            )
+        self.classes_ = np.unique(np.concatenate(known))
         return self
 
     def predict_proba(self, X: Any) -> Floats:
@@ -63,6 +75,24 @@ class Ensemble(ABC):
         """The class with the largest share of each row; of equal ones the first in ``classes_``."""
         chosen: npt.NDArray[Any] = self.classes_[np.argmax(self.predict_proba(X), axis=1)]
         return chosen
+
+
+def weights_of(members: Sequence[Any], weights: Any) -> Floats:
+    """float64[members], all alike where none are given. Raises ConfigError for another number of them."""
+    found = np.ones(len(members)) if weights is None else np.asarray(weights, np.float64)
+    if found.shape != (len(members),):
+        raise ConfigError(
+            f"weights has the shape {found.shape} for {len(members)} members; give one for each, or None for all alike."
+        )
+    return found
+
+
+def _kind(classes: npt.NDArray[Any]) -> str:
+    """What labels are, in a word: numbers and truth values are of one kind, for they have one order."""
+    if classes.dtype.kind in "biuf":
+        return "numbers"
+    kinds = {"text" if isinstance(one, str) else type(one).__name__ for one in classes.tolist()}
+    return "numbers" if kinds <= {"int", "float", "bool"} else " beside ".join(sorted(kinds))
 
 
 def is_fitted(model: Any) -> bool:

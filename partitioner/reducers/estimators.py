@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from partitioner.errors import ConfigError
 from partitioner.model.data import Floats
-from partitioner.reducers.ensemble import Ensemble
+from partitioner.reducers.ensemble import Ensemble, weights_of
 
 
 def _take_after(ensemble: Any, member: Any) -> None:
@@ -32,8 +33,18 @@ def _fitted(estimators: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, .
         raise ConfigError("an ensemble without estimators has nothing to fit; give estimators=[...].")
     held = np.asarray(y)
     y = column_or_1d(held, warn=True) if held.ndim == 2 and held.shape[1] == 1 else y
-    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-    return tuple(clone(e).fit(X, y, **weights) for e in estimators)
+    return tuple(clone(e).fit(X, y, **_weights_for(e, sample_weight)) for e in estimators)
+
+
+def _weights_for(estimator: Any, sample_weight: Any) -> dict[str, Any]:
+    """The argument of ``fit`` for weights of rows; in a pipeline they are those of its last step."""
+    if sample_weight is None:
+        return {}
+    path = []
+    while isinstance(estimator, Pipeline):
+        name, estimator = estimator.steps[-1]
+        path.append(name)
+    return {"__".join([*path, "sample_weight"]): sample_weight}
 
 
 def _as_members(tags: Any, estimators: Any) -> Any:
@@ -106,7 +117,7 @@ class Averaging(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.estimators, self.members_ = self.estimators or tuple(members), tuple(members)
         _take_after(self, members[0])
         self.weights = weights if self.weights is None else self.weights
-        self.weights_ = np.ones(len(members)) if self.weights is None else np.asarray(self.weights, np.float64)
+        self.weights_ = weights_of(members, self.weights)
         return self
 
     @property

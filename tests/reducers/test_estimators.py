@@ -5,16 +5,24 @@ import pytest
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.ensemble import AdaBoostClassifier, RandomForestClassifier, VotingClassifier, VotingRegressor
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    RandomForestClassifier,
+    VotingClassifier,
+    VotingRegressor,
+)
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, Perceptron, Ridge
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
-from partitioner.errors import ProgramError
+from partitioner.errors import ConfigError, ProgramError
 from partitioner.reducers.average import Average
 from partitioner.reducers.container import pack, unpack
 from partitioner.reducers.estimators import Averaging, HardVoting, SoftVoting, Stacking
@@ -73,6 +81,26 @@ def test_weights_of_rows_go_to_the_members():
         AdaBoostClassifier(HardVoting([DecisionTreeClassifier(max_depth=1)]), n_estimators=2).fit(X, Y).score(X, Y)
         > 0.6
     )
+
+
+def test_weights_of_rows_go_to_the_last_step_of_a_pipeline():
+    x, y = load_iris(return_X_y=True)
+    weight = np.r_[np.ones(100), np.zeros(50)]
+    steps = make_pipeline(make_pipeline(StandardScaler(), DecisionTreeClassifier(random_state=0)))
+    found = SoftVoting([steps]).fit(x, y, sample_weight=weight)
+    assert set(found.predict(x)) == {0, 1}
+    assert BaggingClassifier(SoftVoting([steps]), 2, random_state=0).fit(x, y).score(x, y) > 0.9
+
+
+def test_weights_are_one_for_each_member_and_labels_of_one_type():
+    x = [[0.0], [1.0]]
+    with pytest.raises(ConfigError, match=r"weights has the shape \(3,\) for 1 members"):
+        SoftVoting([GaussianNB()], weights=[1, 2, 3]).fit(x, [0, 1])
+    with pytest.raises(ConfigError, match=r"weights has the shape \(2,\) for 1 members"):
+        Averaging([Ridge()], weights=[1, 2]).fit(x, [0.0, 1.0])
+    models = [GaussianNB().fit(x, labels) for labels in (["a", "b"], [True, False])]
+    with pytest.raises(ProgramError, match=r"classes are text \(\['a', 'b'\]\) and numbers \(\[False, True\]\)"):
+        reduced(SoftVote(), *models)
 
 
 def test_a_kept_ensemble_is_read_again(tmp_path):
