@@ -57,7 +57,13 @@ def masked_bytes(data: bytes) -> bytes:
 
 
 def _forms(value: str) -> Iterator[str]:
-    quoted = (json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value))
     data = value.encode(errors="surrogateescape")
     in_base64 = base64.b64encode(data).decode().rstrip("=")
-    yield from dict.fromkeys((value, *(t[1:-1] for t in quoted), escape(value), quote(data, safe=""), in_base64))
+    once = _quoted(value)
+    twice = [form for each in once for form in _quoted(each)]  # an error that shows JSON, in a line of JSON
+    yield from dict.fromkeys((value, *twice, *once, escape(value), quote(data, safe=""), in_base64))
+
+
+def _quoted(value: str) -> list[str]:
+    """As JSON and Python write a text."""
+    return [t[1:-1] for t in (json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value))]

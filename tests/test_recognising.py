@@ -25,6 +25,9 @@ BASIC = base64.b64encode(b"me:pa55word").decode()
         ("https://a.blob.core.windows.net/c?sv=2024&sig=pa55word", "pa55word"),
         ("Bearer pa55word", "pa55word"),
         (f"Basic {BASIC}", "pa55word"),
+        ("Authorization: Bearer pa55word", "pa55word"),
+        ("curl -H 'X-Api-Key: pa55word' https://host/x", "pa55word"),
+        (f"x\nauthorization: basic {BASIC}\ny", "pa55word"),
         (json.dumps({"type": "service_account", "private_key": "pa55word"}), "pa55word"),
     ],
 )
@@ -42,6 +45,10 @@ def test_a_text_tells_its_secret_by_its_place(text: str, secret: str) -> None:
         "token=1234567",
         "token=${MY_TOKEN}",
         "{no json",
+        "the token: whatever the program gets",
+        "Password: Required",
+        "token: ${MY_TOKEN}",
+        "secret:/run/secrets/x",
         "{}",
     ],
 )

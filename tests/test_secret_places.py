@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import os
 from pathlib import Path
@@ -41,6 +42,7 @@ ARGUMENTS = {
     "flag": "--token=${MY_TOKEN}",
     "url": "postgresql://me:p%40Planted%2Burl@host/db?sslpassword=PlantedQuery",
     "dsn": "host=db password=PlantedDsn",
+    "command": "curl -H 'X-Api-Key: PlantedInCommand' https://host",
     "signed": "https://b.s3.amazonaws.com/k?X-Amz-Signature=PlantedSignature&z=1",
 }
 
@@ -56,7 +58,7 @@ class Talkative:
         self._tell("called")
         if (batch["x"] == 3).any():
             try:
-                raise KeyError(self.given["token"])
+                raise KeyError(json.dumps(self.given))
             except KeyError as error:
                 raise ValueError(f"denied: {self._parts()}") from error
         return batch

@@ -20,6 +20,7 @@ from partitioner.model import Dataset
 from partitioner.output import versions
 from partitioner.output.assembly import Part, parts_of
 from partitioner.output.exporting import folder_of, form_of, home_of, parted
+from partitioner.output.publishing import tidy
 from partitioner.output.showing import show
 from partitioner.output.tracking import tracking_of
 from partitioner.output.versions import Version
@@ -283,6 +284,7 @@ def check_current(config: RunConfig, directory: RunDirectory, target: Target) ->
     if now.number and now.manifest is not None:
         if _shown(output) != now.number:
             show(config, output, now.manifest)  # its driver died in between
+        tidy(output)
         return now.manifest
     return None
 

@@ -89,9 +89,20 @@ def _is_part(name: str) -> bool:
     return bool(_PART.fullmatch(name))
 
 
+def _beside(folder: Path) -> Path:
+    """Where the folder of the next version is made, and that of the one before ends."""
+    return folder.with_name(f".{folder.name}.publishing")
+
+
+def tidy(output: Directory) -> None:
+    """Remove what a driver that died while it published left beside an output."""
+    if output.local_path is not None:
+        shutil.rmtree(_beside(output.local_path.resolve()), ignore_errors=True)
+
+
 def _exchanged(folder: Path, manifest: Mapping[str, Any], shown: bytes) -> bool:
     """The folder changed for one with this version's files; False where this disk or system cannot do that."""
-    beside = folder.with_name(f".{folder.name}.publishing")
+    beside = _beside(folder)
     shutil.rmtree(beside, ignore_errors=True)
     try:
         beside.mkdir()

@@ -53,6 +53,7 @@ _PAIRS = frozenset(
 _SPLIT = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 _USERINFO = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 _ASSIGNED = re.compile(r"(?:^|[?&;\s])([\w.-]+)=([^&;\s]+)")
+_HEADER = re.compile(r"(?:^|[\s'\"])([\w-]+):[ \t]*((?:(?:Bearer|Basic|Token|Digest)\s+)?[^\s'\",;]+)", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:Bearer|Basic|Token|Digest)\s+(\S+)", re.IGNORECASE)
 _PLACE = re.compile(r"[/~.]|[A-Za-z][\w+.-]*://")
 
@@ -81,6 +82,14 @@ def in_text(text: str) -> Iterator[str]:
     yield from (match[1] for match in _USERINFO.finditer(text))
     named = (m[2].strip("'\"") for m in _ASSIGNED.finditer(text) if m[1].lower() == "sig" or says_secret(m[1]))
     yield from (value for value in named if not is_number(value) and not value.startswith("${"))
+    headers = (
+        m[2]
+        for m in _HEADER.finditer(text)
+        if says_secret(m[1]) and not (m[2].isalpha() and (m[2].istitle() or _is_word(m[2])))
+    )
+    for value in (value for value in headers if is_secret_value(value) and not value.startswith("${")):
+        yield value
+        yield from parts_of(value)
     if _SCHEME.fullmatch(text) and (text[:6].lower() == "bearer" or any(_of_basic(text))):
         yield from parts_of(text)
     if text.lstrip().startswith("{"):

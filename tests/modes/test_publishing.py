@@ -1,6 +1,7 @@
 """Versions of an output: drivers that die, readers meanwhile, disks and object stores."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -92,6 +93,20 @@ def test_a_finished_version_answers_with_its_output(night: Schedule) -> None:
     again = night.start("incremental", split="packed", cost=[1.0, 5.0, 2.0], resume=first.url)
     assert (again.attempted, dict(again.counts)) == (0, dict(first.counts))
     assert again.result.to_pandas()["y"].tolist() == night.expected
+
+
+def test_what_a_driver_that_died_right_after_it_published_left_beside_the_output_goes_with_its_resume(
+    night: Schedule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night.start("overwrite")
+    night.file("d", 3000)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # the old folder stays where it was exchanged to
+        run = night.start("overwrite").url
+    assert (night.home / ".out.publishing" / "_SUCCESS").exists()
+    night.start("overwrite", resume=run)
+    assert [path.name for path in night.home.glob(".*")] == []
+    assert night.shown == night.expected
 
 
 def test_publishing_twice_changes_nothing(night: Schedule) -> None:
