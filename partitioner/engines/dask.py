@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Security, get_worker
+from distributed.deploy.cluster import Cluster
 
 from partitioner.attempt import garbage
 from partitioner.attempt.job import load
@@ -25,9 +26,8 @@ from partitioner.engines.base import Capabilities, Engine
 from partitioner.engines.dask_asked import DaskAsked
 from partitioner.engines.dask_deaths import NEIGHBOUR, RETIRED, UNREACHABLE, blamed, kill, known, starting
 from partitioner.engines.dask_expected import LOOPBACK, expected, memory_of, whole, worker_count
-from partitioner.engines.dask_start import started
+from partitioner.engines.dask_start import client_of, connected, started
 from partitioner.engines.main_guard import check_main_guard
-from partitioner.errors import EngineLost
 from partitioner.model import Attempt, Event, EventKind, Failure, Worker, Workers
 
 # A dead worker must be reported at once: the coordinator, not the scheduler, decides what is tried again.
@@ -76,7 +76,7 @@ class DaskEngine(Engine):
     address
         Scheduler of a running cluster; EngineLost within ``timeout`` seconds where it cannot be reached.
     client
-        A ``distributed.Client`` of the caller's, left open.
+        A ``distributed.Client`` or cluster of the caller's, left open.
     speeds
         Worker name to relative speed, where declared.
     tls
@@ -92,7 +92,7 @@ class DaskEngine(Engine):
         threads_per_worker: int = 1,
         memory_limit: str | int = "auto",
         address: str | None = None,
-        client: Client | None = None,
+        client: Client | Cluster | None = None,
         speeds: Mapping[str, float] | None = None,
         timeout: float = 20.0,
         tls: bool = False,
@@ -108,14 +108,14 @@ class DaskEngine(Engine):
         self._topic = f"partitioner-{secrets.token_hex(8)}"  # runs that share a scheduler must not hear each other
         self._cluster: LocalCluster | None = None
         self._held = contextlib.ExitStack()
-        self._own_client = client is None
+        self._own_client = not isinstance(client, Client)
         if client is None and address is None:
             try:
                 client = self._start(count, threads, memory_limit, tls)
             except BaseException:
                 self._held.close()
                 raise
-        self._client = client if client is not None else _connect(str(address), timeout)
+        self._client = client_of(client) if client is not None else connected(str(address), timeout)
         self._looked = time.monotonic()
         self._told: Mapping[str, Mapping[str, Any]] = {}  # what the scheduler last said of its workers
         self._memory: dict[str, int] = {}  # most bytes that each worker's process was seen to hold
@@ -360,13 +360,3 @@ class DaskEngine(Engine):
 def _engine_lost(error: Exception) -> Event:
     message = f"the Dask scheduler does not answer ({type(error).__name__}: {error})"
     return Event(EventKind.ENGINE_LOST, error=Failure(message))
-
-
-def _connect(address: str, timeout: float) -> Client:
-    try:
-        return Client(address, timeout=timeout)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise EngineLost(
-            f"no Dask scheduler answers at {address!r} within {timeout:g} s ({error}). "
-            "Check the address, or leave it out to start a local cluster."
-        ) from error

@@ -86,21 +86,21 @@ class EngineChoice:
 
 
 def resolve(spec: Any) -> EngineChoice:
-    """The engine meant by ``spec``: what ``choices`` takes, an address, a ``distributed.Client``, or a ``SparkSession``."""
+    """The engine meant by ``spec``: what ``choices`` takes, an address, a Dask client or cluster, or a ``SparkSession``."""
     if isinstance(spec, str):
         for beginning, (name, option) in _ADDRESSES.items():
             if spec.startswith(beginning):
                 return _chosen({"engine": name, option: spec})
-    elif not isinstance(spec, type) and (package := _package(type(spec).__module__)) is not None:
+    elif not isinstance(spec, type | Engine) and (package := _package(type(spec))) is not None:
         name, option = _OBJECTS[package]
         return _chosen({"engine": name, option: spec})
     return _chosen(spec)
 
 
-def _package(module: str) -> str | None:
-    """The innermost package of a module whose objects mean an engine."""
-    parts = module.split(".")
-    packages = (".".join(parts[:k]) for k in range(len(parts), 0, -1))
+def _package(of: type) -> str | None:
+    """The innermost package whose objects mean an engine, of a class or the first of its bases (a cluster of any kind)."""
+    names = (base.__module__.split(".") for base in of.__mro__)
+    packages = (".".join(parts[:k]) for parts in names for k in range(len(parts), 0, -1))
     return next((p for p in packages if p in _OBJECTS), None)
 
 

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 import threading
@@ -7,7 +8,7 @@ from typing import Any
 import dask
 import pyarrow as pa
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Security
 
 import partitioner as pt
 from partitioner.engines.dask import DaskEngine
@@ -25,6 +26,35 @@ def test_a_client_is_used_and_left_open(dask_engine: DaskEngine, checkpoint: str
     run = pt.run(TABLE, programs.double, cost="rows", engine=client, checkpoint=checkpoint, progress=False)
     assert run.result.to_pandas()["y"].tolist() == [2 * x for x in range(80)]
     assert client.status == "running"
+
+
+def test_a_cluster_is_used_and_left_running_and_one_that_is_closed_is_refused(checkpoint: str) -> None:
+    options: dict[str, Any] = {"cost": "rows", "checkpoint": checkpoint, "progress": False, "report": False}
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, processes=False) as cluster:
+        run = pt.run(TABLE, programs.double, engine=cluster, **options)
+        assert (run.counts["rows_in"], cluster.status.name) == (80, "running")
+        client = Client(cluster)
+        client.close()
+        with pytest.raises(ConfigError, match="the Dask client given is closed; make another"):
+            pt.run(TABLE, programs.double, engine=client, **options)
+    with pytest.raises(ConfigError, match="the Dask cluster given is closed; start another"):
+        pt.run(TABLE, programs.double, engine=cluster, **options)
+
+
+def test_a_client_that_lives_in_an_event_loop_is_refused_with_the_way_to_run() -> None:
+    async def given() -> None:
+        async with Client(n_workers=0, asynchronous=True, dashboard_address=None, processes=False) as client:
+            with pytest.raises(ConfigError, match=r"asynchronous.* await asyncio\.to_thread\(pt\.run"):
+                DaskEngine(client=client)
+
+    asyncio.run(given())
+
+
+def test_what_is_no_client_of_dask_is_refused_by_its_type() -> None:
+    with pytest.raises(
+        ConfigError, match=r"engine is distributed\.security\.Security; of Dask give a Client, a cluster"
+    ):
+        pt.run(TABLE, programs.double, engine=Security())
 
 
 def test_workers_carry_what_the_cluster_says_of_them(dask_engine: DaskEngine) -> None:
