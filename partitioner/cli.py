@@ -269,6 +269,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
+        print("interrupted before the first sub-task; nothing has run", file=sys.stderr)
         raise SystemExit(130) from None
 
 

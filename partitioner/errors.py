@@ -198,7 +198,7 @@ def text_of(error: BaseException, most: int = MOST_SAID) -> str:
     Errors of strangers may fail when they are asked, or say megabytes, or hold bytes of a file name that are no text.
     """
     try:
-        said = str(error)
+        said = " ".join([str(error), *map(str, vars(error).get("__notes__", ()))])
     except Exception as failure:
         said = f"<its text cannot be had: {type(failure).__name__}>"
     return shortened(masked(said), most)
@@ -259,8 +259,9 @@ def listed(names: Iterable[object]) -> str:
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """`` Did you mean 'x'?`` for the known name closest to ``name``, or nothing."""
+    """`` Did you mean 'x'?`` for the known name closest to ``name``, in whatever letters, or nothing."""
     import difflib
 
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    plain = {each.casefold(): each for each in reversed(known)}
+    close = difflib.get_close_matches(name.casefold(), plain, n=1, cutoff=0.5)
+    return f" Did you mean {plain[close[0]]!r}?" if close else ""

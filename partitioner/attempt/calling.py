@@ -19,7 +19,7 @@ from partitioner.attempt.job import Job
 from partitioner.attempt.returned import is_stream, to_record_batch, to_record_batches
 from partitioner.attempt.surroundings import TimedOut
 from partitioner.attempt.tally import Tally
-from partitioner.errors import ProgramError, ProgramExited
+from partitioner.errors import ProgramError, ProgramExited, listed, nearest
 from partitioner.model import NO_CARE, Care, spans_of
 from partitioner.model.data import Ints
 
@@ -136,7 +136,11 @@ def verdict(care: Care, tally: Tally) -> None:
 
 def _value(job: Job, call: Callable[[Any], Any], rows: pa.RecordBatch, streamed: bool = False) -> Any:
     """What the program makes of some rows; ``streamed``: an iterator is given on as it is."""
-    value = call(FORMATS[job.batch_format](rows))
+    try:
+        value = call(FORMATS[job.batch_format](rows))
+    except KeyError as error:
+        _name_the_columns(error, rows.schema.names)
+        raise
     if not job.reducer.rows:
         return value
     if streamed and is_stream(value):
@@ -144,6 +148,13 @@ def _value(job: Job, call: Callable[[Any], Any], rows: pa.RecordBatch, streamed:
     value = to_record_batch(_unending(value) if is_stream(value) else value)
     _check_rows(job, rows.num_rows, value.num_rows)
     return value
+
+
+def _name_the_columns(error: KeyError, columns: list[str]) -> None:
+    """A name that was looked up in vain is most often that of a column: say which there are."""
+    wanted = error.args[0] if error.args else None
+    if isinstance(wanted, str) and wanted not in columns and not vars(error).get("__notes__"):
+        error.add_note(f"(The batch has the columns {listed(columns)}.{nearest(wanted, columns)})")
 
 
 def _check_rows(job: Job, given: int, returned: int) -> None:

@@ -32,7 +32,8 @@ def life(run: RunDirectory, task: str) -> list[dict[str, Any]]:
     run.description()
     known = run.read_table("tasks")["task_id"].to_pylist()
     if task.partition(".")[0] not in known:
-        raise ConfigError(f"run {run.run_id} has no sub-task {task!r}; it has {len(known)}.{nearest(task, known)}")
+        there = f"{known[0]} to {known[-1]}" if known else "none"
+        raise ConfigError(f"run {run.run_id} has no sub-task {task!r}; it has {there}.{nearest(task, known)}")
     found = [{"time": float(line["time"]), "text": text} for line in ledger.read(run) for text in _told(line, task)]
     commits = run.commits()
     wrong = history(ledger.read(run), commits).clocks

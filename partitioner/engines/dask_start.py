@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 from distributed import Client, LocalCluster
@@ -17,7 +22,8 @@ def started(**options: Any) -> LocalCluster:
     """A ``LocalCluster`` of these options. Raises EngineLost where its worker processes die each time."""
     for left in reversed(range(STARTS)):
         try:
-            return LocalCluster(**options)
+            with _uninterrupted():
+                return LocalCluster(**options)
         except RuntimeError as error:  # what a nanny says whose process ended before it was a worker
             if not left:
                 raise EngineLost(
@@ -25,6 +31,24 @@ def started(**options: Any) -> LocalCluster:
                     f"processes ended at once ({error}). Where they were killed for memory, ask for fewer workers."
                 ) from error
     raise AssertionError("the last try returns or raises")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A Ctrl-C waits, in this thread, until the cluster is up and can be closed in order.
+
+    A terminal sends it to the workers too, which would end with a traceback each before they can leave it to the driver;
+    threads and processes that are started meanwhile never get it.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # where multiprocessing starts it, it lets the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def connected(address: str, timeout: float) -> Client:
@@ -46,9 +70,10 @@ def client_of(given: Any) -> Client:
         )
     what = "client" if isinstance(given, Client) else "cluster"
     if given.asynchronous:
+        address = given.scheduler_info()["address"] if isinstance(given, Client) else given.scheduler_address
         raise ConfigError(
             f"the Dask {what} given is asynchronous: it answers only within its event loop, which a run would block. "
-            f"Give its address, {given.scheduler_info().get('address', 'tcp://...')!r}, and call the run in a thread: "
+            f"Give its address, {address!r}, and call the run in a thread: "
             "await asyncio.to_thread(pt.run, ...)."
         )
     if isinstance(given, Client):

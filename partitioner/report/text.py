@@ -23,12 +23,16 @@ def table(summary: Summary) -> str:
     return "\n".join(head + body + [f"  {note}" for note in notes(s)])
 
 
+ONE_OF = {"rows": "row", "bytes": "byte"}
+"""What one unit of a cost is called that is no time."""
+
+
 def notes(s: Summary) -> list[str]:
     """Sentences without which a figure would be misread."""
     found = [*s.drift, *s.clocks, *([s.merging] if s.merging else [])]
     if not s.predicts:
         unit = s.unit or "units the plan does not name"
-        measured = "" if s.scale is None else f" Measured: {s.scale:.3g} s per unit, of one slot."
+        measured = "" if s.scale is None else f" Measured: {s.scale:.3g} s per {ONE_OF.get(unit, 'unit')}, of one slot."
         found.append(
             f"No prediction: costs are {unit}, not seconds.{measured} "
             "cost='calibrate' measures a little first, and predicts."

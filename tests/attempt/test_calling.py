@@ -12,7 +12,7 @@ import pytest
 
 from partitioner.attempt.calling import NothingWorks, RowsFailed, call_program, verdict
 from partitioner.attempt.tally import Tally
-from partitioner.errors import ProgramExited
+from partitioner.errors import ProgramExited, text_of
 from partitioner.model import Care, spans_of
 from partitioner.model.execution import is_gpu_memory
 
@@ -45,6 +45,12 @@ def fails_on(*bad: int, error: type[Exception] = ValueError) -> Any:
 def test_the_first_attempt_isolates_nothing() -> None:
     with pytest.raises(ValueError, match="bad row"):
         called(fails_on(3), [1, 2, 3, 4], Care())
+
+
+def test_a_column_that_is_not_there_is_answered_with_those_that_are() -> None:
+    with pytest.raises(KeyError) as caught:
+        called(lambda batch: batch["X"], [1, 2], Care(), batch_format="pandas")
+    assert text_of(caught.value) == "'X' (The batch has the columns x. Did you mean 'x'?)"
 
 
 def test_rows_that_fail_alone_are_suspects_until_another_worker_says_so() -> None:

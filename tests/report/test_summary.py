@@ -32,7 +32,7 @@ def test_without_seconds_nothing_is_predicted_and_nothing_fitted_afterwards(hand
     s = summarise(read(run))
     assert (s.predicts, s.scale) == (False, 6 / 300)
     assert (s.predicted_makespan, s.lower_bound, s.error_median, s.stragglers) == (None, None, None, ())
-    assert "No prediction: costs are rows, not seconds. Measured: 0.02 s per unit" in str(Report.of(run))
+    assert "No prediction: costs are rows, not seconds. Measured: 0.02 s per row" in str(Report.of(run))
     assert "no prediction" in Report.of(run).to_html()
 
 
