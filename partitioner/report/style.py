@@ -43,6 +43,15 @@ pre { background: #f6f8fa; border: 1px solid var(--line); border-radius: 6px; pa
   max-height: 320px; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
 @media (max-width: 1000px) { .cards { grid-template-columns: repeat(3, 1fr); }
   .two { grid-template-columns: minmax(0, 1fr); } }
-@media (max-width: 560px) { main { padding: 16px 12px 32px; } .cards { grid-template-columns: repeat(2, 1fr); } }
+table + table { margin-top: 16px; }
+@media (max-width: 560px) { main { padding: 16px 12px 32px; } .cards { grid-template-columns: repeat(2, 1fr); }
+  .modebar-container { display: none; }
+  td { min-width: 0; } td:first-child { overflow-wrap: anywhere; min-width: 70px; }
+  table { font-size: 12.5px; } th { font-size: 11px; } td, td.n, th, th.n { padding-right: 5px; }
+  table:has(td:last-child:not(.n)), table:has(td:last-child:not(.n)) tbody { display: block; }
+  table:has(td:last-child:not(.n)) tr { display: flex; flex-wrap: wrap; column-gap: 14px; padding: 5px 0;
+    border-bottom: 1px solid var(--line); }
+  table:has(td:last-child:not(.n)) :is(td, th) { border: 0; padding: 1px 0; min-width: 0; text-align: left; }
+  table:has(td:last-child:not(.n)) td:last-child { flex-basis: 100%; min-width: 0; } }
 @media print { body { background: #fff; } section, .card { break-inside: avoid; } }
 """

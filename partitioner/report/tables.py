@@ -141,7 +141,8 @@ def quarantine_note(facts: Facts, summary: Summary) -> str:
     """How many rows, and where they are."""
     read, there = facts.error_files
     part = f" Errors are of {read} of {there} files." if read < there else ""
-    return f"{words.count(summary.quarantined)} rows are set aside with their errors in {facts.url}/quarantine.{part}"
+    rows = "1 row is" if summary.quarantined == 1 else f"{words.count(summary.quarantined)} rows are"
+    return f"{rows} set aside with the errors in {facts.url}/quarantine.{part}"
 
 
 def quarantine(facts: Facts) -> str:
