@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from partitioner.costs.fitting.fit import fit
 from partitioner.costs.fitting.selection import select
 from partitioner.costs.fitting.terms import Term
+from partitioner.costs.measuring.measurements import Measurements, Timing
 
 RNG = np.random.default_rng(0)
 SIZE = np.geomspace(1.0, 500.0, 30)
@@ -78,3 +80,26 @@ def test_a_piece_that_ran_in_every_slot_is_held_out_everywhere():
     once = select(terms, np.stack([np.ones(4), length[::10]], axis=1), seconds[::10])
     often = select(terms, np.stack([np.ones(40), length], axis=1), seconds)
     assert often.considered == pytest.approx(once.considered)
+
+
+def of_rows_and_text(count):
+    """What pieces of so many rows take, 0.03 s a row and 0.5 ms a character; and a fit to the first ``count`` of them."""
+    rows = np.array([1.0, 1, 1, 2, 5, 1, 3, 2, 4, 1])[:count]
+    text = np.array([17.0, 24, 29, 135, 269, 300, 10, 20, 200, 1])[:count]
+    noise = np.array([1.05, 1.12, 0.97, 0.98, 1.02, 1.01, 0.99, 1.03, 0.97, 1.0])[:count]
+    timings = [Timing(float(s)) for s in (0.03 * rows + 0.0005 * text) * noise]
+    terms = [Term("rows"), Term("n", per_row=True)]
+    return fit(Measurements.of({"rows": rows, "n": text, "bytes": text}, timings), terms)
+
+
+def test_of_two_terms_that_few_pieces_do_not_tell_apart_the_mean_is_taken():
+    fitted = of_rows_and_text(5)
+    assert {t.name for t in fitted.terms} == {"rows", "n"}
+    assert any("do not tell" in note and note.endswith("the mean of both is taken") for note in fitted.notes)
+    ten_usual_rows = {"rows": np.array([10.0]), "n": np.array([310.0])}
+    assert fitted.predict(ten_usual_rows)[0][0] + fitted.fixed_seconds == pytest.approx(0.455, rel=0.15)
+
+
+def test_of_more_pieces_each_term_is_fitted_by_what_it_explains():
+    fitted = of_rows_and_text(10)
+    assert not any("the mean of both" in note for note in fitted.notes)

@@ -124,6 +124,8 @@ def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _W
         selection = select(terms, design, seconds, options.seed)
         if not selection.chosen and (size := _of_one_size(terms, design)) is not None:
             selection = replace(selection, chosen=(size,))
+        if selection.rival is not None:
+            return _averaged(design, seconds, selection, selection.rival, ratio)
         x = _told_apart(design[:, [0, *(i + 1 for i in selection.chosen)]])
         return _Work(seconds, x, selection, robust(x, seconds), ratio)
 
@@ -136,6 +138,15 @@ def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _W
         return by_wall
     by_cpu = on(cpu, ratio)
     return by_cpu if by_cpu.selection.error < CLEARLY * by_wall.selection.error else by_wall
+
+
+def _averaged(design: Floats, seconds: Floats, selection: Selection, rival: int, ratio: float) -> _Work:
+    """The mean of two costs of one term each that few pieces do not tell apart: half of the error of the wrong one."""
+    both = (*selection.chosen, rival)
+    alone = [robust(_told_apart(design[:, [0, i + 1]]), seconds).coefficients for i in both]
+    mean = np.array([alone[0][0] + alone[1][0], alone[0][1], alone[1][1]]) / 2
+    x = design[:, [0, *(i + 1 for i in both)]]
+    return _Work(seconds, x, replace(selection, chosen=both), replace(robust(x, seconds), coefficients=mean), ratio)
 
 
 def _of_one_size(terms: Sequence[Term], design: Floats) -> int | None:
@@ -314,6 +325,8 @@ def _notes(terms: Sequence[Term], work: _Work, n: int) -> tuple[str, ...]:
         if term.shape != "linear":
             where = "row" if term.per_row else "fragment: cutting fragments lowers the total"
             notes.append(f"super-linear cost: {term.name}, per {where}")
+    if work.selection.rival is not None:
+        notes.append(f"so few pieces do not tell {' from '.join(t.name for t in terms[:2])}: the mean of both is taken")
     if n < 8:
         notes.append(f"only {n} measurements: coefficients are uncertain")
     if work.ratio:

@@ -33,11 +33,15 @@ Option = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """``chosen`` indices into the candidates, ``considered`` the mean held-out error of each in the first round, by name."""
+    """``chosen`` indices into the candidates, ``considered`` the mean held-out error of each in the first round, by name.
+
+    ``rival``: another that few pieces cannot tell from the only one chosen, though sub-tasks may.
+    """
 
     chosen: tuple[int, ...]
     considered: dict[str, float]
     error: float
+    rival: int | None = None
 
 
 class _Validation:
@@ -76,6 +80,7 @@ def select(terms: Sequence[Term], design: Floats, target: Floats, seed: int = 0)
     chosen: tuple[int, ...] = ()
     current = check.errors([])
     considered: dict[str, float] = {}
+    rival: int | None = None
     told = [i for i, term in enumerate(terms) if len(check.runs) >= _pieces_needed(term)]
     usable = [i for i in told if np.ptp(design[:, i + 1]) > 0 and _spread_enough(terms[i], design[:, i + 1])]
     options = [(i,) for i in usable] + _polynomials(terms, usable)
@@ -89,10 +94,30 @@ def select(terms: Sequence[Term], design: Floats, target: Floats, seed: int = 0)
         needed = max(LEAST_GAIN * current.mean(), PROOF * _standard_error(gain)) if chosen else -_standard_error(gain)
         if gain.mean() <= needed:
             break
+        rival = None if chosen else _rival(terms, tried, pick, len(check.runs))
         chosen = (*chosen, *pick)
         current = tried[pick]
         options = [(i,) for i in usable if i not in chosen]
-    return Selection(chosen, considered, float(current.mean()))
+    return Selection(chosen, considered, float(current.mean()), rival)
+
+
+def _rival(terms: Sequence[Term], tried: dict[Option, Floats], pick: Option, pieces: int) -> int | None:
+    """Of a cost by rows the best of its other linear terms, of another its rows, where few pieces do not tell them apart."""
+    if pieces >= PIECES_FOR_SHAPES or len(pick) > 1 or _complexity(terms, pick) >= 1:
+        return None
+    by_rows = terms[pick[0]].name == "rows"
+    close = {
+        o[0]: float(tried[o].mean())
+        for o in tried
+        if o != pick and len(o) == 1 and _complexity(terms, o) < 1 and (by_rows or terms[o[0]].name == "rows")
+        if _close(tried[o], tried[pick], ALIKE * float(tried[pick].mean()))
+    }
+    return min(close, key=lambda i: (close[i], i)) if close else None
+
+
+def _close(errors_of_one: Floats, errors_of_best: Floats, alike: float) -> bool:
+    worse = errors_of_one - errors_of_best
+    return bool(worse.mean() <= max(PROOF * _standard_error(worse), alike))
 
 
 def _polynomials(terms: Sequence[Term], usable: Sequence[int]) -> list[Option]:
@@ -128,11 +153,8 @@ def _simplest(terms: Sequence[Term], tried: dict[Option, Floats]) -> Option:
     linear = rank[best][0] < 1
     alike = ALIKE * rank[best][1] if linear else 0.0
 
-    def close(option: Option) -> bool:
-        worse = tried[option] - tried[best]
-        return bool(worse.mean() <= max(PROOF * _standard_error(worse), alike))
-
-    return min((o for o in tried if o == best or (rank[o][0] < rank[best][0] and close(o))), key=lambda o: rank[o])
+    simpler = (o for o in tried if rank[o][0] < rank[best][0] and _close(tried[o], tried[best], alike))
+    return min((best, *simpler), key=lambda o: rank[o])
 
 
 def _standard_error(values: Floats) -> float:
