@@ -54,7 +54,9 @@ def _loaded(path: str) -> Any:
         return kept_model(path) if path.endswith(".skops") else pt.load_result(path)
     except FileNotFoundError as error:
         train = "partitioner run conf/ensemble.yaml --set output=out/ensemble"
-        raise FileNotFoundError(f"no model at {path}: train one first, for example with: {train}") from error
+        here = f" (seen from {os.getcwd()}; workers have directories of their own, so give the whole path)"
+        place = path if _absolute(path) == path else path + here
+        raise FileNotFoundError(f"no model at {place}: train one first, for example with: {train}") from error
 
 
 def _absolute(path: str) -> str:

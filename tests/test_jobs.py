@@ -111,3 +111,7 @@ def test_a_model_that_is_not_there_is_told_with_what_makes_one(tmp_path):
 
     with pytest.raises(FileNotFoundError, match=r"no model at .*none\.pkl: train one first, .*conf/ensemble\.yaml"):
         Predict(str(tmp_path / "none.pkl"), "features")
+    with pytest.raises(
+        FileNotFoundError, match=r"no model at out/none\.pkl \(seen from .*give the whole path\): train one"
+    ):
+        Predict("out/none.pkl", "features")

@@ -147,7 +147,7 @@ def made(step: Step, key: str, value: Any, secret: bytes) -> Made:
     ProgramError for None, and for what has no table form where rows are due.
     """
     if value is None:
-        raise ProgramError(f"step {step.name!r} returned None; is a return statement missing?")
+        raise ProgramError(f"step {step.name!r} returned None; a return statement may be missing.")
     if step.reducer is not None:
         accumulator = step.reducer.create_accumulator()
         for item in value if is_stream(value) else (value,):
