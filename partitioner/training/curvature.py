@@ -19,6 +19,9 @@ FULL = 512
 """Features up to which all covariances are summed, float64[f, f] of a partition (2 MiB), in one matrix product; of more of
 them only the variances are."""
 
+PIECE_ROWS = 4096
+"""Rows of a dense partition that are centred together."""
+
 RIDGE = 1e-10
 """Of a variance, onto each: directions in which features depend on each other to so many digits are not told apart."""
 
@@ -43,9 +46,14 @@ class Spread:
             return cls(0, np.zeros(width), np.zeros(width), np.zeros((width, width)) if full else None)
         mean = np.asarray(x.mean(axis=0), np.float64).ravel()
         if isinstance(x, np.ndarray):
-            apart = x - mean
-            products = apart.T @ apart if full else None
-            squares = np.einsum("ij,ij->j", apart, apart) if products is None else products.diagonal().copy()
+            products, squares = (np.zeros((width, width)) if full else None), np.zeros(width)
+            for start in range(0, rows, PIECE_ROWS):  # no second matrix beside the partition's
+                apart = x[start : start + PIECE_ROWS] - mean
+                if products is None:
+                    squares += np.einsum("ij,ij->j", apart, apart)
+                else:
+                    products += apart.T @ apart
+            squares = squares if products is None else products.diagonal().copy()
         else:
             products = (x.T @ x).toarray() - rows * np.outer(mean, mean) if full else None
             squares = np.asarray(x.multiply(x).sum(axis=0)).ravel() - rows * mean * mean

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from scipy.sparse import csr_matrix
 
-from partitioner.training import fit_logistic
+from partitioner.training import curvature, fit_logistic
 from partitioner.training.curvature import FULL, Coordinates, Spread
 
 RNG = np.random.default_rng(8)
@@ -25,6 +25,15 @@ def test_the_spread_of_parts_is_that_of_all_rows(full):
         np.testing.assert_allclose(merged.products / 119, np.cov(X.T), rtol=1e-9, atol=1e-9)
     else:
         assert merged.products is None
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_partition_is_centred_piece_by_piece(full, monkeypatch):
+    whole = Spread.of(X, full)
+    monkeypatch.setattr(curvature, "PIECE_ROWS", 50)
+    pieces = Spread.of(X, full)
+    np.testing.assert_allclose(pieces.squares, whole.squares, rtol=1e-12)
+    assert not full or np.allclose(pieces.products, whole.products, rtol=1e-12)
 
 
 @pytest.mark.parametrize("full", [True, False])
