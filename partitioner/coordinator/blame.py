@@ -14,6 +14,9 @@ MOST_HANDED_BACK = 6
 LONGEST_HELD = 40.0
 """Seconds: more than an attempt that is handed back keeps its place for before it goes (on Spark 16 s, and the way)."""
 
+BACK_SECONDS = 5.0
+"""Until a worker that went away is no longer expected, unless the engine says that one is being started."""
+
 TOLERATED = 0.2
 """A worker that is to blame for fewer failures than this share of its successes stays: some errors come and go."""
 
@@ -127,17 +130,25 @@ def pass_time(state: State, seconds: float) -> None:
 def allows(state: State, holder: WorkerState, task: int) -> bool:
     """Whether the ladder lets this worker have the sub-task.
 
-    Workers that failed on it, and those that are suspected of failing on anything, get it only where no better one is.
+    Workers that failed on it, and those that are suspected of failing on anything, get it only where no better one is, and
+    the former not while others may come back: a bad node that is the only one left for a moment would use up all tries.
     """
     if holder.worker.worker_id in state.excluded:
         return False
     trouble = state.troubles.get(task)
+    if trouble is not None and holder.worker.worker_id in trouble.failed_on and away(state):
+        return False
     mine = _doubt(holder, trouble)
     return mine == 0 or not any(
         other is not holder and _doubt(other, trouble) < mine and state.demands.holds(other.worker, task)
         for name, other in state.workers.items()
         if name not in state.excluded and name not in state.awaited
     )
+
+
+def away(state: State) -> bool:
+    """Whether a worker went away just now, or is being started."""
+    return bool(state.coming) or 0.0 <= state.gone_at > state.clock - BACK_SECONDS
 
 
 def handed_back(state: State, why: Failure | None) -> None:

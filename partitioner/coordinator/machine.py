@@ -47,6 +47,8 @@ def step(state: State, events: Sequence[Event], now: float) -> tuple[State, list
             _went_wrong(state, live, why, actions)
         if not state.stopped:
             awaiting.pass_time(state)
+            if state.stuck_since is not None:
+                state.wake()  # what was kept from a worker while others may come back
             dispatch.free(state, now)
             actions += dispatch.fill(state, now)
             actions += backups.back_up(state, now)

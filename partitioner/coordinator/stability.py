@@ -25,6 +25,7 @@ def ended(state: State) -> None:
 def gone(state: State) -> EngineLost | None:
     """One more worker went away: why the run has to stop, where that goes on and on."""
     state.gone_in_turn += 1
+    state.gone_at = state.clock
     waited = state.clock - state.ended_at
     most = max(MOST_GONE, PER_WORKER * state.planned_workers)
     if state.gone_in_turn <= most or waited < state.policy.no_worker_seconds or _lasts(state, LASTING * waited):

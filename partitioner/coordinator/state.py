@@ -178,6 +178,7 @@ class State:
     planned_workers: int = 0
     gone_in_turn: int = 0  # workers that went away since an attempt ended last
     ended_at: float = 0.0  # when that was, on the machine's clock
+    gone_at: float = -1.0  # when a worker went away last, on the machine's clock; below 0: none did
     rungs: list[Rung] = field(default_factory=list)
     stopped: bool = False
     topping_up: bool = False  # this fill sends a bundle ahead

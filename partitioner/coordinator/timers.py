@@ -146,5 +146,7 @@ def set_alarm(state: State, now: float) -> None:
     waits += [*state.excluded.values(), *awaiting.wait(state)]
     if state.stuck_since is not None:
         waits.append(state.stuck_since + no_worker_seconds(state) - state.clock)
+        if state.gone_at >= 0 and (left := state.gone_at + blame.BACK_SECONDS - state.clock) > 0:
+            waits.append(left)
     if waits and (not state.alarms or state.alarms[0][0] > now + min(waits)):
         state.alarm(now + max(SLACK, min(waits)))

@@ -55,8 +55,33 @@ def test_the_last_worker_left_is_not_believed_before_anything_went_well_there() 
     state = state_of(plan_of([2.0]), quarantine=True)
     (first,) = submits(step(state, [], 0.0)[1])
     gone = Event(EventKind.WORKER_LOST, worker_id="worker-1")
-    (second,) = submits(step(state, [gone, failed(first.attempt_id)], 1.0)[1])
+    assert submits(step(state, [gone, failed(first.attempt_id)], 1.0)[1]) == []
+    (second,) = submits(step(state, [], 6.5)[1])
     assert (second.task_key, second.worker_id, second.care.suspects) == ("t000000", "worker-0", ())
+
+
+def test_a_bad_worker_that_is_alone_for_a_moment_is_not_asked_again_before_the_others_are_back() -> None:
+    state = state_of(plan_of([2.0], workers=2), quarantine=True)
+    (first,) = submits(step(state, [], 0.0)[1])
+    other = {"worker-0": "worker-1", "worker-1": "worker-0"}[first.worker_id]
+    back = state.workers[other].worker
+    gone = Event(EventKind.WORKER_LOST, worker_id=other)
+    assert submits(step(state, [gone, failed(first.attempt_id)], 1.0)[1]) == []
+    assert 0.0 < state.quiet_seconds(1.0) <= 5.0  # it is looked again, whatever the engine says
+    assert submits(step(state, [Event(EventKind.WORKERS_COMING, coming=1)], 2.0)[1]) == []
+    assert submits(step(state, [], 20.0)[1]) == []  # it is being started
+    (second,) = submits(step(state, [Event(EventKind.WORKER_JOINED, worker_id=other, worker=back)], 25.0)[1])
+    assert (second.worker_id, state.failures) == (other, {0: 1})
+
+
+def test_one_that_does_not_come_back_is_not_waited_for() -> None:
+    state = state_of(plan_of([2.0], workers=2))
+    (first,) = submits(step(state, [], 0.0)[1])
+    other = {"worker-0": "worker-1", "worker-1": "worker-0"}[first.worker_id]
+    step(state, [Event(EventKind.WORKER_LOST, worker_id=other), failed(first.attempt_id)], 1.0)
+    step(state, [Event(EventKind.WORKERS_COMING, coming=1)], 2.0)
+    (second,) = submits(step(state, [Event(EventKind.WORKERS_COMING, coming=0)], 7.0)[1])
+    assert second.worker_id == first.worker_id
 
 
 def test_rows_that_no_second_worker_confirms_end_the_run_in_the_end() -> None:

@@ -31,7 +31,8 @@ def test_what_a_worker_was_reserved_for_goes_elsewhere_when_that_is_lost() -> No
     step(state, [failed(big.attempt_id)], 1.0)
     assert state.workers[other].reserved == 1
     (small,) = submits(step(state, [gone(other)], 2.0)[1])
-    (again,) = submits(step(state, [done(small)], 3.0)[1])
+    assert submits(step(state, [done(small)], 3.0)[1]) == []  # the other may come back
+    (again,) = submits(step(state, [], 8.0)[1])
     assert (small.task, again.task, again.worker_id) == (0, 1, big.worker_id)
 
 
@@ -54,7 +55,8 @@ def test_a_worker_does_not_confirm_what_it_said_itself() -> None:
     (first,) = submits(step(state, [], 0.0)[1])
     (second,) = submits(step(state, [failed(first.attempt_id)], 1.0)[1])
     said = failed(second.attempt_id, suspects=((3, 5),))
-    (third,) = submits(step(state, [gone(first.worker_id), said], 2.0)[1])
+    assert submits(step(state, [gone(first.worker_id), said], 2.0)[1]) == []
+    (third,) = submits(step(state, [], 8.0)[1])
     assert (third.worker_id, third.care.suspects) == (second.worker_id, ())
 
 

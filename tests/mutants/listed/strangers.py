@@ -157,6 +157,24 @@ CHOSEN: list[tuple[str, str, str, str]] = [
         "if trouble.condemned:",
         "a row that cannot be read ends the run",
     ),
+    (
+        f"{C}/blame.py",
+        "return bool(state.coming) or 0.0 <= state.gone_at > state.clock - BACK_SECONDS",
+        "return 0.0 <= state.gone_at > state.clock - BACK_SECONDS",
+        "who is being started may confirm",
+    ),
+    (
+        f"{C}/blame.py",
+        "return bool(state.coming) or 0.0 <= state.gone_at > state.clock - BACK_SECONDS",
+        "return bool(state.coming) or state.gone_at >= 0.0",
+        "who does not come back is not waited for",
+    ),
+    (
+        f"{C}/blame.py",
+        "if trouble is not None and holder.worker.worker_id in trouble.failed_on and away(state):",
+        "if trouble is not None and away(state):",
+        "others may have it meanwhile",
+    ),
     # divided sub-tasks
     (
         f"{C}/splitting.py",
