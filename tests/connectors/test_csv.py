@@ -6,20 +6,12 @@ import pytest
 
 from connectors.csv import CsvSource
 from partitioner.errors import ConfigError, DataError
+from tests.connectors.reading import rows
 
 
 def write(path, text, encoding="utf8"):
     path.write_bytes(text.encode(encoding))
     return path
-
-
-def rows(dataset, columns=None):
-    return [
-        row
-        for i in range(len(dataset.fragments))
-        for b in dataset.source.read(dataset.fragments[i], columns)
-        for row in b.to_pylist()
-    ]
 
 
 def test_fragments_are_byte_ranges_after_the_header(tmp_path):

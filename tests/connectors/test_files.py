@@ -2,15 +2,7 @@ import pytest
 
 from connectors.files import FilesSource
 from partitioner.errors import ConfigError, DataError
-
-
-def rows(dataset, columns=None):
-    return [
-        row
-        for i in range(len(dataset.fragments))
-        for b in dataset.source.read(dataset.fragments[i], columns)
-        for row in b.to_pylist()
-    ]
+from tests.connectors.reading import rows
 
 
 def test_a_file_is_a_fragment_of_one_row(tmp_path):

@@ -3,15 +3,7 @@ import pytest
 
 from connectors.jsonl import JsonLinesSource
 from partitioner.errors import DataError
-
-
-def rows(dataset, columns=None):
-    return [
-        row
-        for i in range(len(dataset.fragments))
-        for b in dataset.source.read(dataset.fragments[i], columns)
-        for row in b.to_pylist()
-    ]
+from tests.connectors.reading import rows
 
 
 def test_types_are_united_over_samples(tmp_path):

@@ -3,20 +3,12 @@ import pytest
 
 from connectors.libsvm import LibsvmSource
 from partitioner.errors import ConfigError, DataError
+from tests.connectors.reading import rows
 
 
 def write(path, text):
     path.write_text(text)
     return path
-
-
-def rows(dataset, columns=None):
-    return [
-        row
-        for i in range(len(dataset.fragments))
-        for b in dataset.source.read(dataset.fragments[i], columns)
-        for row in b.to_pylist()
-    ]
 
 
 def test_indices_become_zero_based(tmp_path):

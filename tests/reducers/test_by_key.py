@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 
 from partitioner.errors import ConfigError, ProgramError
 from partitioner.reducers.by_key import ByKey
-from partitioner.reducers.tree import merge_tree
 from tests.merge_programs import Texts
-
-
-def reduced(reducer, *values):
-    return reducer.extract_output(
-        merge_tree(reducer, [reducer.add_input(reducer.create_accumulator(), v) for v in values])
-    )
+from tests.reducers.reducing import reduced
 
 
 def test_each_key_has_a_row_of_its_own_result():

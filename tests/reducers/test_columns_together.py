@@ -9,16 +9,13 @@ import pytest
 
 from partitioner.choices import choose
 from partitioner.errors import ConfigError, ProgramError
-from partitioner.reducers.tree import merge_tree
+from tests.reducers import reducing
 
 RNG = np.random.default_rng(3)
 
 
 def reduced(spec, values):
-    reducer = choose("reducers", spec)
-    return reducer.extract_output(
-        merge_tree(reducer, [reducer.add_input(reducer.create_accumulator(), v) for v in values])
-    )
+    return reducing.reduced(choose("reducers", spec), *values)
 
 
 def offset():

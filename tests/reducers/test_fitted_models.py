@@ -24,8 +24,7 @@ from sklearn.preprocessing import (
 
 from partitioner.choices import choose
 from partitioner.errors import ConfigError, ProgramError
-from partitioner.reducers import partials
-from partitioner.reducers.tree import merge_tree
+from tests.reducers import reducing
 
 RNG = np.random.default_rng(21)
 X = RNG.normal(size=(400, 4)) * [1.0, 100.0, 0.0, 1.0] + [0.0, 1e3, 7.0, 5.0]
@@ -44,10 +43,7 @@ OWN = {"_fit_svd_solver", "solver_"}  # how scikit-learn came to it
 
 
 def reduced(spec, *values):
-    reducer = choose("reducers", spec)
-    parts = [reducer.add_input(reducer.create_accumulator(), value) for value in values]
-    travelled = [partials.loads(reducer, partials.dumps(reducer, part), "0") for part in parts]
-    return reducer.extract_output(merge_tree(reducer, travelled))
+    return reducing.reduced_as_sent(choose("reducers", spec), *values)
 
 
 def cut(data, parts=6):

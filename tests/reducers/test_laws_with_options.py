@@ -9,8 +9,8 @@ from sklearn.linear_model import LinearRegression
 from partitioner import registry
 from partitioner.choices import choose
 from partitioner.errors import ConfigError
-from partitioner.reducers.tree import merge_tree
 from partitioner.testing.laws import check_laws, same_data
+from tests.reducers import reducing
 
 RNG = np.random.default_rng(4)
 N = 48
@@ -81,10 +81,7 @@ def test_the_laws_hold_with_options(spec):
 
 
 def reduced(spec, values):
-    reducer = choose("reducers", spec)
-    return reducer.extract_output(
-        merge_tree(reducer, [reducer.add_input(reducer.create_accumulator(), v) for v in values])
-    )
+    return reducing.reduced(choose("reducers", spec), *values)
 
 
 ROWS = [spec for spec in SPECS if choose("reducers", spec).per_key]

@@ -15,8 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from partitioner.choices import choose
 from partitioner.errors import ConfigError, ProgramError
-from partitioner.reducers import partials
-from partitioner.reducers.tree import merge_tree
+from tests.reducers import reducing
 
 RNG = np.random.default_rng(77)
 X = RNG.normal(size=(60, 3)) * [1.0, 50.0, 0.1] + [0.0, 7.0, 100.0]
@@ -27,10 +26,7 @@ WEIGHT = RNG.integers(0, 4, 60) * 0.5
 
 
 def reduced(spec, values):
-    reducer = choose("reducers", spec)
-    parts = [reducer.add_input(reducer.create_accumulator(), value) for value in values]
-    travelled = [partials.loads(reducer, partials.dumps(reducer, part), "0") for part in parts]
-    return reducer.extract_output(merge_tree(reducer, travelled))
+    return reducing.reduced_as_sent(choose("reducers", spec), *values)
 
 
 def cut(*columns, parts=5):

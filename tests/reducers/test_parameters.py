@@ -10,10 +10,10 @@ import pytest
 
 from partitioner.errors import ProgramError
 from partitioner.reducers.median import Median
-from partitioner.reducers.tree import merge_tree
 from partitioner.reducers.trees import largest_change
 from partitioner.reducers.trimmed_mean import TrimmedMean
 from partitioner.reducers.weighted_mean import WeightedMean
+from tests.reducers.reducing import reduced
 
 Layer = collections.namedtuple("Layer", "weights bias")
 
@@ -23,12 +23,6 @@ class Net:
     first: np.ndarray
     name: str
     steps: int
-
-
-def reduced(reducer, *values):
-    return reducer.extract_output(
-        merge_tree(reducer, [reducer.add_input(reducer.create_accumulator(), v) for v in values])
-    )
 
 
 def test_named_tuples_stay_named_tuples():

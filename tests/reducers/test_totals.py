@@ -14,14 +14,8 @@ from partitioner.reducers.max import Max
 from partitioner.reducers.mean import Mean
 from partitioner.reducers.min import Min
 from partitioner.reducers.sum import Sum
-from partitioner.reducers.tree import merge_tree
 from partitioner.reducers.variance import Variance
-
-
-def reduced(reducer, *values):
-    return reducer.extract_output(
-        merge_tree(reducer, [reducer.add_input(reducer.create_accumulator(), v) for v in values])
-    )
+from tests.reducers.reducing import reduced
 
 
 @pytest.mark.parametrize(
