@@ -32,9 +32,17 @@ from __future__ import annotations
 
 import re
 import shlex
+import traceback
 from collections.abc import Iterable
 
 from partitioner.known_secrets import masked
+
+_NOT_THE_USERS = ("/partitioner/", "/connectors/", "/site-packages/", "/lib/python3", "<frozen", ".pxi", ".pyx")
+
+
+def is_users(file: str) -> bool:
+    """Whether a file of a traceback is the user's own: neither ours, nor a library's, nor Python's."""
+    return not any(part in file for part in _NOT_THE_USERS)
 
 
 class PartitionerError(Exception):
@@ -46,6 +54,11 @@ class PartitionerError(Exception):
     def __str__(self) -> str:
         """The message, without the secrets that this process knows, and with nothing that no terminal can show."""
         return masked(super().__str__()).encode(errors="backslashreplace").decode()
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the user's own lines and the message, without the library's."""
+        own = [frame for frame in traceback.extract_tb(self.__traceback__) if is_users(frame.filename)]
+        return [*traceback.format_list(own), f"{type(self).__name__}: {self}"]
 
 
 class ConfigError(PartitionerError, ValueError):

@@ -28,3 +28,15 @@ def test_skewed_text_on_dask() -> None:
 @pytest.mark.spark
 def test_a_spark_frame_in_and_out() -> None:
     assert "1000 rows in 4 sub-tasks" in executed("spark_frame_in_and_out.ipynb")
+
+
+def test_an_error_of_ours_is_the_cell_and_one_line() -> None:
+    source = "import partitioner as pt\n\npt.run([1, 2], len, engine='serail')"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    NotebookClient(notebook, timeout=250, allow_errors=True).execute()
+    (shown,) = notebook.cells[0].outputs
+    assert shown["ename"] == "UnknownName"
+    *lines, said = shown["traceback"]
+    assert "pt.run([1, 2], len, engine='serail')" in "".join(lines)
+    assert "/partitioner/" not in "".join(lines)
+    assert said.startswith("UnknownName: No engine named 'serail'; there are dask, serial")

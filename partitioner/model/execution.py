@@ -10,7 +10,7 @@ from enum import StrEnum
 from math import inf
 from typing import Any
 
-from partitioner.errors import in_one_line, shortened, text_of
+from partitioner.errors import in_one_line, is_users, shortened, text_of
 from partitioner.known_secrets import masked
 from partitioner.model.merging import Merge
 from partitioner.model.workers import Worker
@@ -150,7 +150,6 @@ MOST_TRACED = 20_000
 """Characters of a traceback that travel with an event."""
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
-_NOT_THE_USERS = ("/partitioner/", "/connectors/", "/site-packages/", "/lib/python3", "<frozen", ".pxi", ".pyx")
 
 
 def is_gpu_memory(error: BaseException) -> bool:
@@ -185,7 +184,7 @@ class Failure:
     def place(self) -> str:
         """``Raised at file.py, line 3, in f. ``: the last line of the user's own code; empty where there is none."""
         frames = _FRAME.findall(self.traceback)
-        own = [f for f in frames if not any(part in f[0] for part in _NOT_THE_USERS)]
+        own = [f for f in frames if is_users(f[0])]
         if not own:
             return ""
         file, line, name = own[-1]
