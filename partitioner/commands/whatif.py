@@ -40,7 +40,8 @@ def whatif(
     From a run with the seconds that it measured; from a configuration with predicted ones, cut anew for every fleet.
     """
     fleets = [*_counts(workers), *(fleet or [])] or None
-    answer = asked(_subject(subject, settings, allowed), fleets, deadline, _prices(price))
+    prices = _prices(price)
+    answer = asked(_subject(subject, settings, allowed), fleets, deadline, prices)
     typer.echo(json.dumps(answer.to_json(), allow_nan=False) if as_json else str(answer))
 
 
