@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import threading
 import time
@@ -23,6 +22,7 @@ from partitioner.attempt.work import read, runs_of
 from partitioner.model import Attempt, Event, EventKind, Partial
 from partitioner.reducers import partials
 from partitioner.reducers.container import unpack
+from partitioner.reducers.trees import copied
 
 INLINE_BYTES = 256 * 1024
 """A partial up to this size travels with its event; a larger one would crowd the scheduler and goes to a file."""
@@ -99,7 +99,7 @@ def run_round(attempt: Attempt, loaded: Loaded) -> Event:
         reducer = loaded.job.reducer
         accumulator = reducer.create_accumulator()
         if partition.rows:
-            value = call(partition.data, copy.deepcopy(state))  # a program that changes its own changes no other's
+            value = call(partition.data, copied(state))  # a program that changes its own changes no other's
             for item in value if is_stream(value) else (value,):
                 accumulator = partials.add(reducer, accumulator, item)
         data = partials.dumps(reducer, accumulator, loaded.job.partials_key)

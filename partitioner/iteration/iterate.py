@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite, isnan
@@ -18,7 +17,7 @@ from partitioner.iteration.progress import RoundLine
 from partitioner.iteration.session import Round, Session, opened
 from partitioner.model.given import check_number
 from partitioner.reducers.partials import a_kind
-from partitioner.reducers.trees import largest_change
+from partitioner.reducers.trees import copied, largest_change
 from partitioner.sizes import parse_bytes
 
 NOT_OF_ROUNDS = ("output", "mode", "format", "partition_by", "rows_per_file", "incremental")
@@ -124,7 +123,7 @@ def _loop(session: Session, state: Any, update: Update, rounds: int, stop: Until
             merged = session(state)
             session.note_loss(_loss(merged, loss, session))
             line.show(session.rounds)
-            new = update(copy.deepcopy(state), merged)  # one that works in place leaves the old one to compare with
+            new = update(copied(state), merged)  # one that works in place leaves the old one to compare with
             if new is None:
                 raise ConfigError("update returned None; it returns the next state. Is a return statement missing?")
             converged, state = bool(stop(state, new, merged)), new

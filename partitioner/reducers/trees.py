@@ -92,6 +92,14 @@ def largest_change(old: Any, new: Any) -> float:
     return max(found)
 
 
+def copied(tree: Any) -> Any:
+    """A tree of one's own to work on in place; the same one where it cannot be copied (a tensor with a graph, a lock)."""
+    try:
+        return copy.deepcopy(tree)
+    except (TypeError, RuntimeError):
+        return tree
+
+
 def is_tensor(leaf: Any) -> bool:
     """Whether a leaf is a tensor of torch, which is not imported for that."""
     torch = sys.modules.get("torch")

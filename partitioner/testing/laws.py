@@ -9,7 +9,6 @@ outputs that show it.
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, combinations_with_replacement, islice, pairwise, permutations
@@ -27,7 +26,7 @@ from partitioner.reducers import partials
 from partitioner.reducers.base import Reducer
 from partitioner.reducers.container import pack
 from partitioner.reducers.tree import MergeTree, merge_tree
-from partitioner.reducers.trees import walk
+from partitioner.reducers.trees import copied, walk
 
 Same = Callable[[Any, Any, bool], bool]
 Law = Callable[[Sequence[Any]], None]
@@ -168,7 +167,7 @@ class Laws:
     def outputs_left_alone(self, values: Sequence[Any]) -> None:
         """``several`` and a retry give an output to reducers more than once: adding must leave it as it was."""
         self._law = law = "outputs are left alone"
-        for value in map(copy.deepcopy, values):
+        for value in map(copied, values):
             before = _written(value)
             _added(self.sent(), [value])
             if before is not None and _written(value) != before:

@@ -6,7 +6,6 @@ FedAdam: Reddi et al. 2021, algorithm 2. Coordinate-wise median and trimmed mean
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
@@ -33,7 +32,7 @@ from partitioner.reducers.parameters import (
     typed,
     unwrapped,
 )
-from partitioner.reducers.trees import largest_change, walk
+from partitioner.reducers.trees import copied, largest_change, walk
 from partitioner.reducers.weighted_mean import checked_pair
 from partitioner.training.privacy import Privacy, clipped, epsilon_of, noised
 
@@ -65,7 +64,7 @@ class Clients(RoundProgram):
         """
         shared = state["parameters"]
         for rows in data:
-            given = copy.deepcopy(shared)  # many a training works in place
+            given = copied(shared)  # many a training works in place
             given = given if self.like is None else rewrapped(given, self.like)
             found, weight = checked_pair(self.train(rows, given), "federate")
             if self.like is not None:

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import sys
+import threading
 import types
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from partitioner.errors import ProgramError
 from partitioner.reducers.median import Median
-from partitioner.reducers.trees import largest_change
+from partitioner.reducers.trees import copied, largest_change
 from partitioner.reducers.trimmed_mean import TrimmedMean
 from partitioner.reducers.weighted_mean import WeightedMean
 from tests.reducers.reducing import reduced
@@ -179,3 +180,9 @@ def test_a_median_ignores_the_one_that_is_far_off():
 def test_a_trimmed_mean_cuts_both_ends():
     clients = [({"w": np.array([v])}, 1.0) for v in (-1e9, 1.0, 2.0, 3.0, 1e9)]
     assert reduced(TrimmedMean(share=0.2), *clients)["w"].tolist() == [2.0]
+
+
+def test_what_cannot_be_copied_is_handed_on_as_it_is():
+    lock, weights = {"lock": threading.Lock()}, {"w": np.zeros(2)}
+    assert copied(lock) is lock
+    assert copied(weights)["w"] is not weights["w"]
