@@ -103,3 +103,24 @@ def test_of_two_terms_that_few_pieces_do_not_tell_apart_the_mean_is_taken():
 def test_of_more_pieces_each_term_is_fitted_by_what_it_explains():
     fitted = of_rows_and_text(10)
     assert not any("the mean of both" in note for note in fitted.notes)
+
+
+def by_rows(seconds):
+    rows = np.array([2.0, 2, 4, 4, 7, 7, 1, 1, 3, 5])
+    pieces = Measurements.of({"rows": rows, "bytes": 8 * rows}, [Timing(s) for s in seconds])
+    fitted = fit(pieces, [Term("rows")])
+    return fitted, float(fitted.predict({"rows": np.array([500.0]), "bytes": np.array([4000.0])})[0][0])
+
+
+def test_a_row_that_is_dear_by_chance_is_no_dear_call():
+    """Naps of 0.01 s a row in the mean, heavy-tailed: the least call of 0.017 s has no 0.04 s of its own."""
+    fitted, seconds = by_rows([0.062, 0.063, 0.02, 0.02, 0.052, 0.052, 0.055, 0.017, 0.026, 0.031])
+    assert fitted.fixed_seconds < 0.001
+    assert 2.0 < seconds < 10.0
+    assert any(note.startswith("rows differ more than calls of more of them do") for note in fitted.notes)
+
+
+def test_calls_that_take_alike_however_many_rows_they_have_cost_by_themselves():
+    fitted, seconds = by_rows([1.02, 1.0, 1.0, 1.01, 0.97, 0.98, 1.03, 1.02, 0.99, 1.0])
+    assert fitted.fixed_seconds == pytest.approx(1.0, rel=0.1)
+    assert seconds < 1.0

@@ -40,6 +40,9 @@ SLACK = 1.02
 """Memory above the quantile seen: what allocators round up and a run of other pieces leaves behind."""
 
 
+UNDERCUT = 2.0
+"""Times the shortest call that what each call costs by itself may come out as: more is no noise, but rows that differ."""
+
 NOTABLE_BYTES = 64e3
 """Traced bytes below which what a call allocates by itself hides how they grow."""
 
@@ -127,7 +130,10 @@ def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _W
         if selection.rival is not None:
             return _averaged(design, seconds, selection, selection.rival, ratio)
         x = _told_apart(design[:, [0, *(i + 1 for i in selection.chosen)]])
-        return _Work(seconds, x, selection, robust(x, seconds), ratio)
+        found = robust(x, seconds)
+        if len(seconds) and found.coefficients[0] > UNDERCUT * float(seconds.min()):
+            return _by_size(terms, design, seconds, selection, ratio) or _Work(seconds, x, selection, found, ratio)
+        return _Work(seconds, x, selection, found, ratio)
 
     wall, cpu = program_seconds(m, "wall"), program_seconds(m, "cpu")
     if options.clock != "auto":
@@ -138,6 +144,25 @@ def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _W
         return by_wall
     by_cpu = on(cpu, ratio)
     return by_cpu if by_cpu.selection.error < CLEARLY * by_wall.selection.error else by_wall
+
+
+def _by_size(
+    terms: Sequence[Term], design: Floats, seconds: Floats, selection: Selection, ratio: float
+) -> _Work | None:
+    """All counted to what was chosen, or to the rows where nothing was: what each call costs by itself no call undercuts.
+
+    A row that is dear by chance looks like a dear call, and a sub-task of many rows would cost no more. None without rows.
+    """
+    size = next(
+        (i for name in ("rows", "bytes") for i, t in enumerate(terms) if t.name == name and design[:, i + 1].any()),
+        None,
+    )
+    chosen = selection.chosen or (() if size is None else (size,))
+    if not chosen:
+        return None
+    x = design[:, [0, *(i + 1 for i in chosen)]]
+    x[:, 0] = 0.0
+    return _Work(seconds, x, replace(selection, chosen=chosen), robust(x, seconds), ratio)
 
 
 def _averaged(design: Floats, seconds: Floats, selection: Selection, rival: int, ratio: float) -> _Work:
@@ -333,9 +358,10 @@ def _notes(terms: Sequence[Term], work: _Work, n: int) -> tuple[str, ...]:
         notes.append(f"fitted on CPU seconds, times {work.ratio:.2f} wall seconds each")
     if work.selection.chosen and not work.design[:, 0].any():
         name = terms[0].name
-        notes.append(
-            f"all pieces have about as many {name}: what a call costs by itself is not known, all is counted to {name}"
-        )
+        size = work.design[:, 1:].sum(axis=1)
+        alike = size.max() < SPAN * max(float(size.min()), 1e-300)
+        why = f"all pieces have about as many {name}" if alike else "rows differ more than calls of more of them do"
+        notes.append(f"{why}: what a call costs by itself is not known, all is counted to {name}")
     if not work.selection.chosen:
         notes.append("no feature explains the seconds better than their mean")
     return tuple(notes)
