@@ -1,4 +1,4 @@
-"""Sizes in bytes as people write them."""
+"""Sizes, times and counts as people write them."""
 
 from __future__ import annotations
 
@@ -43,6 +43,11 @@ def as_bytes(value: float) -> str:
     unit = next(u for u in ("tb", "gb", "mb") if value >= _UNITS[u])
     step = 10.0 ** (floor(log10(value / _UNITS[unit])) - 2)
     return f"{ceil(value / _UNITS[unit] / step - 1e-9) * step:.6g}{unit.upper()}"
+
+
+def counted(count: int, what: str) -> str:
+    """``1 worker``, ``2 workers``."""
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 _SECONDS = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

@@ -123,7 +123,7 @@ class Cascaded:
         lines = [
             f"{self.uncertain} of {self.rows} records ({share:.1%}) went to the large model, {self.audited} more to audit",
             f"{self.small_seconds + self.large_seconds:.3g} s of work instead of about {self.all_large_seconds:.3g} s: "
-            f"{self.seconds_saved:.3g} s saved",
+            f"{abs(self.seconds_saved):.3g} s {'saved' if self.seconds_saved >= 0 else 'more'}",
             *(
                 [f"the large model says otherwise on {self.disagreement:.2%} of the audited records"]
                 if self.audited

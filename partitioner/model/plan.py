@@ -13,6 +13,7 @@ from partitioner.model.data import Codes, Floats, Ints
 from partitioner.model.explanation import Explanation
 from partitioner.model.tasks import SubTasks
 from partitioner.model.workers import Workers
+from partitioner.sizes import counted
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -56,7 +57,7 @@ class Plan:
     def __repr__(self) -> str:
         unit = self.unit
         return (
-            f"<Plan of {len(self)} sub-tasks on {len(self.workers)} workers by {self.algorithm}: "
+            f"<Plan of {counted(len(self), 'sub-task')} on {counted(len(self.workers), 'worker')} by {self.algorithm}: "
             f"makespan {self.makespan:.4g} {unit}, lower bound {self.lower_bound:.4g} {unit}, gap {self.gap:.2%}>"
         )
 

@@ -12,6 +12,7 @@ from partitioner.casting import cast_into
 from partitioner.errors import ConfigError, MissingDependency
 from partitioner.model import CommitRecord
 from partitioner.output.arranged import Arrangement
+from partitioner.sizes import counted
 from partitioner.storage import Directory, read_parquet
 from partitioner.store.commits import Records, total
 
@@ -58,12 +59,16 @@ class Output:
             yield from table.to_batches()
 
     def __repr__(self) -> str:
-        return f"Output({self.rows} rows in {len(self.paths)} files at {self.url!r})"
+        return f"Output({self._size} at {self.url!r})"
+
+    @property
+    def _size(self) -> str:
+        return f"{counted(self.rows, 'row')} in {counted(len(self.paths), 'file')}"
 
     def _repr_html_(self) -> str:
         """The first rows, as a notebook shows a DataFrame."""
         frame: Any = self.head(10)
-        note = f"<p>{self.rows} rows in {len(self.paths)} files at <code>{self.url}</code></p>"
+        note = f"<p>{self._size} at <code>{self.url}</code></p>"
         return f"{frame._repr_html_()}{note}"
 
     @property

@@ -85,7 +85,7 @@ def _work(s: Summary) -> list[Row]:
         f"{share(s.moved)} of sub-tasks re-placed while running"
     )
     return [
-        ("workers", "", count(s.workers), f"{s.slots:g} slots; {where}"),
+        ("workers", "", count(s.workers), f"{s.slots:g} slot{'s' * (s.slots != 1)}; {where}"),
         ("attempts", count(s.sub_tasks), count(s.attempts), ran),
         ("rows", "", count(s.rows_in), f"{count(s.rows_out)} in the output, {count(s.quarantined)} quarantined"),
     ]

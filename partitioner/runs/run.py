@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from partitioner.model import CommitRecord, Plan
+from partitioner.sizes import counted
 from partitioner.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ class Run:
 
     def __repr__(self) -> str:
         shown = repr(self.result) if type(self.result).__name__ == "Output" else type(self.result).__name__
-        aside = f", {self.quarantined} rows in quarantine" if self.quarantined else ""
-        return f"<Run {self.run_id}: {self.counts['rows_in']} rows in {len(self.records)} sub-tasks{aside}; result {shown}>"
+        aside = f", {counted(self.quarantined, 'row')} in quarantine" if self.quarantined else ""
+        size = f"{counted(self.counts['rows_in'], 'row')} in {counted(len(self.records), 'sub-task')}"
+        return f"<Run {self.run_id}: {size}{aside}; result {shown}>"
 
     @property
     def run_id(self) -> str:

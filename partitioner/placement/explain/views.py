@@ -7,6 +7,7 @@ from typing import Any
 
 from partitioner.model.plan import Plan
 from partitioner.placement.explain.facts import flat
+from partitioner.sizes import counted
 
 
 def explain(plan: Plan, limit: int = 20) -> str:
@@ -17,7 +18,7 @@ def explain(plan: Plan, limit: int = 20) -> str:
     unit = plan.unit if plan.unit == "s" else f"{plan.unit} (not seconds)"
     used = plan.about.utilization.get("cpus", plan.utilization)
     lines = [
-        f"{len(plan)} sub-tasks on {len(plan.workers)} workers by {plan.algorithm}",
+        f"{counted(len(plan), 'sub-task')} on {counted(len(plan.workers), 'worker')} by {plan.algorithm}",
         f"makespan {plan.makespan:.4g} {unit}, lower bound {plan.lower_bound:.4g} {unit}, gap {plan.gap:.2%}{proof}, "
         f"utilization {used:.1%} of cores",
     ]
