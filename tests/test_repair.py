@@ -1,5 +1,6 @@
 """Quarantined rows, mended and put into the output that they were missing from."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ GOOD = [2, 6, 10, 12]
 def run(home: Path, **options: Any) -> pt.Run:
     places = {"output": str(home / "out"), "checkpoint": str(home / "runs"), **options}
     settings: dict[str, Any] = {"cost": "rows", "max_tasks": 2, "engine": "serial", "on_error": "quarantine"}
-    return pt.run(TABLE, programs.fails_on_negative, progress=False, report=False, **settings, **places)
+    return pt.run(TABLE, programs.fails_on_negative, progress=False, report=False, **{**settings, **places})
 
 
 def shown(home: Path) -> list[int]:
@@ -55,6 +56,15 @@ def test_what_fails_again_stays_in_quarantine(tmp_path: Path) -> None:
     assert quarantine.rows_of(finished.directory).to_pylist() == [{"x": -4, "_error": "ValueError: still four"}]
     retry(finished.directory, merge=True, program=programs.double)
     assert shown(tmp_path) == [*GOOD, -4, -8]
+
+
+def test_rows_that_are_not_mended_yet_fail_no_pilot(tmp_path: Path) -> None:
+    finished = run(tmp_path, cost="auto")
+    told = json.loads((Path(finished.url) / "run.json").read_text())
+    told["config"]["cost"] = "calibrate"
+    (Path(finished.url) / "run.json").write_text(json.dumps(told))
+    again = retry(finished.directory)
+    assert (again.exit_code, again.quarantined) == (5, 2)
 
 
 def test_rows_without_an_output_of_their_own_are_merged_in_the_run_directory(tmp_path: Path) -> None:
