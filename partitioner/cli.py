@@ -175,6 +175,7 @@ def _facts(finished: Run) -> dict[str, Any]:
 @app.command(rich_help_panel=RUN)
 def plan(
     conf: Conf,
+    engine: EngineName = None,
     settings: Settings = None,
     mode: Mode = None,
     explain: Annotated[bool, typer.Option("--explain", help="Reasons and the first assignments.")] = False,
@@ -182,7 +183,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show the plan of a configuration and run nothing."""
-    config = _config(conf, _with(settings, mode=mode), allowed=allowed)
+    config = _config(conf, _with(settings, mode=mode), engine, allowed)
     planned = plan_config(config)
     if as_json:
         typer.echo(json.dumps(planned.to_json(), default=str))

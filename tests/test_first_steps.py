@@ -49,6 +49,18 @@ def test_init_in_the_working_directory_asks_for_no_change_of_it(
     assert said(capsys, "init").endswith("now:\n  partitioner run conf.yaml\n")
 
 
+def test_a_plan_may_be_for_another_engine_than_the_file_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said(capsys, "init", str(tmp_path / "mine"))
+    monkeypatch.chdir(tmp_path / "mine")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    try:
+        assert "on 1 worker by" in said(capsys, "plan", "conf.yaml", "--engine", "serial")
+    finally:
+        sys.modules.pop("my_program", None)
+
+
 def test_what_is_no_configuration_is_told_by_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty.yaml").write_text("")
     (tmp_path / "text.yaml").write_text("id,text")
