@@ -133,6 +133,17 @@ def test_what_was_put_by_is_tried_in_one_piece_once_a_row_is_the_cause() -> None
     assert ranges(state) == [(15, 32)]  # with the neighbour that was put by, in one piece
 
 
+def test_what_was_put_by_is_tried_in_one_piece_where_deaths_were_not_for_size_though_no_row_was_to_blame() -> None:
+    state = dividing(32)
+    dies(state, 0, 16)
+    ends(state, 0, 8)
+    dies(state, 8, 16)
+    for start, stop in ((8, 12), (12, 14), (14, 15), (15, 16)):
+        ends(state, start, stop)
+    assert (state.searches[0].by_row, state.searches[0].condemned) == (True, 0)
+    assert ranges(state) == [(16, 32)]
+
+
 def test_ranges_put_by_that_touch_become_one_on_either_side() -> None:
     search = Search(20)
     for rows in ((10, 12), (12, 14), (8, 10), (2, 4)):

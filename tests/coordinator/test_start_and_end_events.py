@@ -168,7 +168,7 @@ def test_the_last_part_makes_the_whole_done_and_frees_what_waits_for_it() -> Non
 
 
 def test_a_count_of_rows_divides_the_sub_task_and_of_none_or_one_does_not() -> None:
-    for rows, keys in ((8, ["t000000.0-4"]), (1, ["t000000.0-1"]), (0, [])):
+    for rows, keys in ((8, ["t000000.0-4"]), (2, ["t000000.0-1"]), (1, ["t000000.0-1"]), (0, [])):
         state = state_of(rowed([-1], 1), divisible=True)
         state.trouble(0).counting = True
         state.readiness.children[0], state.readiness.missing[7] = [(7, 99.0, 0.0)], 1

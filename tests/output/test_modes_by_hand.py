@@ -297,3 +297,12 @@ def test_the_one_file_of_version_zero_is_named(home: Home) -> None:
     place = Directory(home.home / ".out.csv.versions")
     modes._written_before(exported(home, b"mine"), place)
     assert json.loads(place.get("_manifest.json")) == {"files": [{"path": "out.csv"}]}
+
+
+def test_an_append_gives_way_to_a_new_one_only_where_its_own_rows_are_in(home: Home) -> None:
+    run = RunDirectory(str(home.home / "runs" / "r"))
+    config = home.config("append")
+    assert not modes.gives_way(config, run, "auto")
+    run.mark_finished({})
+    assert modes.gives_way(config, run, "auto")
+    assert not modes.gives_way(config, run, "r")

@@ -160,6 +160,12 @@ CHOSEN: list[tuple[str, str, str, str]] = [
         "readers of the version before",
     ),
     (FINISHING, "sum(part.counts[name] for part in parts)", "parts[0].counts[name]", "counts of all parts"),
+    (
+        "partitioner/output/modes.py",
+        'mode == "append" and found.finished() is not None',
+        'mode == "append"',
+        "an append that is unfinished gives way to none",
+    ),
     # signatures
     (SEALING, "if not key or bytes(", "if bytes(", "an empty key signs nothing"),
     (SEALING, " or not hmac.compare_digest(told, _signature(data, key)):", ":", "signatures are compared"),

@@ -177,6 +177,18 @@ CHOSEN: list[tuple[str, str, str, str]] = [
     ),
     # divided sub-tasks
     (
+        f"{C}/machine.py",
+        "    if rows > 1:\n        splitting.begin",
+        "    if rows > 2:\n        splitting.begin",
+        "two rows that were counted are divided",
+    ),
+    (
+        f"{C}/splitting.py",
+        "by_size = search.good and not (search.by_row or search.condemned)",
+        "by_size = search.good and not search.condemned",
+        "pieces for what is by size alone",
+    ),
+    (
         f"{C}/splitting.py",
         "search.by_row |= part.rows <= search.good",
         "search.by_row |= part.rows < search.good",
