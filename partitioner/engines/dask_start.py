@@ -30,6 +30,12 @@ def started(**options: Any) -> LocalCluster:
                     f"no cluster of {options['n_workers']} Dask workers could be started here in {STARTS} tries: their "
                     f"processes ended at once ({error}). Where they were killed for memory, ask for fewer workers."
                 ) from error
+        except TimeoutError as error:  # on a machine under heavy load
+            if not left:
+                raise EngineLost(
+                    f"no cluster of {options['n_workers']} Dask workers could be started here in {STARTS} tries: their "
+                    "processes did not come up in time. See what else loads this machine, or ask for fewer workers."
+                ) from error
     raise AssertionError("the last try returns or raises")
 
 

@@ -63,3 +63,20 @@ def test_workers_that_die_each_time_are_told(monkeypatch: pytest.MonkeyPatch) ->
         pytest.raises(EngineLost, match="no cluster of 1 Dask workers could be started here in 2 tries"),
     ):
         DaskEngine(workers=1)
+
+
+def test_a_machine_on_which_processes_do_not_come_up_in_time_is_told_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def late(**options: int) -> None:
+        asked.append(options["n_workers"])
+        raise TimeoutError
+
+    monkeypatch.setattr(dask_start, "LocalCluster", late)
+    with pytest.raises(
+        EngineLost, match=r"no cluster of 2 Dask workers .* in 3 tries: their processes did not come up"
+    ):
+        dask_start.started(n_workers=2)
+    assert asked == [2, 2, 2]
