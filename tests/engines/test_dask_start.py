@@ -80,3 +80,19 @@ def test_a_machine_on_which_processes_do_not_come_up_in_time_is_told_in_one_sent
     ):
         dask_start.started(n_workers=2)
     assert asked == [2, 2, 2]
+
+
+def test_a_cluster_that_does_not_close_in_time_fails_no_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = DaskEngine(workers=1)
+    assert engine._cluster is not None
+    close = engine._cluster.close
+
+    def late() -> None:
+        close()
+        raise TimeoutError
+
+    monkeypatch.setattr(engine._cluster, "close", late)
+    engine.close()
+    assert "did not close in time" in capsys.readouterr().err
