@@ -160,7 +160,7 @@ def test_explain_tells_the_life_of_a_subtask_with_its_reasons(tmp_path: Path) ->
     assert "t000001.25-50 committed by t000001.25-50-a0 on serial: 25 of 25 rows" in told.output
     assert "t000000" not in told.output
     wrong = CliRunner().invoke(app, ["explain", finished.url, "t000009"])
-    assert "has no sub-task 't000009'; it has 2" in str(wrong.exception)
+    assert "has no sub-task 't000009'; it has t000000 to t000001" in str(wrong.exception)
 
 
 def test_partial_results_of_parts_are_merged(tmp_path: Path, engine: DaskEngine) -> None:
