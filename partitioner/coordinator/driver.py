@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import Action, Cancel, State, Stop, Submit
 from partitioner.engines.base import Engine
-from partitioner.errors import Interrupted
+from partitioner.errors import Interrupted, PartitionerError
 from partitioner.model import Event, EventKind
 
 POLL_SECONDS = 0.2
@@ -38,8 +38,12 @@ def drive(engine: Engine, state: State, observers: Sequence[Observer], clock: Ca
             now = clock()
             state, actions = step(state, events, now)
             _apply(engine, actions)
-            for observer in observers:
-                observer.observe(state, events, actions)
+            try:
+                for observer in observers:
+                    observer.observe(state, events, actions)
+            except PartitionerError:
+                engine.cancel(list(state.attempts))
+                raise
             _raise_stop(actions)
             if state.finished:
                 return state

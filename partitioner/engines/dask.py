@@ -61,8 +61,8 @@ def _attempt(topic: str, attempt: Attempt) -> Event:
 
 
 def _key(attempt: Attempt) -> str:
-    """Of the Dask task: unique over runs on one scheduler."""
-    return f"{attempt.run_url.rsplit('/', 1)[-1]}/{attempt.attempt_id}"
+    """Of the Dask task: unique over runs on one scheduler, and over the drivers of a run."""
+    return f"{attempt.run_url.rsplit('/', 1)[-1]}/{attempt.epoch}/{attempt.attempt_id}"
 
 
 class DaskEngine(Engine):
@@ -102,7 +102,7 @@ class DaskEngine(Engine):
         count, threads = worker_count(workers), whole("threads_per_worker", threads_per_worker)
         memory_of(memory_limit, threads)
         self._speeds = {str(k): float(v) for k, v in (speeds or {}).items()}
-        self._events: queue.SimpleQueue[Event | Future[Any]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[str, Event] | Future[Any]] = queue.SimpleQueue()  # with its task's key
         self._live: dict[str, Attempt] = {}
         self._asked: WeakValueDictionary[str, DaskAsked] = WeakValueDictionary()
         self._futures: dict[str, Future[Any]] = {}
@@ -169,7 +169,7 @@ class DaskEngine(Engine):
         if attempt is None or _key(attempt) != key:
             return
         started = Event(EventKind.STARTED, attempt_id, attempt.worker_id, at=time.monotonic())
-        self._events.put(started if event is None else pickle.loads(event))
+        self._events.put((key, started if event is None else pickle.loads(event)))
 
     def _seen(self) -> dict[str, tuple[str, Worker]]:
         """Name to address and worker, of those the scheduler knows now. A restarted worker has another address."""
@@ -210,8 +210,8 @@ class DaskEngine(Engine):
             self._live[attempt.attempt_id] = attempt
             address = self._known.get(attempt.worker_id)
             if address is None:  # it left since it was planned with, and who plans now may not have heard of it
-                self._events.put(Event(EventKind.WORKER_LOST, worker_id=attempt.worker_id))
-                self._events.put(Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id))
+                self._events.put((_key(attempt), Event(EventKind.WORKER_LOST, worker_id=attempt.worker_id)))
+                self._events.put((_key(attempt), Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id)))
                 continue
             try:
                 future = self._pinned(attempt, address)
@@ -235,21 +235,29 @@ class DaskEngine(Engine):
 
     def poll(self, timeout: float) -> list[Event]:
         """Starts as workers report them, ends as futures finish, and workers that came or went."""
-        told: list[Event] = []
+        told: list[tuple[str, Event]] = []
         done: list[Future[Any]] = []
         with contextlib.suppress(queue.Empty):
             item = self._events.get(timeout=timeout)
             while True:
                 (done if isinstance(item, Future) else told).append(item)  # type: ignore[arg-type]
                 item = self._events.get_nowait()
-        beside = (EventKind.STARTED, EventKind.WORKER_LOST)
-        events = [event for event in told if event.kind in beside or self._ended(event.attempt_id)]
+        events = [event for key, event in told if self._is_heard(key, event)]
         untold = self._untold(done)
         events += untold
         died = any(event.kind is EventKind.LOST for event in untold)
         if died or time.monotonic() - self._looked > LOOK_SECONDS:
             events += self._look()
         return events
+
+    def _is_heard(self, key: str, event: Event) -> bool:
+        """Whether an event is of an attempt that lives, and not of that name in another run; one that ends is forgotten."""
+        if event.kind is EventKind.WORKER_LOST:
+            return True
+        attempt = self._live.get(event.attempt_id)
+        if attempt is None or _key(attempt) != key:
+            return False
+        return event.kind is EventKind.STARTED or self._ended(event.attempt_id)
 
     def _ended(self, attempt_id: str) -> bool:
         """Forget an attempt and release its future; False where that was done before."""

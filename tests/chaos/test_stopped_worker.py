@@ -88,8 +88,7 @@ def waits(batch: pd.DataFrame, folder: str) -> pd.DataFrame:
 def test_what_runs_on_workers_for_a_driver_that_was_replaced_is_refused_there(
     name: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    given, runs, marks = request.getfixturevalue(name), tmp_path / "runs", tmp_path / "marks"
-    engine = given._client if isinstance(given, DaskEngine) else given  # one for this run: what it leaves ends with it
+    engine, runs, marks = request.getfixturevalue(name), tmp_path / "runs", tmp_path / "marks"
     marks.mkdir()
 
     def take_over() -> None:

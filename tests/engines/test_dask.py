@@ -147,3 +147,12 @@ def test_a_scheduler_that_goes_away_stops_the_run_resumably(tmp_path: Path, chec
     finished = pt.run(TABLE, programs.marking, engine="serial", resume=run_id, **settings)
     assert finished.result.to_pandas()["y"].tolist() == [2 * x for x in range(80)]
     assert finished.attempted < 16
+
+
+def test_what_an_earlier_run_left_on_an_engine_is_not_taken_for_the_next_ones(dask_engine: DaskEngine) -> None:
+    earlier, later = (Attempt("t000000", 0, 0, worker, f"/nowhere/{worker}") for worker in ("0", "1"))
+    dask_engine.submit([earlier])
+    wait_until(lambda: dask_engine._events.qsize() >= 2)  # its start and its end are told; nobody polls
+    dask_engine.submit([later])
+    events = until_ended(dask_engine, [later])
+    assert {event.worker_id for event in events if event.attempt_id} == {"1"}
