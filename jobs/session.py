@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import partitioner as pt
+from partitioner.errors import Interrupted
 
 
 def job_main(main: Callable[[], int]) -> None:
-    """Run a job's ``main`` and exit with the documented codes; errors of ours become one message."""
+    """Run a job's ``main`` and exit with the documented codes; errors of ours and signals become one message."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         code = main()
+    except KeyboardInterrupt as error:
+        print(f"Interrupted: {str(error) or 'stopped by Ctrl-C'}", file=sys.stderr)
+        code = Interrupted.exit_code
     except pt.PartitionerError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         code = error.exit_code
     sys.exit(code)
+
+
+def _terminated(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt("stopped by SIGTERM")
 
 
 def job_parser(doc: str) -> argparse.ArgumentParser:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from partitioner import config as configuration
-from partitioner import registry
+from partitioner import interrupts, registry
 from partitioner.commands.calibrate import calibrate, profile_app
 from partitioner.commands.diff import diff
 from partitioner.commands.doctor import doctor
@@ -28,7 +29,7 @@ from partitioner.commands.quarantine import quarantine_app
 from partitioner.commands.report import report
 from partitioner.commands.runs import runs
 from partitioner.commands.whatif import whatif
-from partitioner.errors import PartitionerError
+from partitioner.errors import Interrupted, PartitionerError
 from partitioner.model import Plan
 from partitioner.reading import sign_file
 from partitioner.running import plan_config, run_config
@@ -40,7 +41,20 @@ from partitioner.store.run_directory import RunDirectory
 BEGIN, RUN, LOOK, PLAN = "Begin", "Run", "Look at runs", "Costs and plans"
 """The panels of ``partitioner --help``; they come in the order in which they are first named."""
 
+
+class _Commands(TyperGroup):
+    """Tells what stopped a command; typer would end it without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            with interrupts.as_ctrl_c():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted(str(error) or interrupts.told()) from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -269,9 +283,6 @@ def main(arguments: list[str] | None = None) -> None:
             print(json.dumps({"error": told, "exit_code": error.exit_code}))
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("interrupted before the first sub-task; nothing has run", file=sys.stderr)
-        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@
     │   └── DamagedOutput            4   a committed file is torn or another's; a resume discards it and runs it again
     ├── RunHeld                      6   another driver is working on the run, or on the output, right now
     │   └── LeaseLost                6   another driver took this run over while this one was silent
-    └── Interrupted                130   Ctrl-C; resumable
+    └── Interrupted                130   Ctrl-C, SIGTERM; resumable
 
 A message says what was received, what the limit is and what to do next.
 """
@@ -194,7 +194,7 @@ class LeaseLost(RunHeld):
 
 
 class Interrupted(PartitionerError):
-    """Stopped by Ctrl-C; the message holds the command that resumes."""
+    """Stopped by Ctrl-C, SIGTERM or SIGHUP; the message says what is left, and the command that resumes."""
 
     exit_code = 130
 

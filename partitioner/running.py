@@ -135,7 +135,8 @@ def run_config(
             found = resuming.find_run(config, resume) if resume is not None else modes.to_continue(config)
     if found is not None:
         try:
-            return _run_rest(parts, found, take_over, force, phases)
+            with resuming.told_if_interrupted(found):
+                return _run_rest(parts, found, take_over, force, phases)
         except ResumeRefused as error:
             if not modes.gives_way(config, found, resume):
                 raise
@@ -147,7 +148,7 @@ def _run_new(parts: Resolved, on_plan: Callable[[Plan, RunDirectory], None] | No
     """All stages, as a run of its own."""
     config = parts.config
     directory = _new_directory(config)
-    with directory.discarded_unless_claimed(), ExitStack() as held:
+    with resuming.told_if_interrupted(directory), directory.discarded_unless_claimed(), ExitStack() as held:
         lease = held.enter_context(Lease(directory.files, config.lease_seconds))
         with phases("describe"):
             rest = _described(parts, directory, held)
@@ -369,9 +370,7 @@ def _execute(
             error.args = (f"{error} To go on: {resuming.resume_command(directory)}",)
             raise
         except (Interrupted, KeyboardInterrupt) as error:
-            raise Interrupted(
-                f"{str(error) or 'stopped by Ctrl-C'}; resume with: {resuming.resume_command(directory)}"
-            ) from None
+            raise resuming.interrupted(directory, error) from None
     directory.mark_finished(counts)
     return Run(directory, planned, result, records, attempted, counts)
 

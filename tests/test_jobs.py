@@ -4,12 +4,14 @@ Public are the names of ``partitioner`` and of ``partitioner.training``, and the
 """
 
 import ast
+import signal
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 import partitioner as pt
+from jobs.session import job_main
 from partitioner import training
 from partitioner.errors import DataError
 
@@ -115,3 +117,18 @@ def test_a_model_that_is_not_there_is_told_with_what_makes_one(tmp_path):
         FileNotFoundError, match=r"no model at out/none\.pkl \(seen from .*give the whole path\): train one"
     ):
         Predict("out/none.pkl", "features")
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(signal.SIGINT, "stopped by Ctrl-C"), (signal.SIGTERM, "stopped by SIGTERM")]
+)
+def test_a_job_that_is_ended_from_outside_says_so(
+    number: signal.Signals, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            job_main(lambda: signal.raise_signal(number) or 0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (ended.value.code, capsys.readouterr().err) == (130, f"Interrupted: {told}\n")

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 
 LAYERS = [
     ("known_secrets",),
-    ("errors", "measure", "frames", "casting", "sizes", "importing"),
+    ("errors", "measure", "frames", "casting", "sizes", "importing", "interrupts"),
     ("model",),
     ("security",),
     ("storage", "registry", "choices", "config", "own_code", "program"),

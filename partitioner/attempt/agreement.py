@@ -165,10 +165,14 @@ def _wider(known: Agreed, field: pa.Field, kind: pa.DataType, who: str) -> pa.Da
     except UNFIT:
         pass  # Arrow knows no type of both
     raise ProgramError(
-        f"the program returns column {field.name!r} as {kind} in sub-task {who} and as {field.type} in sub-task "
-        f"{known.origin[field.name]}; one output has one type per column. Convert it in the program, for "
+        f"the program returns column {field.name!r} as {kind} in {_place(who)} and as {field.type} in "
+        f"{_place(known.origin[field.name])}; one output has one type per column. Convert it in the program, for "
         "example with astype or str."
     )
+
+
+def _place(who: str) -> str:
+    return who if " " in who else f"sub-task {who}"
 
 
 def _undecorated(kind: pa.DataType, other: pa.DataType) -> pa.DataType:
@@ -212,5 +216,5 @@ def cast(batch: pa.RecordBatch, version: Agreed, who: str) -> pa.RecordBatch:
     except Misfit as error:
         raise ProgramError(
             f"column {error.column!r} of sub-task {who} is {error.own} and does not fit into the {error.wanted} of "
-            f"sub-task {version.origin[error.column]} exactly: {error.why}. Convert it."
+            f"{_place(version.origin[error.column])} exactly: {error.why}. Convert it."
         ) from error

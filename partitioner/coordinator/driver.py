@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
+from partitioner import interrupts
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import Action, Cancel, State, Stop, Submit
 from partitioner.engines.base import Engine
@@ -29,11 +27,11 @@ class Observer(Protocol):
 def drive(engine: Engine, state: State, observers: Sequence[Observer], clock: Callable[[], float]) -> State:
     """Run until nothing is left.
 
-    Raises RunFailed or EngineLost where the machine stops, Interrupted after Ctrl-C; live attempts are cancelled then.
+    Raises RunFailed or EngineLost where the machine stops, Interrupted after a signal; live attempts are cancelled then.
     """
     events: list[Event] = []
     longest = POLL_SECONDS if engine.capabilities.real else state.policy.trusted_seconds
-    with _interrupts() as interrupted:
+    with interrupts.noted() as interrupted:
         while True:
             now = clock()
             state, actions = step(state, events, now)
@@ -49,7 +47,7 @@ def drive(engine: Engine, state: State, observers: Sequence[Observer], clock: Ca
                 return state
             if interrupted.is_set():
                 engine.cancel(list(state.attempts))
-                raise Interrupted("stopped by Ctrl-C")
+                raise Interrupted(interrupted.why)
             events = engine.poll(min(longest, state.quiet_seconds(now)))
             events += [] if engine.late is None else engine.late.events()
             events += _coming(engine, state)
@@ -78,24 +76,3 @@ def _raise_stop(actions: Sequence[Action]) -> None:
     for action in actions:
         if isinstance(action, Stop):
             raise action.error
-
-
-@contextlib.contextmanager
-def _interrupts() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM set an event, so that the loop stops between two steps; a second Ctrl-C interrupts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event  # only the main thread gets signals
-        return
-
-    def on_signal(number: int, frame: Any) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

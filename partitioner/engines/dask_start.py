@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from typing import Any
 
 from distributed import Client, LocalCluster
 from distributed.deploy.cluster import Cluster
 
 from partitioner.errors import ConfigError, EngineLost
+from partitioner.interrupts import held_back
 
 STARTS = 3
 """Times that a cluster is started: a process that was killed once, for memory say, may live the next time."""
@@ -22,7 +18,7 @@ def started(**options: Any) -> LocalCluster:
     """A ``LocalCluster`` of these options. Raises EngineLost where its worker processes die each time."""
     for left in reversed(range(STARTS)):
         try:
-            with _uninterrupted():
+            with held_back():
                 return LocalCluster(**options)
         except RuntimeError as error:  # what a nanny says whose process ended before it was a worker
             if not left:
@@ -37,24 +33,6 @@ def started(**options: Any) -> LocalCluster:
                     "processes did not come up in time. See what else loads this machine, or ask for fewer workers."
                 ) from error
     raise AssertionError("the last try returns or raises")
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """A Ctrl-C waits, in this thread, until the cluster is up and can be closed in order.
-
-    A terminal sends it to the workers too, which would end with a traceback each before they can leave it to the driver;
-    threads and processes that are started meanwhile never get it.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    resource_tracker.ensure_running()  # where multiprocessing starts it, it lets the signal through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def connected(address: str, timeout: float) -> Client:

@@ -15,6 +15,8 @@ from typing import Any
 import dask
 import distributed.utils
 
+from partitioner.interrupts import held_back
+
 MODULES = ["partitioner.engines.preloaded"]
 
 STOP_SECONDS = 10.0
@@ -42,7 +44,7 @@ def running() -> Iterator[None]:
             True  # else Dask would set its own list, and import pandas for it here
         )
         multiprocessing.get_context("forkserver").set_forkserver_preload(MODULES)
-        with _environment():
+        with _environment(), held_back():
             forkserver.ensure_running()
         try:
             yield

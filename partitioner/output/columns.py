@@ -30,7 +30,7 @@ def begin_with_kept(config: RunConfig, directory: RunDirectory, target: Target) 
         return
     schema = said(base.manifest) or agreed_by(RunDirectory(base.run))
     if schema is not None:
-        Agreement(directory.files).begin(schema, f"(version {base.number} of the output)")
+        Agreement(directory.files).begin(schema, f"version {base.number} of the output")
 
 
 def mended(config: RunConfig, directory: RunDirectory, target: Target, job: Job) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from partitioner import config as configuration
-from partitioner import known_secrets
+from partitioner import interrupts, known_secrets
 from partitioner import program as programs
 from partitioner.attempt.job import Job
 from partitioner.attempt.rounds import resumed_by, state_name
 from partitioner.config import RunConfig
 from partitioner.coordinator.ledger import Ledger
-from partitioner.errors import ConfigError, ResumeRefused, to_go_on
+from partitioner.errors import ConfigError, Interrupted, ResumeRefused, to_go_on
 from partitioner.model import CommitRecord, Plan, SubTasks
 from partitioner.output.modes import runs_below
 from partitioner.security import trust
@@ -164,3 +165,22 @@ def rest(tasks: SubTasks, committed: Mapping[str, CommitRecord]) -> bool:
 def resume_command(directory: RunDirectory) -> str:
     """What a person types to go on."""
     return to_go_on(directory.url)
+
+
+def interrupted(directory: RunDirectory, error: BaseException) -> Interrupted:
+    """What ended a run, and what is left of it."""
+    why = str(error) or interrupts.told()
+    if directory.finished() is not None:
+        return Interrupted(f"{why}; the run is finished, its report may be missing: partitioner report {directory.url}")
+    if directory.files.exists("run.json"):
+        return Interrupted(f"{why}; resume with: {resume_command(directory)}")
+    return Interrupted(f"{why} before the run began; nothing is left of it")
+
+
+@contextmanager
+def told_if_interrupted(directory: RunDirectory) -> Iterator[None]:
+    """A Ctrl-C in the block becomes Interrupted, which says what is left of the run."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise interrupted(directory, error) from None

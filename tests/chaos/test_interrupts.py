@@ -52,6 +52,25 @@ def test_ctrl_c_says_how_to_resume_and_the_resume_completes(
     assert {key: scene.executions()[key] - ran[key] for key in before} == dict.fromkeys(before, 0)
 
 
+def test_sigterm_before_the_run_began_leaves_neither_a_run_nor_a_worker(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "scene", gated=True)
+    marks = scene.home / "marks"
+    for number in range(4):
+        (marks / f"mark-{number}").touch()  # so that the trial on the first rows waits for the gate
+    process = scene.start_cli({"engine": "dask", "workers": 1})
+    wait_until(lambda: any(marks.glob("trial-*")))
+    (worker,) = (int(mark.name.split("-")[1]) for mark in marks.glob("trial-*"))
+    process.terminate()  # as systemd and Kubernetes do: the driver alone gets it
+    _, stderr = process.communicate(timeout=120)
+    assert (process.returncode, stderr) == (
+        130,
+        "Interrupted: stopped by SIGTERM before the run began; nothing is left of it\n",
+    )
+    wait_until(lambda: not Path(f"/proc/{worker}").exists())
+    assert not (scene.home / "runs").exists()
+    assert not (scene.home / "out").exists()
+
+
 def kills_its_worker_once(batch: Any, folder: str) -> Any:
     """The sub-task that holds row 130 kills the process it runs in, the first time."""
     flag = Path(folder, "killed")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from partitioner import interrupts
 from partitioner.coordinator import driver
 from partitioner.coordinator.policy import Policy
 from partitioner.coordinator.state import Cancel, HandOver, Rung, State, Stop, Submit, initial
@@ -101,18 +102,19 @@ def test_actions_reach_the_engine_by_kind_and_nothing_is_called_for_nothing() ->
         driver._raise_stop([Cancel("a"), Stop(RunFailed("over"))])
 
 
-def test_ctrl_c_ends_the_loop_between_two_steps_and_cancels_what_runs() -> None:
+@pytest.mark.parametrize(("number", "name"), interrupts.NAMES.items())
+def test_a_signal_ends_the_loop_between_two_steps_and_cancels_what_runs(number: signal.Signals, name: str) -> None:
     class Interrupting(Noted):
         def poll(self, timeout: float) -> list[Event]:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
             return []
 
     engine = Interrupting()
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Interrupted):
+    before = [signal.getsignal(known) for known in interrupts.NAMES]
+    with pytest.raises(Interrupted, match=f"^stopped by {name}$"):
         driver.drive(engine, initial(by_hand([1.0], 1, [0]), "memory://run", Policy()), [], lambda: 0.0)
     assert engine.calls[-1] == ("cancel", ["t000000-a0"])
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert [signal.getsignal(known) for known in interrupts.NAMES] == before
 
 
 def test_the_last_step_of_a_run_is_no_interruption() -> None:
@@ -126,18 +128,51 @@ def test_the_last_step_of_a_run_is_no_interruption() -> None:
 
 
 def test_a_second_ctrl_c_interrupts_at_once() -> None:
-    with driver._interrupts() as event:
+    with interrupts.noted() as event:
         signal.raise_signal(signal.SIGINT)
         assert event.is_set()
+        signal.raise_signal(signal.SIGTERM)  # as systemd sends SIGHUP after SIGTERM: one order, told twice
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+        assert event.why == "stopped by Ctrl-C"
+
+
+@pytest.mark.parametrize("block", [interrupts.noted, interrupts.as_ctrl_c])
+def test_what_the_process_was_started_to_ignore_stays_ignored(block: Any) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with block() as event:
+            signal.raise_signal(signal.SIGHUP)
+            assert event is None or not event.is_set()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_outside_the_loop_the_other_signals_interrupt_as_ctrl_c_does() -> None:
+    with interrupts.as_ctrl_c(), pytest.raises(KeyboardInterrupt, match="stopped by SIGTERM"):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_waits_until_what_is_started_is_up() -> None:
+    up = []
+
+    def started() -> None:
+        with interrupts.as_ctrl_c(), interrupts.held_back():
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGHUP)
+            up.append(True)
+
+    with pytest.raises(KeyboardInterrupt, match="stopped by SIGTERM"):
+        started()
+    assert up
 
 
 def test_a_loop_in_another_thread_leaves_signals_alone() -> None:
     before, seen = signal.getsignal(signal.SIGINT), []
 
     def there() -> None:
-        with driver._interrupts() as event:
+        with interrupts.noted() as event:
             seen.append((signal.getsignal(signal.SIGINT) is before, event.is_set()))
 
     thread = threading.Thread(target=there)

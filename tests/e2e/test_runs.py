@@ -115,3 +115,14 @@ def test_ctrl_c_while_results_merge_says_how_to_resume(tmp_path: Path, monkeypat
     monkeypatch.setattr("partitioner.reducers.partials.merged", interrupted)
     with pytest.raises(Interrupted, match=r"stopped by Ctrl-C; resume with: partitioner resume \S+$"):
         run(TABLE, moments, str(tmp_path), reducer="count")
+
+
+def test_ctrl_c_while_the_report_is_written_says_that_the_run_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt("stopped by SIGTERM")
+
+    monkeypatch.setattr("partitioner.running._write_report", interrupted)
+    with pytest.raises(Interrupted, match=r"stopped by SIGTERM; the run is finished, .*: partitioner report \S+$"):
+        run(TABLE, moments, str(tmp_path), reducer="count")

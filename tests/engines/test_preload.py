@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -99,6 +101,16 @@ def test_what_batches_are_made_with_is_imported_before_the_fork(checkpoint: str)
     )
     assert set(done.result.to_table()["result"].to_pylist()) == {True}
     assert done.plan.reasons["preload"] == "forked with the program"
+
+
+def test_a_ctrl_c_while_the_fork_server_loads_does_not_end_it() -> None:
+    with fork_server.running():
+        server = fork_server._server._forkserver_pid
+        os.kill(server, signal.SIGINT)  # as a terminal does
+        child = multiprocessing.get_context("forkserver").Process(target=os.getpid)
+        child.start()
+        child.join()
+        assert (child.exitcode, fork_server._server._forkserver_pid) == (0, server)
 
 
 def test_a_fork_server_that_somebody_else_started_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
