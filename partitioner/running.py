@@ -34,7 +34,7 @@ from partitioner.report.report import reported_if_stopped
 from partitioner.runs import integrity, merging, overlap, results, uniform
 from partitioner.runs import resume as resuming
 from partitioner.runs.run import Run
-from partitioner.stages import batch_weight, changes
+from partitioner.stages import batch_weight, changes, places
 from partitioner.stages import start as starting
 from partitioner.stages import steps as stages
 from partitioner.stages.phases import Phases
@@ -188,6 +188,7 @@ def _new_directory(config: RunConfig) -> RunDirectory:
     """
     if isinstance(config.dataset, str):
         registry.import_ours("connectors.listing").check_there(config.dataset)
+    places.check(config)
     directory = RunDirectory(f"{config.checkpoint}/{new_run_id(config.name)}")
     exporting.check_free_file(config)
     if (folder := exporting.folder_of(config)) is not None and config.mode not in modes.VERSIONED:

@@ -289,7 +289,7 @@ class Directory:
         """All objects below ``prefix`` (a whole path part), in no order; nothing where there is nothing."""
         import obstore
 
-        if self.local_path is not None and not self.local_path.exists():
+        if self.local_path is not None and not os.path.exists(self.url):  # nor where no file can have such a name
             return
         with _reading(self.url, prefix or "what is there"):
             for chunk in obstore.list(_open(self.url), prefix, chunk_size=1000):

@@ -236,3 +236,41 @@ def test_workers_that_cannot_be_are_named_by_a_plan(workers: list[Worker], said:
     with pytest.raises(ConfigError) as caught:
         pt.plan(TABLE, double, workers=workers, cost="rows")
     assert said in str(caught.value)
+
+
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize(
+    ("setting", "place", "said"),
+    [
+        ("output", "/proc/nope/x", "No such file"),
+        ("output", "/proc/x.csv", "No such file"),
+        ("output", "/dev/null/x", "Not a directory"),
+        ("output", "{}/none/../../../../../../../../../../proc/x", "No such file"),
+        ("output", "{}/good.parquet/x", "Not a directory"),
+        ("output", "{}/loop/x", "Too many levels"),
+        ("output", "{}/" + LONG, "name too long"),
+        ("output", "{}/" + LONG[:251] + ".csv", "name too long"),
+        ("output", "o\udcff", "no path is kept that is not text in UTF-8"),
+        ("output", "file://host/x", "this machine, and 'host' is another"),
+        ("output", "s3://", "name a place after s3://"),
+        ("output", "{}", "where readers would find what runs keep"),
+        ("checkpoint", "/proc/nope", "No such file"),
+        ("checkpoint", "{}/file", "Not a directory"),
+        ("checkpoint", "{}/" + LONG, "name too long"),
+    ],
+)
+def test_a_place_that_nothing_can_be_written_to_is_told_before_anything_runs(
+    tmp_path: Path, good: Path, setting: str, place: str, said: str
+) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").touch()
+    places = {"output": str(tmp_path / "out"), setting: place.format(tmp_path)}
+    assert said in refused(ConfigError, tmp_path, str(good), double, cost="rows", mode="overwrite", **places)
+
+
+@pytest.mark.parametrize("dataset", ["a\0b.parquet", ["good.parquet", "a\0b.parquet"], {"path": "a\0b.parquet"}])
+def test_no_path_of_a_dataset_holds_a_nul(tmp_path: Path, dataset: Any) -> None:
+    message = refused(PartitionerError, tmp_path, dataset, double, cost="rows")
+    assert "NUL" in message

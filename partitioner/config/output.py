@@ -53,6 +53,8 @@ class Output(Section):
         """A resume may be started from another working directory."""
         if value is not None and not value.strip():
             raise ValueError("name a directory")
+        if value is not None:
+            _check_place(value)
         return None if value is None else absolute_url(value)
 
     @field_validator("merge_above")
@@ -62,3 +64,13 @@ class Output(Section):
         if not size >= 0:
             raise ValueError("write bytes of at least 0, such as '16MB'")
         return size
+
+
+def _check_place(value: str) -> None:
+    scheme, separator, rest = value.partition("://")
+    if separator and not rest.strip("/") and scheme != "file":
+        raise ValueError(f"name a place after {scheme}://")
+    if scheme == "file" and separator and not rest.startswith("/"):
+        raise ValueError(f"file:// is for this machine, and {rest.partition('/')[0]!r} is another; write file:///path")
+    if any("\ud800" <= c <= "\udfff" for c in value):
+        raise ValueError("no path is kept that is not text in UTF-8")

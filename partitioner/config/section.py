@@ -52,7 +52,8 @@ def paths(*settings: str) -> Any:
 def _path(value: Any) -> Any:
     if isinstance(value, list | tuple) and value and all(isinstance(v, os.PathLike) for v in value):
         return [os.fspath(v) for v in value]
-    if isinstance(value, str) and "\0" in value:
+    named = value.get("path") if isinstance(value, dict) else value
+    if any(isinstance(v, str) and "\0" in v for v in (named if isinstance(named, list | tuple) else [named])):
         raise ValueError("no path holds a NUL character; leave it out")
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from partitioner.model import Dataset
 from partitioner.output import versions
 from partitioner.output.assembly import Part, parts_of
 from partitioner.output.exporting import folder_of, form_of, home_of, parted
-from partitioner.output.publishing import tidy
+from partitioner.output.publishing import is_shown, tidy
 from partitioner.output.showing import show
 from partitioner.output.tracking import tracking_of
 from partitioner.output.versions import Version
@@ -177,7 +178,7 @@ def begun(config: RunConfig, directory: RunDirectory) -> Iterator[Target]:
     """``begin``, taken back where the block ends before the run is on record: bad input leaves nothing behind."""
     home = home_of(config)
     place = None if home is None else Directory(home).local_path
-    first = place is not None and not place.exists()
+    first = place is not None and not os.path.exists(place)
     target = begin(config, directory)
     try:
         yield target
@@ -203,7 +204,7 @@ def begin(config: RunConfig, directory: RunDirectory) -> Target:
         print(f"output {output.url}: what run {last.run_id} left unfinished is abandoned", file=sys.stderr)
     number = versions.claim(output, directory.run_id, directory.url)
     base = versions.committed(output)
-    if base is not None and base.number and base.manifest is not None and _shown(output) != base.number:
+    if base is not None and base.number and base.manifest is not None and not is_shown(output, base.manifest):
         show(config, output, base.manifest)  # its run died in between
     return Target(number, -1 if base is None else base.number)
 
@@ -232,16 +233,6 @@ def _written_before(config: RunConfig, home: Directory) -> Version | None:
         f"output {config.output} is there, and no run below {config.checkpoint} wrote it as it is now; name another "
         "file, or remove it."
     )
-
-
-def _shown(output: Directory) -> int:
-    """The version that readers are shown; -1 where what says it is torn, and is to be shown again."""
-    try:
-        return int(json.loads(output.get(versions.PLAIN_MANIFEST)).get("version", 0))
-    except FileNotFoundError:
-        return 0
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return -1
 
 
 def base_of(output: Directory, number: int) -> Version | None:
@@ -282,7 +273,7 @@ def check_current(config: RunConfig, directory: RunDirectory, target: Target) ->
             f"wrote version {target.number}. What that run committed is in {directory.url}; start a new run."
         )
     if now.number and now.manifest is not None:
-        if _shown(output) != now.number:
+        if not is_shown(output, now.manifest):
             show(config, output, now.manifest)  # its driver died in between
         tidy(output)
         return now.manifest

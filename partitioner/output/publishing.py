@@ -45,6 +45,15 @@ def said(output: Directory, manifest: Mapping[str, Any]) -> None:
     _forget_old(output, manifest)
 
 
+def is_shown(output: Directory, manifest: Mapping[str, Any]) -> bool:
+    """Whether readers see a committed version, and nothing else; a torn word of it is said once more."""
+    try:
+        number = json.loads(output.get(PLAIN_MANIFEST))["version"]
+    except (FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):
+        return False
+    return bool(number == manifest["version"]) and ("single" in manifest or output.exists(SUCCESS))
+
+
 def _shown(manifest: Mapping[str, Any]) -> bytes:
     shown = {
         "files": [_outside(f) for f in _files(manifest)],
@@ -71,9 +80,15 @@ RESULT = "result.pkl"
 
 
 def _value(output: Directory, stored: str, shown: bytes) -> None:
-    """One file that is replaced whole; the partial results stay among the versions."""
-    output.put(f"{RESULT}{SIGNATURE}", output.get(f"{stored}{SIGNATURE}"))
+    """One file that is replaced whole; the partial results stay among the versions.
+
+    A reader finds the signature of the file that it read, of the old one or the new.
+    """
+    signature = output.get(f"{stored}{SIGNATURE}")
+    before = output.get(f"{RESULT}{SIGNATURE}") if output.exists(f"{RESULT}{SIGNATURE}") else b""
+    output.put(f"{RESULT}{SIGNATURE}", b"\n".join(dict.fromkeys([signature, *before.split()])))
     output.put(RESULT, output.get(stored))
+    output.put(f"{RESULT}{SIGNATURE}", signature)
     output.put(PLAIN_MANIFEST, shown)
     output.put(SUCCESS, b"")
 
@@ -139,6 +154,7 @@ def _exchange(one: Path, other: Path) -> bool:
 def _in_steps(output: Directory, manifest: Mapping[str, Any], shown: bytes) -> None:
     there = {entry.name for entry in output.entries() if _is_part(entry.name)}
     live = {file["path"]: file["stored"] for file in _files(manifest)}
+    output.delete(SUCCESS)  # until nothing of the version before is left
     for path, stored in live.items():
         if path not in there and stored != path:
             output.copy(stored, path)

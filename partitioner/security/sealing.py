@@ -86,8 +86,9 @@ def sign(data: bytes) -> bytes:
 
 
 def check_signed(data: bytes, signature: bytes, what: str) -> None:
-    """Raises Tampered, naming ``what``, where the signature is not that of ``data`` by this user's key."""
-    if not hmac.compare_digest(sign(data), signature.strip()):
+    """Raises Tampered, naming ``what``, where no line of ``signature`` is that of ``data`` by this user's key."""
+    mine = sign(data)
+    if not any(hmac.compare_digest(mine, line) for line in signature.split()):
         raise Tampered(
             f"{what} does not carry this user's signature: it was replaced, or another user or machine wrote it. "
             f"Nothing of it was loaded. If trusted: partitioner sign {what}; the key is {KEY_VARIABLE}, or {key_file()}."

@@ -9,6 +9,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+import partitioner as pt
 from connectors.parquet_sink import ParquetSink
 from partitioner.errors import ResumeRefused
 from partitioner.output import versions
@@ -128,6 +129,49 @@ def test_a_disk_that_cannot_exchange_folders_publishes_in_steps(
     night.file("a", 5000)
     night.start("overwrite")
     assert night.shown == night.expected
+
+
+@pytest.mark.parametrize("then", ["resume", "append"])
+def test_files_of_before_that_a_dead_driver_left_go_with_the_next_one(
+    night: Schedule, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    monkeypatch.setattr("partitioner.output.publishing._exchange", lambda one, other: False)
+    night.start("overwrite")
+    night.file("a", 5000)
+    expected, plainly = night.expected, Directory.delete
+    with monkeypatch.context() as patch:
+        patch.setattr(Directory, "delete", lambda self, name: die() if name[:5] == "part-" else plainly(self, name))
+        with pytest.raises(Died):
+            night.start("overwrite")
+    assert len(night.shown) == 2 * len(expected)  # as the listing of a store shows it in between
+    assert not (night.home / "out" / "_SUCCESS").exists()
+    if then == "resume":
+        night.start("overwrite", resume="auto")
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr(ParquetSink, "commit", die)
+            with pytest.raises(Died):
+                night.start("append")
+    assert night.shown == expected
+    assert (night.home / "out" / "_SUCCESS").exists()
+
+
+def test_between_any_two_writes_a_reader_loads_the_old_result_or_the_new_one(
+    night: Schedule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, plainly = str(night.home / "out" / "result.pkl"), Directory.put
+    old = night.start("overwrite", reducer="mean").result
+    night.file("a", 5000)
+    seen = []
+
+    def put(self: Directory, name: str, data: bytes) -> None:
+        plainly(self, name, data)
+        seen.append(pt.load_result(place))
+
+    monkeypatch.setattr(Directory, "put", put)
+    new = night.start("overwrite", reducer="mean").result
+    assert old != new
+    assert [value for i, value in enumerate(seen) if i == 0 or value != seen[i - 1]] == [old, new]
 
 
 def test_what_else_lies_in_the_output_stays(night: Schedule) -> None:
