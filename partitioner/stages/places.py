@@ -13,7 +13,7 @@ from partitioner.output.modes import VERSIONED
 
 
 def check(config: RunConfig) -> None:
-    """Raises ConfigError where nothing can be made at ``checkpoint`` or ``output`` on a disk; a store answers when written to."""
+    """Raises ConfigError where nothing can be made at ``checkpoint`` or ``output``, on a disk."""
     _writable("checkpoint", config.checkpoint)
     if config.output is None:
         return
