@@ -71,3 +71,33 @@ def test_groups_stay_together_on_every_engine(tmp_path, engine):
     )
     found = run.result.to_pandas().sort_values("key", ignore_index=True)
     pd.testing.assert_frame_equal(found, total(rows))
+
+
+def read_only(store):
+    """Stands for a home that is read-only: there is no place for the file."""
+    store.parent.write_bytes(b"")
+
+
+def torn(store):
+    store.parent.mkdir()
+    store.write_bytes(b"x" * 4096)
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"), [(read_only, "File exists"), (torn, "cannot be used: file is not a database")]
+)
+def test_a_place_that_takes_no_profile_is_said_and_the_run_is_done(options, tmp_path, monkeypatch, capsys, harm, told):
+    store = tmp_path / "home" / "profiles.db"
+    monkeypatch.setenv("PARTITIONER_PROFILES", str(store))
+
+    def harms(rows: pd.DataFrame) -> pd.DataFrame:
+        if pt.task_context().task_key != "trial" and not store.parent.exists():
+            harm(store)
+        return spell(rows)
+
+    done = pt.run(texts(4000), harms, **options)
+    assert len(done.result.to_pandas()) == 4000
+    assert done.directory.files.exists("report.json")
+    said = capsys.readouterr().err
+    assert "what this run measured is not kept for the next one" in said
+    assert told in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,7 +23,7 @@ from partitioner.costs.measuring.observed import observed
 from partitioner.costs.measuring.runner import InProcess
 from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
-from partitioner.errors import ConfigError, DataError, OutputExists, listed, nearest, to_go_on
+from partitioner.errors import ConfigError, DataError, OutputExists, clause, listed, nearest, to_go_on
 from partitioner.model import CommitRecord, CostFacts, Costs, Dataset, Plan, SubTasks, Worker, Workers
 from partitioner.output.exporting import folder_of, form_of, home_of
 from partitioner.output.modes import NO_VERSION, Target
@@ -228,12 +229,23 @@ def _given(workers: Any) -> Workers:
 def learn(
     model: CostModel, dataset: Dataset, planned: Plan, records: Sequence[CommitRecord], directory: RunDirectory
 ) -> None:
-    """Give the cost model what the run measured; what it says of drift is kept in ``drift.json``."""
+    """Give the cost model what the run measured; what it says of drift is kept in ``drift.json``.
+
+    The rows are out by now: a place that takes no profile, such as a home that is read-only, is said and ends nothing.
+    """
     if not model.learns(sum(record.seconds for record in records)):
         return
     classes = dict(zip(planned.workers.worker_id, planned.workers.worker_class, strict=True))
     measurements = observed(dataset, planned.tasks, records, model.terms(dataset), classes)
-    drift = model.observe(dataset, measurements, directory.run_id) if len(measurements) else ()
+    try:
+        drift = model.observe(dataset, measurements, directory.run_id) if len(measurements) else ()
+    except (DataError, OSError) as error:
+        print(
+            f"what this run measured is not kept for the next one: {clause(error)}. "
+            "PARTITIONER_PROFILES names a file that can be written.",
+            file=sys.stderr,
+        )
+        return
     if drift:
         directory.files.put("drift.json", json.dumps([report.to_json() for report in drift]).encode())
 
