@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from itertools import islice
+from math import inf
 
 from partitioner.coordinator import forecast
 from partitioner.coordinator.capacity import can_hold, has_room
@@ -33,7 +34,7 @@ def steal(state: State, thief: WorkerState, now: float) -> int | None:
     if thief.used_cpus >= thief.worker.cpus:
         return None  # never take another's work only to let it wait here
     kept: list[tuple[float, str]] = []
-    found = None
+    found, until = None, _until(state, thief, now)
     while state.richest and found is None and len(kept) <= VICTIMS:
         stored, name = heapq.heappop(state.richest)
         victim = state.workers.get(name)
@@ -44,12 +45,32 @@ def steal(state: State, thief: WorkerState, now: float) -> int | None:
             continue
         kept.append((stored, name))
         if victim is not thief:
-            found = _take_from(state, victim, thief, now)
+            found = _take_from(state, victim, thief, now, until)
     for item in kept:
         heapq.heappush(state.richest, item)
-    if found is None and state.policy.recall:
+    if found is None and state.policy.recall and until == inf:
         _recall(state, thief, now)
     return found
+
+
+def _until(state: State, thief: WorkerState, now: float) -> float:
+    """When what the thief takes is to have ended: once the first of its own queue, which waits for room, is expected to fit.
+
+    So that it is not passed for ever (EASY backfilling; Lifka, JSSPP 1995). Infinity where none waits for room.
+    """
+    task = thief.queue[0] if thief.queue else None
+    if task is None or state.status[task] != READY or not can_hold(state, thief, task) or has_room(state, thief, task):
+        return inf
+    cpus = state.demands.kinds[state.demands.kind[task]].cpus - (thief.worker.cpus - thief.used_cpus)
+    memory = state.demands.memory[task] - (thief.worker.memory_bytes - thief.used_memory)
+    ends = sorted((forecast.left(state, thief, live, now), name) for name, live in thief.live.items())
+    for left, name in ends:
+        live = thief.live[name]
+        cpus -= live.attempt.cpus
+        memory -= live.attempt.memory_bytes
+        if cpus <= EPSILON and memory <= EPSILON * thief.worker.memory_bytes:
+            return now + left
+    return now + ends[-1][0] if ends else inf
 
 
 def _recall(state: State, thief: WorkerState, now: float) -> None:
@@ -93,7 +114,7 @@ def _is_late(state: State, holder: WorkerState, now: float) -> bool:
     )
 
 
-def _take_from(state: State, victim: WorkerState, thief: WorkerState, now: float) -> int | None:
+def _take_from(state: State, victim: WorkerState, thief: WorkerState, now: float, until: float) -> int | None:
     forecast.look(state, victim, now)
     forecast.look(state, thief, now)
     end = forecast.end(state, victim, now)
@@ -106,7 +127,7 @@ def _take_from(state: State, victim: WorkerState, thief: WorkerState, now: float
         if looked > LOOK:
             break
         seconds = forecast.seconds(state, thief, task)
-        better = seconds > longest and now + seconds < end
+        better = seconds > longest and now + seconds < min(end, until)
         allowed = better and name not in state.moved.get(task, ()) and can_hold(state, thief, task)
         if allowed and (not thief.live or has_room(state, thief, task)):
             best, longest = task, seconds

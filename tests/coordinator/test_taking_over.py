@@ -73,6 +73,31 @@ def test_a_worker_that_holds_something_takes_what_fits_beside_it() -> None:
     assert steal(state) == 2
 
 
+@pytest.mark.parametrize(
+    ("wide", "memory", "runs", "found"),
+    [
+        (2.0, 0.0, [4.5], 3),  # 4.5 s until both cores are free: the longest that ends by then
+        (2.0, 0.0, [2.5], 1),
+        (1.0, 9.0, [3.5], 2),  # and until the memory is
+        (2.0, 0.0, [0.5], None),
+        (3.0, 0.0, [2.5, 3.5], 2),  # both have to end
+        (1.0, 0.0, [0.5], 4),  # there is room for it: nothing to wait for
+    ],
+)
+def test_what_is_taken_delays_no_wider_one_that_waits_here_for_room(
+    wide: float, memory: float, runs: list[float], found: int | None
+) -> None:
+    thief = Worker("worker-1", cpus=len(runs) + 1, memory_bytes=10.0)
+    table = Workers.of([Worker("worker-0"), thief])
+    columns = {"cpus": [1.0] * 5 + [wide], "memory_bytes": [0.0] * 5 + [memory]}
+    state = state_of(by_hand([1.0, 2.0, 3.0, 4.0, 5.0, 9.0], table, [0] * 5 + [1], **columns))
+    state.as_planned, state.began = False, 0.0
+    for seconds in runs:
+        held(state, "worker-1", seconds, since=0.0, memory_bytes=5.0 / len(runs))
+    assert steal(state) == found
+    assert list(state.workers["worker-1"].queue) == [5]
+
+
 def test_fifty_that_are_ready_are_looked_at() -> None:
     state = dry(60)
     state.status[0] = LIVE
