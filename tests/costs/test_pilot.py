@@ -78,3 +78,19 @@ def test_text_cut_by_bytes_drops_ranges_without_a_line(tmp_path):
     assert len(pilot.pieces) >= 4
     assert (pilot.columns["rows"] > 0).all()
     assert pilot.share == pytest.approx(0.05, abs=0.03)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_rows_longer_than_a_range_are_found_and_count_as_long_as_they_are(tmp_path, suffix):
+    from connectors.resolve import resolve
+
+    rows = [f"{i:04d}" + "x" * (10_000 * (1 + i % 3)) for i in range(60)]
+    line = '{{"text": "{}"}}\n' if suffix == ".jsonl" else "{}\n"
+    path = tmp_path / f"long{suffix}"
+    path.write_text(("" if suffix == ".jsonl" else "text\n") + "".join(line.format(row) for row in rows))
+    dataset = resolve(str(path)).describe()
+    pilot = choose(dataset, candidates(dataset, ["len(text)"]), 0.02, 0)
+    assert len(pilot.pieces) >= 6
+    assert (pilot.columns["len(text)"] >= 10_000 * pilot.columns["rows"]).all()
+    per_byte = pilot.columns["len(text)"] / pilot.columns["bytes"]
+    assert per_byte.std() < 0.01 * per_byte.mean()  # bytes are those of the rows, not those of the range

@@ -32,6 +32,9 @@ FEW_SINGLES = 3
 BLOCKS = 12
 LEAST_PIECES = 6
 LEAST_BYTES = 2048
+LONGER = 4.0
+"""Times that ranges of bytes grow when too few of them hold a row."""
+
 TOUCHED = "bytes touched"
 
 
@@ -251,12 +254,27 @@ def _by_bytes(
     kept: Ints,
     read: Sequence[str] | None,
 ) -> Pilot:
-    """Byte ranges of text: lines that start in the range; ranges that hold no line are dropped."""
+    """Byte ranges of text: lines that start in the range; ranges that hold no line are dropped.
+
+    Where rows are so long that too few ranges hold one, longer ranges are read.
+    """
     f = dataset.fragments
     length = (f.stop - f.start).astype(np.float64)
+    least = float(LEAST_BYTES)
+    while True:
+        pilot = _described(dataset, *_byte_ranges(f, length, share, least, rng, kept), terms, read)
+        if len(pilot.pieces) >= LEAST_PIECES or least >= float(length.max()):
+            return pilot
+        least *= LONGER
+
+
+def _byte_ranges(
+    f: Fragments, length: Floats, share: float, least: float, rng: np.random.Generator, kept: Ints
+) -> tuple[Fragments, Ints]:
+    """Ranges of at least ``least`` bytes anywhere in the fragments ``kept``, and the fragment of each."""
     budget = share * float(length.sum())
-    count = int(np.clip(budget / LEAST_BYTES, LEAST_PIECES, SINGLES + BLOCKS))
-    sizes = LEAST_BYTES * np.geomspace(1.0, max(2 * budget / (count * LEAST_BYTES), 1.0001), count)
+    count = int(np.clip(budget / least, LEAST_PIECES, SINGLES + BLOCKS))
+    sizes = least * np.geomspace(1.0, max(2 * budget / (count * least), 1.0001), count)
     origin = rng.choice(kept, size=count, p=length[kept] / length[kept].sum()) if len(kept) else np.empty(0, np.int64)
     size = np.minimum(sizes[: len(origin)], length[origin]).astype(np.int64)
     start = f.start[origin] + (rng.random(len(origin)) * (length[origin] - size + 1)).astype(np.int64)
@@ -269,23 +287,28 @@ def _by_bytes(
         bytes=np.maximum((f.bytes[origin] * part).astype(np.int64), 1),
         features={k: v[origin] * part for k, v in f.features.items()},
     )
-    return _described(dataset, pieces, origin, terms, read)
+    return pieces, origin
 
 
 def _described(
     dataset: Dataset, pieces: Fragments, origin: Ints, terms: Sequence[Term], read: Sequence[str] | None
 ) -> Pilot:
-    """Read the pieces themselves for their rows and per-row terms."""
+    """Read the pieces themselves for their rows, the share of the bytes these have, and per-row terms."""
     cut = replace(dataset, fragments=pieces)
     per_row = [t for t in terms if t.per_row]
-    rows = np.zeros(len(pieces))
+    rows, held = np.zeros(len(pieces)), np.zeros(len(pieces))
     rowwise = {t.name: np.zeros(len(pieces)) for t in per_row}
     for i in range(len(pieces)):
         table = _read(cut, i, read, per_row)
-        rows[i] = table.num_rows
+        if not table.num_rows:
+            continue
+        rows[i], held[i] = table.num_rows, table.nbytes
         for t in per_row:
             rowwise[t.name][i] = float(row_values(t, table).sum())
-    base = base_columns(cut) | {"rows": rows}
+    # A range holds the rows that begin in it, however long they are; all ranges together hold what they are long.
+    scale = _scaled(held, float(pieces.bytes.sum())) / np.maximum(pieces.bytes, 1)
+    base = {name: values * scale for name, values in base_columns(cut).items()} | {"rows": rows}
+    pieces = replace(pieces, bytes=np.maximum(base["bytes"].astype(np.int64), 1))
     values = measured_columns(terms, base, rowwise) | {"rows": rows, "bytes": base["bytes"], TOUCHED: base["bytes"]}
     total = max(float(dataset.fragments.bytes.sum()), 1.0)
     pilot = Pilot(pieces, origin.astype(np.int64), values, float(base["bytes"].sum()) / total)
