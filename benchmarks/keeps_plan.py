@@ -171,9 +171,9 @@ def told(seed: int, noise: float = 0.3) -> list[tuple[float, Eta]]:
     return [(engine.clock() - at, said) for at, said in asker.asked]
 
 
-def held(seeds: Sequence[int]) -> None:
+def held(seeds: Sequence[int], noise: float) -> None:
     """Print how often the interval of the ETA held the truth."""
-    answers = [told(seed) for seed in seeds]
+    answers = [told(seed, noise) for seed in seeds]
     for k, share in enumerate(("10 %", "50 %", "90 %")):
         pairs = [answer[k] for answer in answers if len(answer) > k]
         inside = np.mean([said.low <= truth <= said.high for truth, said in pairs])
@@ -214,7 +214,7 @@ def main() -> None:
     ]
     if not options.intervals:
         table(range(options.first, options.first + options.plans), rows)
-    held(range(options.first, options.first + min(100, options.plans)))
+    held(range(options.first, options.first + min(100, options.plans)), options.noise)
 
 
 if __name__ == "__main__":
