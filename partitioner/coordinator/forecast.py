@@ -59,7 +59,7 @@ def observe(state: State, holder: WorkerState, task: int, seconds: float) -> Non
 
 def forget(state: State) -> None:
     """Predictions were replaced: how wrong the earlier ones were says nothing any more."""
-    state.completions, state.next_forecast = 0, 8
+    state.completions, state.next_forecast, state.doubt = 0, 8, 0.0
     state.log_ratios = state.log_squares = state.squares = 0.0
     state.predicted_done = state.actual_done
     for holder in state.workers.values():

@@ -71,7 +71,8 @@ def ratios(state: State, now: float) -> Ratios:
     mean, spread = _likeliest(state, so_far, times)
     known = np.sqrt(SPREAD_WEIGHT + state.completions)
     spreads = spread * np.exp(STEPS / (known * np.sqrt(2)))
-    means = mean + spread * STEPS / known
+    unsure = state.doubt**2 + spread**2 / SPREAD_WEIGHT
+    means = mean + STEPS / np.sqrt(state.completions / spread**2 + 1 / unsure)
     logs = _log_weight(state, so_far, times, means[:, None], spreads[None, :])
     weight = np.exp(logs - logs.max())
     grid = np.broadcast_arrays(means[:, None], spreads[None, :])
@@ -95,7 +96,8 @@ def _log_weight(state: State, so_far: Floats, times: float, mean: Floats, spread
     squares = _shown(state) + (n * (state.log_ratios / n - mean) ** 2 if n else 0.0)
     logs: Floats = -(SPREAD_WEIGHT + n) * np.log(spread) - squares / (2 * spread**2)
     if state.predicts:
-        logs = logs - np.log(spread) - (DEGREES + 1) / 2 * np.log1p(_off(mean, spread))
+        scale = _scale(state, spread)
+        logs = logs - np.log(scale) - (DEGREES + 1) / 2 * np.log1p((mean / scale) ** 2 / DEGREES)
     if len(so_far):
         late = normal_chance((so_far - mean[..., None]) / spread[..., None])
         logs = logs + times * np.log1p(-(1 - HANGS) * late).sum(axis=-1)
@@ -108,9 +110,9 @@ def _shown(state: State) -> float:
     return SPREAD_WEIGHT * PRIOR**2 + max(0.0, min(state.squares, about_mean))
 
 
-def _off(mean: Any, spread: Any) -> Any:
-    """How far a mean is from what was predicted, squared, in degrees of freedom."""
-    return MEAN_WEIGHT / DEGREES * (mean / spread) ** 2
+def _scale(state: State, spread: Any) -> Any:
+    """How far means lie from what was predicted, in most runs and by what the cost model doubts of this one."""
+    return np.sqrt(spread**2 / MEAN_WEIGHT + state.doubt**2)
 
 
 def _likeliest(state: State, so_far: Floats, times: float) -> tuple[float, float]:
@@ -120,7 +122,9 @@ def _likeliest(state: State, so_far: Floats, times: float) -> tuple[float, float
     shown = _shown(state)
     mean, spread = seen, float(np.sqrt(shown / (SPREAD_WEIGHT + n)))
     for _ in range(ROUNDS):
-        trusted = MEAN_WEIGHT * (1 + 1 / DEGREES) / (1 + _off(mean, spread)) if state.predicts else 0.0
+        scale = _scale(state, spread)
+        trust = (spread / scale) ** 2 * (1 + 1 / DEGREES) / (1 + (mean / scale) ** 2 / DEGREES)
+        trusted = trust if state.predicts else 0.0
         z = (so_far - mean) / spread
         later = (1 - HANGS) * (1 - normal_chance(z))
         weight = times * later / (later + HANGS)

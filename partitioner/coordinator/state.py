@@ -142,6 +142,7 @@ class State:
     actual_done: float = 0.0
     scale_known: bool = True
     predicts: bool = True  # costs are seconds; else they are only shares, and completions alone show what they take
+    doubt: float = 0.0  # of the predictions as a whole, in logs, beyond how single ones scatter
     completions: int = 0
     log_ratios: float = 0.0
     log_squares: float = 0.0
@@ -334,6 +335,7 @@ def initial(
         readiness=Readiness.of(tasks, done.tobytes(), plan.bandwidth),
         scale_known=seconds_known,
         predicts=seconds_known,
+        doubt=plan.doubt,
         may_replace=plan.objective == "makespan" and not len(tasks.edges),
         numbers=dict(first_numbers or {}),
         key=key,

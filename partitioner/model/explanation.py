@@ -9,6 +9,10 @@ Figure = str | float | int | bool | None | Sequence["Figure"] | Mapping[str, "Fi
 """What a note may hold: text, a number, a truth value, or a tuple or mapping by name of these, to any depth."""
 
 
+NINETY = 1.645
+"""Half-width of a 90 % interval, in standard deviations."""
+
+
 @dataclass(frozen=True, slots=True)
 class CostFacts:
     """Where the seconds of a plan come from.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import log1p, sqrt
 from typing import Any
 
 import numpy as np
 
 from partitioner.model.data import Codes, Floats, Ints
-from partitioner.model.explanation import Explanation
+from partitioner.model.explanation import NINETY, Explanation
 from partitioner.model.tasks import SubTasks
 from partitioner.model.workers import Workers
 from partitioner.sizes import counted
@@ -76,8 +77,21 @@ class Plan:
         return resident / slots if isinstance(resident, int | float) and isinstance(slots, int | float) else 0.0
 
     @property
+    def doubt(self) -> float:
+        """Standard deviation of log(actual / predicted) of all the work, as its cost model tells; 0 where it does not."""
+        told = self.about.cost.details.get("work") if self.about.cost is not None else None
+        if not isinstance(told, Mapping):
+            return 0.0
+        seconds, high = told.get("seconds"), told.get("high")
+        if not isinstance(seconds, int | float) or not isinstance(high, int | float) or not 0 < seconds <= high:
+            return 0.0
+        relative = (high / seconds - 1) / NINETY
+        return sqrt(log1p(relative * relative))
+
+    @property
     def interval(self) -> tuple[float, float]:
-        """Seconds between which the last sub-task ends nine times in ten, as far as sub-tasks scatter in most runs.
+        """Seconds between which the last sub-task ends nine times in ten, as far as sub-tasks scatter in most runs and as
+        far as the cost model knows the work.
 
         Worked out when asked. Where costs are no seconds it is in their unit, and says as little of time as they do.
         """

@@ -18,11 +18,12 @@ from tests.coordinator.paper import by_hand, state_of
 NORMAL = NormalDist()
 
 
-def seen(logs: list[float], running: list[float] = [], predicts: bool = True) -> State:  # noqa: B006
+def seen(logs: list[float], running: list[float] = [], predicts: bool = True, doubt: float = 0.0) -> State:  # noqa: B006
     """Completions with these log ratios, and attempts that run for so many times the ten seconds predicted, at second 0."""
     count = max(1, len(running))
     state = state_of(by_hand([10.0] * count, count, list(range(count))))
     state.completions, state.log_ratios, state.predicts = len(logs), sum(logs), predicts
+    state.doubt = doubt
     state.log_squares = float((np.array(logs) ** 2).sum())
     state.squares = float(((np.array(logs) - np.mean(logs)) ** 2).sum()) if logs else 0.0
     for i, times in enumerate(running):
@@ -38,12 +39,15 @@ def moments(found: Ratios) -> tuple[float, float, float]:
     return mean, sqrt(float(found.weight @ (found.mean - mean) ** 2)), found.typical
 
 
-def integrated(logs: list[float], running: list[float], predicts: bool = True) -> tuple[float, float, float]:
+def integrated(
+    logs: list[float], running: list[float], predicts: bool = True, doubt: float = 0.0
+) -> tuple[float, float, float]:
     """The same by brute force, from the densities as textbooks have them."""
     mean, spread = np.linspace(-3.0, 5.0, 241)[:, None], np.geomspace(0.03, 4.0, 80)[None, :]
     weight = spread**-3.0 * np.exp(-3 * 0.0625 / (2 * spread**2)) * np.ones_like(mean)
-    if predicts:  # Student's t with four degrees of freedom, as sure as 24 completions
-        weight = weight / spread * (1 + 24 * (mean / spread) ** 2 / 4) ** -2.5
+    if predicts:  # Student's t with four degrees of freedom, as sure as 24 completions, or as the cost model
+        scale = np.sqrt(spread**2 / 24 + doubt**2)
+        weight = weight / scale * (1 + (mean / scale) ** 2 / 4) ** -2.5
     for r in logs:
         weight = weight * np.exp(-((r - mean) ** 2) / (2 * spread**2)) / spread
     for times in running:
@@ -55,17 +59,21 @@ def integrated(logs: list[float], running: list[float], predicts: bool = True) -
 
 
 @pytest.mark.parametrize(
-    ("logs", "running", "predicts"),
+    ("logs", "running", "predicts", "doubt"),
     [
-        ([0.1, -0.2, 0.3, 0.0, 0.2, -0.1], [], True),
-        ([0.1, -0.2, 0.3, 0.0, 0.2, -0.1], [], False),
-        ([-0.6, -0.4], [1.2, 1.3, 1.5], True),  # what ended was short: what runs says that it is not the rule
-        ([0.5, 0.6, 0.4, 0.7, 0.5, 0.3] * 2, [1.9], True),  # predictions were off
+        ([0.1, -0.2, 0.3, 0.0, 0.2, -0.1], [], True, 0.0),
+        ([0.1, -0.2, 0.3, 0.0, 0.2, -0.1], [], False, 0.0),
+        ([-0.6, -0.4], [1.2, 1.3, 1.5], True, 0.0),  # what ended was short: what runs says that it is not the rule
+        ([0.5, 0.6, 0.4, 0.7, 0.5, 0.3] * 2, [1.9], True, 0.0),  # predictions were off
+        ([-0.7, -0.5], [], True, 0.4),  # and might have been: the cost model said so
+        ([-0.7, -0.5, -0.6, -0.8], [0.3, 0.5], True, 0.8),
     ],
 )
-def test_mean_and_spread_are_those_of_the_densities(logs: list[float], running: list[float], predicts: bool) -> None:
-    found = moments(ratios(seen(logs, running, predicts), 0.0))
-    assert found == pytest.approx(integrated(logs, running, predicts), rel=0.08, abs=0.02)
+def test_mean_and_spread_are_those_of_the_densities(
+    logs: list[float], running: list[float], predicts: bool, doubt: float
+) -> None:
+    found = moments(ratios(seen(logs, running, predicts, doubt), 0.0))
+    assert found == pytest.approx(integrated(logs, running, predicts, doubt), rel=0.08, abs=0.02)
 
 
 def test_many_completions_leave_no_doubt() -> None:

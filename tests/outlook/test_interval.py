@@ -1,5 +1,8 @@
 """The interval of a plan: around its makespan, as long a way from zero as the start takes, told where costs are seconds."""
 
+from dataclasses import replace
+from math import hypot, log
+
 import pyarrow as pa
 import pytest
 
@@ -28,6 +31,27 @@ def test_a_start_moves_it_and_makes_it_no_wider() -> None:
     planned = plan(seconds_per_row=0.5)
     low, high = planned.interval
     assert delayed(planned, 100.0).interval == pytest.approx((100 + low, 100 + high))
+
+
+def test_it_is_as_wide_as_the_cost_model_is_unsure_of_the_work() -> None:
+    planned = plan(seconds_per_row=0.5)
+    cost = planned.about.cost
+    assert cost is not None
+    assert planned.doubt == 0.0
+
+    def known(high: float) -> pt.Plan:
+        work = {"seconds": 200.0, "low": 0.0, "high": high}
+        return replace(planned, about=replace(planned.about, cost=replace(cost, details={"work": work})))
+
+    assert known(200.0).interval == planned.interval
+    unsure = known(200.0 * (1 + 1.645 * 0.5))
+    assert unsure.doubt == pytest.approx(0.472, abs=0.001)  # of a lognormal whose standard deviation is half its mean
+
+    def width(planned: pt.Plan) -> float:
+        low, high = planned.interval
+        return log(high / low) / (2 * 1.645)
+
+    assert width(unsure) == pytest.approx(hypot(width(planned), 0.472), rel=0.15)
 
 
 def test_it_is_told_where_costs_are_seconds_alone() -> None:

@@ -13,9 +13,7 @@ from partitioner.costs.expression import KEPT_ROWS
 from partitioner.costs.fitting.terms import Term, columns, columns_and_rows
 from partitioner.model import Costs, Dataset
 from partitioner.model.data import Floats, Ints
-
-Z = 1.645
-"""Half-width in standard deviations of a 90 % interval."""
+from partitioner.model.explanation import NINETY
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +71,29 @@ class Fitted:
         costs = Costs(
             seconds,
             memory,
-            seconds_low=np.maximum(seconds - Z * deviation, 0.0),
-            seconds_high=seconds + Z * deviation,
+            seconds_low=np.maximum(seconds - NINETY * deviation, 0.0),
+            seconds_high=seconds + NINETY * deviation,
             fixed_seconds=self.fixed_seconds,
             fixed_memory_bytes=self.memory_fixed,
             process_memory=self.memory_fixed >= self.memory_baseline > 0,
             source=source,
-            details={**self.details(), **_least_sure(dataset, seconds, deviation), **(extra or {})},
+            details={
+                **self.details(),
+                **self._work(values),
+                **_least_sure(dataset, seconds, deviation),
+                **(extra or {}),
+            },
             record_seconds=_record_seconds(rows, seconds, dataset.fragments.rows) if rows else None,
         )
         return checked(costs, dataset)
+
+    def _work(self, values: Mapping[str, Floats]) -> dict[str, Any]:
+        """Seconds of all fragments together and their 90 % interval: coefficients are wrong for all of them alike."""
+        if not self.terms:
+            return {}
+        seconds, deviation = self.predict({t.name: values[t.name].sum(keepdims=True) for t in self.terms})
+        total, reach = float(seconds[0]), NINETY * float(deviation[0])
+        return {"work": {"seconds": total, "low": max(total - reach, 0.0), "high": total + reach}}
 
     def details(self) -> dict[str, Any]:
         """What ``plan.explain()`` shows: coefficients with units and 90 % intervals, what was considered, notes."""
@@ -99,8 +110,8 @@ class Fitted:
                 name: {
                     "value": value,
                     "unit": unit,
-                    "low": max(value - Z * float(sd), 0.0),
-                    "high": value + Z * float(sd),
+                    "low": max(value - NINETY * float(sd), 0.0),
+                    "high": value + NINETY * float(sd),
                 }
                 for name, unit, value, sd in rows
             },
@@ -140,7 +151,7 @@ def _least_sure(dataset: Dataset, seconds: Floats, deviation: Floats, most: int 
             {
                 "fragment": dataset.fragments[int(i)].name,
                 "seconds": float(seconds[i]),
-                "plus_minus": Z * float(deviation[i]),
+                "plus_minus": NINETY * float(deviation[i]),
             }
             for i in worst
         ]

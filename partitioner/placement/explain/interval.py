@@ -41,7 +41,8 @@ class Interval:
 def interval(plan: Plan, seen: int = 0, spread: float = PRIOR, seed: int = 0) -> Interval:
     """The interval of a plan; ``spread`` of log(actual / predicted) that ``seen`` completions have shown.
 
-    What memory, dependencies and releases cost is that of the plan: it stretches all durations alike.
+    Where none has been seen, what the cost model doubts of all work together counts as well. What memory, dependencies
+    and releases cost is that of the plan: it stretches all durations alike.
     """
     if not len(plan):
         return Interval(0.0, 0.0, 0.0)
@@ -52,6 +53,7 @@ def interval(plan: Plan, seen: int = 0, spread: float = PRIOR, seed: int = 0) ->
     rng = np.random.default_rng(seed)
     draws = max(eta.FEWEST, min(eta.DRAWS, eta.CELLS // len(slots)))
     doubt = np.hypot(known / np.sqrt(2 * PRIOR_WEIGHT + seen), MODEL)
+    doubt = doubt if seen else np.hypot(doubt, plan.doubt)
     common = np.exp(doubt * rng.standard_normal((draws, 1)))
     ends = _ends(plan, slots, common, float(known), stretch, rng)
     low, middle, high = (begin + np.quantile(ends, [(1 - eta.SHARE) / 2, 0.5, (1 + eta.SHARE) / 2])).tolist()
