@@ -34,11 +34,15 @@ def test_what_init_writes_runs(
     assert "partitioner run conf.yaml" in said(capsys, "init", str(tmp_path / "mine"))
     monkeypatch.chdir(tmp_path / "mine")
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("PARTITIONER_PROFILES", str(tmp_path / "profiles.sqlite"))
     try:
-        facts = json.loads(said(capsys, "run", "conf.yaml", "--engine", "serial", "--json", "--set", "report=false"))
+        facts = json.loads(said(capsys, "run", "conf.yaml", "--engine", "serial", "--json"))
+        again = json.loads(said(capsys, "run", "conf.yaml", "--engine", "serial", "--json", "--set", "report=false"))
     finally:
         sys.modules.pop("my_program", None)
-    assert (facts["counts"]["rows_in"], facts["exit_code"]) == (400, 0)
+    assert (facts["counts"]["rows_in"], facts["exit_code"], again["exit_code"]) == (2000, 0, 0)
+    run = next(Path("runs").glob("*/report.json"))
+    assert json.loads(run.read_text())["predicted_call_seconds"] > 0
     assert Path("out", "_SUCCESS").exists()
 
 

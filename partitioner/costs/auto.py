@@ -20,6 +20,7 @@ from partitioner.costs.memory import positive
 from partitioner.costs.rows import Rows
 from partitioner.errors import CostError, PreflightFailed
 from partitioner.model import Costs, Dataset
+from partitioner.sizes import as_bytes, counted
 
 WORTH_ROWS = 1000
 """Rows from which a pilot is worth its calls: some thirty of them, of one row and of small blocks."""
@@ -90,10 +91,17 @@ class Auto(CostModel):
         if self.first is not None:
             return self._by_first_rows(dataset, self.first)
         if not self.learned.knows(dataset) and not self.worth(dataset):
-            small = f"below {self.worth_rows} rows and {self.worth_bytes} bytes"
-            unless = f"a run measures it where its first rows let expect {WORTH_SECONDS:g} s of work"
-            return _said(Bytes().estimate(dataset), f"bytes, for the job is too small to measure ({small}); {unless}")
+            return _said(Bytes().estimate(dataset), f"bytes, for {self._too_small(dataset)}")
         return self._measured(dataset)
+
+    def _too_small(self, dataset: Dataset) -> str:
+        size = as_bytes(float(dataset.fragments.bytes.sum()))
+        rows = f"{counted(dataset.rows, 'row')}, {size}" if dataset.rows >= 0 else size
+        return (
+            f"the job is too small to measure ({rows}): from {counted(self.worth_rows, 'row')} or "
+            f"{as_bytes(self.worth_bytes)} on, or where its first rows let expect {WORTH_SECONDS:g} s of work, a run "
+            "measures first, and predicts"
+        )
 
     def after_trial(self, dataset: Dataset, first: FirstRows) -> Auto | None:
         """For a small job whose first rows were slow: a pilot where it has the rows for one, else the seconds of these rows.

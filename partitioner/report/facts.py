@@ -69,6 +69,11 @@ class Facts:
         return str(self.plan.get("reasons", {}).get("cost unit", ""))
 
     @property
+    def chosen(self) -> str:
+        """What ``cost="auto"`` chose, and why; empty for other models."""
+        return str(self.plan.get("reasons", {}).get("cost chosen", ""))
+
+    @property
     def config(self) -> Mapping[str, Any]:
         """The settings of the run."""
         return dict(self.description.get("config", {}))

@@ -73,6 +73,7 @@ class Summary:
     workers: int
     slots: float
     unit: str
+    chosen: str
     predicts: bool
     scale: float | None
     makespan: float | None
@@ -142,6 +143,7 @@ def summarise(facts: Facts) -> Summary:
         workers=len(last.workers) if last else 0,
         slots=sum(_slots(facts).get(w, 1.0) for w in last.workers) if last else 0.0,
         unit=facts.unit,
+        chosen=facts.chosen,
         predicts=predicts,
         scale=seconds_per_unit(facts),
         makespan=last.seconds if last else None,

@@ -33,10 +33,13 @@ def notes(s: Summary) -> list[str]:
     if not s.predicts:
         unit = s.unit or "units the plan does not name"
         measured = "" if s.scale is None else f" Measured: {s.scale:.3g} s per {ONE_OF.get(unit, 'unit')}, of one slot."
-        found.append(
-            f"No prediction: costs are {unit}, not seconds.{measured} "
-            "cost='calibrate' measures a little first, and predicts."
-        )
+        if s.chosen:
+            found.append(f"No prediction: cost 'auto' took {s.chosen}.{measured}")
+        else:
+            found.append(
+                f"No prediction: costs are {unit}, not seconds.{measured} "
+                "cost='calibrate' measures a little first, and predicts."
+            )
     if s.sessions > 1:
         found.append(f"{s.sessions} sessions: predicted makespan, lower bound and gap are of the last one.")
     return found

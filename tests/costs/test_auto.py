@@ -23,7 +23,10 @@ def test_a_small_job_is_not_measured(tmp_path):
     runner = FormulaRunner("1e-5 * len(text)")
     costs = auto(tmp_path, runner).estimate(SMALL)
     assert (costs.unit, runner.seconds) == ("bytes", 0.0)
-    assert "too small to measure" in costs.details["cost chosen"]
+    assert costs.details["cost chosen"] == (
+        "bytes, for the job is too small to measure (20 rows, 100 bytes): from 1000 rows or 1.05MB on, or where its first "
+        "rows let expect 5 s of work, a run measures first, and predicts"
+    )
 
 
 def test_a_job_that_is_worth_it_is_measured_on_a_pilot(tmp_path):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from partitioner.report.facts import read
 from partitioner.report.report import Report
 from partitioner.report.summary import summarise
+from partitioner.report.text import notes
 
 
 def test_figures_of_a_run_with_a_failed_and_a_lost_attempt(troubled):
@@ -34,6 +37,10 @@ def test_without_seconds_nothing_is_predicted_and_nothing_fitted_afterwards(hand
     assert (s.predicted_makespan, s.lower_bound, s.error_median, s.stragglers) == (None, None, None, ())
     assert "No prediction: costs are rows, not seconds. Measured: 0.02 s per row" in str(Report.of(run))
     assert "no prediction" in Report.of(run).to_html()
+    chosen = replace(read(run), plan={"reasons": {"cost unit": "bytes", "cost chosen": "bytes, for it is small"}})
+    assert notes(summarise(chosen)) == [
+        "No prediction: cost 'auto' took bytes, for it is small. Measured: 0.02 s per byte, of one slot."
+    ]
 
 
 def test_rows_are_counted_from_commit_records(troubled):
