@@ -65,7 +65,11 @@ def _header(facts: Facts, s: Summary) -> str:
         f"dataset {config.get('dataset')}",
         f"{s.engine or 'no engine yet'}, {words.count(s.workers)} workers, {s.slots:g} slots",
         f"placed by {s.algorithm}" if s.algorithm else "not placed yet",
-        f"cost {facts.plan.get('reasons', {}).get('cost source', config.get('cost'))}",
+        *(
+            [f"cost {source}"]
+            if (source := facts.plan.get("reasons", {}).get("cost source", config.get("cost")))
+            else []
+        ),
     ]
     return (
         f'<header><h1>Run {escape(s.run_id)}</h1><span class="pill {escape(s.status)}">{escape(s.status)}</span></header>'

@@ -6,6 +6,7 @@ CSS = """
 * { box-sizing: border-box; }
 body { margin: 0; background: #f3f5f7; color: var(--ink); line-height: 1.45;
   font: 14px/1.45 Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+html { overflow-y: scroll; }
 main { max-width: 1240px; margin: 0 auto; padding: 28px 24px 48px; }
 header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 14px; margin-bottom: 6px; }
 h1 { font-size: 22px; font-weight: 650; margin: 0; letter-spacing: -0.01em; }

@@ -72,7 +72,7 @@ def trouble(facts: Facts) -> str:
     """Attempts that did not commit, each with what became of its sub-task, its error and what it printed."""
     bad = _unsuccessful(facts)[:ROWS]
     if not bad:
-        return '<p class="note">None: every attempt committed.</p>'
+        return f'<p class="note">None{": every attempt committed" if facts.history.tries else ""}.</p>'
     rows = [
         (
             t.attempt_id,

@@ -21,12 +21,15 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
     "--virtual-time-budget=10000",
-    "--window-size=1280,2000",
+    "--window-size=500,1500",  # narrow, and the page gets a scroll bar below its first figures
 ]
 PROBE = """<script>
 addEventListener("load", () => {
   document.body.dataset.requests = performance.getEntriesByType("resource").length;
   document.body.dataset.errors = window.found.join("; ");
+  const width = element => element.getBoundingClientRect().width;
+  const wider = drawn => width(drawn) > width(drawn.parentElement);
+  document.body.dataset.wider = [...document.querySelectorAll(".main-svg")].filter(wider).length;
 });
 </script></body>"""
 CATCH = '<script>window.found = []; addEventListener("error", e => window.found.push(e.message));</script><head>'
@@ -64,6 +67,7 @@ def test_the_page_draws_every_attempt_fetches_nothing_and_escapes_user_text(brow
     assert drawn(dom, "seconds", "point") == 4
     assert drawn(dom, "memory", "point") == 8  # peak and growth of each
     assert 'data-requests="0"' in dom
+    assert 'data-wider="0"' in dom  # the scroll bar that a long page gets takes nothing from the figures
     assert 'data-errors=""' in dom
     assert "data-hacked" not in dom
     assert "<img" not in dom
@@ -75,5 +79,8 @@ def test_the_page_of_a_run_that_never_started_says_so(browser, hands, tmp_path):
     run = hands.write_run(tmp_path / "r", None, [], [])
     dom = rendered(browser, Report.of(run).to_html(), tmp_path)
     assert "No sub-task was started" in dom
+    assert "None." in dom
+    for said in ("every attempt committed", "cost None", "No prediction: costs are"):
+        assert said not in dom
     assert "figure-timeline" not in dom
     assert 'data-errors=""' in dom
