@@ -59,6 +59,12 @@ def test_nulls_count_as_zero():
     assert seconds("len(s) + v", dataset) == [5.0]
 
 
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.dictionary(pa.int8(), pa.string()), pa.binary_view()], ids=str)
+def test_len_of_views_and_of_dictionaries(kind):
+    dataset = TableSource(pa.table({"s": pa.array(["abc", None, "ab"]).cast(kind)})).dataset([2, 1])
+    assert seconds("len(s)", dataset) == [3.0, 2.0]
+
+
 def test_len_of_bytes_and_lists():
     dataset = TableSource(pa.table({"b": [b"abc", b""], "l": [[1, 2], []]})).dataset([2])
     assert seconds("len(b) + 10 * len(l)", dataset) == [23.0]

@@ -62,6 +62,13 @@ def test_fragments_that_cannot_be_cut_are_taken_whole_and_small():
     assert pilot.share <= 0.1
 
 
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+def test_rows_of_views_and_of_dictionaries_are_as_large_as_they_are_long(kind):
+    table = pa.table({"text": pa.array(["x" * (10 + 40 * (i % 25)) for i in range(2000)]).cast(kind)})
+    pilot = pilot_of(TableSource(table).dataset([1000, 1000]), share=0.05)
+    assert np.corrcoef(pilot.columns["bytes"], pilot.columns["len(text)"])[0, 1] > 0.99
+
+
 def test_an_empty_dataset_has_no_pilot():
     dataset = TableSource(pa.table({"text": pa.array([], pa.string())})).dataset([])
     assert len(pilot_of(dataset).pieces) == 0

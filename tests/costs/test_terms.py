@@ -27,8 +27,19 @@ def test_a_per_row_shape_is_applied_before_the_sum():
 
 def test_lengths_are_taken_of_text_binary_and_lists_only():
     table = pa.table({"n": [True], "t": ["a"], "b": [b"a"], "l": [[1]], "odd name": ["a"]})
+    table = table.append_column("d", table["t"].dictionary_encode()).append_column(
+        "v", table["t"].cast(pa.string_view())
+    )
+    table = table.append_column("dn", table["n"].dictionary_encode())
     dataset = TableSource(table).dataset([1])
-    assert automatic(dataset, 1e6, most=9) == ["len(t)", "len(b)", "len(l)", "len(column('odd name'))"]
+    assert automatic(dataset, 1e6, most=9) == [
+        "len(t)",
+        "len(b)",
+        "len(l)",
+        "len(column('odd name'))",
+        "len(d)",
+        "len(v)",
+    ]
 
 
 @pytest.mark.parametrize(("columns", "taken"), [(1, 1), (8, 8), (9, 0)])

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from partitioner.costs.expression import column_names, evaluate
-from partitioner.costs.formulas.formula import parse
+from partitioner.costs.formulas.formula import parse, without_views
 from partitioner.errors import ConfigError, excerpt
 from partitioner.model import Dataset
 from partitioner.model.data import Floats
@@ -156,6 +156,11 @@ def automatic(dataset: Dataset, limit_bytes: float, most: int = 3) -> list[str]:
     return lengthy[:most] + (numbers if few else [])
 
 
+def _is_encoded_text(kind: pa.DataType) -> bool:
+    plain = without_views(kind)
+    return bool(plain != kind and any(test(plain) for test in _LENGTHY[:4]))
+
+
 _LENGTHY = (
     pa.types.is_string,
     pa.types.is_large_string,
@@ -163,6 +168,7 @@ _LENGTHY = (
     pa.types.is_large_binary,
     pa.types.is_list,
     pa.types.is_large_list,
+    _is_encoded_text,
 )
 _NUMERIC = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 

@@ -189,6 +189,15 @@ def _call(function: str, args: list[ast.expr], values: Mapping[str, Any]) -> Any
     return _ELEMENTWISE[function](number)
 
 
+def without_views(kind: pa.DataType) -> pa.DataType:
+    """The type of text and binary as functions of pyarrow take it: neither a view nor dictionary-encoded."""
+    if pa.types.is_dictionary(kind):
+        return without_views(kind.value_type)
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    return pa.large_binary() if pa.types.is_binary_view(kind) else kind
+
+
 def lengths(values: Any) -> Floats:
     """float64[n]: characters of strings, bytes of binary, items of lists; null is 0."""
     if not isinstance(values, pa.Array | pa.ChunkedArray):
@@ -201,10 +210,16 @@ def lengths(values: Any) -> Floats:
         counted = pc.utf8_length(values)
     elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         counted = pc.binary_length(values)
-    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+    elif (
+        pa.types.is_list(kind)
+        or pa.types.is_large_list(kind)
+        or pa.types.is_fixed_size_list(kind)
+        or pa.types.is_list_view(kind)
+        or pa.types.is_large_list_view(kind)
+    ):
         counted = pc.list_value_length(values)
-    elif pa.types.is_dictionary(kind):
-        return lengths(values.dictionary_decode())
+    elif (plain := without_views(kind)) != kind:
+        return lengths(values.cast(plain))
     else:
         raise ConfigError(f"len() in a cost expression takes a column of strings, bytes or lists, got one of {kind}.")
     return np.asarray(to_numpy(pc.fill_null(counted, 0)), np.float64)

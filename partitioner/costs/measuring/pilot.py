@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.costs.fitting.terms import Term, base_columns, columns, measured_columns, row_values
+from partitioner.costs.formulas.formula import without_views
 from partitioner.frames import to_numpy
 from partitioner.model import Dataset, Fragments
 from partitioner.model.data import Floats, Ints
@@ -360,8 +361,8 @@ def _read(dataset: Dataset, i: int, read_columns: Sequence[str] | None, terms: S
 
 def _column_bytes(column: pa.ChunkedArray) -> Floats:
     """float64[rows]: bytes of each value in memory, lengths of text, binary and lists included."""
-    kind = column.type
-    tests = pa.types
+    kind = without_views(column.type)
+    column, tests = column.cast(kind), pa.types
     if any(t(kind) for t in (tests.is_string, tests.is_large_string, tests.is_binary, tests.is_large_binary)):
         return np.asarray(4.0 + to_numpy(pc.fill_null(pc.binary_length(column), 0)), np.float64)
     if tests.is_list(kind) or tests.is_large_list(kind):
