@@ -67,13 +67,15 @@ def _counted(state: State, live: Live, why: Failure, rung: str) -> RunFailed | N
 
 def _failure_message(state: State, live: Live, failure: Failure, tries: int) -> str:
     why = "no retry can mend it" if failure.fatal else f"tries allowed: {tries}"
-    go_on = state.policy.go_on or to_go_on(state.run_url)
+    rounds = bool(state.policy.go_on)  # which set no row aside
+    go_on = state.policy.go_on or f"{to_go_on(state.run_url)} (with --force if that changed the program)"
     remedy = " To set failing rows aside instead, use on_error='quarantine'."
+    end = "" if failure.message.endswith((".", "?")) else "."
     return (
         f"sub-task {live.attempt.task_key} failed {tries} time{'s' * (tries > 1)} ({why}), "
         f"last on {live.attempt.worker_id}: "
-        f"{failure.type}: {failure.message.removesuffix('.')}."
-        f"{'' if failure.fatal or state.policy.quarantine else remedy} "
+        f"{failure.type}: {failure.message}{end}"
+        f"{'' if failure.fatal or state.policy.quarantine or rounds else remedy} "
         f"{failure.place}What is committed stays: mend the cause, then {go_on} goes on. "
         f"Its prints and traceback are in {state.run_url}/{Attempt.log_of(live.attempt.attempt_id)}"
     )

@@ -111,6 +111,11 @@ def iterate(
     if tolerance is not None and not tolerance >= 0:
         raise ConfigError(f"tolerance is {tolerance}; give a number of at least 0, or None to use every round.")
     config = configuration.make({"dataset": dataset, "program": program, "reducer": reducer, **options})
+    if config.on_error == "quarantine":
+        raise ConfigError(
+            "pt.iterate sets no row aside: each round is merged from all of them. Leave out on_error='quarantine', and pass "
+            "over bad rows by filter, or in the program."
+        )
     with opened(config, resume, None if cache is None else parse_bytes(cache)) as session:
         stop = until or _until(tolerance, loss, session)
         return _loop(session, state, update or (lambda old, merged: merged), rounds, stop, loss)

@@ -35,7 +35,7 @@ def test_the_last_words_name_how_often_where_and_what_to_do() -> None:
     assert str(stop) == (
         "sub-task t000000 failed 1 time (tries allowed: 1), last on worker-1: ValueError: no. To set failing rows aside "
         "instead, use on_error='quarantine'. What is committed stays: mend the cause, then partitioner resume memory://run "
-        "goes on. Its prints and traceback are in memory://run/attempts/t000000-a7.log"
+        "(with --force if that changed the program) goes on. Its prints and traceback are in memory://run/attempts/t000000-a7.log"
     )
     state = trying(max_retries=5)
     stop = ladder.failed(state, on(), Failure("no", "DataError", fatal=True))
@@ -50,6 +50,12 @@ def test_the_last_words_name_how_often_where_and_what_to_do() -> None:
     assert "on_error" not in str(stop)
     stop = ladder.failed(trying(max_retries=5), on(), Failure("no room. Free some.", "OSError", fatal=True))
     assert "last on worker-0: OSError: no room. Free some. What is committed stays" in str(stop)
+    stop = ladder.failed(trying(max_retries=5), on(), Failure("no 'yy'. Did you mean 'y'?", "DataError", fatal=True))
+    assert "Did you mean 'y'? What is committed stays" in str(stop)
+    stop = ladder.failed(trying(max_retries=0, go_on="the same call with resume='r'"), on(), ERROR)
+    assert "ValueError: no. What is committed stays: mend the cause, then the same call with resume='r' goes" in str(
+        stop
+    )
 
 
 def test_rows_that_failed_alone_are_remembered_by_worker_and_count_as_no_try() -> None:

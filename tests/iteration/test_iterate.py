@@ -140,6 +140,7 @@ def test_a_loss_that_is_not_there_or_no_number_is_refused(checkpoint, loss, said
     [
         ({"update": lambda old, merged: None}, "update returned None"),
         ({"output": "out"}, "pt.iterate has no setting 'output'"),
+        ({"on_error": "quarantine"}, "pt.iterate sets no row aside"),
         ({"rounds": 2.5}, r"rounds is 2\.5; give a whole number"),
         ({"tolerance": "1e-8"}, r"tolerance is '1e-8'; give a number\. YAML takes 1e-8 for text; write 1\.0e-8"),
     ],
