@@ -11,7 +11,7 @@ import numpy as np
 
 from partitioner.errors import to_go_on
 from partitioner.placement.shares import granted_shares
-from partitioner.report import clocks
+from partitioner.report import clocks, growth
 from partitioner.report.facts import Facts, Floats
 from partitioner.report.faults import NONE, Faults, faults
 from partitioner.report.history import CANCELLED, COMMITTED, FAILED, LOST, UNFINISHED, Try
@@ -59,7 +59,7 @@ class Summary:
     ``busy`` and ``wasted`` are shares of slot time; ``error`` is the absolute relative error of predictions per sub-task;
     ``obeyed`` the share of attempts that ran where asked, ``obeyed_by_worker`` the mean of that over the workers asked for,
     ``moved`` of sub-tasks re-placed since the plan; ``faults``: what went wrong; ``merging``: what merging partial results
-    on workers took, in words; ``clocks`` of workers that are wrong, in words.
+    on workers took, in words; ``clocks`` of workers that are wrong, and ``growth`` of their processes, in words.
     """
 
     run_id: str
@@ -111,6 +111,7 @@ class Summary:
     faults: Faults = NONE
     merging: str = ""
     clocks: tuple[str, ...] = ()
+    growth: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; loads and stragglers as lists of mappings."""
@@ -164,6 +165,7 @@ def summarise(facts: Facts) -> Summary:
         stragglers=_stragglers(facts, predicted),
         drift=facts.drift,
         clocks=clocks.sentences(told.clocks),
+        growth=growth.sentences(facts.commits.values()),
         merging=facts.merging,
         phases=tuple(facts.phases.items()),
         call_seconds=facts.total_seconds,

@@ -29,7 +29,7 @@ ONE_OF = {"rows": "row", "bytes": "byte"}
 
 def notes(s: Summary) -> list[str]:
     """Sentences without which a figure would be misread."""
-    found = [*s.drift, *s.clocks, *([s.merging] if s.merging else [])]
+    found = [*s.drift, *s.clocks, *s.growth, *([s.merging] if s.merging else [])]
     if not s.predicts and s.algorithm:  # without a plan there is nothing to say of its unit
         unit = s.unit or "units the plan does not name"
         measured = "" if s.scale is None else f" Measured: {s.scale:.3g} s per {ONE_OF.get(unit, 'unit')}, of one slot."

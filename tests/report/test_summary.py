@@ -37,7 +37,9 @@ def test_without_seconds_nothing_is_predicted_and_nothing_fitted_afterwards(hand
     assert (s.predicted_makespan, s.lower_bound, s.error_median, s.stragglers) == (None, None, None, ())
     assert "No prediction: costs are rows, not seconds. Measured: 0.02 s per row" in str(Report.of(run))
     assert "no prediction" in Report.of(run).to_html()
-    chosen = replace(read(run), plan={"reasons": {"cost unit": "bytes", "cost chosen": "bytes, for it is small"}})
+    chosen = replace(
+        read(run), plan={"algorithm": "lpt", "reasons": {"cost unit": "bytes", "cost chosen": "bytes, for it is small"}}
+    )
     assert notes(summarise(chosen)) == [
         "No prediction: cost 'auto' took bytes, for it is small. Measured: 0.02 s per byte, of one slot."
     ]
