@@ -31,9 +31,12 @@ def parse_bytes(value: Any) -> float:
     text = str(value).strip().lower().replace(" ", "")
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
     try:
-        return float(digits) * _UNITS[text[len(digits) :] or "b"]
+        size = float(digits) * _UNITS[text[len(digits) :] or "b"]
     except (ValueError, KeyError):
-        raise ConfigError(f"{value!r} is no size in bytes; write a number or for example '4GB' or '512MiB'.") from None
+        size = inf
+    if not size < inf:
+        raise ConfigError(f"{value!r} is no size in bytes; write a number or for example '4GB' or '512MiB'.")
+    return size
 
 
 def as_bytes(value: float) -> str:

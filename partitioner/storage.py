@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -349,7 +348,7 @@ class Directory:
             if root is None:
                 obstore.copy(_open(self.url), name, to, overwrite=True)
                 return
-            beside = f".{to}.{secrets.token_hex(4)}"
+            beside = f".{to}.next"  # the next one takes what a process that died here left
             self.copy(name, beside)
             os.replace(root / beside, root / to)
             (root / beside).unlink(missing_ok=True)  # both names of one file: nothing was renamed

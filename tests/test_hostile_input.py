@@ -30,6 +30,8 @@ CONFS = {
     "a setting twice": (b"seed: 1\nseed: 2\n", "twice"),
     "an option twice": (b"dataset: {path: in.csv, path: other.csv}\n", "twice"),
     "a number as a setting": (b"1: 2\n", "no text"),
+    "an integer without end": (b"seed: 0x" + b"f" * 5000, "an integer of 5002 characters"),
+    "an integer in sixties": (b"arguments: {a: [" + b":".join([b"59"] * 3000) + b"]}", "an integer of 8999 characters"),
     "nothing as a setting": (b"~: 2\n", "no text"),
 }
 
@@ -50,6 +52,12 @@ SETTINGS = {
     "not a number": ("target_task_seconds=.nan", "target_task_seconds"),
     "endless": ("timeout=.inf", "timeout"),
     "less than no memory": ("allowed_mem=-4GB", "allowed_mem"),
+    "memory beyond doubles": ("allowed_mem=1e400 GB", "allowed_mem"),
+    "files beyond doubles": ("bytes_per_file=1e400 GB", "bytes_per_file"),
+    "files without end": ("bytes_per_file=.inf", "bytes_per_file"),
+    "rows without end": ("max_quarantined=1e400", "max_quarantined"),
+    "a path of a depth": (f"a{'.b' * 3000}=1", "nested more than 40 deep"),
+    "private things": ("__class__.__init__=1", "__class__"),
     "fewer than no tasks": ("max_tasks=-5", "max_tasks"),
     "a number beyond doubles": ("max_tasks=1e999", "max_tasks"),
     "a scheme of nobody": ("dataset=foo://x/y", "foo"),

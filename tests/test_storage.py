@@ -202,3 +202,22 @@ def test_a_store_that_lets_nobody_in_is_told_in_one_sentence(
     server.shutdown()
     server.server_close()
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_a_death_left_half_replaced_is_replaced_and_nothing_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Directory(tmp_path)
+    folder.put("new", b"new")
+    folder.put("file", b"old")
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", dies)
+        with pytest.raises(KeyboardInterrupt):
+            folder.replace("new", "file")
+    assert folder.get("file") == b"old"
+    folder.replace("new", "file")
+    assert {name: folder.get(name) for name in folder.names()} == {"file": b"new", "new": b"new"}

@@ -50,7 +50,7 @@ class Attempts(Section):
         """1 is a row, 0.01 a share."""
         if value is None or 0 < value < 1:
             return value
-        if value != int(value):
+        if value == inf or value != int(value):
             raise ValueError("write a whole number of rows, or a share below 1")
         return int(value)
 

@@ -113,6 +113,8 @@ def _expanded(value: Any, variables: Mapping[str, str]) -> Any:
 def _put(values: dict[str, Any], key: str, text: str) -> None:
     """Set a dotted key to a YAML value; a plain name on the way becomes ``{<kind>: name}`` (engine: dask)."""
     *path, last = key.split(".")
+    if len(path) > safe_yaml.MAX_DEPTH:
+        raise ConfigError(f"setting {key[:40]}... is nested more than {safe_yaml.MAX_DEPTH} deep; write it flatter.")
     at = values
     for part in path:
         inner = at.get(part)

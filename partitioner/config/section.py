@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import inf
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -74,6 +75,6 @@ def sizes(*settings: str) -> Any:
 
 def _size(value: Any) -> float | None:
     size = None if value is None else parse_bytes(value)
-    if size is not None and not size > 0:
+    if size is not None and not 0 < size < inf:
         raise ValueError("write bytes above 0, such as '4GB'")
     return size

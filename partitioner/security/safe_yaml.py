@@ -18,6 +18,9 @@ MAX_DEPTH = 40
 MAX_NODES = 100_000
 """Values after every alias is written out: what walking the document costs."""
 
+MAX_DIGITS = 400
+"""Characters of an integer, in any base: more are beyond every double, and those beyond 4,300 digits cannot be written."""
+
 
 def read_file(path: Path) -> Any:
     """The plain value of a file, of which no more is read than a document may have: it may be a device without end.
@@ -75,6 +78,11 @@ def _check_nodes(node: yaml.Node, what: str) -> None:
         )
 
 
+def _check_integer(node: yaml.ScalarNode, what: str) -> None:
+    if node.tag == "tag:yaml.org,2002:int" and len(node.value) > MAX_DIGITS:
+        raise ConfigError(f"{what} has an integer of {len(node.value)} characters; at most {MAX_DIGITS} are read.")
+
+
 def _weight(node: yaml.Node, known: dict[int, int], open_: set[int], what: str) -> int:
     if id(node) in open_:
         raise ConfigError(f"{what} holds an alias to something that it is part of; write the value out.")
@@ -82,6 +90,8 @@ def _weight(node: yaml.Node, known: dict[int, int], open_: set[int], what: str) 
         open_.add(id(node))
         if isinstance(node, yaml.MappingNode):
             _check_keys(node, what)
+        if isinstance(node, yaml.ScalarNode):
+            _check_integer(node, what)
         inner = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
         parts = [] if isinstance(node, yaml.ScalarNode) else inner
         known[id(node)] = 1 + sum(_weight(part, known, open_, what) for part in parts)

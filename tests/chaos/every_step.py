@@ -39,7 +39,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "file": {"output": "out.csv"},
     "mean": {"output": "out", "reducer": "mean"},
 }
-SPARK = {"engine": "spark", "master": "local-cluster[2,1,512]"}
+SPARK = {"engine": "spark", "master": "local-cluster[2,1,1024]"}
 CHANGES = frozenset({"os.mkdir", "os.link", "os.rename", "os.remove", "os.rmdir", "os.chmod", "ctypes.dlsym"})
 
 
