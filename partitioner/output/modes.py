@@ -15,7 +15,7 @@ import numpy as np
 
 from partitioner import choices
 from partitioner.config import RunConfig, plain
-from partitioner.errors import ConfigError, DamagedRun, OutputExists, ResumeRefused
+from partitioner.errors import ConfigError, DamagedRun, OutputExists, ResumeRefused, clause
 from partitioner.known_secrets import masked_names
 from partitioner.model import Dataset
 from partitioner.output import versions
@@ -242,7 +242,8 @@ def base_of(output: Directory, number: int) -> Version | None:
 
 def held_by(target: Mapping[str, Any], config: RunConfig) -> Target:
     """The target of a run that is resumed. Raises ResumeRefused where another run abandoned its version."""
-    number, home = int(target.get("number", 0)), home_of(config)
+    home, held = home_of(config), _target_of(target)
+    number = held.number
     if not number or home is None:
         return Target()
     found = versions.at(Directory(home), number)
@@ -250,9 +251,20 @@ def held_by(target: Mapping[str, Any], config: RunConfig) -> Target:
         raise ResumeRefused(
             f"version {number} of output {config.output} was abandoned by run {found.abandoned}; start a new run."
         )
-    sections = {path: [(int(a), int(b)) for a, b in pairs] for path, pairs in target.get("sections", {}).items()}
-    rows = str(target.get("by", "")), bool(target.get("base_known", False))
-    return Target(number, int(target["base"]), tuple(target["kept"]), sections, *rows)
+    return held
+
+
+def _target_of(target: Mapping[str, Any]) -> Target:
+    """Raises DamagedRun where it is not as it was written."""
+    try:
+        number, base = int(target.get("number", 0)), int(target.get("base", -1))
+        sections = {path: [(int(a), int(b)) for a, b in pairs] for path, pairs in target.get("sections", {}).items()}
+        rows = str(target.get("by", "")), bool(target.get("base_known", False))
+        return Target(number, base, tuple(target.get("kept", ())), sections, *rows)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DamagedRun(
+            f"run.json: the target that the run began with is torn ({clause(error)}). Restore it."
+        ) from error
 
 
 def check_current(config: RunConfig, directory: RunDirectory, target: Target) -> Mapping[str, Any] | None:

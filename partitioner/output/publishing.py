@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from partitioner.errors import DamagedOutput
 from partitioner.output.versions import FOLDER, PLAIN_MANIFEST, SUCCESS
 from partitioner.security.sealing import SIGNATURE
 from partitioner.storage import Directory
@@ -71,6 +72,10 @@ def _files(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _single(output: Directory, manifest: Mapping[str, Any]) -> None:
     """The one file of an output takes the place of that before in one step."""
     folder, _, name = str(manifest["single"]).rpartition("/")
+    if output.url != f"{folder}/.{name}.versions":
+        raise DamagedOutput(
+            f"{output.url} holds the versions of another file than {folder}/{name}; restore its manifest."
+        )
     (file,) = _files(manifest)
     Directory(folder).replace(f"{output.url.removeprefix(folder + '/')}/{file['stored']}", name)
 

@@ -87,6 +87,9 @@ def _version(output: Directory, number: int) -> Version:
         return Version(number, about.run_id, about.run, None, str(manifest["abandoned_by"]))
     if not isinstance(manifest.get("files"), list):
         raise _torn(output, f"{home(number)}/manifest.json", "it names no files")
+    if manifest.get("version", number) != number:
+        raise _torn(output, f"{home(number)}/manifest.json", f"it is of version {manifest['version']!r:.40}")
+    _check_names(output, f"{home(number)}/manifest.json", manifest)
     return Version(number, about.run_id, about.run, manifest)
 
 
@@ -97,8 +100,20 @@ def _plain(output: Directory) -> Version:
         rows = f"{claim.get('run', '')}/output"
         inner = _json(Directory(rows), PLAIN_MANIFEST) if claim.get("run") else None
         manifest |= {} if inner is None else {**inner, "rows_in": rows}
+    if manifest is not None:
+        _check_names(output, PLAIN_MANIFEST, manifest)
     abandoned = str(claim.get("abandoned_by", ""))
     return Version(0, str(claim.get("run_id", "")), str(claim.get("run", "")), manifest, abandoned)
+
+
+def _check_names(output: Directory, where: str, manifest: Mapping[str, Any]) -> None:
+    """What is published, copied and removed lies in the output, whoever wrote the manifest."""
+    files = [*manifest.get("files", ()), *manifest.get("shown", ()), manifest.get("rows", {})]
+    names = [file[key] for file in files if isinstance(file, dict) for key in ("path", "stored") if key in file]
+    names += [*manifest.get("before", ()), *([manifest["result"]] if "result" in manifest else [])]
+    for name in names:
+        if not isinstance(name, str) or "\0" in name or not {"", ".", ".."}.isdisjoint(name.split("/")):
+            raise _torn(output, where, f"it names {name!r:.100}, which is no file of the output")
 
 
 def _json(output: Directory, name: str) -> dict[str, Any] | None:

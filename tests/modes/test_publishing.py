@@ -11,7 +11,7 @@ import pytest
 
 import partitioner as pt
 from connectors.parquet_sink import ParquetSink
-from partitioner.errors import ResumeRefused
+from partitioner.errors import DamagedOutput, ResumeRefused
 from partitioner.output import versions
 from partitioner.output.publishing import publish
 from partitioner.storage import Directory
@@ -172,6 +172,38 @@ def test_between_any_two_writes_a_reader_loads_the_old_result_or_the_new_one(
     new = night.start("overwrite", reducer="mean").result
     assert old != new
     assert [value for i, value in enumerate(seen) if i == 0 or value != seen[i - 1]] == [old, new]
+
+
+@pytest.mark.parametrize("key", ["path", "stored"])
+@pytest.mark.parametrize("name", ["../victim/x", "/etc/x", "{}/victim/x", "a\0b", "", 5])
+def test_a_manifest_by_a_hostile_hand_that_names_a_file_outside_is_refused(
+    night: Schedule, key: str, name: str | int
+) -> None:
+    run = night.start("overwrite").url
+    (night.home / "victim").mkdir()
+    (night.home / "victim" / "x").write_text("mine")
+    place = night.home / "out" / "_versions" / "000001" / "manifest.json"
+    manifest = json.loads(place.read_text())
+    manifest["files"][0][key] = name.format(night.home) if isinstance(name, str) else name
+    place.write_text(json.dumps(manifest))
+    (night.home / "out" / "_manifest.json").unlink()  # so that it is to be shown again
+    for options in ({"resume": run}, {}):
+        with pytest.raises(DamagedOutput, match="which is no file of the output"):
+            night.start("overwrite", **options)
+    assert [p.read_text() for p in (night.home / "victim").iterdir()] == ["mine"]
+
+
+def test_versions_of_one_file_replace_no_other(night: Schedule) -> None:
+    options = {"output": str(night.home / "x.csv")}
+    run = night.start("overwrite", **options).url
+    (night.home / "victim.csv").write_text("mine")
+    folder = night.home / ".x.csv.versions"
+    place = folder / "_versions" / "000001" / "manifest.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), "single": str(night.home / "victim.csv")}))
+    (folder / "_manifest.json").unlink()
+    with pytest.raises(DamagedOutput, match="holds the versions of another file"):
+        night.start("overwrite", resume=run, **options)
+    assert (night.home / "victim.csv").read_text() == "mine"
 
 
 def test_what_else_lies_in_the_output_stays(night: Schedule) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from partitioner import choices
 from partitioner.config import RunConfig
-from partitioner.errors import ConfigError, OutputExists, ResumeRefused
+from partitioner.errors import ConfigError, DamagedRun, OutputExists, ResumeRefused
 from partitioner.output import modes, versions
 from partitioner.output.modes import Target, held_by
 from partitioner.storage import Directory
@@ -130,6 +130,7 @@ def test_a_new_run_claims_the_next_version_from_the_last_that_counts(
     home.version(1, "r1", "done")
     home.version(2, "r2", "abandoned")
     home.put("_manifest.json", version=1)
+    home.output.put("_SUCCESS", b"")
     run = home.run("r9")
     assert modes.begin(home.config(), run) == Target(3, 1)
     assert seen == []
@@ -211,6 +212,9 @@ def test_a_target_comes_back_as_it_was_written(home: Home) -> None:
     target = Target(3, 2, ("a", "b"), {"c": [(0, 1), (2, 0)]})
     assert held_by(json.loads(json.dumps(target.to_json())), home.config()) == target
     assert held_by({}, home.config()) == Target()
+    for torn in ({"kept": 5}, {"base": "x"}, {"number": "x"}, {"sections": 3}):
+        with pytest.raises(DamagedRun, match="the target that the run began with is torn"):
+            held_by({**target.to_json(), **torn}, home.config())
     assert held_by({"number": 3, "base": 2, "kept": []}, home.config(mode="error", output=None)) == Target()
     home.version(4, "r1", "abandoned")
     with pytest.raises(ResumeRefused, match=r"version 4 of output .*out was abandoned by run other; start a new run"):
@@ -236,6 +240,7 @@ def test_where_the_output_is_by_now(
     assert str(None if found is None else "manifest") == answer
     assert seen == ([2] if found else [])
     home.put("_manifest.json", version=committed)
+    home.output.put("_SUCCESS", b"")
     modes.check_current(home.config(), run, Target(target))
     assert len(seen) <= 1
 
@@ -286,7 +291,7 @@ def test_a_later_version_of_the_run_itself_is_its_answer(home: Home, monkeypatch
 
 def test_version_zero_is_not_shown_again_whatever_readers_see(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modes, "show", None)
-    monkeypatch.setattr(modes, "_shown", lambda output: 7)
+    monkeypatch.setattr(modes, "is_shown", None)
     home.put("_run.json", run_id="r0", run="u")
     home.put("_manifest.json", files=[], counts={})
     home.output.put("_SUCCESS", b"")
