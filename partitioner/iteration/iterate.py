@@ -10,7 +10,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from partitioner import config as configuration
-from partitioner.attempt.rounds import state_name
+from partitioner.attempt.rounds import RoundProgram, state_name
 from partitioner.errors import ConfigError, RunFailed, listed, nearest
 from partitioner.iteration.page import write_report
 from partitioner.iteration.progress import RoundLine
@@ -111,11 +111,7 @@ def iterate(
     if tolerance is not None and not tolerance >= 0:
         raise ConfigError(f"tolerance is {tolerance}; give a number of at least 0, or None to use every round.")
     config = configuration.make({"dataset": dataset, "program": program, "reducer": reducer, **options})
-    if config.on_error == "quarantine":
-        raise ConfigError(
-            "pt.iterate sets no row aside: each round is merged from all of them. Leave out on_error='quarantine', and pass "
-            "over bad rows by filter, or in the program."
-        )
+    _check(config)
     with opened(config, resume, None if cache is None else parse_bytes(cache)) as session:
         stop = until or _until(tolerance, loss, session)
         return _loop(session, state, update or (lambda old, merged: merged), rounds, stop, loss)
@@ -163,6 +159,21 @@ def _loss(merged: Any, loss: Any, session: Session) -> float | None:
             f"started from is {session.directory.url}/{state_name(number)}. Take smaller steps, or look for 0 / 0."
         )
     return float(found)
+
+
+def _check(config: configuration.RunConfig) -> None:
+    """ConfigError for what a round would pass over in silence."""
+    if config.on_error == "quarantine":
+        raise ConfigError(
+            "pt.iterate sets no row aside: each round is merged from all of them. Leave out on_error='quarantine', and pass "
+            "over bad rows by filter, or in the program."
+        )
+    kind = config.program if isinstance(config.program, type) else type(config.program)
+    if hasattr(kind, "prepare") and not issubclass(kind, RoundProgram):
+        raise ConfigError(
+            "the program has a method prepare, which is called of classes that derive from "
+            "partitioner.iteration.RoundProgram alone; derive from it."
+        )
 
 
 def _until(tolerance: float | None, loss: Any, session: Session) -> Until:

@@ -150,6 +150,16 @@ def test_what_rounds_cannot_have_is_refused(checkpoint, options, said):
         slopes(checkpoint, **options)
 
 
+def test_a_prepare_that_nobody_would_call_is_refused(checkpoint):
+    class Alone:
+        def prepare(self, batch): ...
+
+        def __call__(self, data, state): ...
+
+    with pytest.raises(ConfigError, match="RoundProgram alone; derive from it"):
+        pt.iterate(table(), Alone, START, engine="serial", checkpoint=checkpoint, progress=False)
+
+
 def test_a_dataset_without_rows_is_refused(checkpoint):
     with pytest.raises(DataError, match="the dataset has no rows"):
         pt.iterate(table().slice(0, 0), Gradient, START, engine="serial", checkpoint=checkpoint, progress=False)
