@@ -32,7 +32,7 @@ def died(state: State, live: Live, why: Failure) -> RunFailed | None:
     rows = state.rows_of(task)
     if trouble.condemned and not trouble.doubted:
         # This attempt did not call the program: the deaths before may have been chance too.
-        trouble.doubted, trouble.condemned, state.deaths[task] = True, "", 1
+        trouble.doubted, trouble.condemned = True, ""
         state.note("doubted", live, f"{what} while its row was set aside; the row is tried once more")
         return None
     if trouble.condemned and deaths < DEATHS_TOGETHER:

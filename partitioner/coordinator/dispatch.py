@@ -201,7 +201,8 @@ def fits(state: State, holder: WorkerState, i: int, now: float) -> bool:
     """Whether the sub-task fits beside what the worker holds; cores may be over-subscribed by work sent ahead."""
     if not holder.live:
         return True
-    ahead = holder.used_cpus >= holder.worker.cpus and _may_send_ahead(state, holder, now, state.seconds[i])
+    seconds = state.seconds_on(i, holder.worker) * holder.worker.speed  # as ``ahead`` counts them
+    ahead = holder.used_cpus >= holder.worker.cpus and _may_send_ahead(state, holder, now, seconds)
     if ahead and state.policy.bundle > 1:  # the engine holds it back until cores and devices are free
         return bundling.memory_is_safe(holder, state.demands.memory[i])
     return has_room(state, holder, i, ahead)

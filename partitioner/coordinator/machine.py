@@ -121,10 +121,10 @@ def _learn(state: State, live: Live, event: Event, now: float) -> None:
         state.as_planned = False
     if record is None or task in state.parts:
         return
-    state.predicted_done += state.seconds[task]
+    holder = state.workers.get(event.worker_id)
+    state.predicted_done += state.seconds[task] if holder is None else state.seconds_on(task, holder.worker)
     state.actual_done += record.seconds
     state.scale_known = True
-    holder = state.workers.get(event.worker_id)
     if holder is not None:
         forecast.observe(state, holder, task, record.seconds)
         alike.learn(state, holder, task, record.seconds, now)
@@ -176,11 +176,10 @@ def _lost(state: State, event: Event, now: float, actions: list[Action]) -> None
     live = _end(state, event.attempt_id)
     if live is None:
         return
-    why = live.why or event.error or Failure()
     if live.started is None:
         _nobody_is_charged(state, live, actions)
     else:
-        _went_wrong(state, live, why, actions, death=not why.timeout)
+        _went_wrong(state, live, live.why or event.error or Failure(), actions, death=True)
 
 
 def _cancelled(state: State, event: Event, now: float, actions: list[Action]) -> None:

@@ -87,7 +87,7 @@ def _back_up_after(state: State, live: Live) -> float:
     if not state.scale_known or live.expected <= 0:
         return inf
     upper = live.expected * forecast.common(state) * exp(DEVIATIONS * forecast.spread(state))
-    return max(state.policy.backup_factor * upper, state.policy.backup_seconds)
+    return state.policy.backup_factor * upper
 
 
 def _push(state: State, seconds: float, what: str, live: Live) -> None:

@@ -89,6 +89,8 @@ def test_success_at_last_on_the_same_worker_blames_nobody() -> None:
     fails(state, "worker-1", 0)
     blame.succeeded(state, on("worker-1", 0), 0)
     assert (state.health["worker-1"].blamed, state.excluded, state.health["worker-1"].successes) == ({}, {}, 1)
+    blame.succeeded(state, on("worker-1", 1), 0)
+    assert state.health["worker-1"].successes == 2
 
 
 def test_rows_set_aside_acquit_a_suspended_worker_once_too_little_speaks_against_it() -> None:

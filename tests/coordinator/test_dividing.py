@@ -57,6 +57,12 @@ def test_parts_within_what_a_late_attempt_had_committed_are_dropped_and_the_othe
     assert (ranges(state), state.remaining) == ([(8, 12)], 2)
 
 
+def test_what_a_late_attempt_left_of_a_part_and_its_other_half_are_tried_in_pieces_that_went_well() -> None:
+    state = dividing()
+    assert not splitting.overtaken(state, part(state, 0, 8), (0, 5))
+    assert ranges(state) == [(5, 8), (8, 13), (13, 16)]
+
+
 def test_the_first_half_is_tried_first_alone_and_smaller_by_one_where_rows_are_odd() -> None:
     state = dividing(17)
     assert (ranges(state), state.status[0], state.remaining, state.deaths) == ([(0, 8)], SPLIT, 2, {1: 0})

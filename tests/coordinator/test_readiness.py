@@ -158,11 +158,11 @@ def test_of_what_waits_for_any_worker_priority_then_deadline_then_plan_then_inde
         [0] * 6,
         start=[5.0, 4.0, 4.0, 3.0, 2.0, 1.0],
         priority=[0, 0, 0, 0, 2.0, 1.0],
-        deadline=[inf, inf, inf, 9.0, inf, inf],
+        deadline=[9.0, inf, inf, inf, inf, inf],
     )
     state = state_of(plan)
     state.pool.extend([0, 1, 2, 3, 4, 5])
-    assert list(state.pool) == [4, 5, 3, 1, 2, 0]
+    assert list(state.pool) == [4, 5, 0, 3, 1, 2]
 
 
 def test_a_part_waits_in_the_place_of_its_whole() -> None:

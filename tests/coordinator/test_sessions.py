@@ -17,6 +17,7 @@ from partitioner.engines.serial import SerialEngine
 from partitioner.engines.simulated_world import record_of
 from partitioner.errors import RunFailed
 from partitioner.model import Attempt, Event, EventKind, Failure, Merge
+from partitioner.store.commits import Commits
 from partitioner.store.run_directory import RunDirectory
 from tests.coordinator.outcomes import done, rowed
 from tests.coordinator.paper import by_hand
@@ -97,10 +98,14 @@ def test_a_session_runs_what_is_not_committed_and_gives_all_records_in_order(tmp
     assert (session["workers"], session["committed"], session["engine"]) == (["worker-0"], 3, "serial")
 
 
-def test_a_session_does_not_begin_where_too_many_rows_were_set_aside_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("columns", [False, True])
+def test_a_session_does_not_begin_where_too_many_rows_were_set_aside_before(tmp_path: Path, columns: bool) -> None:
     run, engine = RunDirectory(str(tmp_path), key=b"k" * 32), Paper()
-    base = record_of(Attempt("t000000", 0, 0, "w", "memory://"), 0.0, 1.0)
-    asked, committed = config(on_error="quarantine", max_quarantined=2), {"t000000": replace(base, quarantined=3)}
+    base = replace(record_of(Attempt("t000000", 0, 0, "w", "memory://"), 0.0, 1.0), quarantined=3)
+    asked, committed = config(on_error="quarantine", max_quarantined=2), {"t000000": base}
+    if columns:
+        run.gather([base])
+        committed = Commits(run.files, run.files.names("records"), {})  # type: ignore[assignment]
     with pytest.raises(RunFailed, match="3 rows are set aside, max_quarantined allows 2"):
         execute.execute(asked, engine, rowed([8, 1], 1), run, committed, True, Held())  # type: ignore[arg-type]
     assert engine.seen == []

@@ -295,6 +295,14 @@ def test_a_late_attempt_gets_one_copy_on_the_quickest_idle_worker() -> None:
     assert backups.copy_of(state, 0) is None
 
 
+def test_the_last_that_waits_and_a_copy_of_what_is_late_go_out_in_one_step() -> None:
+    state, _ = late()
+    state.demands.memory[1] = 10.0
+    state.pool.append(1)
+    state.wake()
+    assert sorted((a.task, a.number) for a in submits(step(state, [], 1.0)[1])) == [(0, 1), (1, 0)]
+
+
 @pytest.mark.parametrize("why", ["ended", "has one", "done"])
 def test_what_needs_no_copy_any_more_is_forgotten(why: str) -> None:
     state, _ = late()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp, inf
 
 import pytest
@@ -69,6 +70,15 @@ def test_what_is_handed_over_is_looked_at_for_silence_and_what_begins_for_its_li
     step(state, [], 14.5)  # late, and by no more than may be: by what the run has shown, which is nothing yet
     assert waits(state) == [rest[0], (round(4 + 10 * exp(0.4), 6), "back-up"), *rest[1:]]
     assert state.late == {}
+
+
+def test_the_limit_and_the_back_up_of_an_attempt_are_by_what_it_takes_where_it_is() -> None:
+    state = state_of(plan_of([20.0], 1), timeout_factor=2.0)
+    holder = state.workers["worker-0"]
+    holder.worker = replace(holder.worker, speed=2.0)
+    (first,) = submits(step(state, [], 0.0)[1])
+    step(state, [started(first.attempt_id)], 0.0)
+    assert {(10.5, "back-up"), (round(20 * exp(0.4), 6), "timeout")} <= {*waits(state)}
 
 
 def test_how_well_the_others_keep_to_their_predictions_says_when_one_is_late() -> None:

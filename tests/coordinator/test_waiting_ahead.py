@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from partitioner.coordinator import dispatch
@@ -103,6 +104,14 @@ def test_an_attempt_that_waits_holds_memory_and_needs_no_core() -> None:
     for memory, fits in ((4.0, True), (5.0, False)):
         state = state_of(by_hand([0.1] * 4, table, [0] * 4, memory_bytes=[memory] * 4))
         held(state, "w", 0.1, since=0.0, memory_bytes=6.0)
+        assert dispatch.fits(state, state.workers["w"], 0, 0.0) is fits
+
+
+def test_what_is_short_elsewhere_and_long_on_this_class_of_workers_does_not_wait() -> None:
+    table = Workers.of([Worker("w", cpus=1, speed=4.0, worker_class="old")])
+    for seconds, fits in ((0.2, True), (0.3, False)):
+        state = state_of(by_hand([0.1] * 4, table, [0] * 4, seconds_by_class={"old": np.full(4, seconds)}), keep_queued=99)
+        held(state, "w", 5.0, since=0.0)
         assert dispatch.fits(state, state.workers["w"], 0, 0.0) is fits
 
 

@@ -10,6 +10,7 @@ import ast
 import copy
 import random
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from tests.mutants.mutants import Mutant
@@ -53,6 +54,52 @@ _MEMBERS = {
     "EventKind": ("STARTED", "FINISHED", "FAILED", "LOST", "CANCELLED"),
     "Change": ("FREED", "SUBMITTED", "RETURNED", "FINISHED", "SPLIT", "DROPPED"),
 }
+_EFFECTS = (ast.Expr, ast.Assign, ast.AugAssign, ast.If, ast.For, ast.Delete)
+_SIBLINGS = dict(
+    pair.split()
+    for pair in (
+        "rows_in rows_out",
+        "rows_out rows_written",
+        "rows_written rows_in",
+        "quarantined rows_out",
+        "start stop",
+        "stop start",
+        "seconds expected",
+        "expected seconds",
+        "task_key whole",
+        "whole task_key",
+        "failed_on died_on",
+        "died_on failed_on",
+        "deaths failures",
+        "failures deaths",
+        "losses rounds",
+        "cpus gpus",
+        "used_cpus used_memory",
+        "predicted_done actual_done",
+        "good condemned",
+        "clock last_now",
+        "last_now clock",
+        "successes exclusions",
+        "run run_id",
+        "path stored",
+        "digest tag",
+        "popleft pop",
+        "append appendleft",
+        "add discard",
+        "failing blamed",
+        "blamed failing",
+        "excluded awaited",
+        "awaited excluded",
+        "keys values",
+        "values keys",
+        "worker_id attempt_id",
+        "put_new put",
+        "discard add",
+        "started unwanted",
+        "position rows_in",
+        "base number",
+    )
+)
 _STATES = ("READY", "LIVE", "DONE", "BLOCKED", "SPLIT")
 
 
@@ -206,6 +253,84 @@ def _does_nothing(node: ast.AST) -> Iterator[Change]:
         if first is not None and not isinstance(first, ast.Return):
             yield "nothing is done", first, ast.Return(None)
 
+def _unguarded(node: ast.AST) -> Iterator[Change]:
+    if isinstance(node, ast.If | ast.IfExp) and not isinstance(node.test, ast.Constant):
+        yield "condition always true", node.test, ast.Constant(True)
+        yield "condition never true", node.test, ast.Constant(False)
+    if isinstance(node, ast.comprehension):
+        for test in node.ifs:
+            yield "condition always true", test, ast.Constant(True)
+
+
+def _shortened(node: ast.AST) -> Iterator[Change]:
+    if isinstance(node, ast.List | ast.Tuple | ast.Set) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+        for i in range(len(node.elts)) if len(node.elts) > 1 else ():
+            wrong = copy.deepcopy(node)
+            del wrong.elts[i]
+            yield "element left out", node, wrong
+    if isinstance(node, ast.Dict) and len(node.keys) > 1:
+        for i in range(len(node.keys)):
+            short = copy.deepcopy(node)
+            del short.keys[i], short.values[i]
+            yield "entry left out", node, short
+    if isinstance(node, ast.Call):
+        for i in range(len(node.keywords)):
+            call = copy.deepcopy(node)
+            del call.keywords[i]
+            yield "argument left out", node, call
+
+
+def _bare(node: ast.AST) -> Iterator[Change]:
+    """What a function that orders, bounds or copies was given, without it."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
+        if node.func.id in ("min", "max") and len(node.args) > 1:
+            for argument in node.args:
+                yield "bound left out", node, argument
+        if node.func.id in ("sorted", "reversed", "abs", "dict", "set", "frozenset") and len(node.args) == 1:
+            yield "function left out", node, node.args[0]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("any", "all"):
+        wrong = copy.deepcopy(node)
+        wrong.func = ast.Name("all" if node.func.id == "any" else "any", ast.Load())
+        yield "any for all", node, wrong
+
+
+def _sliced(node: ast.AST) -> Iterator[Change]:
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice) and isinstance(node.ctx, ast.Load):
+        yield "slice left out", node, node.value
+
+
+def _overwritten(node: ast.AST) -> Iterator[Change]:
+    if isinstance(node, ast.AugAssign):
+        target = copy.deepcopy(node.target)
+        yield "set instead of added", node, ast.Assign([target], node.value)
+
+
+def _once(node: ast.AST) -> Iterator[Change]:
+    if isinstance(node, ast.For) and not isinstance(node.body[-1], ast.Return | ast.Raise | ast.Break):
+        wrong = copy.deepcopy(node)
+        wrong.body.append(ast.Break())
+        yield "only the first", node, wrong
+
+
+def _misread(node: ast.AST) -> Iterator[Change]:
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and node.attr in _SIBLINGS:
+        yield "another field", node, ast.Attribute(node.value, _SIBLINGS[node.attr], ast.Load())
+
+
+def _forgotten(node: ast.AST) -> Iterator[Change]:
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name | ast.Tuple):
+        yield "statement left out", node, ast.Pass()
+
+
+def _reordered(node: ast.AST) -> Iterator[Change]:
+    for body in (getattr(node, "body", ()), getattr(node, "orelse", ()), getattr(node, "finalbody", ())):
+        for one, other in pairwise(body if isinstance(body, list) else ()):
+            if isinstance(one, _EFFECTS) and isinstance(other, _EFFECTS) and not (_is_text(one) or _is_text(other)):
+                span, wrong = ast.Module([one, other], []), ast.Module([other, one], [])
+                span.lineno, span.col_offset = one.lineno, one.col_offset  # type: ignore[attr-defined]
+                span.end_lineno, span.end_col_offset = other.end_lineno, other.end_col_offset  # type: ignore[attr-defined]
+                yield "statements exchanged", span, wrong
+
 
 def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
@@ -225,6 +350,15 @@ _CHANGES: list[Callable[[ast.AST], Iterator[Change]]] = [
     _mistaken,
     _goes_on,
     _does_nothing,
+    _unguarded,
+    _shortened,
+    _bare,
+    _sliced,
+    _overwritten,
+    _once,
+    _misread,
+    _forgotten,
+    _reordered,
 ]
 
 
