@@ -42,4 +42,4 @@ def pass_time(state: State) -> None:
 def wait(state: State) -> list[float]:
     """Seconds on the machine's clock until that is due, where it is."""
     held = any(state.workers[name].queue for name in state.awaited & state.workers.keys())
-    return [max(0.0, patience(state) - state.clock)] if held else []
+    return [patience(state) - state.clock] if held else []

@@ -90,7 +90,7 @@ class Demands:
             distinct, inverse = np.unique(values, return_inverse=True)
             if len(distinct) > 1:
                 code = np.unique(code * len(distinct) + inverse, return_inverse=True)[1]
-        examples = np.unique(code, return_index=True)[1] if code.any() else np.arange(min(len(code), 1))
+        examples = np.unique(code, return_index=True)[1]
         kinds = [_kind(tasks, i) for i in examples.tolist()]
         return cls(code.tolist(), kinds, listed(tasks.memory_bytes))
 

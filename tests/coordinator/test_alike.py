@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from partitioner.coordinator import alike
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import Action, State, Submit
 from partitioner.engines.simulated_world import record_of
-from partitioner.model import Event, EventKind, Plan, SubTasks, Workers
+from partitioner.model import Event, EventKind, Plan, SubTasks, Worker, Workers
 from partitioner.placement.algorithms.priority import Priority
-from tests.coordinator.paper import started, state_of
+from tests.coordinator.paper import by_hand, started, state_of
 
 
 def plan_of(guess: list[float], alike: list[int], early: list[float], workers: int = 2) -> Plan:
@@ -69,6 +70,25 @@ def test_a_wrong_guess_is_overturned() -> None:
     assert done(state, 2, 30.0, 36.0) == [3]  # the kind that was thought the shortest takes the longest
     assert done(state, 3, 30.0, 66.0) == [5]
     assert done(state, 5, 5.0, 71.0) == [1]
+
+
+def test_what_runs_and_what_waits_on_any_worker_is_expected_to_take_what_was_seen() -> None:
+    state = state_of(plan_of([4.0] * 10, [0] * 10, [0] * 10), ahead_seconds=9.0)
+    step(state, [], 0.0)
+    done(state, 0, 4.0, 4.0)
+    assert [holder.ahead for holder in state.workers.values()] == [8.0, 8.0]
+    done(state, 1, 12.0, 12.0)
+    assert {(live.expected, live.seconds) for live in state.attempts.values()} == {(8.0, 8.0)}
+    assert [holder.ahead for holder in state.workers.values()] == [16.0, 8.0]
+
+
+def test_who_cannot_hold_one_sub_task_is_given_the_next() -> None:
+    table = Workers.of([Worker("a"), Worker("b"), Worker("c", labels=frozenset(["big"]))])
+    only = {"big": np.array([True, False, False, False, False])}
+    state = state_of(by_hand([10.0, 4.0, 4.0, 4.0, 4.0], table, [2, 0, 0, 0, 0], requires=only))
+    alike._place(state, 0.0)
+    assert [list(holder.queue) for holder in state.workers.values()] == [[1, 3], [2, 4], [0]]
+    assert state.richest == [(-10.0, "c"), (-8.0, "a"), (-8.0, "b")]
 
 
 def test_what_takes_as_expected_changes_nothing() -> None:

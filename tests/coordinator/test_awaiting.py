@@ -57,6 +57,15 @@ def test_after_a_while_its_work_goes_to_all() -> None:
     assert sent(actions) == [("t000001", "worker-0")]
 
 
+def test_of_several_that_do_not_answer_the_work_of_each_goes_to_all() -> None:
+    plan = plan_of([9.0, 8.0, 7.0, 6.0, 5.0, 4.0], workers=3)
+    state = initial(plan, "memory://run", Policy(ahead_seconds=0.0, next_seconds=0.0), awaited=[LATE, "worker-2"])
+    step(state, [], 0.0)
+    _, actions = step(state, [], 1.0)
+    assert rungs(actions) == ["not there", "not there"]
+    assert [len(h.queue) for h in state.workers.values()] == [1, 0, 0]
+
+
 def test_of_a_long_plan_it_is_waited_for_a_twentieth() -> None:
     state, _ = begun([90.0, 80.0, 70.0, 60.0])
     assert state.quiet_seconds(0.0) == pytest.approx(150.0 / 20)

@@ -179,9 +179,9 @@ def test_time_out_doubles_and_ends_and_the_worker_starts_afresh() -> None:
 
 def test_the_time_of_a_worker_that_went_away_ends_in_silence() -> None:
     state = many()
-    state.excluded["gone"] = 5.0
+    state.excluded |= {"gone": 5.0, "worker-1": 8.0}
     blame.pass_time(state, 5.0)
-    assert (state.excluded, told(state), "gone" in state.hungry) == ({}, [], False)
+    assert (state.excluded, told(state), "gone" in state.hungry) == ({"worker-1": 3.0}, [], False)
 
 
 def test_what_waited_for_a_worker_that_is_left_out_may_come_from_anywhere_again() -> None:

@@ -66,6 +66,7 @@ def test_nothing_waits_while_any_worker_is_out(who: str) -> None:
         (26.0, [25.0, 25.0, 25.0], False),
         (25.0, [26.0, 49.0], True),
         (25.0, [26.0, 50.0], False),
+        (25.0, [25.0, 25.0, 26.0], False),
     ],
 )
 def test_memory_is_safe_where_any_of_them_fit_together_or_all_do(
@@ -78,11 +79,13 @@ def test_memory_is_safe_where_any_of_them_fit_together_or_all_do(
     assert bundling.memory_is_safe(state.workers["w"], memory) is safe
 
 
-def test_on_one_core_nothing_runs_together() -> None:
-    table = Workers.of([Worker("w", cpus=1, memory_bytes=100.0)])
-    state = state_of(by_hand([1.0], table, [0]), bundle=8)
+@pytest.mark.parametrize("cpus", [1.0, 0.5])
+def test_on_one_core_nothing_runs_together(cpus: float) -> None:
+    table = Workers.of([Worker("w", cpus=cpus, memory_bytes=100.0)])
+    state = state_of(by_hand([1.0], table, [0], cpus=[0.5]), bundle=8)
     held(state, "w", memory_bytes=100.0)
     assert bundling.memory_is_safe(state.workers["w"], 100.0)
+    assert not bundling.memory_is_safe(state.workers["w"], 101.0)
 
 
 @pytest.mark.parametrize(("memory", "fits"), [(4.0, True), (5.0, False)])

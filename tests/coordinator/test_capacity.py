@@ -157,16 +157,24 @@ def test_the_devices_of_the_plan_are_given_where_they_are_free_and_on_its_worker
     assert capacity.devices_for(state, worker, 0) == (0,)
 
 
+def test_the_devices_of_the_plan_are_given_together_or_not_at_all() -> None:
+    state, worker = one(Worker("w", cpus=8, gpus=4), gpus=2.0)
+    state.devices[0] = (2, 3)
+    assert capacity.devices_for(state, worker, 0) == (2, 3)
+    capacity.take(worker, held(gpus=0.5, devices=(3,)))
+    assert capacity.devices_for(state, worker, 0) == (0, 1)
+
+
 def test_what_is_given_back_is_free_again_and_only_once() -> None:
     worker = one()[1]
-    first = held(cpus=1.0, memory_bytes=10.0, gpus=0.5, gpu_memory_bytes=4.0, devices=(1,), resources={"licence": 1.0})
+    first = held(cpus=1.0, memory_bytes=10.0, gpus=0.5, gpu_memory_bytes=4.0, devices=(1,), resources={"licence": 1.0, "tape": 2.0})
     second = held("y", cpus=2.0, memory_bytes=20.0, gpus=2.0, gpu_memory_bytes=1.0, devices=(0, 1))
     capacity.take(worker, first)
     capacity.take(worker, second)
-    assert (worker.used_cpus, worker.used_memory, worker.used) == (3.0, 30.0, {"licence": 1.0})
+    assert (worker.used_cpus, worker.used_memory, worker.used) == (3.0, 30.0, {"licence": 1.0, "tape": 2.0})
     assert worker.used_devices == {0: (1.0, 1.0), 1: (1.5, 5.0)}
     assert capacity.give_back(worker, first) is True
-    assert (worker.used_cpus, worker.used_memory, worker.used) == (2.0, 20.0, {"licence": 0.0})
+    assert (worker.used_cpus, worker.used_memory, worker.used) == (2.0, 20.0, {"licence": 0.0, "tape": 0.0})
     assert worker.used_devices == {0: (1.0, 1.0), 1: (1.0, 1.0)}
     assert capacity.give_back(worker, first) is False
     assert worker.used_cpus == 2.0

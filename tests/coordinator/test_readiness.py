@@ -126,12 +126,12 @@ def test_the_machine_blocks_frees_and_asks_to_be_woken_for_the_next_release() ->
 
 
 def test_what_becomes_free_after_its_worker_went_away_goes_to_any() -> None:
-    plan = by_hand([1.0, 1.0], 2, [0, 1], release=[0.0, 20.0])
+    plan = by_hand([1.0, 1.0, 1.0], 2, [0, 1, 1], release=[0.0, 20.0, 20.0])
     state = state_of(plan)
     step(state, [], 0.0)
     del state.workers["worker-1"]
     dispatch.free(state, 20.0)
-    assert (state.status[1], list(state.pool)) == (READY, [1])
+    assert ([*state.status[1:]], list(state.pool)) == ([READY, READY], [1, 2])
 
 
 def test_what_becomes_free_wakes_idle_workers_only_once_the_plan_is_left() -> None:

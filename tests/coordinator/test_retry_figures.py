@@ -37,9 +37,9 @@ def test_the_last_words_name_how_often_where_and_what_to_do() -> None:
         "instead, use on_error='quarantine'. What is committed stays: mend the cause, then partitioner resume memory://run "
         "(with --force if that changed the program) goes on. Its prints and traceback are in memory://run/attempts/t000000-a7.log"
     )
-    assert stop is not None and (stop.raised, stop.said) == ("", "")
+    assert [getattr(stop, name) for name in ("raised", "said")] == ["", ""]
     own = ladder.failed(trying(max_retries=0), on(), Failure("no", "Own", raised="mine:Own"))
-    assert own is not None and (own.raised, own.said) == ("mine:Own", "no")
+    assert [getattr(own, name) for name in ("raised", "said")] == ["mine:Own", "no"]
     state = trying(max_retries=5)
     stop = ladder.failed(state, on(), Failure("no", "DataError", fatal=True))
     assert str(stop).startswith(

@@ -303,6 +303,13 @@ def test_the_last_that_waits_and_a_copy_of_what_is_late_go_out_in_one_step() -> 
     assert sorted((a.task, a.number) for a in submits(step(state, [], 1.0)[1])) == [(0, 1), (1, 0)]
 
 
+def test_each_that_is_late_gets_its_copy() -> None:
+    table = Workers.of(Worker(f"w{j}", cpus=1) for j in range(4))
+    state = state_of(by_hand([10.0, 10.0], table, [0, 1]))
+    state.late = {a.task: a.attempt_id for a in submits(step(state, [], 0.0)[1])}
+    assert copies(state) == [("w2", 1), ("w3", 1)]
+
+
 @pytest.mark.parametrize("why", ["ended", "has one", "done"])
 def test_what_needs_no_copy_any_more_is_forgotten(why: str) -> None:
     state, _ = late()

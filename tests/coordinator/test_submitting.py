@@ -73,10 +73,11 @@ def test_an_attempt_that_moves_takes_everything_along() -> None:
     state = queue_of(workers=2)
     attempt = dispatch.submit(state, state.workers["worker-0"], 0).attempt
     live = state.attempts[attempt.attempt_id]
-    dispatch.move(state, live, "worker-1")
     here, there = state.workers["worker-0"], state.workers["worker-1"]
+    there.ahead = 2.0
+    dispatch.move(state, live, "worker-1")
     assert (here.ahead, here.used_cpus, list(here.live)) == (0.0, 0.0, [])
-    assert (there.ahead, there.used_cpus, list(there.live)) == (1.0, 1.0, ["t000000-a0"])
+    assert (there.ahead, there.used_cpus, list(there.live)) == (3.0, 1.0, ["t000000-a0"])
     assert (live.attempt.worker_id, state.as_planned) == ("worker-1", False)
 
 

@@ -110,7 +110,9 @@ def test_an_attempt_that_waits_holds_memory_and_needs_no_core() -> None:
 def test_what_is_short_elsewhere_and_long_on_this_class_of_workers_does_not_wait() -> None:
     table = Workers.of([Worker("w", cpus=1, speed=4.0, worker_class="old")])
     for seconds, fits in ((0.2, True), (0.3, False)):
-        state = state_of(by_hand([0.1] * 4, table, [0] * 4, seconds_by_class={"old": np.full(4, seconds)}), keep_queued=99)
+        state = state_of(
+            by_hand([0.1] * 4, table, [0] * 4, seconds_by_class={"old": np.full(4, seconds)}), keep_queued=99
+        )
         held(state, "w", 5.0, since=0.0)
         assert dispatch.fits(state, state.workers["w"], 0, 0.0) is fits
 

@@ -253,6 +253,7 @@ def _does_nothing(node: ast.AST) -> Iterator[Change]:
         if first is not None and not isinstance(first, ast.Return):
             yield "nothing is done", first, ast.Return(None)
 
+
 def _unguarded(node: ast.AST) -> Iterator[Change]:
     if isinstance(node, ast.If | ast.IfExp) and not isinstance(node.test, ast.Constant):
         yield "condition always true", node.test, ast.Constant(True)
