@@ -191,7 +191,7 @@ def execute(
         awaited=() if engine.late is None else engine.late.waiting,
     )
     state.quarantined = many.total("quarantined") if many is not None else total([*committed.values()], "quarantined")
-    state.part_numbers |= {key: number for key, number in numbers.items() if "." in key}
+    state.part_numbers = {key: number for key, number in numbers.items() if "." in key}
     if many is None or many.apart():
         resume_parts(state, {key: i for i, key in enumerate(ids.to_pylist())}, committed)
     ledger, collector = ledgers.Ledger(run), Collector(committed, run)

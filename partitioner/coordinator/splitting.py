@@ -40,7 +40,7 @@ def proceed(
         state.held_back[whole] = (rows, done, [*split], [*cuts])
         return False
     search = state.searches[whole] = Search(rows, good=max((b - a for a, b in done), default=0))
-    search.split |= {key: range_of(key, rows) for key in split}
+    search.split = {key: range_of(key, rows) for key in split}
     _mark(state, whole, whole)
     at = 0
     for start, stop in sorted([*done, *((cut, cut) for cut in cuts), (rows, rows)]):

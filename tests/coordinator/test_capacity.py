@@ -167,7 +167,14 @@ def test_the_devices_of_the_plan_are_given_together_or_not_at_all() -> None:
 
 def test_what_is_given_back_is_free_again_and_only_once() -> None:
     worker = one()[1]
-    first = held(cpus=1.0, memory_bytes=10.0, gpus=0.5, gpu_memory_bytes=4.0, devices=(1,), resources={"licence": 1.0, "tape": 2.0})
+    first = held(
+        cpus=1.0,
+        memory_bytes=10.0,
+        gpus=0.5,
+        gpu_memory_bytes=4.0,
+        devices=(1,),
+        resources={"licence": 1.0, "tape": 2.0},
+    )
     second = held("y", cpus=2.0, memory_bytes=20.0, gpus=2.0, gpu_memory_bytes=1.0, devices=(0, 1))
     capacity.take(worker, first)
     capacity.take(worker, second)

@@ -63,6 +63,29 @@ def test_what_a_late_attempt_left_of_a_part_and_its_other_half_are_tried_in_piec
     assert ranges(state) == [(5, 8), (8, 13), (13, 16)]
 
 
+def test_other_halves_that_a_late_attempt_cut_are_tried_but_for_its_rows() -> None:
+    state = dividing(32)
+    state.searches[0].next = {1: (24, 32), 98: (16, 20), 99: (20, 24)}
+    assert not splitting.overtaken(state, part(state, 0, 16), (0, 22))
+    assert (sorted(ranges(state)), state.searches[0].next) == ([(22, 24), (24, 32)], {})
+
+
+def test_what_is_put_by_joins_its_neighbour_among_all() -> None:
+    search = Search(32, put_by=[(0, 2), (8, 16)])
+    splitting._put_by(search, (4, 8))
+    splitting._put_by(search, (16, 20))
+    assert search.put_by == [(0, 2), (4, 20)]
+
+
+def test_a_larger_range_that_dies_takes_nothing_back_and_only_its_own_count() -> None:
+    state = state_of(rowed([16, 1, 1], 1), divisible=True)
+    state.change(0, Change.SUBMITTED)
+    splitting.begin(state, 0, 16)
+    state.searches[0].by_row = True
+    dies(state, 0, 8)
+    assert (state.searches[0].by_row, state.remaining, ranges(state)) == (True, 4, [(0, 4)])
+
+
 def test_the_first_half_is_tried_first_alone_and_smaller_by_one_where_rows_are_odd() -> None:
     state = dividing(17)
     assert (ranges(state), state.status[0], state.remaining, state.deaths) == ([(0, 8)], SPLIT, 2, {1: 0})
@@ -247,14 +270,14 @@ def test_a_whole_that_was_committed_drops_all_its_open_parts() -> None:
 
 def test_a_part_has_its_share_of_the_seconds_and_the_demands_of_its_whole() -> None:
     state = state_of(rowed([10], 1), divisible=True)
-    state.seconds, state.by_class = [50.0], {"old": [80.0]}
+    state.seconds, state.by_class = [50.0], {"old": [80.0], "new": [20.0]}
     state.demands.memory = [7.0]
     state.part_numbers = {"t000000.00-03": 4}
     state.trouble(0).smaller = 8
     state.trouble(0).slow_on = frozenset(["w"])
     state.hungry, state.idle = {}, {"worker-0": None}
     task = state.add_part(Part(0, "t000000.00-03", 0, 3, ("t000000",)), 0.3)
-    assert (task, list(state.seconds), state.by_class) == (1, [50.0, 15.0], {"old": [80.0, 24.0]})
+    assert (task, list(state.seconds), state.by_class) == (1, [50.0, 15.0], {"old": [80.0, 24.0], "new": [20.0, 6.0]})
     assert (list(state.demands.memory), list(state.demands.kind), state.numbers) == ([7.0, 7.0], [0, 0], {1: 4})
     assert (list(state.planned), state.home[1], state.status[1], state.remaining) == ([0.0, 0.0], "", READY, 2)
     assert (state.troubles[1].smaller, state.troubles[1].slow_on) == (8, frozenset(["w"]))

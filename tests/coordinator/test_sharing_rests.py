@@ -10,7 +10,7 @@ import pytest
 
 from partitioner.coordinator import backups, handover
 from partitioner.coordinator.machine import step
-from partitioner.coordinator.state import HandOver, Live, State
+from partitioner.coordinator.state import Cancel, HandOver, Live, State
 from partitioner.coordinator.transitions import LIVE
 from partitioner.engines.simulated_world import record_of
 from partitioner.model import Attempt, Worker, Workers
@@ -370,11 +370,13 @@ def test_of_two_equally_quick_workers_the_first_gets_the_copy() -> None:
     assert copies(state) == [("w1", 1)]
 
 
-def test_a_copy_that_wins_is_told_by_the_machine_and_the_loser_is_unwanted() -> None:
-    state, live = late()
+@pytest.mark.parametrize("number", [0, 1])
+def test_whichever_copy_wins_is_told_by_the_machine_and_the_loser_is_unwanted(number: int) -> None:
+    state, _ = late()
     copies(state)
     from tests.coordinator.outcomes import done
 
-    copy = state.attempts["t000000-a1"].attempt
-    step(state, [started(copy.attempt_id), done(copy)], 51.0)
-    assert (live.unwanted, state.copies, state.status[0]) == (True, {}, 2)
+    winner, loser = (state.attempts[f"t000000-a{k}"] for k in (number, 1 - number))
+    _, actions = step(state, [started(winner.attempt.attempt_id), done(winner.attempt)], 51.0)
+    assert (loser.unwanted, state.copies, state.status[0]) == (True, {}, 2)
+    assert Cancel(loser.attempt.attempt_id) in actions

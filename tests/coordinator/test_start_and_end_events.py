@@ -94,11 +94,13 @@ def test_an_end_is_counted_once_with_what_it_took() -> None:
 
 
 def test_what_a_fast_worker_took_is_compared_with_what_was_expected_there() -> None:
-    state, (first, _) = begun()
+    state, (first, second) = begun()
     holder = state.workers["worker-0"]
     holder.worker = replace(holder.worker, speed=4.0)
     step(state, [started(first.attempt_id), done(first, seconds=2.5)], 102.5)
     assert (state.predicted_done, state.actual_done, state.scale) == (2.5, 2.5, 1.0)
+    step(state, [started(second.attempt_id), done(second, seconds=12.5)], 112.5)
+    assert (state.predicted_done, state.actual_done, state.scale) == (12.5, 15.0, 1.2)
 
 
 def test_an_end_on_another_worker_than_asked_is_learned_there() -> None:

@@ -10,6 +10,7 @@ import pytest
 from partitioner.coordinator import stealing, timers
 from partitioner.coordinator.machine import step
 from partitioner.coordinator.state import Cancel, Live, State
+from partitioner.coordinator.transitions import READY
 from partitioner.model import Event, EventKind, Worker, Workers
 from tests.coordinator.outcomes import done, ends, rungs, submits
 from tests.coordinator.paper import by_hand, plan_of, started, state_of
@@ -79,6 +80,14 @@ def test_the_limit_and_the_back_up_of_an_attempt_are_by_what_it_takes_where_it_i
     (first,) = submits(step(state, [], 0.0)[1])
     step(state, [started(first.attempt_id)], 0.0)
     assert {(10.5, "back-up"), (round(20 * exp(0.4), 6), "timeout")} <= {*waits(state)}
+
+
+def test_all_that_end_in_no_time_are_given_up_in_one_step() -> None:
+    state = state_of(plan_of([10.0, 10.0], 2), silent_seconds=20.0)
+    both = submits(step(state, [], 0.0)[1])
+    _, actions = step(state, [], 20.0)
+    assert [a for a in actions if isinstance(a, Cancel)] == [Cancel(a.attempt_id) for a in both]
+    assert (state.attempts, state.status[0], state.status[1]) == ({}, READY, READY)
 
 
 def test_how_well_the_others_keep_to_their_predictions_says_when_one_is_late() -> None:

@@ -44,6 +44,13 @@ def test_a_lost_worker_takes_its_attempts_along_unless_the_engine_brings_them_el
         assert state.deaths == ({} if rerouted else {0: 1})
 
 
+def test_a_lost_worker_takes_all_its_attempts_along() -> None:
+    state, _ = begun(4, ahead_seconds=60.0)
+    assert len(state.workers["worker-0"].live) == 2
+    step(state, [Event(EventKind.WORKER_LOST, worker_id="worker-0")], 101.0)
+    assert {live.attempt.worker_id for live in state.attempts.values()} == {"worker-1"}
+
+
 def test_the_loss_of_a_worker_that_nobody_knows_changes_nothing() -> None:
     state, _ = begun(2)
     assert step(state, [Event(EventKind.WORKER_LOST, worker_id="nobody")], 101.0)[1] == []

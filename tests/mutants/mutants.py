@@ -9,7 +9,7 @@ import ast
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.mutants.listed import attempts, ends, examiners, rungs, steps, strangers
+from tests.mutants.listed import attempts, ends, examiners, rungs, several, steps, strangers
 from tests.mutants.noticing import TESTS
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,9 @@ class Mutant(NamedTuple):
     line: int = 0
 
 
-MUTANTS = [Mutant(*chosen) for room in (steps, rungs, attempts, ends, strangers, examiners) for chosen in room.CHOSEN]
+MUTANTS = [
+    Mutant(*chosen) for room in (steps, rungs, attempts, ends, strangers, examiners, several) for chosen in room.CHOSEN
+]
 
 
 def _parses(mutant: Mutant, text: str) -> bool:

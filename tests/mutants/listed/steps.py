@@ -100,7 +100,7 @@ CHOSEN: list[tuple[str, str, str, str]] = [
     (f"{C}/merges.py", "seconds_known=False,", "seconds_known=True,", "weights are no seconds"),
     (f"{C}/driver.py", "and not a.kill]", "]", "what is killed is not cancelled too"),
     (f"{C}/ledger.py", "int(number) + 1)", "int(number))", "numbers go on"),
-    (f"{C}/execute.py", "    state.part_numbers |= {", "    _ = {", "parts are numbered on"),
+    (f"{C}/execute.py", "    state.part_numbers = {", "    _ = {", "parts are numbered on"),
     (f"{C}/execute.py", "if many is None or many.apart():", "if many is None:", "parts in segments go on"),
     (f"{C}/execute.py", "            if record.cut:\n", "            if False:\n", "a cut stays where it was made"),
     (
