@@ -1,7 +1,9 @@
 """Mutants that nobody chose: at seeded places one small change of the kind that a reviewer makes by hand.
 
 Conditions are negated, moved by one or joined otherwise, numbers and signs changed, extremes and arguments exchanged,
-statements, returns and whole bodies left out, collections emptied, members of an enumeration taken for each other.
+statements, returns and whole bodies left out, collections emptied, members of an enumeration taken for each other; a guard
+that always or never holds, one element or argument left out, a bound or an order left out, all for any, only the first of
+several, set for added, one field read for another, two statements exchanged.
 """
 
 from __future__ import annotations
@@ -265,7 +267,8 @@ def _unguarded(node: ast.AST) -> Iterator[Change]:
 
 def _shortened(node: ast.AST) -> Iterator[Change]:
     if isinstance(node, ast.List | ast.Tuple | ast.Set) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
-        for i in range(len(node.elts)) if len(node.elts) > 1 else ():
+        whole = len(node.elts) < 2 or any(isinstance(part, ast.Slice) for part in node.elts)
+        for i in () if whole else range(len(node.elts)):
             wrong = copy.deepcopy(node)
             del wrong.elts[i]
             yield "element left out", node, wrong
@@ -285,7 +288,7 @@ def _bare(node: ast.AST) -> Iterator[Change]:
     """What a function that orders, bounds or copies was given, without it."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
         if node.func.id in ("min", "max") and len(node.args) > 1:
-            for argument in node.args:
+            for argument in (a for a in node.args if not isinstance(a, ast.Starred)):
                 yield "bound left out", node, argument
         if node.func.id in ("sorted", "reversed", "abs", "dict", "set", "frozenset") and len(node.args) == 1:
             yield "function left out", node, node.args[0]
