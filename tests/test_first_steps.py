@@ -85,9 +85,9 @@ def test_a_checkpoint_that_cannot_be_made_is_told_with_its_place(
     (tmp_path / "file").write_text("")
     place = str(tmp_path / "file" / "runs")
     told = json.loads(
-        said(capsys, "run", "conf.yaml", "--engine", "serial", "--json", "--set", f"checkpoint={place}", code=4)
+        said(capsys, "run", "conf.yaml", "--engine", "serial", "--json", "--set", f"checkpoint={place}", code=2)
     )
-    assert f"below {place}: [Errno 20] Not a directory" in told["error"]["message"]
+    assert f"checkpoint {place} cannot be written: Not a directory" in told["error"]["message"]
 
 
 def test_run_ids_are_listed_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

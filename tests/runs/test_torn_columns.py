@@ -84,5 +84,5 @@ def test_rows_that_are_kept_tell_the_columns_again(tmp_path: Path, monkeypatch: 
     agreed = Agreement(Directory(last)).at(0)
     assert again.url == str(last)
     assert agreed is not None
-    assert agreed.origin == {"y": "(version 1 of the output)"}
+    assert agreed.origin == {"y": "version 1 of the output"}
     assert again.result.to_pandas()["y"].tolist() == 2 * [0, 1, 2, 1.5, 2, 2.5, 3, 3.5, 4]
