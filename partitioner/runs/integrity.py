@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from partitioner.attempt.isolate import rows_digest
+import pyarrow as pa
+
+from partitioner.attempt.isolate import ERROR_COLUMN, rows_digest
 from partitioner.attempt.job import Job
 from partitioner.attempt.record import record_of
 from partitioner.attempt.tally import Tally
 from partitioner.coordinator.ledger import Ledger
-from partitioner.errors import DamagedOutput
+from partitioner.errors import DamagedOutput, clause
 from partitioner.measure import Measurement
 from partitioner.model import Attempt, CommitRecord
 from partitioner.storage import read_parquet
@@ -81,12 +83,25 @@ def _lost_rows(directory: RunDirectory, record: CommitRecord) -> str:
     if not record.quarantine_digest:
         return ""
     try:
-        rows = read_parquet(directory.files.get(record.quarantine)) if record.quarantine else None
-    except (FileNotFoundError, OSError, ValueError) as error:
-        return f"{record.quarantine} cannot be read: {str(error).partition(chr(10))[0]}"
-    if rows is None or rows.num_rows != record.quarantined or rows_digest(rows) != record.quarantine_digest:
-        return f"the {record.quarantined} quarantined rows of {record.task_key} are not those that its output lists"
+        rows_aside(directory, record)
+    except DamagedOutput as error:
+        return str(error)
     return ""
+
+
+def rows_aside(directory: RunDirectory, record: CommitRecord) -> pa.Table:
+    """The quarantined rows that a record lists, with their errors. Raises DamagedOutput where they are gone or others."""
+    (name,) = directory.quarantine_files([record])
+    try:
+        rows = read_parquet(directory.files.get(name))
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedOutput(f"{name} is missing or torn ({clause(error)})") from error
+    digest = rows_digest(rows) if ERROR_COLUMN in rows.column_names else "none"
+    if rows.num_rows != record.quarantined or digest != (record.quarantine_digest or digest):
+        raise DamagedOutput(
+            f"the {record.quarantined} quarantined rows of {record.task_key} are not those that its output lists"
+        )
+    return rows
 
 
 def discard(directory: RunDirectory, job: Job, damaged: Mapping[str, str]) -> None:

@@ -130,6 +130,25 @@ def test_quarantined_rows_that_are_gone_or_torn_are_told_by_report_and_list(
         quarantine.rows_of(run.directory)
 
 
+@pytest.mark.parametrize("mode", ["error", "overwrite"])
+@pytest.mark.parametrize("rows", [{"x": [4], "_error": ["e"]}, {"x": [3, 3], "_error": ["e", "e"]}, {"x": [3]}])
+def test_quarantined_rows_that_are_others_are_neither_listed_nor_tried(
+    tmp_path: Path, mode: str, rows: dict[str, list[Any]]
+) -> None:
+    made = {**SETTINGS, "dataset": pa.table({"x": range(8)}), "on_error": "quarantine", "mode": mode}
+    run = pt.run(
+        program=fails_on_three, **{**made, "checkpoint": str(tmp_path / "runs"), "output": str(tmp_path / "out")}
+    )
+    (file,) = Path(run.url, "quarantine").iterdir()
+    pq.write_table(pa.table(rows), file)
+    for asked in (["list"], ["retry"]):
+        told = CliRunner().invoke(app, ["quarantine", *asked, run.url])
+        assert isinstance(told.exception, DamagedOutput)
+        assert f"{file}: the 1 quarantined rows of" in str(told.exception)
+        assert f"partitioner resume {run.url}" in str(told.exception)
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
 def test_a_run_json_without_settings_hides_no_other_run(tmp_path: Path) -> None:
     Path(tmp_path, "20260101-000000-aa").mkdir()
     Path(tmp_path, "20260101-000000-aa", "run.json").write_text('{"key": 1}')
