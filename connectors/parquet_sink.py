@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from connectors.plain_value import Hashing, file_bytes, values_of
@@ -23,7 +22,9 @@ from partitioner.model import CommitRecord
 from partitioner.model.source import Sink
 from partitioner.output.versions import home
 from partitioner.storage import Directory, Entry
-from partitioner.store.commits import Records
+
+if TYPE_CHECKING:
+    from partitioner.store.commits import Records
 
 _FACTS = b"batch-partitioner"
 _TAIL_BYTES = 64 * 1024  # holds the footer of nearly every file, so that one request is enough
@@ -157,6 +158,8 @@ class ParquetSink(Sink):
         A file whose size and tag are those of its commit is taken as it was written; of any other the footer is read.
         With ``full`` every page of every file is read and its checksum verified.
         """
+        from partitioner.store.commits import Records  # by the driver alone
+
         if isinstance(records, Records) and not full:
             records = self._touched(records)
         there = (
@@ -169,6 +172,8 @@ class ParquetSink(Sink):
 
     def _touched(self, records: Records) -> list[CommitRecord]:
         """The records whose file is not there with the size and tag of its commit, from one listing as columns."""
+        import pyarrow.compute as pc
+
         there = self._files.listing(self._prefix.rstrip("/") or None)
         said = records.columns(["path", "size", "tag"])
         where = pc.index_in(said["path"], value_set=there["name"])

@@ -13,11 +13,16 @@ ROOT = Path(__file__).parents[1]
 HEAVY = ("pyspark", "distributed", "dask", "ortools", "scipy", "sklearn", "plotly", "deap", "networkx", "torch")
 
 
-def loaded_by(code: str) -> list[str]:
-    """Top-level modules in a fresh process after ``code``."""
-    script = f"{code}\nimport sys, json\nprint(json.dumps(sorted({{m.partition('.')[0] for m in sys.modules}})))"
+def modules_after(code: str) -> list[str]:
+    """What is loaded in a fresh process after ``code``."""
+    script = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return list(json.loads(done.stdout.splitlines()[-1]))
+
+
+def loaded_by(code: str) -> list[str]:
+    """Top-level modules in a fresh process after ``code``."""
+    return sorted({m.partition(".")[0] for m in modules_after(code)})
 
 
 def test_importing_loads_no_engine_and_no_solver() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from partitioner.errors import ConfigError, ProgramError, clause, listed, nearest
 from partitioner.frames import UNFIT, doubles, is_frame, is_series, to_numpy
@@ -119,7 +118,7 @@ def known_columns(table: pa.Table, wanted: Mapping[str, str | None], nan: str) -
         if name is None:
             continue
         numbers = numbers_of(column_of(table, name), name)
-        values = np.asarray(to_numpy(pc.fill_null(numbers, float("nan"))), np.float64)
+        values = np.asarray(to_numpy(numbers.fill_null(float("nan"))), np.float64)
         finite = np.isfinite(values)
         if nan == "raise" and not finite.all():
             raise ProgramError(missing_message(name, int(np.argmin(finite)), int((~finite).sum())))

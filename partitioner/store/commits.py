@@ -17,9 +17,6 @@ from partitioner.model import CommitRecord
 from partitioner.storage import Directory, read_parquet
 from partitioner.store.commit_log import records_of
 
-MANY = 100_000
-"""Records in segments from which on they stay columns: as objects they take about 1 kB and 50 microseconds each."""
-
 _FIRST = {"task_key": pa.string(), "split": pa.bool_(), "part": pa.string()}
 
 

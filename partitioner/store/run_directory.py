@@ -19,7 +19,7 @@
                            those files count that a commit record lists
   attempts/<attempt>.log   what each attempt printed
   seats/<token>/           letters to Spark tasks that stay for the rounds of an iteration, and their answers, sealed
-  begun/<attempt>          the attempt called the program: where one that dies before that is to be told apart (Spark)
+  begun/<epoch>-<attempt>  the attempt called the program: where one that dies before that is to be told apart (Spark)
   requests/<attempt>       the attempt is asked to hand over the rows that it has not begun
   ledger/<n>.jsonl         every event and action, in batches
   finished.json            when the output was complete, and its counts
@@ -36,7 +36,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -47,11 +47,16 @@ from partitioner.model import CommitRecord, Edges, Fragments, SubTasks, TaskInpu
 from partitioner.security.sealing import key_of_run, seal, unseal
 from partitioner.storage import Directory, read_parquet, remove_if_empty
 from partitioner.store.commit_log import SEGMENT, decoded, encoded
-from partitioner.store.commits import MANY, Commits
 from partitioner.store.described import well_formed
 from partitioner.store.sealed_names import parquet_bytes, readable, without_secrets
 
+if TYPE_CHECKING:
+    from partitioner.store.commits import Commits
+
 READS_AT_ONCE = 16
+
+MANY = 100_000
+"""Records in segments from which on they stay columns: as objects they take about 1 kB and 50 microseconds each."""
 
 
 def new_run_id(name: str | None = None) -> str:
@@ -302,6 +307,8 @@ class RunDirectory:
 
     def many_commits(self) -> Commits | None:
         """The records as columns, where segments hold very many; None where ``read_commits`` is as good."""
+        from partitioner.store.commits import Commits
+
         names = self.files.names("records")
         if len(names) * SEGMENT < MANY:
             return None

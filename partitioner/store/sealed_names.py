@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from partitioner.known_secrets import masked
@@ -22,7 +21,7 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 def without_secrets(table: pa.Table, key: Callable[[], bytes]) -> bytes:
     """A table of fragments as a Parquet object; sealed where a path holds a secret, for a mask would name other data."""
-    names = "\n".join(map(str, pc.unique(table["path"]).to_pylist()))
+    names = "\n".join(map(str, table["path"].unique().to_pylist()))
     data = parquet_bytes(table)
     return data if masked(names) == names else seal(data, key())
 

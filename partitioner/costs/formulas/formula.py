@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from partitioner.errors import ConfigError, clause, excerpt, nearest
 from partitioner.frames import doubles, to_numpy
@@ -200,6 +199,8 @@ def without_views(kind: pa.DataType) -> pa.DataType:
 
 def lengths(values: Any) -> Floats:
     """float64[n]: characters of strings, bytes of binary, items of lists; null is 0."""
+    import pyarrow.compute as pc  # by whoever evaluates a formula: it is a third of what a worker imports
+
     if not isinstance(values, pa.Array | pa.ChunkedArray):
         raise ConfigError("len() in a cost expression takes a column of strings, bytes or lists, not a number.")
     kind = values.type
@@ -227,6 +228,8 @@ def lengths(values: Any) -> Floats:
 
 def _numeric(value: Any) -> Any:
     """``value`` as float64; a null counts as 0, a column that holds no numbers is refused."""
+    import pyarrow.compute as pc
+
     if not isinstance(value, pa.Array | pa.ChunkedArray):
         return np.asarray(value, np.float64) if isinstance(value, np.ndarray) else np.float64(value)
     kind = value.type
