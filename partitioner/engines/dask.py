@@ -42,8 +42,6 @@ LIVENESS_SECONDS = 120.0
 """A worker that was not heard of for so long, while others were, is gone; by the scheduler's clock. Code that holds the
 interpreter's lock keeps a worker silent too; what it does then runs twice, and is committed once."""
 
-"""Where scheduler, workers, nannies and their pages of a cluster of ours listen."""
-
 
 def _attempt(topic: str, attempt: Attempt) -> Event:
     """Tell of the start and of the end as they happen, which spares the driver a round trip to fetch each result.
@@ -51,18 +49,13 @@ def _attempt(topic: str, attempt: Attempt) -> Event:
     The start is told once the program is loaded, so that a new process has the whole ``timeout`` for the sub-task.
     """
     garbage.worker()
-    worker, key = get_worker(), _key(attempt)
+    worker, key = get_worker(), attempt.label
     with contextlib.suppress(Exception, SystemExit):  # the attempt says what is wrong with it
         load(attempt.run_url, attempt.key)
     worker.log_event(topic, [key, attempt.attempt_id, None])
     event = run_attempt(attempt)
     worker.log_event(topic, [key, attempt.attempt_id, pickle.dumps(event)])
     return event
-
-
-def _key(attempt: Attempt) -> str:
-    """Of the Dask task: unique over runs on one scheduler, and over the drivers of a run."""
-    return f"{attempt.run_url.rsplit('/', 1)[-1]}/{attempt.epoch}/{attempt.attempt_id}"
 
 
 class DaskEngine(Engine):
@@ -166,7 +159,7 @@ class DaskEngine(Engine):
             asked.told(attempt_id, event)
             return
         attempt = self._live.get(attempt_id)
-        if attempt is None or _key(attempt) != key:
+        if attempt is None or attempt.label != key:
             return
         started = Event(EventKind.STARTED, attempt_id, attempt.worker_id, at=time.monotonic())
         self._events.put((key, started if event is None else pickle.loads(event)))
@@ -210,8 +203,8 @@ class DaskEngine(Engine):
             self._live[attempt.attempt_id] = attempt
             address = self._known.get(attempt.worker_id)
             if address is None:  # it left since it was planned with, and who plans now may not have heard of it
-                self._events.put((_key(attempt), Event(EventKind.WORKER_LOST, worker_id=attempt.worker_id)))
-                self._events.put((_key(attempt), Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id)))
+                self._events.put((attempt.label, Event(EventKind.WORKER_LOST, worker_id=attempt.worker_id)))
+                self._events.put((attempt.label, Event(EventKind.LOST, attempt.attempt_id, attempt.worker_id)))
                 continue
             try:
                 future = self._pinned(attempt, address)
@@ -226,7 +219,7 @@ class DaskEngine(Engine):
             _attempt,
             self._topic,
             attempt,
-            key=_key(attempt),
+            key=attempt.label,
             workers=[address],
             allow_other_workers=False,
             pure=False,
@@ -255,7 +248,7 @@ class DaskEngine(Engine):
         if event.kind is EventKind.WORKER_LOST:
             return True
         attempt = self._live.get(event.attempt_id)
-        if attempt is None or _key(attempt) != key:
+        if attempt is None or attempt.label != key:
             return False
         return event.kind is EventKind.STARTED or self._ended(event.attempt_id)
 
@@ -305,7 +298,7 @@ class DaskEngine(Engine):
         before, self._known = self._known, {name: address for name, (address, _) in seen.items()}
         events: list[Event] = []
         for name in [n for n, address in before.items() if self._known.get(n) != address]:
-            keys = {a: _key(attempt) for a, attempt in self._live.items() if attempt.worker_id == name}
+            keys = {a: attempt.label for a, attempt in self._live.items() if attempt.worker_id == name}
             died = blamed(self._client, list(keys.values())) if keys else set()
             self.cancel(list(keys))
             events += [self._lost(a, name, key not in died) for a, key in keys.items() if self._ended(a)]

@@ -33,8 +33,9 @@ class SerialEngine(Engine):
         return SerialEngine.expected_workers({})
 
     def submit(self, attempts: Sequence[Attempt]) -> None:
-        """Queue attempts for the next polls."""
-        self._waiting.extend(attempts)
+        """Queue attempts for the next polls; those of a driver before are nobody's any more."""
+        drivers = {a.driver for a in attempts}
+        self._waiting = deque([*(a for a in self._waiting if a.driver in drivers), *attempts])
 
     def poll(self, timeout: float) -> list[Event]:
         """Run the next attempt to its end, however long it takes."""

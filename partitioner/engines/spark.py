@@ -21,7 +21,15 @@ from partitioner.engines.spark_imports import FAILURES, Accumulator, accumulator
 from partitioner.engines.spark_letters import pause
 from partitioner.engines.spark_seats import Seats
 from partitioner.engines.spark_session import Session, wait_for_executors
-from partitioner.engines.spark_task import EventsParam, Question, call_partition, call_slot, nothing, run_partition
+from partitioner.engines.spark_task import (
+    EventsParam,
+    Question,
+    Told,
+    call_partition,
+    call_slot,
+    nothing,
+    run_partition,
+)
 from partitioner.errors import ConfigError, EngineLost
 from partitioner.model import Attempt, Event, EventKind, Failure, Workers
 
@@ -80,9 +88,9 @@ class SparkEngine(Engine):
         wait_for_executors(self._session, lambda: len(self._store.executors()), timeout)
         self._executors = self._store.executors()
         self._looks: dict[str, Any] = {}
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Told] = queue.SimpleQueue()
         param: Any = EventsParam(self._events.put)
-        self._accumulator: Accumulator[list[Event]] = self._context.accumulator([], param)
+        self._accumulator: Accumulator[list[Told]] = self._context.accumulator([], param)
         self._settings = self._context.getConf()
         self._speculation = self._setting("spark.speculation", "false") == "true"
         self._dynamic = self._setting("spark.dynamicAllocation.enabled", "false") == "true"
@@ -92,8 +100,9 @@ class SparkEngine(Engine):
         self._run = partial(run_partition, self._accumulator, self._speculation)
         self._bundles: list[Bundle] = []
         self._seats: Seats | None = None
-        self._where: dict[str, tuple[Bundle, int]] = {}
+        self._where: dict[str, tuple[Bundle, int]] = {}  # by label, as what was cancelled
         self._cancelled: set[str] = set()
+        self._driver: tuple[str, int] | None = None
         self._looked = self._looked_executors = time.monotonic()
 
     @classmethod
@@ -124,7 +133,13 @@ class SparkEngine(Engine):
         return workers_of(executors, self._looks, self._setting, self._speeds)
 
     def submit(self, attempts: Sequence[Attempt]) -> None:
-        """One Spark job for all attempts of equal demand; those of rounds go to tasks that stay on their executors."""
+        """One Spark job for all attempts of equal demand; those of rounds go to tasks that stay on their executors.
+
+        All are of one driver; what another had submitted before is cancelled, and nothing of it is told any more.
+        """
+        if attempts and attempts[0].driver != self._driver:
+            self._forget()
+            self._driver = attempts[0].driver
         groups: dict[Demand, list[Attempt]] = {}
         rounds = [
             a for a in attempts if a.kind == "round" and not self._speculation
@@ -133,23 +148,24 @@ class SparkEngine(Engine):
             groups.setdefault(demand_of(attempt), []).append(attempt)
         try:
             if rounds:
-                self._seats_of(rounds[0]).post(rounds, self._executors)
+                self._seats = self._seats or Seats(self._jobs, self._accumulator, rounds[0].run_url, rounds[0].key)
+                self._seats.post(rounds, self._executors)
             for demand, group in groups.items():
                 bundle = self._jobs.start(group, self._executors, self._run, demand)
                 self._bundles.append(bundle)
-                self._where |= {a.attempt_id: (bundle, i) for i, a in enumerate(bundle.attempts)}
+                self._where |= {a.label: (bundle, i) for i, a in enumerate(bundle.attempts)}
         except FAILURES:
             if self._session.alive:
                 raise
             # else the next poll reports that the context was stopped, or the JVM is gone
 
-    def _seats_of(self, attempt: Attempt) -> Seats:
-        """Those of the iteration that the attempt is of; the seats of another are given up."""
-        if self._seats is None or self._seats.run_url != attempt.run_url:
-            if self._seats is not None:
-                self._seats.close()
-            self._seats = Seats(self._jobs, self._accumulator, attempt.run_url, attempt.key)
-        return self._seats
+    def _forget(self) -> None:
+        """Cancel all that was submitted; what still comes of it finds no place."""
+        with contextlib.suppress(*FAILURES):  # the next poll reports that Spark is gone
+            self._cancel_all()
+        self._bundles, self._seats = [], None
+        self._where.clear()
+        self._cancelled.clear()
 
     def poll(self, timeout: float) -> list[Event]:
         """Ends as Spark merges finished tasks, starts and executors that came or went from its status store."""
@@ -173,26 +189,26 @@ class SparkEngine(Engine):
         return events
 
     def _drain(self, timeout: float) -> list[Event]:
-        found: list[Event] = []
+        found: list[Told] = []
         with contextlib.suppress(queue.Empty):
             found.append(self._events.get(timeout=timeout) if timeout > 0 else self._events.get_nowait())
             while True:
                 found.append(self._events.get_nowait())
-        return [e for event in found for e in self._ended(event)]
+        return [e for label, event in found for e in self._ended(label, event)]
 
-    def _ended(self, event: Event) -> list[Event]:
+    def _ended(self, label: str, event: Event) -> list[Event]:
         """The event for the coordinator; a task that was killed on its behalf was cancelled, not lost."""
-        if self._seats is not None and (of_seat := self._seats.lost(event)) is not None:
+        if self._seats is not None and (of_seat := self._seats.lost(label)) is not None:
             return of_seat
-        bundle, i = self._where.pop(event.attempt_id, (None, 0))
+        bundle, i = self._where.pop(label, (None, 0))
         if bundle is None:
             return []
         bundle.open.discard(i)
+        unwanted = label in self._cancelled
+        self._cancelled.discard(label)
         if event.kind is not EventKind.LOST:
-            self._cancelled.discard(event.attempt_id)
             return [event]
-        if event.attempt_id in self._cancelled:
-            self._cancelled.discard(event.attempt_id)
+        if unwanted:
             return [Event(EventKind.CANCELLED, event.attempt_id, event.worker_id)]
         return [*self._start_of(bundle, i, event.worker_id), event]
 
@@ -210,7 +226,9 @@ class SparkEngine(Engine):
         given_up = [] if self._seats is None else self._seats.done()
         events = self._drain(0.0)
         for bundle in done:
-            events += [e for end in ends_of_failed(bundle) for e in self._closed(end)] if bundle.open else []
+            labels = {bundle.attempts[i].attempt_id: bundle.attempts[i].label for i in bundle.open}
+            ends = ends_of_failed(bundle) if bundle.open else []
+            events += [e for end in ends for e in self._closed(labels[end.attempt_id], end)]
         self._bundles = [b for b in self._bundles if b not in done]
         for bundle in self._bundles:
             events += self._starts(bundle)
@@ -221,12 +239,12 @@ class SparkEngine(Engine):
             events += self._look_at_executors()
         return events
 
-    def _closed(self, event: Event) -> list[Event]:
+    def _closed(self, label: str, event: Event) -> list[Event]:
         if event.kind is EventKind.STARTED:
             return [event]
-        self._where.pop(event.attempt_id, None)
-        if event.attempt_id in self._cancelled:
-            self._cancelled.discard(event.attempt_id)
+        self._where.pop(label, None)
+        if label in self._cancelled:
+            self._cancelled.discard(label)
             return [Event(EventKind.CANCELLED, event.attempt_id, event.worker_id)]
         return [event]
 
@@ -275,16 +293,17 @@ class SparkEngine(Engine):
     def _cancel(self, attempt_ids: Sequence[str]) -> None:
         if self._seats is not None:
             self._seats.cancel(set(attempt_ids), self._store)
-        wanted = {a for a in attempt_ids if a in self._where}
+        ids = set(attempt_ids)
+        wanted = {label for label, (b, i) in self._where.items() if b.attempts[i].attempt_id in ids}
         self._cancelled |= wanted
-        for bundle in {id(b): b for b, _ in (self._where[a] for a in wanted)}.values():
-            ids = {i: bundle.attempts[i].attempt_id for i in bundle.open}
-            if all(attempt_id in self._cancelled for attempt_id in ids.values()):
+        for bundle in {id(b): b for b, _ in (self._where[label] for label in wanted)}.values():
+            labels = {i: bundle.attempts[i].label for i in bundle.open}
+            if self._cancelled.issuperset(labels.values()):
                 bundle.future.cancel(True)
             elif (stage := self._jobs.stage_of(bundle)) is not None:
                 for i, task, _, _ in self._store.running(stage):
-                    if ids.get(i) in wanted:
-                        self._jobs.kill(task, f"{ids[i]} is not wanted any more")
+                    if labels.get(i) in wanted:
+                        self._jobs.kill(task, f"{labels[i]} is not wanted any more")
 
     def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Run on every executor; one whose cores others take for all of ``timeout`` seconds answers with a TimeoutError."""

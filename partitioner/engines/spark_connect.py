@@ -72,9 +72,10 @@ class SparkConnectEngine(Engine):
         self._spark = self._session.spark
         self._given_slots, self._workers = slots, None if slots is None else Workers.identical(1, cpus=float(slots))
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._driver: tuple[str, int] | None = None
         self._lock, self._order = threading.Lock(), count()
         self._waiting: list[tuple[float, int, Attempt]] = []
-        self._running: dict[str, Attempt] = {}
+        self._running: dict[str, Attempt] = {}  # by label, as what was cancelled
         self._cancelled: set[str] = set()
         self._died = False
         self._tag, self._interrupted = f"partitioner-{uuid4().hex}", time.monotonic()
@@ -112,8 +113,13 @@ class SparkConnectEngine(Engine):
         return Workers.of(workers_of(executors, told, self._session.setting, {}))
 
     def submit(self, attempts: Sequence[Attempt]) -> None:
-        """Put them among those that wait, the longest first."""
+        """Put them among those that wait, the longest first; of another driver's before, nothing is told any more."""
         with self._lock:
+            if attempts and attempts[0].driver != self._driver:
+                self._driver = attempts[0].driver
+                self._waiting.clear()
+                self._events = queue.SimpleQueue()
+                self._cancelled |= self._running.keys()
             for attempt in attempts:
                 heapq.heappush(self._waiting, (-attempt.seconds, next(self._order), attempt))
         self._start_what_fits()
@@ -128,35 +134,36 @@ class SparkConnectEngine(Engine):
                 if self._running and used + ceil(attempt.cpus - 1e-9) > slots:
                     return
                 heapq.heappop(self._waiting)
-                self._running[attempt.attempt_id] = attempt
+                self._running[attempt.label] = attempt
                 self._events.put(Event(EventKind.STARTED, attempt.attempt_id, attempt.worker_id, at=time.monotonic()))
                 threading.Thread(target=self._run, args=(attempt,), name=attempt.attempt_id, daemon=True).start()
 
     def _run(self, attempt: Attempt) -> None:
         """In a thread: one query, until its row or its failure is there."""
-        if attempt.attempt_id in self._cancelled:
+        if attempt.label in self._cancelled:
             self._ended(attempt, Event(EventKind.CANCELLED, attempt.attempt_id, attempt.worker_id))
             return
         task = partial(run_one, pickle.dumps(attempt, protocol=5), self._known)
         try:
-            event: Event = self._answers(task, 1, attempt.attempt_id)[0]
+            event: Event = self._answers(task, 1, attempt.label)[0]
         except Exception as error:  # every failure of the query is that of the attempt
             event = self._failed(attempt, error)
         self._ended(attempt, event)
 
     def _ended(self, attempt: Attempt, event: Event) -> None:
         with self._lock:
-            self._running.pop(attempt.attempt_id, None)
-            unwanted = attempt.attempt_id in self._cancelled
-            self._cancelled.discard(attempt.attempt_id)
-        self._died |= event.kind is EventKind.LOST
-        if unwanted and event.kind in (EventKind.LOST, EventKind.FAILED):
-            event = Event(EventKind.CANCELLED, attempt.attempt_id, attempt.worker_id)
-        self._events.put(event)
+            self._running.pop(attempt.label, None)
+            unwanted = attempt.label in self._cancelled
+            self._cancelled.discard(attempt.label)
+            self._died |= event.kind is EventKind.LOST
+            if unwanted and event.kind in (EventKind.LOST, EventKind.FAILED):
+                event = Event(EventKind.CANCELLED, attempt.attempt_id, attempt.worker_id)
+            if attempt.driver == self._driver:
+                self._events.put(event)
 
     def _failed(self, attempt: Attempt, error: Exception) -> Event:
         text = message_of(error)
-        if attempt.attempt_id not in self._cancelled and not self._session.alive:
+        if attempt.label not in self._cancelled and not self._session.alive:
             self._gone = True
             return Event(EventKind.ENGINE_LOST, error=Failure(f"Spark Connect no longer answers: {first_cause(text)}"))
         if is_death(text):
@@ -211,18 +218,18 @@ class SparkConnectEngine(Engine):
             dropped = [entry for entry in self._waiting if entry[2].attempt_id in wanted]
             self._waiting = [entry for entry in self._waiting if entry[2].attempt_id not in wanted]
             heapq.heapify(self._waiting)
-            running = wanted & self._running.keys()
+            running = {label for label, attempt in self._running.items() if attempt.attempt_id in wanted}
             self._cancelled |= running
         for _, _, attempt in dropped:
             self._events.put(Event(EventKind.CANCELLED, attempt.attempt_id, attempt.worker_id))
         self._interrupt(running)
 
-    def _interrupt(self, attempt_ids: set[str]) -> None:
+    def _interrupt(self, labels: set[str]) -> None:
         """End their queries; one that the server does not know yet is interrupted again by a later poll."""
         self._interrupted = time.monotonic()
-        for attempt_id in () if self._gone else sorted(attempt_ids):
+        for label in () if self._gone else sorted(labels):
             with contextlib.suppress(Exception):  # a server that is gone ends them all
-                self._spark.interruptTag(f"{self._tag}-{attempt_id}")
+                self._spark.interruptTag(f"{self._tag}-{label}")
 
     def call(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Run on every executor, in rounds that hold their slots longer and longer.

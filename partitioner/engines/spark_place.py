@@ -69,7 +69,7 @@ def gone(attempt: Attempt) -> Event:
 
 
 def _mark_of(attempt: Attempt) -> str:
-    return f"begun/{attempt.attempt_id}"
+    return f"begun/{attempt.epoch}-{attempt.attempt_id}"
 
 
 def _is_marked(attempt: Attempt) -> bool:

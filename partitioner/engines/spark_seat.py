@@ -12,22 +12,22 @@ from partitioner.attempt.rounds import forget
 from partitioner.engines.spark_imports import Accumulator, TaskContext
 from partitioner.engines.spark_letters import Letters
 from partitioner.engines.spark_place import executor_id
-from partitioner.engines.spark_task import run_here
+from partitioner.engines.spark_task import Told, run_here
 from partitioner.model import Event, EventKind
 
 
 def seat_id(token: str, seat: int) -> str:
-    """What stands for the seat itself where an event names an attempt."""
+    """What stands for the seat itself where an attempt's label would."""
     return f"seat-{token}-{seat}"
 
 
-def sit(events: Accumulator[list[Event]], run_url: str, key: bytes, token: str, seats: Iterable[int]) -> Iterator[int]:
+def sit(events: Accumulator[list[Told]], run_url: str, key: bytes, token: str, seats: Iterable[int]) -> Iterator[int]:
     """Work off letters until none comes; where Spark starts the task again, only say that the seat is gone."""
     context = TaskContext.get()
     letters = Letters(run_url, key, token)
     for seat in seats:
         if context is not None and context.attemptNumber() > 0:
-            events.add([Event(EventKind.LOST, seat_id(token, seat))])
+            events.add([(seat_id(token, seat), Event(EventKind.LOST))])
             continue
         here, number = executor_id(), 0
         while attempts := letters.next(seat, number):

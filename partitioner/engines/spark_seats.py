@@ -14,6 +14,7 @@ from partitioner.engines.spark_executors import Executor, StatusStore
 from partitioner.engines.spark_imports import Accumulator
 from partitioner.engines.spark_letters import Letters
 from partitioner.engines.spark_seat import seat_id, sit
+from partitioner.engines.spark_task import Told
 from partitioner.errors import StorageFailed
 from partitioner.model import Attempt, Event, EventKind, Failure
 
@@ -54,9 +55,8 @@ class SeatJob(Running):
 class Seats:
     """Hands the attempts of rounds to tasks that stay on their executors, each partition always to the same one."""
 
-    def __init__(self, jobs: Jobs, events: Accumulator[list[Event]], run_url: str, key: bytes) -> None:
-        self.run_url = run_url
-        self._jobs = jobs
+    def __init__(self, jobs: Jobs, events: Accumulator[list[Told]], run_url: str, key: bytes) -> None:
+        self._jobs, self._run_url = jobs, run_url
         self._token = secrets.token_hex(4)
         self._letters = Letters(run_url, key, self._token)
         self._sit = partial(sit, events, run_url, key, self._token)
@@ -125,7 +125,7 @@ class Seats:
         return True
 
     def _start(self, demand: Demand, seats: list[Seat], executors: Mapping[str, Executor]) -> None:
-        run = self.run_url.rstrip("/").rpartition("/")[2]
+        run = self._run_url.rstrip("/").rpartition("/")[2]
         where = [executors.get(seat.place[0]) for seat in seats]
         text = f"run {run}: {len(seats)} seats for its rounds"
         future = self._jobs.begin([seat.number for seat in seats], where, self._sit, demand, text)
@@ -144,11 +144,11 @@ class Seats:
                 events.append(self._letters.take(seat.number, letter, i))
         return events
 
-    def lost(self, event: Event) -> list[Event] | None:
-        """What the end of a seat means for its attempts; None for an event that names no seat."""
-        if not event.attempt_id.startswith(seat_id(self._token, 0)[:-1]):
+    def lost(self, label: str) -> list[Event] | None:
+        """What the end of a seat means for its attempts; None for a label that names no seat."""
+        if not label.startswith(seat_id(self._token, 0)[:-1]):
             return None
-        seat = self._seats.get(int(event.attempt_id.rpartition("-")[2]))
+        seat = self._seats.get(int(label.rpartition("-")[2]))
         return [] if seat is None else self._gone(seat)
 
     def gone(self, executors: Iterable[str]) -> list[Event]:

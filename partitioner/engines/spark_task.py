@@ -22,8 +22,11 @@ from partitioner.model import Attempt, Event
 Answer = tuple[str, bytes]
 """The executor that a call reached, and its pickled result or exception."""
 
+Told = tuple[str, Event]
+"""An event, and the label of the attempt that it is of: its id alone may name one of another run, too."""
 
-class EventsParam(AccumulatorParam[list[Event]]):
+
+class EventsParam(AccumulatorParam[list[Told]]):
     """Gathers events in a task; on the driver hands them to ``sink`` the moment that Spark merges a finished task."""
 
     def __init__(self, sink: Callable[[Any], None] | None = None) -> None:
@@ -32,11 +35,11 @@ class EventsParam(AccumulatorParam[list[Event]]):
     def __reduce__(self) -> tuple[Any, ...]:
         return EventsParam, ()  # the sink stays on the driver
 
-    def zero(self, value: list[Event]) -> list[Event]:
+    def zero(self, value: list[Told]) -> list[Told]:
         """No events."""
         return []
 
-    def addInPlace(self, value1: list[Event], value2: list[Event]) -> list[Event]:
+    def addInPlace(self, value1: list[Told], value2: list[Told]) -> list[Told]:
         """All events of both, or to the sink."""
         if self.sink is None:
             return value1 + value2
@@ -45,15 +48,15 @@ class EventsParam(AccumulatorParam[list[Event]]):
         return value1
 
 
-def run_partition(events: Accumulator[list[Event]], speculation: bool, attempts: Iterable[Attempt]) -> Iterator[int]:
+def run_partition(events: Accumulator[list[Told]], speculation: bool, attempts: Iterable[Attempt]) -> Iterator[int]:
     """Run the attempt of this partition on the executor it reached, which its record will name."""
     context = TaskContext.get()
     again = context is not None and context.attemptNumber() > 0 and not speculation
     for attempt in attempts:
         if again:
-            events.add([gone(attempt)])
+            events.add([(attempt.label, gone(attempt))])
             continue
-        events.add([run_here(attempt, executor_id() or attempt.worker_id, context)])
+        events.add([(attempt.label, run_here(attempt, executor_id() or attempt.worker_id, context))])
     return iter(())
 
 

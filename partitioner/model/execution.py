@@ -123,6 +123,16 @@ class Attempt:
         """Unique within a run: ``t000012-a1`` is the second try at that sub-task."""
         return f"{self.task_key}-a{self.number}"
 
+    @property
+    def driver(self) -> tuple[str, int]:
+        """The run, and the epoch of the driver that submitted it: one engine object may serve many, one after the other."""
+        return self.run_url, self.epoch
+
+    @property
+    def label(self) -> str:
+        """``attempt_id``, unique over runs and over the drivers of a run."""
+        return f"{self.run_url.rsplit('/', 1)[-1]}/{self.epoch}/{self.attempt_id}"
+
     @staticmethod
     def log_of(attempt_id: str) -> str:
         """The file below the run directory that holds what an attempt printed, its traceback included."""

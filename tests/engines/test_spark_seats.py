@@ -130,8 +130,7 @@ class Scene:
         self.letters.answer(seat, number, i, Event(EventKind.FINISHED, name, "0"))
 
     def lost(self, seat: int) -> list[tuple[str, str]]:
-        event = Event(EventKind.LOST, seat_id(self.letters._files.url.rpartition("/")[2], seat))
-        return kinds(self.seats.lost(event))
+        return kinds(self.seats.lost(seat_id(self.letters._files.url.rpartition("/")[2], seat)))
 
 
 def kinds(events: Sequence[Event] | None) -> list[tuple[str, str]]:
@@ -210,4 +209,4 @@ def test_a_job_that_ends_with_work_left_says_so(scene: Scene) -> None:
 
 
 def test_an_event_of_no_seat_is_somebody_elses(scene: Scene) -> None:
-    assert scene.seats.lost(Event(EventKind.LOST, "t0-a0")) is None
+    assert scene.seats.lost("run/1/t0-a0") is None
