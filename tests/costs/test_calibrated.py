@@ -89,6 +89,36 @@ def test_noisy_wall_seconds_are_replaced_by_scaled_cpu_seconds():
     assert any("CPU seconds" in note for note in costs.details["notes"])
 
 
+def test_waiting_that_grows_with_the_work_is_in_no_cpu_second():
+    """A pilot as measured of a program that sleeps 3.6e-6 s per character: its CPU seconds are those of any call."""
+    chars = np.repeat([250.0, 632.0, 1158.0, 1308.0, 12370.0], 2)
+    wall = [0.00390, 0.01531, 0.00660, 0.00498, 0.00963, 0.00684, 0.01046, 0.00828, 0.05168, 0.04688]
+    cpu = [0.00274, 0.00469, 0.00383, 0.00294, 0.00295, 0.00264, 0.00299, 0.00257, 0.00441, 0.00392]
+    measured = Measurements.of(
+        {"bytes": chars, "len(text)": chars},
+        [Timing(w, cpu_seconds=c, peak_memory_bytes=1e8) for w, c in zip(wall, cpu, strict=True)],
+    )
+    fitted = fit(measured, candidates(DATASET, ["len(text)"]))
+    assert fitted.cpu_ratio == 0
+    many = {"bytes": np.array([1e6]), "len(text)": np.array([1e6])}
+    assert fitted.predict(many)[0] == pytest.approx([3.7], rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_program_that_computes_and_waits_is_fitted_on_wall_seconds(seed):
+    rng = np.random.default_rng(seed)
+    chars, call = np.geomspace(100, 20_000, 20), 2.5e-3 * rng.lognormal(0, 0.1, 20)
+    cpu = call + 2e-6 * chars
+    wall = cpu * rng.lognormal(0.1, 0.2, 20) + 4e-6 * chars
+    measured = Measurements.of(
+        {"bytes": chars, "rows": np.ones(20), "len(text)": chars},
+        [Timing(w, cpu_seconds=c) for w, c in zip(wall, cpu, strict=True)],
+    )
+    fitted = fit(measured, candidates(DATASET, ["len(text)"]))
+    many = {"bytes": np.array([1e6]), "rows": np.array([50.0]), "len(text)": np.array([1e6])}
+    assert fitted.predict(many)[0] == pytest.approx([6.2], rel=0.12)
+
+
 def test_the_pilot_stops_at_its_seconds():
     runner = FormulaRunner("1e-2 * len(text)")
     calibrated(runner, budget_seconds=20.0)

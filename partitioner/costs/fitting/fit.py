@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from partitioner.costs.fitting.fitted import Fitted
-from partitioner.costs.fitting.regression import Regression, floor_of, robust
+from partitioner.costs.fitting.regression import Regression, errors, floor_of, robust
 from partitioner.costs.fitting.selection import Selection, select
 from partitioner.costs.fitting.terms import Term
 from partitioner.costs.measuring.measurements import Measurements
@@ -116,7 +116,8 @@ def fit(measurements: Measurements, terms: Sequence[Term], options: FitOptions |
 
 
 def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _Work:
-    """Fit on the asked clock; ``auto`` takes CPU seconds where they are held out clearly better and most of the wall time.
+    """Fit on the asked clock; ``auto`` takes CPU seconds where they are held out clearly better, are most of the wall time
+    of large pieces too, and tell all wall seconds.
 
     On a busy machine wall seconds are mostly noise. CPU seconds tell the shape, and the median wall / CPU the level.
     """
@@ -138,12 +139,27 @@ def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _W
     wall, cpu = program_seconds(m, "wall"), program_seconds(m, "cpu")
     if options.clock != "auto":
         return on(cpu if options.clock == "cpu" else wall)
-    ratio = wall_per_cpu(wall, cpu)
     by_wall = on(wall)
-    if not 0 < ratio <= MOST_WAITING:
+    if not len(cpu) or not (cpu > 0).all():
+        return by_wall
+    at_large, ratio = wall_per_cpu(wall, cpu, _predicted(by_wall)), wall_per_cpu(wall, cpu, np.sqrt(cpu))
+    if max(at_large, ratio) > MOST_WAITING:
         return by_wall
     by_cpu = on(cpu, ratio)
-    return by_cpu if by_cpu.selection.error < CLEARLY * by_wall.selection.error else by_wall
+    clearer = by_cpu.selection.error < CLEARLY * by_wall.selection.error
+    return by_cpu if clearer and _tells_wall(by_cpu, wall, by_wall.selection.error) else by_wall
+
+
+def _predicted(work: _Work) -> Floats:
+    """float64[n]: seconds of the measurements as fitted, on the wall clock."""
+    return work.design @ work.regression.coefficients * (work.ratio or 1.0)
+
+
+def _tells_wall(by_cpu: _Work, wall: Floats, error: float) -> bool:
+    """Whether CPU seconds times their ratio meet the wall seconds as well as the fit of these does, whose held-out error is
+    ``error``. Waiting that grows with the work is in no CPU second, however even these are.
+    """
+    return float(errors(_predicted(by_cpu), wall, floor_of(wall)).mean()) <= error
 
 
 def _by_size(
@@ -205,12 +221,9 @@ def program_seconds(m: Measurements, clock: str) -> Floats:
     return np.maximum(m.seconds - m.read_seconds, 0.0)
 
 
-def wall_per_cpu(wall: Floats, cpu: Floats) -> float:
-    """Median of wall / CPU, longer pieces weighing more; 0 where CPU seconds are not known for all."""
-    if not len(cpu) or not (cpu > 0).all():
-        return 0.0
+def wall_per_cpu(wall: Floats, cpu: Floats, weight: Floats) -> float:
+    """Median of wall / CPU, each counted ``weight`` times."""
     order = np.argsort(wall / cpu, kind="stable")
-    weight = np.sqrt(cpu)
     half = np.cumsum(weight[order]) >= weight.sum() / 2
     return float((wall / cpu)[order][int(np.argmax(half))])
 
