@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from partitioner.report import words
 from partitioner.report.facts import Facts, Floats
-from partitioner.report.summary import Summary, WorkerLoad, predictions
+from partitioner.report.summary import Summary, WorkerLoad, of_other_slots, predictions
 
 INK, MUTED, LINE, BLUE, LIGHT, RED, AMBER, GREY = (
     "#1c2733",
@@ -79,9 +79,11 @@ def seconds_scatter(facts: Facts) -> go.Figure | None:
         figure, np.concatenate([x, y]) if len(facts.keys) <= POINTS else np.concatenate([predicted, facts.seconds])
     )
     label = "predicted seconds"
-    kind = "log" if log else "linear"
-    figure.update_xaxes(title={"text": label}, type=kind)
-    figure.update_yaxes(title={"text": "measured seconds"}, type=kind)
+    kind = (
+        {"type": "log", "dtick": "D2"} if log else {"type": "linear"}
+    )  # 1, 2 and 5: all nine digits lie on each other
+    figure.update_xaxes(title={"text": label}, **kind)
+    figure.update_yaxes(title={"text": "measured seconds"}, **kind)
     return styled(figure, 340, showlegend=False)
 
 
@@ -124,13 +126,15 @@ def _diagonal(figure: go.Figure, values: Floats) -> None:
 
 
 def memory_scatter(facts: Facts) -> go.Figure | None:
-    """Predicted memory against the peak of the process, and against its growth while the sub-task ran; megabytes."""
+    """Predicted memory, with all that the process holds, against its peak, and against its growth while the sub-task ran;
+    megabytes.
+    """
     known = np.flatnonzero(np.isfinite(facts.peak_memory) & (facts.peak_memory > 0))
     if not len(known):
         return None
     if len(known) > SAMPLE:
         known = known[np.linspace(0, len(known) - 1, SAMPLE).astype(np.int64)]
-    x = facts.predicted_memory[known] / 1e6
+    x = (facts.predicted_memory[known] + of_other_slots(facts)) / 1e6
     peak = facts.peak_memory[known] / 1e6
     growth = np.maximum(peak - facts.baseline_memory[known] / 1e6, 0.0)
     figure = go.Figure()

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from partitioner.report import figures, tables, words
+from partitioner.report.call import call_bars, call_note
 from partitioner.report.facts import Facts
 from partitioner.report.style import CSS
 from partitioner.report.summary import Summary
@@ -35,6 +36,7 @@ def _parts(facts: Facts, summary: Summary) -> list[str]:
         f'<p class="reason">{escape(summary.reason)}</p>' if summary.reason else "",
         _cards(summary),
         _section("Timeline", _timeline_note(facts, summary), _figure(timeline(facts, summary), "timeline")),
+        _section("From call to result", call_note(summary), _figure(call_bars(summary), "call")),
         '<div class="two">',
         _section(
             "Predicted against measured time",

@@ -192,13 +192,16 @@ def _predicted_call(plan: Mapping[str, Any]) -> float | None:
     return float(sum(start.values()) + plan["makespan"]) if start and plan.get("makespan") is not None else None
 
 
+def of_other_slots(facts: Facts) -> float:
+    """Bytes of a process that the prediction of each sub-task leaves to the slots beside it."""
+    about = facts.plan.get("reasons", {}).get("process memory", {})
+    return float(about["resident"]) * (1.0 - 1.0 / float(about["slots"])) if about else 0.0
+
+
 def _process_memory(facts: Facts) -> float | None:
     """Bytes of the largest process: of one that slots share each sub-task's prediction holds its part only."""
-    about = facts.plan.get("reasons", {}).get("process memory", {})
     largest = _largest(facts.predicted_memory)
-    if largest is None or not about:
-        return largest
-    return largest + float(about["resident"]) * (1.0 - 1.0 / float(about["slots"]))
+    return None if largest is None else largest + of_other_slots(facts)
 
 
 def _counts(facts: Facts) -> dict[str, int]:

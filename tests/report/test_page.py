@@ -62,8 +62,11 @@ def drawn(dom: str, figure: str, what: str) -> int:
 
 @pytest.mark.browser
 def test_the_page_draws_every_attempt_fetches_nothing_and_escapes_user_text(browser, troubled, tmp_path):
-    dom = rendered(browser, Report.of(troubled(HOSTILE)).to_html(), tmp_path)
+    run = troubled(HOSTILE)
+    run.write_phases({"describe": 1.0, "run": 9.0}, 12.0)
+    dom = rendered(browser, Report.of(run).to_html(), tmp_path)
     assert drawn(dom, "timeline", "point") == 6  # bars: 4 committed, 1 failed, 1 lost
+    assert drawn(dom, "call", "point") == 3  # two phases, and what is between them
     assert drawn(dom, "seconds", "point") == 4
     assert drawn(dom, "memory", "point") == 8  # peak and growth of each
     assert 'data-requests="0"' in dom
