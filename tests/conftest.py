@@ -38,6 +38,52 @@ def profiles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+SPARK = {
+    f"tests/{name}.py"
+    for name in (
+        "chaos/test_ladder",
+        "chaos/test_stopped_worker",
+        "connectors/test_frames",
+        "engines/test_expected_workers",
+        "engines/test_follows_frame",
+        "engines/test_spark",
+        "graphs/test_pipeline",
+        "iteration/test_iterate",
+        "reducers/test_statistics_on_engines",
+        "search/test_grid",
+        "search/test_kills",
+        "test_exporting",
+        "test_merging",
+        "test_rebalance",
+        "test_secret_places",
+    )
+}
+"""The files whose tests ask for ``spark``: one process runs them all, so that its executors start once."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files one by one to whichever process is free, those of ``SPARK`` to one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneSpark(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "spark" if file in SPARK else file
+
+    return OneSpark(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is read and compiled before the first test stays: looking through it again and again took a quarter."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def settled() -> None:
     """Collections look at what a module's tests make: thousands of tests and all their imports are looked at once."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def executed(name: str) -> str:
-    """All text that the cells of a notebook show."""
+    """All text that the cells of a notebook show. Its libraries take seconds to load: only here, not before all tests."""
+    import nbformat
+    from nbclient import NotebookClient
+
     notebook = nbformat.read(EXAMPLES / name, as_version=4)
     NotebookClient(notebook, timeout=250, resources={"metadata": {"path": str(EXAMPLES.parent)}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
@@ -31,6 +32,9 @@ def test_a_spark_frame_in_and_out() -> None:
 
 
 def test_an_error_of_ours_is_the_cell_and_one_line() -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
     source = "import partitioner as pt\n\npt.run([1, 2], len, engine='serail')"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     NotebookClient(notebook, timeout=250, allow_errors=True).execute()
