@@ -184,10 +184,7 @@ def test_an_output_that_is_being_written_names_the_driver_and_the_exit_code_is_6
     wait_until(lambda: len(scene.committed()) >= 2)
     second = scene.start_cli()
     _, said = second.communicate(timeout=120)
-    again = scene.resume_command()
-    resumed = subprocess.run(
-        again, capture_output=True, text=True, timeout=120, check=False, cwd=Path(__file__).parents[1]
-    )
+    resumed = scene.resume()
     scene.open()
     _, trouble = first.communicate(timeout=120)
     assert first.returncode == 0, trouble
@@ -217,9 +214,7 @@ def test_a_driver_that_was_stopped_for_longer_than_its_lease_commits_nothing_mor
     first.send_signal(signal.SIGSTOP)
     time.sleep(0.8)
     scene.open()
-    done = subprocess.run(
-        [*scene.resume_command(), "--take-over"], capture_output=True, text=True, timeout=120, check=False
-    )
+    done = scene.resume("--take-over")
     before = scene.output()
     first.send_signal(signal.SIGCONT)
     _, said = first.communicate(timeout=120)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -18,6 +20,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+
+from partitioner.cli import main
 
 ROOT = Path(__file__).parents[2]
 TASKS = 8
@@ -75,13 +79,19 @@ class Scene:
             start_new_session=True,
         )
 
-    def resume_command(self, engine: str = "serial") -> list[str]:
-        return [sys.executable, "-m", "partitioner.cli", "resume", str(self.run), "--engine", engine, "--json"]
+    def resume_command(self) -> list[str]:
+        return [sys.executable, "-m", "partitioner.cli", "resume", str(self.run), "--engine", "serial", "--json"]
 
-    def resume(self, engine: str = "serial") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.resume_command(engine), cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
-        )
+    def resume(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """``partitioner resume`` in this process, which knows nothing of the driver that died in another."""
+        arguments = [*self.resume_command()[3:], *options]
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with contextlib.chdir(ROOT), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main(arguments)
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
     @property
     def run(self) -> Path:

@@ -5,36 +5,39 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.chaos.dying_driver import MOMENTS
 from tests.chaos.scene import SIGKILL, TASKS, Scene, wait_until
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    scene = Scene(tmp_path_factory.mktemp("undisturbed") / "scene")
-    assert scene.start_dying("never", 0).wait(timeout=120) == 0
-    output = scene.output()
-    assert len(output) == TASKS + 2
-    return output
+def stories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What ``every_moment`` tells, by moment."""
+    command = [sys.executable, "-m", "tests.chaos.every_moment", str(tmp_path_factory.mktemp("moments"))]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert told.returncode == 0, told.stderr
+    found: dict[str, Any] = json.loads(told.stdout)
+    assert (found["never"]["died"], found["never"]["success"]) == (0, True)
+    assert len(found["never"]["output"]) == TASKS + 2
+    return found
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_resume_completes_with_the_same_bytes_and_runs_nothing_twice(
-    tmp_path: Path, undisturbed: dict[str, bytes], moment: str
-) -> None:
-    scene = Scene(tmp_path / "scene")
-    assert scene.start_dying(moment, 4).wait(timeout=120) == -SIGKILL
-    before, ran = scene.committed(), scene.executions()
+def test_a_resume_completes_with_the_same_bytes_and_runs_nothing_twice(stories: dict[str, Any], moment: str) -> None:
+    told = stories[moment]
+    assert told["died"] == -SIGKILL
+    before = told["before"]
     assert len(before) == {"before_commit": 3, "after_commit": 4, "after_record": 4}.get(moment, TASKS)
-    assert not (scene.home / "out" / "_SUCCESS").exists()
-    done = scene.resume()
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["attempted"] == TASKS - len(before)
-    assert scene.output() == undisturbed
-    assert {key: scene.executions()[key] - ran[key] for key in before} == dict.fromkeys(before, 0)
+    assert not told["success"]
+    assert (told["resume"], told["code"]) == (0, 0), told["stderr"]
+    assert json.loads(told["stdout"])["attempted"] == TASKS - len(before)
+    assert told["output"] == stories["never"]["output"]
+    assert {key: told["ran in all"][key] - told["ran"][key] for key in before} == dict.fromkeys(before, 0)
 
 
 def test_a_driver_with_dask_workers_dies_and_another_engine_goes_on(
@@ -54,7 +57,6 @@ def test_a_driver_with_dask_workers_dies_and_another_engine_goes_on(
 
 
 WRITES = ("run.json", "quarantine", "part-t000001", "commits/t000001", "_manifest.json", "_SUCCESS", "finished.json")
-ROOT = Path(__file__).parents[2]
 
 
 def test_a_driver_that_dies_right_after_a_write_is_followed_by_one_that_delivers_the_same(tmp_path: Path) -> None:

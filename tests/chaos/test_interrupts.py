@@ -20,13 +20,6 @@ from tests import programs
 from tests.chaos.scene import SIGINT, TASKS, Scene, kill_group, wait_until
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    scene = Scene(tmp_path_factory.mktemp("undisturbed") / "scene")
-    assert scene.start_dying("never", 0).wait(timeout=120) == 0
-    return scene.output()
-
-
 @pytest.mark.parametrize("engine", ["serial", {"engine": "dask", "workers": 2}])
 def test_ctrl_c_says_how_to_resume_and_the_resume_completes(
     tmp_path: Path, undisturbed: dict[str, bytes], engine: Any
