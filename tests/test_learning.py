@@ -55,8 +55,8 @@ def total(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby("key", as_index=False)["x"].sum()
 
 
-@pytest.mark.parametrize("engine", ["serial", {"engine": "dask", "workers": 2}])
-def test_groups_stay_together_on_every_engine(tmp_path, engine):
+@pytest.mark.parametrize("engine", ["serial", "dask_engine"])
+def test_groups_stay_together_on_every_engine(tmp_path, engine, request):
     rows = pd.DataFrame({"key": np.arange(1000) % 17, "x": np.arange(1000)})
     run = pt.run(
         rows,
@@ -64,7 +64,7 @@ def test_groups_stay_together_on_every_engine(tmp_path, engine):
         split={"split": "grouped", "key": "key"},
         cost="rows",
         allow_row_change=True,
-        engine=engine,
+        engine=engine if engine == "serial" else request.getfixturevalue(engine),
         checkpoint=str(tmp_path),
         report=False,
         progress=False,

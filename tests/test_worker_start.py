@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 import partitioner as pt
 from partitioner import frames
@@ -32,19 +31,19 @@ def test_arrows_functions_are_loaded_where_something_is_computed() -> None:
     assert "pyarrow.compute" not in modules_after(without)
 
 
-@pytest.mark.parametrize(
-    "arrays",
-    [
-        "pa.array([1, 2], pa.int64())",
-        "pa.table({'a': np.arange(3)})",
-        "frames.to_array(['x', None])",
-        "frames.to_array([[1.0], [2.0]])",
-        "frames.to_numpy(pa.array(['x', None], pa.string()))",
-        "frames.to_numpy(pa.chunked_array([pa.array([1, None], pa.int64())]))",
-    ],
-)
-def test_arrays_are_made_without_pandas(arrays: str) -> None:
-    code = f"from partitioner import frames; frames.on_demand(); import numpy as np, pyarrow as pa; {arrays}"
+ARRAYS = [
+    "pa.array([1, 2], pa.int64())",
+    "pa.table({'a': np.arange(3)})",
+    "frames.to_array(['x', None])",
+    "frames.to_array([[1.0], [2.0]])",
+    "frames.to_numpy(pa.array(['x', None], pa.string()))",
+    "frames.to_numpy(pa.chunked_array([pa.array([1, None], pa.int64())]))",
+]
+
+
+def test_arrays_are_made_without_pandas() -> None:
+    steps = "".join(f"\n{array}; assert 'pandas' not in sys.modules, {array!r}" for array in ARRAYS)
+    code = f"import sys; from partitioner import frames; frames.on_demand(); import numpy as np, pyarrow as pa{steps}"
     assert "pandas" not in loaded_by(code)
 
 
@@ -106,10 +105,13 @@ def test_a_run_in_arrow_loads_no_pandas_in_the_driver_either(tmp_path: Path) -> 
     pq.write_table(pa.table({"x": range(40), "kind": ["a", "b"] * 20}), tmp_path / "in.parquet", row_group_size=5)
     code = f"""
 import partitioner as pt
+from partitioner import choices
 def same(batch): return batch
+engine = choices.choose("engines", "dask")
 folder = {str(tmp_path)!r}
-stratified = {{"split": {{"split": "stratified", "label": "kind"}}, "reducer": "count"}}
-for options in [{{}}, stratified, {{"output": folder + "/out"}}]:
+stratified = {{"split": {{"split": "stratified", "label": "kind"}}, "reducer": "count", "engine": engine}}
+for options in [{{}}, stratified, {{"output": folder + "/out", "engine": engine}}]:
     pt.run(folder + "/in.parquet", same, batch_format="arrow", checkpoint=folder + "/runs", progress=False, **options)
+engine.close()
 """
     assert "pandas" not in loaded_by(code)
