@@ -93,7 +93,7 @@ CHOSEN: list[tuple[str, str, str, str]] = [
     (SINK, "if full or not _untouched(r, there.get(r.path))]", "if full]", "what was touched is looked at"),
     (CHECKS, "    damaged |= problems(directory, job, records.values(), full)\n", "", "a resume verifies"),
     (CHECKS, "        directory.uncommit(key)\n", "", "the record goes with its output"),
-    (CHECKS, " or rows_digest(rows) != record.quarantine_digest:", ":", "quarantined rows are those listed"),
+    (CHECKS, " or digest != (record.quarantine_digest or digest):", ":", "quarantined rows are those listed"),
     (
         CHECKS,
         "{r.task_key: r for r in records if r.task_key not in damaged}",
