@@ -310,9 +310,8 @@ class RunDirectory:
         from partitioner.store.commits import Commits
 
         names = self.files.names("records")
-        if len(names) * SEGMENT < MANY:
-            return None
-        return Commits(self.files, names, dict(self._small_commits()))
+        few = len(names) * SEGMENT < MANY
+        return None if few else Commits(self.files, names, dict(self._small_commits()))
 
     def _small_commits(self) -> Iterator[tuple[str, CommitRecord | None]]:
         """Records that lie one by one, many read at a time: an object store takes milliseconds for each."""
@@ -332,8 +331,7 @@ class RunDirectory:
 
     def rest_is_asked_for(self, attempt_id: str) -> bool:
         """Whether it was asked for; on a disk without the store, for attempts look often."""
-        root = self.files.local_path
-        name = f"requests/{attempt_id}"
+        root, name = self.files.local_path, f"requests/{attempt_id}"
         return self.files.exists(name) if root is None else (root / name).exists()
 
     def gather(self, records: Sequence[CommitRecord]) -> None:
@@ -392,8 +390,7 @@ def _texts(table: pa.Table, name: str) -> tuple[str, ...]:
 
 
 def _edge_columns(edges: Edges) -> pa.Table:
-    zeros = [0.0] * len(edges)
-    delay, sizes = (values if len(values) else zeros for values in (edges.delay, edges.bytes))
+    delay, sizes = (values if len(values) else [0.0] * len(edges) for values in (edges.delay, edges.bytes))
     return pa.table({"source": edges.source, "target": edges.target, "delay": delay, "bytes": sizes})
 
 
