@@ -14,6 +14,7 @@ import pyarrow as pa
 from partitioner.costs.base import CostModel, checked
 from partitioner.costs.expression import KEPT_ROWS, column_names
 from partitioner.costs.fitting.boosted import LEAST, Boosted, boost, later_error, split_in_time
+from partitioner.costs.fitting.powers import Powers, fit_powers
 from partitioner.costs.fitting.sums import Sum, fit_sum
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
 from partitioner.errors import ConfigError, CostError, DataError, clause, listed, nearest
@@ -36,9 +37,9 @@ class History(CostModel):
 
     ``seconds`` names its column of seconds; ``numbers`` numeric features and ``categories`` kinds (model, adapter,
     language), by column names that the dataset has too. Models are compared on the newest fifth, which none has seen: a sum
-    of terms in s per unit, products among them, without and with a factor for every kind, from all rows and from the newest
-    quarter; and, from 500 rows on, boosted trees, and their mean with the sum. The best is fitted to all. Written
-    ``{model: history, table: ..., ...}``.
+    of terms in s per unit, products among them, without and with a factor for every kind, and a product of powers, each from
+    all rows and from the newest quarter; and, from 150 rows on, boosted trees, and their means with these two. The best is
+    fitted to all. Written ``{model: history, table: ..., ...}``.
     """
 
     name = "history"
@@ -122,9 +123,9 @@ def _chosen(
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """The mean of two models that err in different ways: trees know requests like those seen, a sum goes on beyond."""
+    """The mean of two models that err in different ways: trees know requests like those seen, a formula goes on beyond."""
 
-    of: tuple[Boosted, Sum]
+    of: tuple[Boosted, Sum | Powers]
 
     def predict(self, numbers: Mapping[str, Floats], categories: Mapping[str, Sequence[str]] | None = None) -> Floats:
         """float64[n] seconds."""
@@ -136,7 +137,7 @@ class Mean:
         return f"the mean of {' and of '.join(model.words() for model in self.of)}"
 
 
-_Model = Boosted | Sum | Mean
+_Model = Boosted | Sum | Powers | Mean
 _Fit = Callable[[Floats, dict[str, Floats], dict[str, list[str]]], _Model]
 
 
@@ -153,13 +154,20 @@ def _ways(kinds: Mapping[str, list[str]], seed: int) -> dict[str, tuple[_Fit, fl
             grown[len(seconds)] = boost(seconds, numbers, categories, list(combinations(numbers, 2)), seed)
         return grown[len(seconds)]
 
-    def both(seconds: Floats, numbers: dict[str, Floats], categories: dict[str, list[str]]) -> Mean:
-        return Mean((trees(seconds, numbers, categories), fit_sum(seconds, numbers, categories)))
+    def both(fit: Callable[..., Sum | Powers]) -> _Fit:
+        return lambda *rows: Mean((trees(*rows), fit(*rows)))
 
     found: dict[str, tuple[_Fit, float, int]] = {"sum of terms": (plain, 1.0, 1)}
     found |= {"sum of terms by kind": (fit_sum, 1.0, 1)} if kinds else {}
+    found |= {"product of powers": (fit_powers, 1.0, 1)}
     newest = {f"{name}, newest quarter": (fit, NEWEST, FEWEST) for name, (fit, _, _) in found.items()}
-    return found | newest | {"boosted trees": (trees, 1.0, LEAST), "mean of trees and sum": (both, 1.0, LEAST)}
+    grown_ways: dict[str, tuple[_Fit, float, int]] = {
+        "boosted trees": (trees, 1.0, LEAST),
+        "boosted trees, newest quarter": (trees, NEWEST, LEAST),
+        "mean of trees and sum": (both(fit_sum), 1.0, LEAST),
+        "mean of trees and powers": (both(fit_powers), 1.0, LEAST),
+    }
+    return found | newest | grown_ways
 
 
 def _table(table: Any) -> pa.Table:

@@ -45,8 +45,8 @@ def test_it_says_what_it_looks_at():
 
 
 def test_few_measurements_are_refused():
-    with pytest.raises(CostError, match="499 measurements are too few for boosted trees; they need 500"):
-        boost(np.ones(499), {"x": np.ones(499)})
+    with pytest.raises(CostError, match="149 measurements are too few for boosted trees; they need 150"):
+        boost(np.ones(149), {"x": np.ones(149)})
 
 
 def test_a_missing_column_is_named():

@@ -48,6 +48,17 @@ def test_the_mean_of_trees_and_sum_is_told_in_words():
     assert mean.words() == f"the mean of {trees.words()} and of {terms.words()}"
 
 
+def test_a_ratio_is_told_by_few_rows_and_the_newest_count_where_it_changed():
+    rng = np.random.default_rng(2)
+    tokens, batch = rng.lognormal(6, 1, 200), rng.integers(1, 33, 200).astype(float)
+    slower = np.where(np.arange(200) < 110, 1.0, 2.0)
+    table = {"tokens": tokens, "batch": batch, "took": slower * 0.01 * tokens / batch}
+    ahead = TableSource(pa.table({"tokens": [1000.0, 9000.0], "batch": [10.0, 4.0]})).dataset([2])
+    costs = History(table, seconds="took", numbers=["tokens", "batch"]).estimate(ahead)
+    assert costs.details["chosen"] == "0.02 s x tokens^1 x batch^-1"
+    assert costs.record_seconds == pytest.approx([2.0, 45.0], rel=0.02)
+
+
 def test_it_is_chosen_by_name_and_rows_are_cut_by_it():
     cost = {"model": "history", "table": requests(60, 0), **OPTIONS}
     plan = pt.plan(requests(40, 1), cost=cost, workers=2, max_tasks=4)

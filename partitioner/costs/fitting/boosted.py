@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from partitioner.errors import CostError, MissingDependency
 from partitioner.model.data import Floats
 
-LEAST = 500
+LEAST = 150
 """Measurements from which trees have enough to tell noise from structure."""
 
 RARE = 20

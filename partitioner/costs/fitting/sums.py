@@ -55,7 +55,7 @@ class Sum:
         parts = [f"{self.coefficients[0]:.3g} s"] if self.coefficients[0] > 0 else []
         told = zip(self.coefficients[1:], self.terms, strict=True)
         parts += [f"{c:.3g} s per {' x '.join(term)}" for c, term in told if c > 0]
-        return "; ".join([" + ".join(parts) or "0 s", *(_kinds(*named) for named in self.factors.items())])
+        return "; ".join([" + ".join(parts) or "0 s", *(kinds_in_words(*named) for named in self.factors.items())])
 
 
 def fit_sum(
@@ -112,7 +112,8 @@ def _design(terms: Sequence[tuple[str, ...]], numbers: Mapping[str, Floats]) -> 
     return np.stack([np.ones(len(next(iter(positive.values())))), *columns], axis=1)
 
 
-def _kinds(name: str, factors: Mapping[str, float]) -> str:
+def kinds_in_words(name: str, factors: Mapping[str, float]) -> str:
+    """How many kinds of a category there are, and those that differ most."""
     apart = sorted(factors, key=lambda kind: -abs(np.log(factors[kind])))
     told = ", ".join(f"{kind} x {factors[kind]:.3g}" for kind in apart[:SHOWN])
     more = f", and {len(apart) - SHOWN} more" if len(apart) > SHOWN else ""
