@@ -119,6 +119,17 @@ def test_a_program_that_computes_and_waits_is_fitted_on_wall_seconds(seed):
     assert fitted.predict(many)[0] == pytest.approx([6.2], rel=0.12)
 
 
+def test_of_many_calls_one_that_was_short_does_not_tell_what_a_call_costs():
+    chars = np.random.default_rng(0).lognormal(5, 1, 300)
+    took = 5 + 0.01 * chars
+    took[7] = 0.001
+    fitted = fit(
+        Measurements.of({"bytes": chars, "len(text)": chars}, [Timing(s) for s in took]),
+        candidates(DATASET, ["len(text)"]),
+    )
+    assert fitted.fixed_seconds == pytest.approx(5.0, rel=0.02)
+
+
 def test_the_pilot_stops_at_its_seconds():
     runner = FormulaRunner("1e-2 * len(text)")
     calibrated(runner, budget_seconds=20.0)

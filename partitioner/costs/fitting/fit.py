@@ -43,6 +43,9 @@ SLACK = 1.02
 UNDERCUT = 2.0
 """Times the shortest call that what each call costs by itself may come out as: more is no noise, but rows that differ."""
 
+BRIEFEST = 0.05
+"""Share of the calls that may be shorter still: of some thousand one is short by chance. Of twenty it is the shortest."""
+
 NOTABLE_BYTES = 64e3
 """Traced bytes below which what a call allocates by itself hides how they grow."""
 
@@ -132,7 +135,7 @@ def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _W
             return _averaged(design, seconds, selection, selection.rival, ratio)
         x = _told_apart(design[:, [0, *(i + 1 for i in selection.chosen)]])
         found = robust(x, seconds)
-        if len(seconds) and found.coefficients[0] > UNDERCUT * float(seconds.min()):
+        if len(seconds) and found.coefficients[0] > UNDERCUT * float(np.quantile(seconds, BRIEFEST, method="lower")):
             return _by_size(terms, design, seconds, selection, ratio) or _Work(seconds, x, selection, found, ratio)
         return _Work(seconds, x, selection, found, ratio)
 
