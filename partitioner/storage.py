@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from partitioner.errors import ConfigError, StorageFailed, clause, store_says
+from partitioner.security.links import refuse_links
 
 _STAGED = re.compile(r"#\d+$")
 
@@ -81,6 +82,7 @@ def _writing(url: str, name: str) -> Iterator[None]:
     """A store that does not take a write is our error, which says where."""
     from obstore.exceptions import AlreadyExistsError, BaseError
 
+    refuse_links(url, name)
     try:
         yield
     except AlreadyExistsError:
@@ -290,6 +292,8 @@ class Directory:
 
         if self.local_path is not None and not os.path.exists(self.url):  # nor where no file can have such a name
             return
+        if prefix is not None:  # else what a user put there is told as well
+            refuse_links(self.url, f"{prefix}/")
         with _reading(self.url, prefix or "what is there"):
             for chunk in obstore.list(_open(self.url), prefix, chunk_size=1000):
                 yield from map(Entry.of, chunk)
@@ -357,6 +361,7 @@ class Directory:
         """Remove an object; nothing happens where there is none."""
         import obstore
 
+        refuse_links(self.url, name)
         try:
             obstore.delete(_open(self.url), name)
         except FileNotFoundError:
@@ -372,6 +377,7 @@ class Directory:
                 obstore.delete(_open(self.url), list(names[start : start + 1000]))
             return
         for name in names:
+            refuse_links(self.url, name)
             (root / name).unlink(missing_ok=True)
 
     def remove(self) -> None:
@@ -384,6 +390,7 @@ class Directory:
 
     def sweep(self) -> int:
         """Remove what interrupted local writes left behind (object stores leave nothing); how many there were."""
+        refuse_links(self.url, "")
         root = self.local_path
         if root is None or not root.exists():
             return 0

@@ -221,3 +221,52 @@ def test_a_file_that_a_death_left_half_replaced_is_replaced_and_nothing_lies_bes
     assert folder.get("file") == b"old"
     folder.replace("new", "file")
     assert {name: folder.get(name) for name in folder.names()} == {"file": b"new", "new": b"new"}
+
+
+def behind(tmp_path: Path, link: str, run: bool = True) -> Path:
+    """A folder with a file of somebody else, to which a link below ``tmp_path`` leads; files to copy beside it."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    for name in ("mine", "x#1"):
+        (victim / name).write_text("mine")
+    (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link).symlink_to(victim)
+    (tmp_path / "run" / "new").write_text("new")
+    if run:
+        (tmp_path / "run" / "run.json").write_text("{}")
+    return victim
+
+
+@pytest.mark.parametrize("link", ["run/a", "run/a/b"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.put("a/b/mine", b""),
+        lambda d: d.put_new("a/b/new", b""),
+        lambda d: d.put_pieces("a/b/mine", iter([b""])),
+        lambda d: d.copy("new", "a/b/mine"),
+        lambda d: d.replace("new", "a/b/mine"),
+        lambda d: d.delete("a/b/mine"),
+        lambda d: d.delete_all(["a/b/mine"]),
+        lambda d: d.names("a/b"),
+        lambda d: d.child("a/b").put("mine", b""),  # where ``run.json`` says that it is below a run directory
+        lambda d: d.child("a/b").delete_all(["mine"]),
+        lambda d: d.child("a/b").sweep(),
+        lambda d: d.child("a").put("b/mine", b""),
+    ],
+)
+def test_nothing_is_changed_behind_a_link_in_the_place_of_a_folder_of_ours(
+    tmp_path: Path, link: str, change: Callable[[Directory], object]
+) -> None:
+    victim = behind(tmp_path, link)
+    with pytest.raises(StorageFailed, match=f"{link} is a symbolic link in the place of a folder of ours.*remove it"):
+        change(Directory(tmp_path / "run"))
+    assert {path.name: path.read_text() for path in victim.iterdir()} == {"mine": "mine", "x#1": "mine"}
+
+
+def test_the_way_to_an_output_may_have_links(tmp_path: Path) -> None:
+    victim = behind(tmp_path, "run/out", run=False)
+    for folder in (Directory(tmp_path / "run" / "out"), Directory(tmp_path / "run" / "out" / "below")):
+        folder.put("_versions/1/a", b"a")
+        folder.delete("_versions/1/a")
+    assert sorted(path.name for path in victim.iterdir()) == ["_versions", "below", "mine", "x#1"]

@@ -102,7 +102,7 @@ def _outside(file: Mapping[str, Any]) -> dict[str, Any]:
     return {key: file[key] for key in ("path", "rows", "sha256")}
 
 
-_PART = re.compile(r"(?:[^_./][^/]*/)*part-[^/]+\.(?:parquet|csv|jsonl|arrow)")
+_PART = re.compile(r"(?:[^_./=][^/=]*=[^/]*/)*part-[^/]+\.(?:parquet|csv|jsonl|arrow)")
 
 
 def _is_part(name: str) -> bool:
@@ -129,7 +129,7 @@ def _exchanged(folder: Path, manifest: Mapping[str, Any], shown: bytes) -> bool:
         rights = {beside: folder}
         for path in sorted(folder.rglob("*")):
             relative = path.relative_to(folder)
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 if "=" not in relative.parts[0]:  # folders of values come with their files
                     (beside / relative).mkdir()
                     rights[beside / relative] = path

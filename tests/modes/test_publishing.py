@@ -1,5 +1,6 @@
 """Versions of an output: drivers that die, readers meanwhile, disks and object stores."""
 
+import contextlib
 import json
 import shutil
 import threading
@@ -11,7 +12,7 @@ import pytest
 
 import partitioner as pt
 from connectors.parquet_sink import ParquetSink
-from partitioner.errors import DamagedOutput, ResumeRefused
+from partitioner.errors import DamagedOutput, ResumeRefused, StorageFailed
 from partitioner.output import versions
 from partitioner.output.publishing import publish
 from partitioner.storage import Directory
@@ -206,11 +207,49 @@ def test_versions_of_one_file_replace_no_other(night: Schedule) -> None:
     assert (night.home / "victim.csv").read_text() == "mine"
 
 
-def test_what_else_lies_in_the_output_stays(night: Schedule) -> None:
+@pytest.mark.parametrize("exchanged", [True, False])
+def test_what_else_lies_in_the_output_stays(night: Schedule, monkeypatch: pytest.MonkeyPatch, exchanged: bool) -> None:
+    if not exchanged:
+        monkeypatch.setattr("partitioner.output.publishing._exchange", lambda one, other: False)
     night.start("overwrite")
-    (night.home / "out" / "README.md").write_text("ours")
+    out, elsewhere = night.home / "out", night.home / "elsewhere"
+    elsewhere.mkdir()
+    (out / "mine").mkdir()
+    (out / "linked").symlink_to(elsewhere)
+    (out / "gone").symlink_to(night.home / "nowhere")
+    places = [out / "README.md", out / "mine" / "part-1.csv", elsewhere / "part-2.csv"]
+    for place in places:
+        place.write_text("ours")
+    night.file("a", 5000)
     night.start("overwrite")
-    assert (night.home / "out" / "README.md").read_text() == "ours"
+    assert [place.read_text() for place in places] == ["ours"] * 3
+    assert [(out / name).readlink().name for name in ("linked", "gone")] == ["elsewhere", "nowhere"]
+    files = sorted(out.glob("part-*.parquet"))
+    assert sorted(y for file in files for y in pq.read_table(file)["y"].to_pylist()) == sorted(night.expected)
+
+
+@pytest.mark.parametrize("place", ["out/_versions", "run/lease", "run/commits", "run/ledger"])
+def test_nothing_is_written_behind_a_link_by_a_hostile_hand(night: Schedule, place: str) -> None:
+    run = Path(night.start("overwrite").url)
+    ours, victim = (run if place.startswith("run") else night.home / "out") / Path(place).name, night.home / "victim"
+    ours.rename(victim)
+    ours.symlink_to(victim)
+    before = sorted(path.relative_to(victim) for path in victim.rglob("*"))
+    for options in ({"resume": str(run)}, {"mode": "append"}):
+        with contextlib.suppress(StorageFailed):
+            night.start(**{"mode": "overwrite", **options})
+    assert sorted(path.relative_to(victim) for path in victim.rglob("*")) == before
+
+
+def test_an_output_and_runs_that_are_reached_by_links_work(night: Schedule) -> None:
+    for name in ("out", "runs"):
+        (night.home / f"real-{name}").mkdir()
+        (night.home / name).symlink_to(night.home / f"real-{name}")
+    for first in (5000, 7000):
+        night.file("a", first)
+        assert night.start("overwrite").result.to_pandas()["y"].tolist() == night.expected
+        assert night.shown == night.expected
+    assert (night.home / "out").readlink().name == "real-out"
 
 
 def test_versions_on_an_object_store(night: Schedule, s3: str, tmp_path: Path) -> None:

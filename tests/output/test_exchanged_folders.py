@@ -36,11 +36,13 @@ def test_files_in_folders_of_values_appear_in_one_step_too(folder: Folder, monke
 def test_folders_of_the_user_stay_with_what_is_in_them(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publishing, "_in_steps", never)
     folder.output.put("a/b/mine.csv", b"2")
-    folder.output.put("a/b/part-old.csv", b"3")  # as a run writes them: the last version's
+    folder.output.put("a/b/part-mine.csv", b"3")
+    folder.output.put("k=1/part-old.csv", b"4")  # as a run writes them: the last version's
     publish(folder.output, folder.manifest(("b", 2)))
     assert folder.shown == {
         "_SUCCESS": b"",
         "a/b/mine.csv": b"2",
+        "a/b/part-mine.csv": b"3",
         "mine.txt": b"the user's",
         "part-b.parquet": b"two",
     }

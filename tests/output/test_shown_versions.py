@@ -162,6 +162,8 @@ def test_a_system_without_an_exchange_goes_step_by_step(tmp_path: Path, monkeypa
         ("part-a.txt", False),
         ("_versions/part-a.parquet", False),
         ("k=1/_x/part-a.parquet", False),
+        ("archive/part-a.parquet", False),
+        ("k=1/archive/part-a.parquet", False),
         ("mine.parquet", False),
         ("part-.parquet", False),
         (".hidden/part-a.parquet", False),
