@@ -57,12 +57,19 @@ def expand(
 
     A directory means its files, at any depth, whose names end in one of ``extensions`` (empty: all); names that
     begin with ``_`` or ``.`` are ignored there and in globs, and so is what lies at a place of ``left_out`` or below.
-    Raises DataError for a path that does not exist and for a glob or directory that matches nothing.
+    Raises DataError for a path that does not exist, for a glob or directory that matches nothing, and for a name that is
+    not UTF-8.
     """
     found: dict[str, FileInfo] = {}
     for path in paths:
         with planning(path):
             found.update((info.path, info) for info in _expand_one(path, tuple(extensions), options, tuple(left_out)))
+    for path in found:
+        if not path.isascii() and path.encode(errors="ignore").decode() != path:
+            raise DataError(
+                f"The name of the file {path!a} is not UTF-8, and nothing that is written down of a run could name it; "
+                "rename it."
+            )
     return list(found.values())
 
 

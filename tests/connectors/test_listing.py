@@ -98,3 +98,13 @@ def test_a_glob_part_matches_as_fnmatch_does(pattern, name):
 
     collapsed = pattern.replace("**", "*") if pattern != "**" else "*"
     assert bool(_glob_regex(pattern).fullmatch(name)) == fnmatchcase(name, collapsed)
+
+
+@pytest.mark.parametrize("pattern", ["", "*.csv", "caf\udce9.csv"])
+def test_a_name_that_is_not_utf_8_is_refused_with_the_remedy(tmp_path, pattern):
+    for name in ("caf\udce9.csv", "café.csv"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"'.*/caf\\udce9\.csv' is not UTF-8.*; rename it\."):
+        expand(as_paths(tmp_path / pattern), (".csv",))
+    (tmp_path / "caf\udce9.csv").unlink()
+    assert names(tmp_path, "*.csv") == ["café.csv"]
