@@ -358,14 +358,11 @@ class Directory:
             (root / beside).unlink(missing_ok=True)  # both names of one file: nothing was renamed
 
     def delete(self, name: str) -> None:
-        """Remove an object; nothing happens where there is none."""
+        """Remove an object; nothing happens where there is none. Raises StorageFailed where the store does not let it go."""
         import obstore
 
-        refuse_links(self.url, name)
-        try:
+        with _writing(self.url, name), contextlib.suppress(FileNotFoundError):
             obstore.delete(_open(self.url), name)
-        except FileNotFoundError:
-            return
 
     def delete_all(self, names: Sequence[str]) -> None:
         """Remove many objects; those that are not there are passed over."""
@@ -374,11 +371,12 @@ class Directory:
         root = self.local_path
         if root is None:
             for start in range(0, len(names), 1000):
-                obstore.delete(_open(self.url), list(names[start : start + 1000]))
+                with _writing(self.url, names[start]):
+                    obstore.delete(_open(self.url), list(names[start : start + 1000]))
             return
         for name in names:
-            refuse_links(self.url, name)
-            (root / name).unlink(missing_ok=True)
+            with _writing(self.url, name):
+                (root / name).unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove everything below."""

@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 import threading
@@ -270,3 +271,19 @@ def test_the_way_to_an_output_may_have_links(tmp_path: Path) -> None:
         folder.put("_versions/1/a", b"a")
         folder.delete("_versions/1/a")
     assert sorted(path.name for path in victim.iterdir()) == ["_versions", "below", "mine", "x#1"]
+
+
+@pytest.mark.parametrize("change", [lambda d: d.delete("a"), lambda d: d.delete_all(["a"])])
+def test_what_a_store_does_not_let_go_is_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Directory], object]
+) -> None:
+    directory = Directory(tmp_path)
+    directory.put("a", b"")
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("obstore.delete", refused)
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(StorageFailed, match=r"^cannot write a below .*Read-only file system\. .*then resume the run"):
+        change(directory)
