@@ -205,7 +205,7 @@ def begin(config: RunConfig, directory: RunDirectory) -> Target:
     number = versions.claim(output, directory.run_id, directory.url)
     base = versions.committed(output)
     if base is not None and base.number and base.manifest is not None and not is_shown(output, base.manifest):
-        show(config, output, base.manifest)  # its run died in between
+        show(config, output, base.manifest, number)  # its run died in between
     return Target(number, -1 if base is None else base.number)
 
 

@@ -13,29 +13,62 @@ import ctypes
 import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from partitioner.errors import DamagedOutput
-from partitioner.output.versions import FOLDER, PLAIN_MANIFEST, SUCCESS
+from partitioner.output.versions import FOLDER, PLAIN_MANIFEST, SUCCESS, check_newest, later_claim
 from partitioner.security.sealing import SIGNATURE
 from partitioner.storage import Directory
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
-def publish(output: Directory, manifest: Mapping[str, Any]) -> None:
-    """Make the folder show a committed version. May be called again after a death in between."""
-    data = _shown(manifest)
+class _Shown(Directory):
+    """An output as a driver changes what readers see of it: each change asks first whether that is still its to do.
+
+    A driver may have been stopped for so long between two of them that another run took the output.
+    """
+
+    def __init__(self, output: Directory, manifest: Mapping[str, Any], claimed: int) -> None:
+        super().__init__(output.url, output.fsync)
+        self._number, self._run, self._claimed = int(manifest["version"]), str(manifest.get("run", "")), claimed
+        self.later_claim = later_claim(self._number, claimed)
+
+    def check(self) -> None:
+        check_newest(self, self._number, self._run, self._claimed)
+
+    def put(self, name: str, data: bytes) -> None:
+        self.check()
+        super().put(name, data)
+
+    def copy(self, name: str, to: str) -> None:
+        self.check()
+        super().copy(name, to)
+
+    def delete(self, name: str) -> None:
+        self.check()
+        super().delete(name)
+
+
+def publish(output: Directory, manifest: Mapping[str, Any], claimed: int = 0) -> None:
+    """Make the folder show a committed version. May be called again after a death in between.
+
+    ``claimed``: the later version that the caller has claimed, 0 for none. Raises as ``check_newest``, before each step.
+    """
+    place, data = _Shown(output, manifest, claimed), _shown(manifest)
+    place.check()
     if "result" in manifest:
-        _value(output, str(manifest["result"]), data)
+        _value(place, str(manifest["result"]), data)
     elif "single" in manifest:
         _single(output, manifest)
-        output.put(PLAIN_MANIFEST, data)
-    elif output.local_path is None or not _exchanged(output.local_path.resolve(), manifest, data):
-        _in_steps(output, manifest, data)
+        place.put(PLAIN_MANIFEST, data)
+    elif output.local_path is None or not _exchanged(place, output.local_path.resolve(), manifest, data):
+        _in_steps(place, manifest, data)
     _forget_old(output, manifest)
 
 
@@ -110,20 +143,28 @@ def _is_part(name: str) -> bool:
 
 
 def _beside(folder: Path) -> Path:
-    """Where the folder of the next version is made, and that of the one before ends."""
-    return folder.with_name(f".{folder.name}.publishing")
+    """Where one driver makes the folder of the next version, and that of the one before ends."""
+    return folder.with_name(f".{folder.name}.publishing-{secrets.token_hex(4)}")
 
 
 def tidy(output: Directory) -> None:
-    """Remove what a driver that died while it published left beside an output."""
-    if output.local_path is not None:
-        shutil.rmtree(_beside(output.local_path.resolve()), ignore_errors=True)
+    """Remove what a driver that died while it published left beside an output.
+
+    It gets another name first: a driver that only slept finds nothing there, and exchanges no folder half removed.
+    """
+    if output.local_path is None:
+        return
+    folder = output.local_path.resolve()
+    left = re.compile(re.escape(f".{folder.name}.publishing") + "(-[0-9a-f]{8})?")
+    with suppress(OSError):  # who may not write there left nothing there
+        for path in [p for p in folder.parent.iterdir() if left.fullmatch(p.name)]:
+            shutil.rmtree(path.rename(_beside(folder)), ignore_errors=True)
 
 
-def _exchanged(folder: Path, manifest: Mapping[str, Any], shown: bytes) -> bool:
+def _exchanged(place: _Shown, folder: Path, manifest: Mapping[str, Any], shown: bytes) -> bool:
     """The folder changed for one with this version's files; False where this disk or system cannot do that."""
+    tidy(place)
     beside = _beside(folder)
-    shutil.rmtree(beside, ignore_errors=True)
     try:
         beside.mkdir()
         rights = {beside: folder}
@@ -142,7 +183,14 @@ def _exchanged(folder: Path, manifest: Mapping[str, Any], shown: bytes) -> bool:
         (beside / SUCCESS).touch()
         for new, old in rights.items():  # once they are filled; a mode given to mkdir loses what the umask takes
             new.chmod(old.stat().st_mode & 0o7777)
-        return _exchange(beside, folder)
+        place.check()
+        if not _exchange(beside, folder):
+            return False
+        if (beside / place.later_claim).exists() and not (folder / place.later_claim).exists():
+            _exchange(beside, folder)  # another run took the output in between: what it has there comes back
+            place.check()
+            return False
+        return True
     except OSError:  # no hard links, no room beside it, no right to: the steps below need none of these
         return False
     finally:
@@ -174,5 +222,12 @@ def _forget_old(output: Directory, manifest: Mapping[str, Any]) -> None:
     kept = {file["stored"] for file in [*manifest["files"], *_files(manifest)]} | set(manifest["before"])
     kept |= {manifest["rows"]["stored"]} if "rows" in manifest else set()
     for entry in list(output.entries(FOLDER)):
-        if (entry.name.endswith(".parquet") or "/shown/" in entry.name) and entry.name not in kept:
+        data = entry.name.endswith(".parquet") or "/shown/" in entry.name
+        if data and entry.name not in kept and not _later(entry.name, manifest["version"]):
             output.delete(entry.name)
+
+
+def _later(stored: str, number: int) -> bool:
+    """Whether a file is of a later version, which a run may be writing now."""
+    found = stored.split("/")[1]
+    return not found.isdecimal() or int(found) > number

@@ -21,6 +21,7 @@ from partitioner.config import RunConfig
 from partitioner.output.encoders import ENCODERS
 from partitioner.output.exporting import Form, encoded, form_of, joined, parted, to_table
 from partitioner.output.publishing import publish, said
+from partitioner.output.versions import check_newest
 from partitioner.output.versions import home as home_of_version
 from partitioner.storage import Directory, read_parquet
 
@@ -81,12 +82,13 @@ def schema_of(output: Directory, names: Sequence[str]) -> pa.Schema:
     return pa.unify_schemas(kept, promote_options="permissive") if kept else pa.schema([])
 
 
-def show(config: RunConfig, output: Directory, manifest: Mapping[str, Any]) -> None:
-    """Make readers see a committed version. May be called again after a death in between."""
+def show(config: RunConfig, output: Directory, manifest: Mapping[str, Any], claimed: int = 0) -> None:
+    """Make readers see a committed version. May be called again after a death in between. ``claimed`` as for ``publish``."""
     form = form_of(config)
     if form is None or not form.table:
-        publish(output, manifest)
+        publish(output, manifest, claimed)
         return
+    check_newest(output, manifest["version"], manifest["run"], claimed)
     files = manifest["files"]
     schema = schema_of(output, [f["stored"] for f in files])
     to_table(form, config, _tables(output, files, schema), schema if len(schema) else None, manifest["run_id"])

@@ -150,6 +150,27 @@ def check_nobody_writes(output: Directory, last: Version | None, mine: str = "")
         )
 
 
+def check_newest(output: Directory, number: int, run: str, claimed: int = 0) -> None:
+    """Raises LeaseLost where a version after ``number`` is the output by now, RunHeld while another run works on one.
+
+    ``run`` is the caller's, ``claimed`` the later version that it has claimed itself.
+    """
+    if not output.exists(later_claim(number, claimed)):
+        return
+    now = committed(output)
+    if now is not None and now.number > number:
+        raise LeaseLost(
+            f"version {number} of output {output.url} is not shown any more: run {now.run_id} wrote version {now.number} "
+            "while this driver was silent."
+        )
+    check_nobody_writes(output, newest(output), run)
+
+
+def later_claim(number: int, claimed: int) -> str:
+    """What another run makes first, once it takes the one that shows version ``number`` for dead."""
+    return f"{home(max(number, claimed) + 1)}/claim.json"
+
+
 def claim(output: Directory, run_id: str, run: str) -> int:
     """Take the next version for a run, which holds its own lease by now; the number.
 

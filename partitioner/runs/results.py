@@ -22,6 +22,7 @@ from partitioner.output import finishing, modes, schemas
 from partitioner.output.arranged import Arrangement
 from partitioner.output.exporting import digest_of, export, form_of, home_of, restores_rows, to_table
 from partitioner.output.output import Output
+from partitioner.output.versions import check_newest
 from partitioner.reducers import partials
 from partitioner.runs.merging import Merger, pieces_of
 from partitioner.security.sealing import SIGNATURE, sign
@@ -97,6 +98,7 @@ def reduce(
     merger: Merger,
 ) -> Any:
     """Stage 6. The result, with the manifest and ``_SUCCESS`` written last."""
+    output_home = Directory(home_of(config) or job.sink.url)
     if job.reducer.rows:
         arrangement = Arrangement.of(job.source, directory.read_tasks(), records) if restores_rows(config) else None
         files = Directory(job.sink.url)
@@ -105,6 +107,7 @@ def reduce(
         output = Output(job.sink.url, records, config.preserve_order, _agreed_schema(directory), arrangement)
         none = [] if records else finishing.without_rows(files, "", output.schema)
         made = manifest(records, counts)
+        check_newest(output_home, 0, directory.url)
         job.sink.finish({**made, **({"files": none} if none else {}), "run_id": directory.run_id})
         _say_what_was_filled(directory)
         form = form_of(config)
@@ -119,6 +122,7 @@ def reduce(
             directory.mark_exported(place, digest_of(place))
         return output.exported(place, paths)
     result = partials.extracted(job.reducer, merger.merged(job, pieces_of(job.sink, records)))
+    check_newest(output_home, 0, directory.url)
     job.sink.finish({**manifest(records, counts), "run_id": directory.run_id})
     if config.output is not None:
         pickled = cloudpickle.dumps(result)

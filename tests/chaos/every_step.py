@@ -76,7 +76,7 @@ def dying(log: Path, after: int) -> None:
 
     def audited(event: str, args: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR):
-            step(f"open {Path(os.fsdecode(args[0])).name}")
+            step(f"open {Path(str(args[0])).name}")
         elif event in CHANGES and (event != "ctypes.dlsym" or args[1] == "renameat2"):
             step(f"{event} {Path(str(args[0])).name if event != 'ctypes.dlsym' else args[1]}")
 

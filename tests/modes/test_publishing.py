@@ -105,7 +105,7 @@ def test_what_a_driver_that_died_right_after_it_published_left_beside_the_output
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # the old folder stays where it was exchanged to
         run = night.start("overwrite").url
-    assert (night.home / ".out.publishing" / "_SUCCESS").exists()
+    assert [(path / "_SUCCESS").exists() for path in night.home.glob(".out.publishing-*")] == [True]
     night.start("overwrite", resume=run)
     assert [path.name for path in night.home.glob(".*")] == []
     assert night.shown == night.expected

@@ -11,6 +11,7 @@ import pytest
 
 from partitioner.output import publishing
 from partitioner.output.publishing import publish
+from partitioner.storage import Directory
 from tests.output.test_shown_versions import Folder
 
 NESTED = [{"path": "k=1/l=2/part-x.csv", "stored": "_versions/000002/shown/x.csv", "rows": 1, "sha256": "s"}]
@@ -95,15 +96,15 @@ def test_the_manifest_names_the_new_files_before_the_old_ones_go(
     order: list[str] = []
 
     def noted(what: str, place: int) -> None:
-        act = getattr(folder.output, what)
+        act = getattr(Directory, what)
 
         def then(*given: Any) -> Any:
             order.append(f"{what} {given[place]}")
             return act(*given)
 
-        monkeypatch.setattr(folder.output, what, then)
+        monkeypatch.setattr(Directory, what, then)
 
-    for what, place in (("copy", 1), ("put", 0), ("delete", 0)):
+    for what, place in (("copy", 2), ("put", 1), ("delete", 1)):
         noted(what, place)
     kept = ("_versions/000001/a.parquet", "_versions/000002/shown/x.csv")
     publish(folder.output, folder.manifest(("b", 2), before=kept))

@@ -28,7 +28,7 @@ def home(tmp_path: Path) -> Home:
 def showing(seen: list[int]) -> Any:
     """Stands for showing a version of an output to its readers."""
 
-    def show(config: RunConfig, output: Directory, manifest: Any) -> None:
+    def show(config: RunConfig, output: Directory, manifest: Any, claimed: int = 0) -> None:
         assert config.output == output.url
         seen.append(manifest["version"])
 

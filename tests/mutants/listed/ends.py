@@ -143,8 +143,8 @@ CHOSEN: list[tuple[str, str, str, str]] = [
     ("partitioner/output/versions.py", "    check_nobody_writes(output, last, run)\n", "", "who writes is asked"),
     (
         "partitioner/output/publishing.py",
-        '(entry.name.endswith(".parquet") or "/shown/" in entry.name) and ',
-        "",
+        "if data and entry.name",
+        "if entry.name",
         "claims and manifests stay",
     ),
     ("partitioner/output/publishing.py", "new.chmod(old.stat().st_mode & 0o7777)", "pass", "rights of a folder"),
