@@ -14,6 +14,7 @@ Version n + 1 can be claimed once version n is committed or abandoned, so one ru
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,24 +51,28 @@ class Version:
         return self.manifest is not None or bool(self.abandoned)
 
 
+_CLAIM = re.compile(rf"{FOLDER}/([0-9]{{6,9}})/claim\.json")
+
+
+def _claimed(output: Directory) -> list[int]:
+    """Numbers of the versions that were claimed, the last one first."""
+    claims = (_CLAIM.fullmatch(entry.name) for entry in output.entries(FOLDER))
+    return sorted((int(claim[1]) for claim in claims if claim), reverse=True)
+
+
 def newest(output: Directory) -> Version | None:
     """The version that was claimed last; None where none was."""
-    names = (entry.name for entry in output.entries(FOLDER))
-    numbers = [int(name.split("/")[1]) for name in names if name.endswith("/claim.json")]
-    if numbers:
-        return _version(output, max(numbers))
+    if numbers := _claimed(output):
+        return _version(output, numbers[0])
     return _plain(output) if output.exists(PLAIN_CLAIM) else None
 
 
 def committed(output: Directory) -> Version | None:
     """The version that is the output now; None where there is none yet."""
-    last = newest(output)
-    number = -1 if last is None else last.number
-    while number > 0:
+    for number in _claimed(output):
         found = _version(output, number)
         if found.manifest is not None:
             return found
-        number -= 1
     plain = _plain(output) if output.exists(PLAIN_CLAIM) else None
     return plain if plain is not None and plain.manifest is not None and not plain.manifest.get("version") else None
 

@@ -15,11 +15,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import socket
 import threading
 import time
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -70,7 +72,7 @@ def holder(run: Directory) -> Holder | None:
 def _seen(run: Directory) -> tuple[Holder | None, int]:
     """The holder and the last epoch, from one listing: a lease that is taken meanwhile must not pass for an old one."""
     there = {entry.name.removeprefix("lease/"): entry for entry in run.entries("lease")}
-    epochs = [int(name[:6]) for name in there if name.endswith(".json")]
+    epochs = [int(name.removesuffix(".json")) for name in there if _TAKEN.fullmatch(name)]
     if not epochs or f"{max(epochs):06d}.released" in there:
         return None, max(epochs, default=0)
     epoch = max(epochs)
@@ -79,22 +81,27 @@ def _seen(run: Directory) -> tuple[Holder | None, int]:
     who = Holder(
         epoch,
         str(facts.get("host", "unknown")),
-        int(facts.get("pid", 0)),
+        facts.get("pid", 0),
         str(facts.get("since", "unknown")),
         max(0.0, _store_time(run) - taken.modified),
-        float(facts.get("lease_seconds", LEASE_SECONDS)),
-        _alive(facts) and (int(facts["pid"]) != os.getpid() or facts.get("token") in _held_here),
+        facts.get("lease_seconds", LEASE_SECONDS),
+        _alive(facts) and (facts["pid"] != os.getpid() or str(facts.get("token")) in _held_here),
     )
     return who, epoch
+
+
+_TAKEN = re.compile(r"[0-9]{6,9}\.json")
 
 
 def _read(run: Directory, name: str) -> dict[str, Any]:
     """The facts of a lease; none where they are torn, which leaves only its heartbeat to go by."""
     try:
-        facts = json.loads(run.get(name))
-    except (FileNotFoundError, ValueError, RecursionError):
+        facts = dict(json.loads(run.get(name)))
+        numbers = {"pid": int(facts.get("pid", 0)), "started": float(facts.get("started", 0))}
+        numbers["lease_seconds"] = float(facts.get("lease_seconds", LEASE_SECONDS))
+    except (FileNotFoundError, ValueError, TypeError, OverflowError, RecursionError):
         return {}
-    return facts if isinstance(facts, dict) else {}
+    return {**facts, **numbers} if numbers["pid"] >= 0 and isfinite(numbers["lease_seconds"]) else {}
 
 
 def _store_time(run: Directory) -> float:
@@ -136,8 +143,8 @@ def _alive(facts: dict[str, Any]) -> bool | None:
     if not facts.get("machine") or facts["machine"] != _machine():
         return None
     try:
-        process = psutil.Process(int(facts["pid"]))
-        same = abs(process.create_time() - float(facts["started"])) < 1.0
+        process = psutil.Process(facts["pid"])
+        same = abs(process.create_time() - facts["started"]) < 1.0
         return bool(same and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False

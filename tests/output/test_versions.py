@@ -250,3 +250,19 @@ def test_no_version_is_claimed_while_the_run_of_the_last_still_works_on_it(outpu
     with pytest.raises(RunHeld, match="is being written by run r1: pid 7"):
         claim(output, "rN", "/runs/rN")
     assert claim(output, "r1", str(tmp_path / "held")) == 2  # its own lease bars no run
+
+
+@pytest.mark.parametrize("place", ["abc", "-1", "9" * 30, "\u0663", "000002/x", "."])
+def test_claims_under_other_names_are_no_version(tmp_path: Path, place: str) -> None:
+    output = Directory(tmp_path / "out")
+    output.put("_versions/000001/claim.json", b"{}")
+    (tmp_path / "out" / "_versions" / place).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "out" / "_versions" / place / "claim.json").write_text("{}")
+    found = versions.newest(output)
+    assert found is not None
+    assert found.number == 1
+    output.put("_versions/999999/claim.json", b"{}")  # not looked for one by one from there down
+    output.put("_versions/000001/manifest.json", b'{"files": []}')
+    now = versions.committed(output)
+    assert now is not None
+    assert now.number == 1
