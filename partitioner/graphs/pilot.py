@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -16,16 +16,22 @@ from partitioner.attempt.formats import FORMATS, table_to_batch
 from partitioner.attempt.job import program_of
 from partitioner.attempt.surroundings import guest
 from partitioner.costs.measuring.in_slots import InSlots
+from partitioner.costs.memory import WRITING_BYTES
 from partitioner.errors import CostError, PartitionerError, clause
 from partitioner.graphs.program import StepProgram, as_given, callable_of, made
 from partitioner.graphs.results import Made, encoded
 from partitioner.graphs.source import StepCosts, StepsSource
 from partitioner.graphs.step import DATASET, Step
+from partitioner.measure import measured
 from partitioner.model import Attempt, Costs, Dataset
 from partitioner.reducers import partials
 
 MERGE_SECONDS = 0.01
 """Of a merge, at least: its sub-task reads and commits, whatever the models are."""
+
+RESULTS_BYTES = 40e6
+"""What a sub-task holds besides, and the pilot does not: results of other steps as they are read, and what a process that
+has called several keeps. In ``conf/pipeline.yaml`` the largest process is 39 MB above the peak of its pilot."""
 
 HERE = secrets.token_bytes(32)
 """The key of what the pilot keeps, which stays in this process."""
@@ -51,29 +57,35 @@ class StepsMeasured(InSlots):
         source = dataset.source
         assert isinstance(source, StepsSource), "steps are planned"
         inner = None if source.inner is None else source.inner.describe()
-        measured: Mapping[str, tuple[float, float, float]] = {}
-        rows = 0 if inner is None else inner.rows
+        found: Mapping[str, tuple[float, float, float]] = {}
+        rows, held = 0 if inner is None else inner.rows, 0.0
         if self.measures:
             if self.runner is None:
                 told = [miniatures(self.steps, inner, self.rows, self.seed)]
             else:
                 told = self.runner.ask(in_slot, self.rows, self.seed)
+                held = max(t.peak_bytes for t in told) + WRITING_BYTES + RESULTS_BYTES
             rows = rows if inner is None or rows >= 0 else int(inner.fragments.bytes.sum() / told[0].row_bytes)
-            measured = drawn_out(told, rows)
-        return costs_of(self.steps, measured, rows, self.parts, self.rows).estimate(dataset)
+            found = drawn_out(told, rows)
+        return costs_of(self.steps, found, rows, self.parts, self.rows, held).estimate(dataset)
 
 
 def costs_of(
-    steps: Sequence[Step], measured: Mapping[str, tuple[float, float, float]], rows: int, parts: int, pilot_rows: int
+    steps: Sequence[Step],
+    found: Mapping[str, tuple[float, float, float]],
+    rows: int,
+    parts: int,
+    pilot_rows: int,
+    held: float = 0.0,
 ) -> StepCosts:
-    """Seconds of every step, declared or from what was measured of it."""
+    """Seconds of every step, declared or as found by a pilot, in whose process ``held`` bytes were resident at the peak."""
     calls, merges = {}, {}
     for step in steps:
-        fixed, rest, merge = measured.get(step.name, (0.0, 0.0, 0.0))
+        fixed, rest, merge = found.get(step.name, (0.0, 0.0, 0.0))
         calls[step.name] = _declared(step, max(rows, 0), parts) or (fixed, rest)
         merges[step.name] = max(MERGE_SECONDS, merge * parts)
-    source = "declared" if not measured else f"pilot on {pilot_rows} and {2 * pilot_rows} rows"
-    return StepCosts(calls, merges, source)
+    source = "declared" if not found else f"pilot on {pilot_rows} and {2 * pilot_rows} rows"
+    return StepCosts(calls, merges, source, held)
 
 
 def _declared(step: Step, rows: int, parts: int) -> tuple[float, float] | None:
@@ -90,12 +102,16 @@ def _declared(step: Step, rows: int, parts: int) -> tuple[float, float] | None:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one slot measured: seconds of every step on ``rows[0]`` and on ``rows[1]`` rows, of ``row_bytes`` each."""
+    """What one slot measured: seconds of every step on ``rows[0]`` and on ``rows[1]`` rows, of ``row_bytes`` each.
+
+    ``peak_bytes`` resident in its process at most: with what the steps import when they are first called.
+    """
 
     low: Seconds
     high: Seconds
     rows: tuple[int, int]
     row_bytes: float
+    peak_bytes: float = 0.0
 
 
 def in_slot(index: int, count: int, run_url: str, key: bytes, rows: int, seed: int) -> Told | CostError:
@@ -106,7 +122,9 @@ def in_slot(index: int, count: int, run_url: str, key: bytes, rows: int, seed: i
     assert isinstance(built.call, StepProgram), "and so is its program"
     try:
         inner = None if source.inner is None else source.inner.describe()
-        return miniatures(tuple(built.call.steps.values()), inner, rows, seed)
+        with measured() as used:
+            told = miniatures(tuple(built.call.steps.values()), inner, rows, seed)
+        return replace(told, peak_bytes=float(used.peak_memory_bytes))
     except CostError as error:
         return error
 

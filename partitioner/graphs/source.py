@@ -110,18 +110,24 @@ def _graph_of(dataset: Dataset) -> Graph:
 
 
 class StepCosts(CostModel):
-    """Seconds of each sub-task: ``calls`` by step are (fixed, for all rows) seconds, ``merges`` seconds of its merge."""
+    """Seconds of each sub-task: ``calls`` by step are (fixed, for all rows) seconds, ``merges`` seconds of its merge.
+
+    ``held``: bytes of a process that has called every step; 0 where none was seen.
+    """
 
     name = "steps"
 
-    def __init__(self, calls: Mapping[str, tuple[float, float]], merges: Mapping[str, float], source: str) -> None:
-        self.calls, self.merges, self.source = dict(calls), dict(merges), source
+    def __init__(
+        self, calls: Mapping[str, tuple[float, float]], merges: Mapping[str, float], source: str, held: float = 0.0
+    ) -> None:
+        self.calls, self.merges, self.source, self.held = dict(calls), dict(merges), source, held
 
     def estimate(self, dataset: Dataset) -> Costs:
         """What is fixed counts for every call; the rest follows the rows."""
         graph = _graph_of(dataset)
         memory = {step.name: step.memory_bytes for step in graph.steps}
         told = {f"step {name}": f"{a:.3g} s a call, {b:.3g} s for all rows" for name, (a, b) in self.calls.items()}
+        held = 0.0 if any(memory.values()) else self.held
         seconds = [self.merges[c.step] if c.merges else self._call(c.step, c.share) for c in graph.cells]
         return Costs(
             np.array(seconds, np.float64),
@@ -129,6 +135,8 @@ class StepCosts(CostModel):
             source=self.source,
             details=told,
             memory_declared=any(memory.values()),
+            fixed_memory_bytes=held,
+            process_memory=held > 0,
         )
 
     def _call(self, step: str, share: float) -> float:

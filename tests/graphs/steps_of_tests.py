@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from partitioner.graphs import Step
@@ -105,3 +106,9 @@ def replaced(program: Any, folder: str) -> list[Step]:
     """The graph with another program for the step ``top``, which waits for all of ``double``."""
     top = Step("top", program, over="double", whole=True, arguments={"folder": folder}, seconds=0.1)
     return [top if step.name == "top" else step for step in GRAPH]
+
+
+def heavy(batch: pd.DataFrame) -> float:
+    """The sum of ``x``, by way of 160 MB that a process holds during the call alone, as what it imports is held for good."""
+    held = np.ones(20_000_000)
+    return float(batch["x"].sum() * held[-1])

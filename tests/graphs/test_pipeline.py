@@ -18,7 +18,7 @@ from partitioner.reducers import partials
 from partitioner.reducers.container import unpack
 from partitioner.running import plan_config
 from partitioner.security.sealing import is_sealed
-from tests.graphs.steps_of_tests import GRAPH, FailsOnce, doubled, first, largest, shares, spread, total
+from tests.graphs.steps_of_tests import GRAPH, FailsOnce, doubled, first, heavy, largest, shares, spread, total
 
 FRAME = pd.DataFrame({"x": np.arange(1.0, 101.0)})
 QUIET = {"progress": False, "report": False}
@@ -123,6 +123,13 @@ def test_steps_without_seconds_are_measured_on_a_sample(tmp_path):
     assert found["all_of_it"] == 10100.0
     assert seen[0].about.cost.source == "pilot on 20 and 40 rows"
     assert (seen[0].tasks.seconds > 0).all()
+
+
+def test_what_a_step_holds_when_it_is_called_is_in_the_memory_planned(tmp_path, dask_engine):
+    found = run(tmp_path, [pt.Step("heavy", heavy, reducer="sum")], engine=dask_engine)
+    planned = dict(zip(found.plan.tasks.task_id.to_pylist(), found.plan.tasks.memory_bytes.tolist(), strict=True))
+    used = {r.task_key: r.peak_memory_bytes for r in found.run.records}
+    assert {key: planned[key] >= peak for key, peak in used.items()} == dict.fromkeys(planned, True)
 
 
 def test_a_pilot_that_fails_names_the_step_and_the_remedy(tmp_path):
