@@ -75,8 +75,9 @@ def dying(log: Path, after: int) -> None:
         count[0] = at
 
     def audited(event: str, args: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR):
-            step(f"open {Path(str(args[0])).name}")
+        flags = 0 if event != "open" or isinstance(args[0], int) else args[2]  # what has a number was opened before
+        if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR):
+            step(f"open {Path(os.fsdecode(args[0])).name}")
         elif event in CHANGES and (event != "ctypes.dlsym" or args[1] == "renameat2"):
             step(f"{event} {Path(str(args[0])).name if event != 'ctypes.dlsym' else args[1]}")
 
