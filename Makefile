@@ -26,7 +26,7 @@ mutants: $(VENV)/ready-for-development  ## small wrong changes of the coordinato
 seeds: $(VENV)/ready-for-development  ## nightly: 10,000 seeded histories of 200 sub-tasks with every kind of fault
 	$(BIN)/python -m benchmarks.simulation_seeds --seeds 10000 --tasks 200 --processes $$(nproc)
 
-kills: $(VENV)/ready-for-development  ## nightly: rows into tables once each, with drivers and workers killed at twenty moments per table, after every write of a run and before every step of publishing
+kills: $(VENV)/ready-for-development  ## nightly: drivers killed at every write and every step of publishing, workers too while rows go into tables
 	$(BIN)/python -m benchmarks.table_kills
 	$(BIN)/python -m tests.chaos.every_write $$(mktemp -d)
 	$(BIN)/python -m tests.chaos.every_step $$(mktemp -d)
