@@ -140,7 +140,8 @@ class Calibrated(CostModel):
                 "'partitioner calibrate', or plan with cost='rows', 'bytes', declared numbers or a learned profile."
             )
         terms = self.terms(dataset)
-        pilot = choose(dataset, terms, PRUDENT * self.budget_share, self.options.seed, self.read_columns)
+        share = PRUDENT * self.budget_share
+        pilot = choose(dataset, terms, share, self.options.seed, self.read_columns, self.slots)
         self.pilot, self.measurements = self._run(dataset, pilot, terms)
         self.fitted, self._fitted_for = fit(self.measurements, terms, self.options), key
         return self.fitted

@@ -64,6 +64,20 @@ def test_pieces_of_one_size_are_counted_by_their_rows_and_that_is_said(slots):
     assert told in costs.details["notes"]
 
 
+def test_of_files_that_cannot_be_cut_the_sizes_in_the_pilot_tell_what_size_is_to_the_cost():
+    """From the smallest files alone, where a call costs more than their bytes, a quarter to three times was predicted."""
+    errors = []
+    for seed in range(5):
+        size = 20_000 * np.random.default_rng(seed).lognormal(0, 1.3, 250) + 500
+        images = TableSource(pa.table({"image": [b"x" * int(n) for n in size]})).dataset([1] * 250)
+        dataset = replace(images, divisible_by=None)
+        runner = FormulaRunner("1e-6 * bytes", fixed=0.01, noise=0.25, seed=seed)
+        costs = Calibrated(seed=seed).bind(runner=runner, slots=2).estimate(dataset)
+        true = runner.true(dataset).sum()
+        errors.append(abs(np.log((costs.seconds + costs.fixed_seconds).sum() / true)))
+    assert np.mean(errors) < 0.2
+
+
 def test_one_call_beyond_the_budget_is_a_cost_of_its_row():
     runner = FormulaRunner("50.0 * rows")
     dataset = TableSource(pa.table({"x": range(40)})).dataset([5] * 8)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -68,11 +69,13 @@ def choose(
     share: float = 0.01,
     seed: int = 0,
     read_columns: Sequence[str] | None = None,
+    slots: int = 1,
 ) -> Pilot:
     """Pieces that hold at most ``share`` of the bytes, and ``LEAST_PIECES`` where there are so many.
 
     Reads the fragments it cuts (at most ``PARENTS``, about 256 MB) to know the pieces' own bytes and per-row terms;
-    ``read_columns`` are those the program reads, None for all. Deterministic for a seed.
+    ``read_columns`` are those the program reads, None for all; ``slots`` how many run the first pieces, each all of them.
+    Deterministic for a seed.
     """
     rng = np.random.default_rng(seed)
     f = dataset.fragments
@@ -86,7 +89,7 @@ def choose(
     elif dataset.divisible_by == "bytes":
         pilot = _by_bytes(dataset, terms, share, rng, kept, read_columns)
     else:
-        pilot = _whole(dataset, terms, share, kept, rng)
+        pilot = _whole(dataset, terms, share, kept, rng, slots)
     return replace(_within(pilot, share), reserve=pilot.reserve)
 
 
@@ -316,18 +319,40 @@ def _described(
     return pilot.take(np.flatnonzero(rows > 0))
 
 
-def _whole(dataset: Dataset, terms: Sequence[Term], share: float, kept: Ints, rng: np.random.Generator) -> Pilot:
-    """Fragments that cannot be cut: the small ones up to the share, at quantiles of what is affordable."""
-    f = dataset.fragments
-    order = kept[np.argsort(f.bytes[kept], kind="stable")]
-    affordable = int((np.cumsum(f.bytes[order]) <= max(share, 0.0) * 4 * f.bytes.sum()).sum())
-    pool = order[: max(affordable, min(LEAST_PIECES, len(order)))]
-    strata = np.array_split(pool, min(SINGLES + BLOCKS, max(len(pool), 1)))
-    picked = np.array([s[len(s) // 2] for s in strata if len(s)], np.int64)
+def _whole(
+    dataset: Dataset, terms: Sequence[Term], share: float, kept: Ints, rng: np.random.Generator, slots: int
+) -> Pilot:
+    """Fragments that cannot be cut, of all sizes that the share affords."""
+    order = kept[np.argsort(dataset.fragments.bytes[kept], kind="stable")]
+    size = dataset.fragments.bytes[order].astype(np.float64)
+    picked = order[spanning(size, share * float(dataset.fragments.bytes.sum()), slots)]
     read = any(t.per_row for t in terms)
     others = rng.permutation(np.setdiff1d(kept, picked))[: PARENTS if read else RESERVE]
-    others = others[np.cumsum(f.bytes[others]) <= READ_LIMIT] if read else others
+    others = others[np.cumsum(dataset.fragments.bytes[others]) <= READ_LIMIT] if read else others
     return replace(_uncut(dataset, terms, picked), reserve=_uncut(dataset, terms, others) if len(others) else None)
+
+
+def spanning(size: Floats, budget: float, slots: int) -> Ints:
+    """Indices of sizes (ascending) that together hold at most ``budget``, and ``LEAST_PIECES`` where there are so many.
+
+    The largest holds a quarter of it, with more slots less, since each runs it; the next half of that, and so on; of what is
+    left as many at the quantiles of size as it holds. The smallest ones alone would not tell what the size is to the cost,
+    and most bytes are in the large ones.
+    """
+    within = max(int((size <= budget / (4 * sqrt(slots))).sum()), min(LEAST_PIECES, len(size)))
+    halves = size[within - 1] / 2.0 ** np.arange(SINGLES) if within else np.zeros(0)
+    picked = set(np.searchsorted(size[:within], halves[halves >= size[0]]).tolist()) if within else set()
+    rest = budget - float(size[sorted(picked)].sum())
+    for count in range(SINGLES + BLOCKS - len(picked), 0, -1):
+        strata = np.array_split(np.setdiff1d(np.arange(within), sorted(picked)), count)
+        middles = [int(s[len(s) // 2]) for s in strata if len(s)]
+        if float(size[middles].sum()) <= rest:
+            picked.update(middles)
+            break
+    smallest = (i for i in range(len(size)) if i not in picked)
+    while len(picked) < min(LEAST_PIECES, len(size)):
+        picked.add(next(smallest))
+    return np.array(sorted(picked), np.int64)
 
 
 def _uncut(dataset: Dataset, terms: Sequence[Term], picked: Ints) -> Pilot:
