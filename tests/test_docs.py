@@ -126,6 +126,8 @@ FAULTS = [
     "cancel in mid-run",
     "a secret in every place that has one",
     "a hostile configuration or run directory",
+    "a symbolic link in the place of a folder that we made, in an output or a run directory",
+    "links, folders and files of the user's own in an output",
     "a pickle in the place of a partial result",
     "the store is S3",
 ]

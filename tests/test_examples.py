@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ def test_skewed_text_on_dask() -> None:
 
 
 @pytest.mark.spark
-def test_a_spark_frame_in_and_out() -> None:
+def test_a_spark_frame_in_and_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)  # as in an environment that is active
     assert "1000 rows in 4 sub-tasks" in executed("spark_frame_in_and_out.ipynb")
 
 

@@ -8,6 +8,7 @@ from partitioner import choices, registry
 from partitioner.engines.base import Engine
 from partitioner.testing.engines import EngineContract, RealEngineContract
 from partitioner.testing.flaky import FlakyEngine, Hostility
+from tests.engines.many_drivers import EngineOfManyDrivers
 
 NAMES = [name for name in registry.built_in("engines") if not name.startswith("spark")]  # they have files of their own
 REAL = [name for name in NAMES if registry.load("engines", name).capabilities.real]
@@ -24,7 +25,7 @@ def engine(registered: str, request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 @pytest.mark.parametrize("registered", REAL)
-class TestEveryRealEngine(RealEngineContract):
+class TestEveryRealEngine(EngineOfManyDrivers):
     pass
 
 

@@ -14,8 +14,8 @@ from partitioner.engines.spark import SparkEngine
 from partitioner.errors import ConfigError, PreflightFailed, RunFailed
 from partitioner.model import Event, EventKind
 from partitioner.storage import Directory
-from partitioner.testing.engines import RealEngineContract
 from tests.engines import spark_programs as programs
+from tests.engines.many_drivers import EngineOfManyDrivers
 
 pytestmark = pytest.mark.spark
 
@@ -32,7 +32,7 @@ def test_another_master_than_that_of_the_active_session_is_refused(spark) -> Non
         SparkEngine(master="local[1]")
 
 
-class TestContract(RealEngineContract):
+class TestContract(EngineOfManyDrivers):
     """The published suite; with placement as a hint, exactness is not its law (see the test with a long wait below)."""
 
     test_attempts_run_where_the_plan_says_if_placement_is_exact = None

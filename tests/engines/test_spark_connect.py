@@ -19,8 +19,9 @@ from partitioner.engines.resolve import resolve
 from partitioner.engines.spark_connect import SparkConnectEngine
 from partitioner.errors import EngineLost, RunFailed
 from partitioner.model import Event, EventKind
-from partitioner.testing.engines import RealEngineContract, until_ended
+from partitioner.testing.engines import until_ended
 from tests.engines import spark_programs as programs
+from tests.engines.many_drivers import EngineOfManyDrivers
 
 pytestmark = pytest.mark.spark
 
@@ -32,7 +33,7 @@ def engine(connect_server: str) -> Iterator[SparkConnectEngine]:
     engine.close()
 
 
-class TestContract(RealEngineContract):
+class TestContract(EngineOfManyDrivers):
     """The published suite; placement is ignored, so exactness is not its law."""
 
     test_attempts_run_where_the_plan_says_if_placement_is_exact = None

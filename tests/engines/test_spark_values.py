@@ -194,9 +194,20 @@ class SecondTry:
         return {}
 
 
+def gathering() -> tuple[list[Event], Any]:
+    """Events, and what stands for the accumulator that tells them; each must be told with the label of its attempt."""
+    events: list[Event] = []
+
+    def add(told: list[tuple[str, Event]]) -> None:
+        for label, event in told:
+            assert label.endswith(f"/{event.attempt_id}")
+            events.append(event)
+
+    return events, type("Sink", (), {"add": staticmethod(add)})
+
+
 def events_of_second_try(monkeypatch, speculation: bool) -> list[Event]:
-    gathered: list[Event] = []
-    sink = type("Sink", (), {"add": staticmethod(gathered.extend)})
+    gathered, sink = gathering()
     monkeypatch.setattr(spark_task.TaskContext, "get", staticmethod(SecondTry))
     monkeypatch.setattr(spark_task, "run_attempt", lambda a: Event(EventKind.FINISHED, a.attempt_id))
     assert list(spark_task.run_partition(sink, speculation, [attempt(0)])) == []
@@ -217,8 +228,7 @@ def test_a_death_before_the_program_was_called_is_charged_to_nobody_but_for_a_fi
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, began: bool, number: int, rows: tuple[int, int] | None
 ) -> None:
     tried = replace(attempt(0, number, care=Care(rows=rows)), run_url=str(tmp_path))
-    told: list[Event] = []
-    sink: Any = type("Sink", (), {"add": staticmethod(told.extend)})
+    told, sink = gathering()
     monkeypatch.setattr(spark_task, "run_attempt", lambda a: Event(EventKind.FINISHED, a.attempt_id))
     for context in ([None] if began else []) + [SecondTry()]:
         monkeypatch.setattr(spark_task.TaskContext, "get", staticmethod(lambda context=context: context))
@@ -238,13 +248,8 @@ def test_an_attempt_hands_itself_back_on_a_worker_that_is_left_out(monkeypatch: 
     slept: list[float] = []
     monkeypatch.setattr(spark_place.time, "sleep", slept.append)
     monkeypatch.setattr(spark_task, "executor_id", lambda: "1")
-    told: list[Event] = []
-
-    class Told:
-        def add(self, events: list[Event]) -> None:
-            told.extend(events)
-
-    list(spark_task.run_partition(Told(), False, [attempt(0, avoid=("1",)), attempt(0, number=9, avoid=("1",))]))  # type: ignore[arg-type]
+    told, sink = gathering()
+    list(spark_task.run_partition(sink, False, [attempt(0, avoid=("1",)), attempt(0, number=9, avoid=("1",))]))
     assert [(e.kind, e.attempt_id, e.worker_id) for e in told] == [
         (EventKind.CANCELLED, "t000000-a0", "1"),
         (EventKind.CANCELLED, "t000000-a9", "1"),

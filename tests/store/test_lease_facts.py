@@ -391,33 +391,3 @@ def test_the_last_heartbeat_is_over_before_a_lease_is_given_back(
     assert order[-2:] == ["ended", "lease/000001.released"]
     assert thread is not None
     thread.join()
-
-
-@pytest.mark.parametrize(
-    "name", ["foobar.json", "a/000009.json", "7.json", "-00001.json", "\u0663\u0663\u0663\u0663\u0663\u0663.json"]
-)
-def test_files_of_other_names_are_no_lease(run: Directory, name: str) -> None:
-    run.put(f"lease/{name}", b"{}")
-    assert holder(run) is None
-    with Lease(run) as taken:
-        assert taken.epoch == 1
-
-
-@pytest.mark.parametrize(
-    "facts",
-    [
-        {"pid": "abc"},
-        {"pid": -1},
-        {"started": "z"},
-        {"lease_seconds": "x"},
-        {"lease_seconds": float("nan")},
-        ["pid"],
-        7,
-    ],
-)
-def test_facts_by_a_hostile_hand_leave_the_heartbeat_to_go_by(run: Directory, facts: Any) -> None:
-    more = {"machine": leases._machine(), "host": "h"}
-    run.put("lease/000001.json", json.dumps({**more, **facts} if isinstance(facts, dict) else facts).encode())
-    who = holder(run)
-    assert who is not None
-    assert (who.host, who.pid, who.lease_seconds, who.alive) == ("unknown", 0, leases.LEASE_SECONDS, None)
