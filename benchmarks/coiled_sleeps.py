@@ -167,7 +167,10 @@ def with_straggler(options: argparse.Namespace) -> None:
     plans: list[tuple[str, Callable[[Any], tuple[float, Any]]]] = []
     if options.plain:
         plans.append(("plain Dask", lambda client: (_plain(client, seconds), None)))
-    plans += [("ours, one row each", lambda client: ours(client, seconds, 10, True))] * options.repeat
+    plans += [
+        ("ours, default split", lambda client: ours(client, seconds, 10, False)),
+        ("ours, one row each", lambda client: ours(client, seconds, 10, True)),
+    ] * options.repeat
     for name, how in plans:
         with (
             LocalCluster(n_workers=10, threads_per_worker=1, dashboard_address=":0") as cluster,
