@@ -17,7 +17,7 @@ import numpy as np
 from partitioner.coordinator.state import State
 from partitioner.model.data import Floats
 
-PRIOR, SPREAD_WEIGHT = 0.25, 3.0
+PRIOR, SPREAD_WEIGHT = 0.2, 3.0
 """Standard deviation of log(actual / predicted) before completions have shown one, and as how many of them it counts."""
 
 MEAN_WEIGHT, DEGREES = 24.0, 4.0

@@ -44,7 +44,7 @@ def integrated(
 ) -> tuple[float, float, float]:
     """The same by brute force, from the densities as textbooks have them."""
     mean, spread = np.linspace(-3.0, 5.0, 241)[:, None], np.geomspace(0.03, 4.0, 80)[None, :]
-    weight = spread**-3.0 * np.exp(-3 * 0.0625 / (2 * spread**2)) * np.ones_like(mean)
+    weight = spread**-3.0 * np.exp(-3 * 0.04 / (2 * spread**2)) * np.ones_like(mean)
     if predicts:  # Student's t with four degrees of freedom, as sure as 24 completions, or as the cost model
         scale = np.sqrt(spread**2 / 24 + doubt**2)
         weight = weight / scale * (1 + (mean / scale) ** 2 / 4) ** -2.5
