@@ -8,9 +8,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
+import partitioner as pt
 from connectors.parquet_sink import ParquetSink
 from partitioner.errors import ConfigError, StorageFailed
 from partitioner.model import CommitRecord
@@ -263,6 +265,33 @@ def test_nothing_is_changed_behind_a_link_in_the_place_of_a_folder_of_ours(
     with pytest.raises(StorageFailed, match=f"{link} is a symbolic link in the place of a folder of ours.*remove it"):
         change(Directory(tmp_path / "run"))
     assert {path.name: path.read_text() for path in victim.iterdir()} == {"mine": "mine", "x#1": "mine"}
+
+
+def test_nothing_is_changed_behind_a_link_in_the_place_of_the_versions_of_one_file(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"x": range(4)})
+    output = str(tmp_path / "out.csv")
+
+    def run() -> None:
+        pt.run(
+            rows,
+            lambda batch: batch,
+            output=output,
+            mode="overwrite",
+            engine="serial",
+            checkpoint=str(tmp_path / "runs"),
+            report=False,
+            progress=False,
+        )
+
+    run()
+    (tmp_path / ".out.csv.versions").rename(tmp_path / "victim")
+    (tmp_path / ".out.csv.versions").symlink_to(tmp_path / "victim")
+    before = sorted((path, path.read_bytes()) for path in (tmp_path / "victim").rglob("*") if path.is_file())
+    with pytest.raises(
+        StorageFailed, match=r"/\.out\.csv\.versions is a symbolic link in the place of a folder of ours"
+    ):
+        run()
+    assert sorted((path, path.read_bytes()) for path in (tmp_path / "victim").rglob("*") if path.is_file()) == before
 
 
 def test_the_way_to_an_output_may_have_links(tmp_path: Path) -> None:
