@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow.feather
 import pytest
 
 import partitioner as pt
-from partitioner.errors import ConfigError, OutputExists
+from partitioner.errors import ConfigError, OutputExists, RunFailed
 
 TABLE = pa.table({"x": range(10), "c": ["a", "b"] * 5})
 ROWS = TABLE.to_pylist()
@@ -90,6 +91,26 @@ def test_partitions_are_folders_that_others_read(tmp_path: Path, checkpoint: str
     assert files == ["c=a/part-00000.parquet", "c=b/part-00000.parquet"]
     table = pyarrow.dataset.dataset(tmp_path / "out", partitioning="hive").to_table().sort_by("x")
     assert table.select(["x", "c"]).to_pylist() == ROWS
+
+
+def one_by_one(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    yield from rows.to_dict("records")
+
+
+@pytest.mark.parametrize("program", [same, one_by_one])
+def test_a_value_too_long_for_the_name_of_a_folder_fails_at_its_row(
+    tmp_path: Path, checkpoint: str, program: Callable[..., Any]
+) -> None:
+    """Not in the end, when all is computed and no resume can mend it."""
+    longest = "ü" * 42 + "a"  # c= and six bytes for each, 255 in all
+    table = pa.table({"x": range(10), "c": [longest] * 9 + [longest + "a"]})
+    said = r"the program returned 'ü{40}'\.\.\. \(44 characters\) for 'c'.*ends at 255 bytes; shorten the value"
+    with pytest.raises(RunFailed, match=said):
+        run(checkpoint, program, table, output=tmp_path / "none", partition_by="c")
+    finished = run(checkpoint, program, table, output=tmp_path / "out", partition_by="c", on_error="quarantine")
+    assert finished.counts["quarantined"] == 1
+    kept = pyarrow.dataset.dataset(tmp_path / "out", partitioning="hive").to_table().sort_by("x")
+    assert kept.select(["x", "c"]).to_pylist() == table.slice(0, 9).to_pylist()
 
 
 def test_rows_per_file_join_small_outputs(tmp_path: Path, checkpoint: str) -> None:

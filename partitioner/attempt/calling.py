@@ -22,6 +22,7 @@ from partitioner.attempt.tally import Tally
 from partitioner.errors import ProgramError, ProgramExited, listed, nearest
 from partitioner.model import NO_CARE, Care, spans_of
 from partitioner.model.data import Ints
+from partitioner.model.folders import check_lengths
 
 
 class RowsFailed(Exception):
@@ -79,6 +80,7 @@ def _call(
             yield value, places
             continue
         for part in to_record_batches(value):
+            check_lengths(part, job.partition_by)
             rows += part.num_rows
             yield part, None
     if job.reducer.rows:
@@ -94,7 +96,7 @@ def _values_and_bad(
     guarded = partial(_guarded, call)
     if job.concurrency is not None:
         found, bad = call_concurrently(call, job.concurrency, job.batch_format, batch, care.isolate)
-        return [to_record_batch(value) if job.reducer.rows else value for value in found], bad
+        return [_rows_of(job, value) if job.reducer.rows else value for value in found], bad
     if not care.isolate:  # a batch that has to be put back in order is held whole
         return [_value(job, guarded, batch, streamed=places is None)], {}
     suspects = np.flatnonzero(_inside(positions, care.suspects or ())).tolist()
@@ -145,9 +147,15 @@ def _value(job: Job, call: Callable[[Any], Any], rows: pa.RecordBatch, streamed:
         return value
     if streamed and is_stream(value):
         return _unending(value)
-    value = to_record_batch(_unending(value) if is_stream(value) else value)
+    value = _rows_of(job, _unending(value) if is_stream(value) else value)
     _check_rows(job, rows.num_rows, value.num_rows)
     return value
+
+
+def _rows_of(job: Job, value: Any) -> pa.RecordBatch:
+    rows = to_record_batch(value)
+    check_lengths(rows, job.partition_by)
+    return rows
 
 
 def _name_the_columns(error: KeyError, columns: list[str]) -> None:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
 
 from partitioner import choices, registry
 from partitioner.config import RunConfig
 from partitioner.errors import ConfigError, OutputExists, listed, nearest
+from partitioner.model.folders import key_folder
 from partitioner.output.encoders import ENCODERS
 from partitioner.storage import Directory
 
@@ -54,7 +54,6 @@ _REFUSED = (
     *(".pkl", ".npy", ".npz", ".h5", ".orc", ".avro"),
 )
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4", ".xz", ".zip")
-_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,12 +348,10 @@ def _partitions(table: pa.Table, by: Sequence[str]) -> Iterator[tuple[str, pa.Ta
         rows.setdefault(key, []).append(i)
     rest = table.drop_columns(list(by))
     for key, places in rows.items():
-        folder = "".join(f"{quote(n, safe='')}={_text(v)}/" for n, v in zip(by, key, strict=True))
-        yield folder, rest.take(pa.array(places, pa.int64()))
-
-
-def _text(value: Any) -> str:
-    return _NULL if value is None else quote(str(value), safe=" ")
+        yield (
+            "".join(f"{key_folder(n, v)}/" for n, v in zip(by, key, strict=True)),
+            rest.take(pa.array(places, pa.int64())),
+        )
 
 
 def parted(url: str) -> tuple[Directory, str]:

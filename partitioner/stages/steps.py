@@ -279,6 +279,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
         fsync=config.fsync == "each",
         by_file=by_file,
         by_section=by_file and dataset.source.tells_sections(),
+        partition_by=tuple(config.partition_by),
         secrets=known_secrets.known(),
         partials_key=key_of_partials() if parts.reducer.serializer == "pickle" else b"",
         named=tuple(trust.named_in(plain(config))),

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from partitioner.output import exporting, publishing
+from partitioner.model.folders import key_folder
+from partitioner.output import publishing
 from partitioner.output.publishing import publish, said
 from partitioner.storage import Directory
 
@@ -174,4 +175,4 @@ def test_which_files_a_version_may_remove(name: str, part: bool) -> None:
 
 
 def test_names_of_numbers_are_plain() -> None:
-    assert exporting._text(np.int64(3)) == "3"
+    assert key_folder("n", np.int64(3)) == "n=3"
