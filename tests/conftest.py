@@ -10,13 +10,16 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from distributed.core import Status
 
 from benchmarks.postgres_server import server
 from partitioner.engines.dask import DaskEngine
@@ -113,11 +116,35 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def dask_engine() -> Iterator[DaskEngine]:
-    """Two worker processes of one thread, shared by every test that does not kill them."""
-    engine = DaskEngine(workers=2)
-    yield engine
-    engine.close()
+def dask_engines() -> Iterator[list[DaskEngine]]:
+    """Those that ``dask_engine`` started: the last is the one that lives."""
+    engines: list[DaskEngine] = []
+    yield engines
+    for engine in engines[-1:]:
+        engine.close()
+
+
+@pytest.fixture
+def dask_engine(dask_engines: list[DaskEngine]) -> DaskEngine:
+    """Two worker processes of one thread, shared by every test that does not kill them.
+
+    What ended the event loop of their client, in whichever test that was, is told as a warning, and others are started.
+    """
+    if dask_engines and dask_engines[-1]._client.loop.asyncio_loop.is_closed():
+        cluster = dask_engines[-1]._cluster
+        error = getattr(cluster._loop_runner._loop_thread, "_exception", None)
+        told = "stopped by a call" if error is None else "".join(traceback.format_exception(error))
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")  # for the summary: what ended it was another test
+            warnings.warn(
+                f"the event loop of the tests' Dask cluster ended since the last test with it: {told}", stacklevel=1
+            )
+        cluster.status = Status.closed  # without its loop nothing can be closed
+        dask_engines[-1]._client.status = "closed"
+        dask_engines.append(DaskEngine(workers=2))
+    if not dask_engines:
+        dask_engines.append(DaskEngine(workers=2))
+    return dask_engines[-1]
 
 
 @pytest.fixture(scope="session")
