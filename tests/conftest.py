@@ -22,6 +22,7 @@ import pytest
 from distributed.core import Status
 
 from benchmarks.postgres_server import server
+from partitioner import interrupts
 from partitioner.engines.dask import DaskEngine
 
 hypothesis.settings.load_profile("ci")  # the same examples everywhere, every time
@@ -78,9 +79,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_configure() -> None:
-    """A shell starts what it puts in the background with Ctrl-C ignored, and tests send it."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Tests send the signals that a shell and ``nohup`` have what is in the background ignore."""
+    for number in interrupts.NAMES:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -193,13 +193,16 @@ def test_dask_gives_the_same_bits_and_reads_each_partition_once(checkpoint, tmp_
 @pytest.mark.spark
 def test_spark_gives_the_same_bits_in_one_job_and_reads_each_partition_once(checkpoint, tmp_path, spark, six_rounds):
     log, tracker = str(tmp_path / "log"), spark.sparkContext.statusTracker()
-    before = len(tracker.getJobIdsForGroup(None))
-    engine = SparkEngine(session=spark, locality_wait=60.0, timeout=240)  # on a busy machine too none is asked again
+    before = set(tracker.getJobIdsForGroup(None))
+    engine = SparkEngine(session=spark, locality_wait=60.0, timeout=240)
     found = slopes(checkpoint, arguments={"log": log}, engine=engine)
     engine.close()
     assert found.state["w"].tobytes() == six_rounds.state["w"].tobytes()
     assert len(prepared(log)) == 3
-    assert len(tracker.getJobIdsForGroup(None)) - before == 3  # a look at the executors, preflight, the seats
+    jobs = [tracker.getJobInfo(job) for job in set(tracker.getJobIdsForGroup(None)) - before]
+    names = [tracker.getStageInfo(stage).name for job in jobs for stage in job.stageIds]
+    looks = [name for name in names if "/engines/spark.py" in name]  # one, and another where one misses an executor
+    assert 0 < len(looks) == len(names) - 2, names  # preflight, the seats
     assert not [p for p in Path(found.url).glob("seats/**/*") if p.is_file() and p.stat().st_size]
 
 
