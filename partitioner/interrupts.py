@@ -19,22 +19,29 @@ NAMES = {
 OTHERS = [number for number in NAMES if number != signal.SIGINT]
 
 
-class Asked(threading.Event):
-    """Set when the driver was asked to end; ``why`` says by what."""
+class Asked:
+    """Whether the driver was asked to end; ``why`` says by what.
+
+    No ``threading.Event``: a second signal may come while the handler of the first one holds its lock, and would wait for
+    ever. ``timeout`` sends two at a time.
+    """
 
     why = ""
+
+    def is_set(self) -> bool:
+        """Whether a signal came."""
+        return bool(self.why)
 
 
 @contextlib.contextmanager
 def noted() -> Iterator[Asked]:
-    """In the block a signal sets an event, so that the loop stops between two steps; a second Ctrl-C interrupts at once."""
+    """In the block a signal is noted, so that the loop stops between two steps; a second Ctrl-C interrupts at once."""
     asked = Asked()
 
     def on_signal(number: int, frame: Any) -> None:
         if asked.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked.why = asked.why or told(number)
-        asked.set()
 
     with _handled(NAMES, on_signal):
         yield asked

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,6 +139,35 @@ def test_a_second_ctrl_c_interrupts_at_once() -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         assert event.why == "stopped by Ctrl-C"
+
+
+TOLD_OFTEN = """
+import sys
+from pathlib import Path
+from partitioner import interrupts
+
+with interrupts.noted() as asked:
+    print("ready", flush=True)
+    while not Path(sys.argv[1]).exists():
+        pass
+print(asked.why)
+"""
+
+
+def test_a_signal_may_come_while_one_is_being_noted(tmp_path: Path) -> None:
+    """As ``timeout`` sends SIGTERM to its child and again to the group; with the lock of an Event in it this never ended."""
+    end = tmp_path / "end"
+    command = [sys.executable, "-c", TOLD_OFTEN, str(end)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        for _ in range(20_000):
+            os.kill(process.pid, signal.SIGTERM)
+        end.touch()
+        try:
+            assert process.communicate(timeout=60)[0] == "stopped by SIGTERM\n"
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("block", [interrupts.noted, interrupts.as_ctrl_c])
