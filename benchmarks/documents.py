@@ -6,7 +6,8 @@ The model is a stand-in in pure Python that keeps a core busy for ``--load`` sec
 texts take both slots together about ``--seconds``. A first run has no profile: it measures what it needs within its wall
 seconds, with the default settings.
 
-predictions   first runs: predicted / actual makespan, and predicted / actual peak memory of a process
+predictions   first runs: predicted / actual makespan, and predicted / actual peak memory of a process;
+              how often the interval of the ETA held what was left
 tax (dask)    texts of one length, 60 s: wall of ``pt.run``, first and second run, beside ``map_partitions`` in as many
               partitions
 plain (spark) wall of ``pt.run`` beside ``mapInPandas`` with default partitions and with ``repartition(32)``, the model
@@ -30,6 +31,7 @@ import numpy as np
 import pandas as pd
 
 import partitioner as pt
+from benchmarks import eta_asked
 from benchmarks.documents_model import SCHEMA, Reader, of_batches, of_partition, pace
 from benchmarks.versions import versions
 from partitioner.report.facts import read
@@ -130,13 +132,15 @@ def ratios(found: Summary) -> tuple[float, float]:
 def predictions(engine: Any, job: Job, home: Path, runs: int) -> list[float]:
     """So many first runs; their wall seconds."""
     walls, kept = [], []
-    for i in range(runs):
-        with profiles(home, f"prediction-{i}"):
-            wall, run = ours(engine, job, home)
-        walls.append(wall)
-        kept.append(ratios(told(f"first run {i + 1}", wall, run)))
-        print(f"{'':30}predicted / actual: makespan {kept[-1][0]:.3f}, memory {kept[-1][1]:.2f}", flush=True)
+    with eta_asked.asking() as askers:
+        for i in range(runs):
+            with profiles(home, f"prediction-{i}"):
+                wall, run = ours(engine, job, home)
+            walls.append(wall)
+            kept.append(ratios(told(f"first run {i + 1}", wall, run)))
+            print(f"{'':30}predicted / actual: makespan {kept[-1][0]:.3f}, memory {kept[-1][1]:.2f}", flush=True)
     judged(kept)
+    eta_asked.told(askers)
     return walls
 
 

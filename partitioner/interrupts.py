@@ -36,26 +36,49 @@ class Asked:
 @contextlib.contextmanager
 def noted() -> Iterator[Asked]:
     """In the block a signal is noted, so that the loop stops between two steps; a second Ctrl-C interrupts at once."""
-    asked = Asked()
+    with _order() as asked:
 
-    def on_signal(number: int, frame: Any) -> None:
-        if asked.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.why = asked.why or told(number)
+        def on_signal(number: int, frame: Any) -> None:
+            if asked.is_set() and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            asked.why = asked.why or told(number)
 
-    with _handled(NAMES, on_signal):
-        yield asked
+        with _handled(NAMES, on_signal):
+            yield asked
 
 
 @contextlib.contextmanager
 def as_ctrl_c() -> Iterator[None]:
-    """In the block the other signals raise KeyboardInterrupt as Ctrl-C does, so that what was started is closed in order."""
+    """In the block the first of the other signals raises KeyboardInterrupt as Ctrl-C does, so that what was started is
+    closed in order; where one was noted before, that order is the same, and closing goes on."""
+    with _order() as asked:
 
-    def on_signal(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt(told(number))
+        def on_signal(number: int, frame: Any) -> None:
+            if not asked.is_set():
+                asked.why = told(number)
+                raise KeyboardInterrupt(asked.why)
 
-    with _handled(OTHERS, on_signal):
-        yield
+        with _handled(OTHERS, on_signal):
+            yield
+
+
+_orders: list[Asked] = []
+
+
+@contextlib.contextmanager
+def _order() -> Iterator[Asked]:
+    """What was asked of the outermost block of the main thread: the order to end comes once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield Asked()
+        return
+    if _orders:
+        yield _orders[0]
+        return
+    _orders.append(Asked())
+    try:
+        yield _orders[0]
+    finally:
+        _orders.clear()
 
 
 @contextlib.contextmanager

@@ -187,6 +187,23 @@ def test_outside_the_loop_the_other_signals_interrupt_as_ctrl_c_does() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
+def test_what_is_closed_after_a_signal_is_not_interrupted_by_the_same_order_again() -> None:
+    closed = []
+    with interrupts.as_ctrl_c():
+        with interrupts.noted() as asked:
+            signal.raise_signal(signal.SIGTERM)
+        assert asked.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGHUP)
+        closed.append(True)
+    with interrupts.as_ctrl_c():
+        with pytest.raises(KeyboardInterrupt, match="stopped by SIGHUP"):
+            signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGTERM)
+        closed.append(True)
+    assert closed == [True, True]
+
+
 def test_a_signal_waits_until_what_is_started_is_up() -> None:
     up = []
 
