@@ -140,7 +140,7 @@ def predictions(engine: Any, job: Job, home: Path, runs: int) -> list[float]:
             kept.append(ratios(told(f"first run {i + 1}", wall, run)))
             print(f"{'':30}predicted / actual: makespan {kept[-1][0]:.3f}, memory {kept[-1][1]:.2f}", flush=True)
     judged(kept)
-    eta_asked.told(askers)
+    eta_asked.held([asker.answers for asker in askers])
     return walls
 
 

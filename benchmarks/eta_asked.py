@@ -1,9 +1,9 @@
-"""What the ETA says of real runs: asked when 10 %, 50 % and 90 % of the predicted work are done."""
+"""What the ETA says of a run: asked when 10 %, 50 % and 90 % of the predicted work are done."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,32 +17,50 @@ from partitioner.report.progress import Progress
 SHARES = (0.1, 0.5, 0.9)
 
 
-class _Asker(Progress):
-    """The progress line, which shows nothing here, asks and notes."""
+class Asker:
+    """An observer of the driver's loop that asks and notes; ``work``: predicted seconds of all sub-tasks."""
+
+    def __init__(self, work: float, clock: Callable[[], float]) -> None:
+        self.work, self.clock = work, clock
+        self.ended = 0.0
+        self._asked: list[tuple[float, Eta]] = []
+
+    def observe(self, state: State, events: Sequence[Any], actions: Sequence[Any]) -> None:
+        """Called after every step."""
+        if not state.remaining:
+            self.ended = self.clock()
+        elif len(self._asked) < len(SHARES) and state.predicted_done >= SHARES[len(self._asked)] * self.work:
+            said = eta(state, self.clock())
+            assert said is not None
+            self._asked.append((self.clock(), said))
+
+    @property
+    def answers(self) -> list[tuple[float, Eta]]:
+        """At each question, seconds that were left in truth, and what was said."""
+        return [(self.ended - at, said) for at, said in self._asked]
+
+
+class _Line(Progress):
+    """The progress line of a real run, with an asker behind it."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.asked: list[tuple[float, Eta]] = []
-        self.ended = 0.0
+        self.asker = Asker(float(self.plan.tasks.seconds.sum()), time.monotonic)
 
     def observe(self, state: State, events: Sequence[Any], actions: Sequence[Any]) -> None:
         super().observe(state, events, actions)
-        now, work = time.monotonic(), float(self.plan.tasks.seconds.sum())
-        if state.finished:
-            self.ended = now
-        elif len(self.asked) < len(SHARES) and state.predicted_done >= SHARES[len(self.asked)] * work:
-            said = eta(state, now)
-            self.asked += [] if said is None else [(now, said)]
+        self.asker.observe(state, events, actions)
 
 
 @contextmanager
-def asking() -> Iterator[list[_Asker]]:
-    """Runs in the block are asked; one entry for each."""
-    askers: list[_Asker] = []
+def asking() -> Iterator[list[Asker]]:
+    """Runs in the block are asked; one asker for each."""
+    askers: list[Asker] = []
 
-    def made(*args: Any, **options: Any) -> _Asker:
-        askers.append(_Asker(*args, **options))
-        return askers[-1]
+    def made(*args: Any, **options: Any) -> _Line:
+        line = _Line(*args, **options)
+        askers.append(line.asker)
+        return line
 
     before, running.Progress = running.Progress, made  # type: ignore[assignment, misc]
     try:
@@ -51,12 +69,13 @@ def asking() -> Iterator[list[_Asker]]:
         running.Progress = before  # type: ignore[misc]
 
 
-def told(askers: Sequence[_Asker]) -> None:
+def held(answers: Sequence[Sequence[tuple[float, Eta]]]) -> None:
     """Print how often the interval held what was left in truth, and how wide it was."""
     for k, share in enumerate(SHARES):
-        pairs = [(a.ended - a.asked[k][0], a.asked[k][1]) for a in askers if len(a.asked) > k]
-        inside = sum(said.low <= left <= said.high for left, said in pairs)
-        width = np.median([(said.high - said.low) / left for left, said in pairs]) if pairs else 0.0
+        pairs = [answer[k] for answer in answers if len(answer) > k]
+        inside = np.mean([said.low <= truth <= said.high for truth, said in pairs])
+        width = np.median([(said.high - said.low) / truth for truth, said in pairs])
         print(
-            f"ETA asked at {share:.0%}: held {inside} of {len(pairs)}, width {width:.0%} of what was left", flush=True
+            f"ETA asked at {share:.0%}: holds {inside:6.1%} of {len(pairs)}, width {width:.0%} of what is left",
+            flush=True,
         )

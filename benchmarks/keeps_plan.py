@@ -18,14 +18,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.eta_asked import Asker, held
 from benchmarks.versions import versions
 from partitioner.coordinator.driver import drive
-from partitioner.coordinator.eta import Eta, eta
+from partitioner.coordinator.eta import Eta
 from partitioner.coordinator.policy import Policy
-from partitioner.coordinator.state import Action, State, initial
+from partitioner.coordinator.state import initial
 from partitioner.engines.simulated import SimulatedEngine
 from partitioner.engines.simulated_world import Faults
-from partitioner.model import Event, Plan, SubTasks, Worker, Workers
+from partitioner.model import Plan, SubTasks, Worker, Workers
 from partitioner.placement.algorithms.lpt import Lpt
 from partitioner.simulation import simulate
 
@@ -147,40 +148,13 @@ def slowed(seed: int, slower: float = 4.0) -> Outcome:
     return Outcome(run.makespan / best_known(plan, faults, seed), run.moved / len(plan))
 
 
-class _Asker:
-    """Asks for the ETA when 10 %, 50 % and 90 % of the predicted work are done."""
-
-    def __init__(self, engine: SimulatedEngine, work: float) -> None:
-        self.engine, self.work = engine, work
-        self.asked: list[tuple[float, Eta]] = []
-
-    def observe(self, state: State, events: Sequence[Event], actions: Sequence[Action]) -> None:
-        shares = (0.1, 0.5, 0.9)
-        if len(self.asked) < 3 and state.remaining and state.predicted_done >= shares[len(self.asked)] * self.work:
-            said = eta(state, self.engine.clock())
-            assert said is not None
-            self.asked.append((self.engine.clock(), said))
-
-
 def told(seed: int, noise: float = 0.3) -> list[tuple[float, Eta]]:
     """At each question, seconds that were left in truth, and what was said."""
     plan, faults = random_plan(seed), Faults(noise=noise)
     engine = SimulatedEngine(plan.workers, faults, seed)
-    asker = _Asker(engine, float(plan.tasks.seconds.sum()))
+    asker = Asker(float(plan.tasks.seconds.sum()), engine.clock)
     drive(engine, initial(plan, "simulated://", Policy()), [asker], engine.clock)
-    return [(engine.clock() - at, said) for at, said in asker.asked]
-
-
-def held(seeds: Sequence[int], noise: float) -> None:
-    """Print how often the interval of the ETA held the truth."""
-    answers = [told(seed, noise) for seed in seeds]
-    for k, share in enumerate(("10 %", "50 %", "90 %")):
-        pairs = [answer[k] for answer in answers if len(answer) > k]
-        inside = np.mean([said.low <= truth <= said.high for truth, said in pairs])
-        width = np.median([(said.high - said.low) / truth for truth, said in pairs])
-        print(
-            f"ETA asked at {share}: holds {inside:6.1%} of {len(pairs)}, width {width:.0%} of what is left", flush=True
-        )
+    return asker.answers
 
 
 def table(seeds: Sequence[int], rows: Sequence[tuple[str, Callable[[int], Outcome]]]) -> None:
@@ -214,7 +188,8 @@ def main() -> None:
     ]
     if not options.intervals:
         table(range(options.first, options.first + options.plans), rows)
-    held(range(options.first, options.first + min(100, options.plans)), options.noise)
+    seeds = range(options.first, options.first + min(100, options.plans))
+    held([told(seed, options.noise) for seed in seeds])
 
 
 if __name__ == "__main__":

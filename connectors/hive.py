@@ -10,8 +10,7 @@ import pyarrow as pa
 from connectors.listing import glob_base
 from connectors.systems import FileInfo
 from partitioner.errors import DataError
-
-NULL = "__HIVE_DEFAULT_PARTITION__"
+from partitioner.model.folders import NULL
 
 
 def partition_of(path: str, roots: Sequence[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from connectors.file_source import FileSource, narrowed, projected
 from connectors.footers import MAX_FEATURES, Footer, corrupt, group_digest, metadata_of, read_footer, united
-from connectors.hive import NULL, add_partition, partition_of, partition_schema
+from connectors.hive import add_partition, partition_of, partition_schema
 from connectors.listing import in_threads
 from connectors.location import open_file, reading, say
 from connectors.row_groups import read_rows
@@ -23,6 +23,7 @@ from partitioner.casting import Misfit, cast_into
 from partitioner.errors import DataError
 from partitioner.model import Dataset, Fragment, Fragments
 from partitioner.model.data import Ints
+from partitioner.model.folders import NULL
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ def job_main(main: Callable[[], int]) -> None:
 
 
 def _terminated(number: int, frame: Any) -> None:
+    signal.signal(number, signal.SIG_IGN)  # ``timeout`` tells it twice, and what is closed meanwhile is closed once
     raise KeyboardInterrupt("stopped by SIGTERM")
 
 

@@ -80,7 +80,7 @@ def _call(
             yield value, places
             continue
         for part in to_record_batches(value):
-            check_lengths(part, job.partition_by)
+            check_lengths(part, job.names_on_disk)
             rows += part.num_rows
             yield part, None
     if job.reducer.rows:
@@ -154,7 +154,7 @@ def _value(job: Job, call: Callable[[Any], Any], rows: pa.RecordBatch, streamed:
 
 def _rows_of(job: Job, value: Any) -> pa.RecordBatch:
     rows = to_record_batch(value)
-    check_lengths(rows, job.partition_by)
+    check_lengths(rows, job.names_on_disk)
     return rows
 
 

@@ -43,7 +43,7 @@ class Job:
     or ``"quarantine"``. ``fsync`` as in ``Directory``.
     ``by_file``: a call never holds rows of two files, so that what came of one can be replaced (mode incremental).
     ``by_section``: nor of two sections (row groups) of one.
-    ``partition_by``: columns whose values name folders in the end.
+    ``names_on_disk``: columns whose values name folders on a disk in the end.
     ``concurrency`` says how an async program is called.
     ``cache_bytes``: what a process may keep of prepared partitions between rounds of ``pt.iterate``.
     ``partials_key``: what pickled partial results are signed with; it reaches workers in the sealed job alone.
@@ -65,7 +65,7 @@ class Job:
     fsync: bool = False
     by_file: bool = False
     by_section: bool = False
-    partition_by: tuple[str, ...] = ()
+    names_on_disk: tuple[str, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     concurrency: Concurrency | None = None
     cache_bytes: float = 0.0

@@ -134,6 +134,11 @@ def folder_of(config: RunConfig) -> str | None:
     return None if form is not None and (form.single or form.table) else config.output
 
 
+def names_on_disk(config: RunConfig) -> tuple[str, ...]:
+    """The columns whose values name folders on a disk, where a name has an end; keys of a store may be longer."""
+    return () if config.output is None or "://" in config.output else tuple(config.partition_by)
+
+
 def home_of(config: RunConfig) -> str | None:
     """The folder where the versions of an output lie; None where there are none.
 
@@ -348,10 +353,8 @@ def _partitions(table: pa.Table, by: Sequence[str]) -> Iterator[tuple[str, pa.Ta
         rows.setdefault(key, []).append(i)
     rest = table.drop_columns(list(by))
     for key, places in rows.items():
-        yield (
-            "".join(f"{key_folder(n, v)}/" for n, v in zip(by, key, strict=True)),
-            rest.take(pa.array(places, pa.int64())),
-        )
+        folder = "".join(f"{key_folder(n, v)}/" for n, v in zip(by, key, strict=True))
+        yield folder, rest.take(pa.array(places, pa.int64()))
 
 
 def parted(url: str) -> tuple[Directory, str]:

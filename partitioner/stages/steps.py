@@ -25,7 +25,7 @@ from partitioner.engines.base import Engine
 from partitioner.engines.preflight import versions
 from partitioner.errors import ConfigError, DataError, OutputExists, clause, listed, nearest, to_go_on
 from partitioner.model import CommitRecord, CostFacts, Costs, Dataset, Plan, SubTasks, Worker, Workers
-from partitioner.output.exporting import folder_of, form_of, home_of
+from partitioner.output.exporting import folder_of, form_of, home_of, names_on_disk
 from partitioner.output.modes import NO_VERSION, Target
 from partitioner.output.tracking import tracking_of
 from partitioner.output.versions import check_nobody_writes, newest
@@ -279,7 +279,7 @@ def make_job(parts: Resolved, dataset: Dataset, directory: RunDirectory, version
         fsync=config.fsync == "each",
         by_file=by_file,
         by_section=by_file and dataset.source.tells_sections(),
-        partition_by=tuple(config.partition_by),
+        names_on_disk=names_on_disk(config),
         secrets=known_secrets.known(),
         partials_key=key_of_partials() if parts.reducer.serializer == "pickle" else b"",
         named=tuple(trust.named_in(plain(config))),

@@ -20,7 +20,7 @@ from partitioner.model.execution import is_gpu_memory
 def job(**options: Any) -> Any:
     reducer = SimpleNamespace(rows=True, whole_task=options.pop("whole_task", False))
     settings = {"reducer": reducer, "concurrency": None, "batch_format": "arrow", "allow_row_change": False}
-    settings["partition_by"] = ()
+    settings["names_on_disk"] = ()
     return SimpleNamespace(**{**settings, **options})
 
 

@@ -24,7 +24,7 @@ from partitioner.model import NO_CARE, Care
 def job(**options: Any) -> Any:
     reducer = SimpleNamespace(rows=options.pop("rows", True), whole_task=options.pop("whole_task", False))
     settings = {"reducer": reducer, "concurrency": None, "batch_format": "arrow", "allow_row_change": False}
-    settings["partition_by"] = ()
+    settings["names_on_disk"] = ()
     return SimpleNamespace(**{**settings, **options})
 
 

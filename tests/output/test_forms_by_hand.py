@@ -19,6 +19,7 @@ from partitioner.output.exporting import (
     folder_of,
     form_of,
     home_of,
+    names_on_disk,
 )
 
 
@@ -184,6 +185,11 @@ def test_tables_get_their_options_and_all_rows_of_a_night(monkeypatch: pytest.Mo
     assert [dict(o) for _, o in written] == [{"partition_by": ("a",), "options": {"k": "v"}}] * 2 + [{}]
     exporting.to_table(Form("delta", False, (), 1), config(output="/t"), iter([]), None, "r1")
     assert len(written) == 3
+
+
+def test_names_of_folders_end_on_a_disk_and_keys_of_a_store_may_be_longer() -> None:
+    assert names_on_disk(config(partition_by=["a"], output="/o")) == ("a",)
+    assert names_on_disk(config(partition_by=["a"], output="s3://bucket/o")) == ()
 
 
 def test_columns_to_partition_by_are_those_of_the_program() -> None:
