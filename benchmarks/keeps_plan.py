@@ -1,6 +1,6 @@
 """Does a run keep its plan? Simulated runs of random plans beside the plan, and beside list schedules that know the truth.
 
-python -m benchmarks.keeps_plan [--plans 1000] [--noise 0.3] [--slower 4] [--intervals]
+python -m benchmarks.keeps_plan [--plans 1000] [--noise 0.3] [--slower 4] [--shared 0] [--intervals]
 
 Three rows: durations exactly as predicted (the run takes what was planned); lognormal noise; one worker that is slower
 than declared from half of the plan on. The last two are compared with the best of several list schedules that know the
@@ -14,7 +14,7 @@ import argparse
 import heapq
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from partitioner.coordinator.state import initial
 from partitioner.engines.simulated import SimulatedEngine
 from partitioner.engines.simulated_world import Faults
 from partitioner.model import Plan, SubTasks, Worker, Workers
+from partitioner.model.explanation import NINETY, CostFacts
 from partitioner.placement.algorithms.lpt import Lpt
 from partitioner.simulation import simulate
 
@@ -148,13 +149,23 @@ def slowed(seed: int, slower: float = 4.0) -> Outcome:
     return Outcome(run.makespan / best_known(plan, faults, seed), run.moved / len(plan))
 
 
-def told(seed: int, noise: float = 0.3) -> list[tuple[float, Eta]]:
-    """At each question, seconds that were left in truth, and what was said."""
-    plan, faults = random_plan(seed), Faults(noise=noise)
+def told(seed: int, noise: float = 0.3, shared: float = 0.0) -> list[tuple[float, Eta]]:
+    """At each question, seconds that were left in truth, and what was said. All durations are off by ``shared`` together."""
+    plan = doubting(random_plan(seed), shared)
+    slower = math.exp(shared * np.random.default_rng(seed).standard_normal())
+    every = tuple((name, 0.0, slower) for name in plan.workers.worker_id) if shared else ()
+    faults = Faults(noise=noise, slowdowns=every)
     engine = SimulatedEngine(plan.workers, faults, seed)
     asker = Asker(float(plan.tasks.seconds.sum()), engine.clock)
     drive(engine, initial(plan, "simulated://", Policy()), [asker], engine.clock)
     return asker.answers
+
+
+def doubting(plan: Plan, shared: float) -> Plan:
+    """The plan of a cost model that says so much of all its seconds together."""
+    work = {"seconds": 1.0, "low": 0.0, "high": 1 + NINETY * math.sqrt(math.expm1(shared**2))}
+    cost = CostFacts("doubting", details={"work": work})
+    return replace(plan, about=replace(plan.about, cost=cost))
 
 
 def table(seeds: Sequence[int], rows: Sequence[tuple[str, Callable[[int], Outcome]]]) -> None:
@@ -178,6 +189,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--noise", type=float, default=0.3)
     parser.add_argument("--slower", type=float, default=4.0)
+    parser.add_argument("--shared", type=float, default=0.0, help="by how much all durations are off together, in logs")
     parser.add_argument("--intervals", action="store_true")
     options = parser.parse_args()
     print(versions("numpy"))
@@ -189,7 +201,7 @@ def main() -> None:
     if not options.intervals:
         table(range(options.first, options.first + options.plans), rows)
     seeds = range(options.first, options.first + min(100, options.plans))
-    held([told(seed, options.noise) for seed in seeds])
+    held([told(seed, options.noise, options.shared) for seed in seeds])
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from partitioner.costs.base import CostModel
 from partitioner.costs.fitting.fit import PIECES, FitOptions, fit, program_seconds
 from partitioner.costs.fitting.fitted import Fitted
 from partitioner.costs.fitting.terms import Term, automatic, candidates, columns
+from partitioner.costs.measuring.drift import spell
 from partitioner.costs.measuring.measurements import Measurements, Timing
 from partitioner.costs.measuring.pilot import LEAST_PIECES, Pilot, choose
 from partitioner.costs.measuring.runner import InProcess, Program, Runner
@@ -143,7 +144,7 @@ class Calibrated(CostModel):
         share = PRUDENT * self.budget_share
         pilot = choose(dataset, terms, share, self.options.seed, self.read_columns, self.slots)
         self.pilot, self.measurements = self._run(dataset, pilot, terms)
-        self.fitted, self._fitted_for = fit(self.measurements, terms, self.options), key
+        self.fitted, self._fitted_for = replace(fit(self.measurements, terms, self.options), spell=spell()), key
         return self.fitted
 
     def _run(self, dataset: Dataset, pilot: Pilot, terms: list[Term]) -> tuple[Pilot, Measurements]:
@@ -155,9 +156,10 @@ class Calibrated(CostModel):
         seen: set[str] = set()
         self.company = 1.0
         rounds = _rounds(len(pilot.pieces))
-        few = len(rounds) == 1 and self.slots > 1
-        for k, one_round in enumerate([rounds[0][:1], rounds[0][1:]] if few else rounds):
-            # The first round runs in every slot, which tells workers apart; the others are shared out.
+        few = len(rounds) == 1
+        # The first round runs in every slot, which tells workers apart; the others are shared out. Of few pieces the
+        # smallest warms the slots, and runs once more to tell what a call costs that holds next to nothing.
+        for k, one_round in enumerate([rounds[0][:1], rounds[0]] if few else rounds):
             everywhere = not k or (few and _takes(pilot, parts[0], one_round) <= EVERYWHERE_SECONDS)
             indices = np.repeat(one_round, self.slots) if everywhere else one_round
             chosen = self._affordable(dataset, pilot.take(indices), terms, parts, spent)

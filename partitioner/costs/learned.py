@@ -17,7 +17,7 @@ from partitioner.costs.calibrated import Calibrated
 from partitioner.costs.fitting.fit import fit
 from partitioner.costs.fitting.fitted import Fitted
 from partitioner.costs.fitting.terms import Term
-from partitioner.costs.measuring.drift import DriftReport, detect
+from partitioner.costs.measuring.drift import DriftReport, detect, spell
 from partitioner.costs.measuring.measurements import Measurements
 from partitioner.costs.measuring.profile import Profile, ProfileKey, ProfileStore
 from partitioner.costs.measuring.runner import Program, Runner
@@ -151,9 +151,10 @@ class Learned(CostModel):
             latest = np.concatenate([every[: profile.pilot], every[profile.pilot :][-FITTED_AT_MOST:]])
             # Only terms that this dataset has: a connector may describe other features than it did.
             usable = set(self.terms(dataset))
-            self._fits[key] = fit(
+            fitted = fit(
                 profile.measurements.take(latest), [t for t in profile.terms if t in usable], self.pilot.options
             )
+            self._fits[key] = replace(fitted, spell=spell(profile.ratios))
         return self._fits[key]
 
     def _about(self, profile: Profile, worker_class: str) -> dict[str, Any]:

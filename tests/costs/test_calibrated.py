@@ -311,3 +311,33 @@ def test_a_fit_without_resampling_says_the_same_of_costs():
     assert quick.coefficients == whole.coefficients
     assert not np.any(quick.covariance)
     assert np.all(np.diag(whole.covariance)[1:] > 0)
+
+
+def long_texts(seed=0):
+    """240 texts of about 12,000 characters: a hundredth of them are two."""
+    lengths = np.minimum(np.random.default_rng(seed).lognormal(9, 1, 240), 120_000).astype(int)
+    return TableSource(pa.table({"text": ["x" * n for n in lengths]})).dataset([60] * 4)
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+@pytest.mark.parametrize(
+    ("truth", "call"),
+    [
+        ("26e-6 * len(text)", 0.01),
+        ("26e-6 * len(text)", 0.1),
+        ("0.15 * rows", 0.01),
+        ("0.1 * rows", 0.1),
+        ("13e-6 * len(text) + 0.1 * rows", 0.01),
+    ],
+)
+def test_few_pieces_tell_what_calls_and_rows_and_their_length_cost(truth, call, slots):
+    errors = []
+    for seed in range(8):
+        dataset, runner = long_texts(seed), FormulaRunner(truth, fixed=call, noise=0.02, seed=seed)
+        costs = Calibrated().bind(runner=runner, slots=slots).estimate(dataset)
+        assert costs.details["measurements"] < 10
+        in_tasks = 32 * call - 4 * call  # ``true`` has a call for each of the four fragments
+        true = runner.true(dataset).sum() + in_tasks
+        errors.append((costs.seconds.sum() + 32 * costs.fixed_seconds) / true - 1)
+    assert np.median(np.abs(errors)) < 0.08
+    assert np.max(np.abs(errors)) < 0.2

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from partitioner.costs.measuring.drift import detect
+from partitioner.costs.measuring.drift import SPELL, detect, spell
 
 PREDICTED = np.linspace(1.0, 5.0, 20)
 NOISE = np.exp(0.05 * np.random.default_rng(0).standard_normal(20))
@@ -34,3 +34,17 @@ def test_too_few_sub_tasks_say_so():
     report = detect(np.ones(3), np.full(3, 9.0))
     assert not report.drifted
     assert "too few" in report.message
+
+
+def test_runs_differ_by_what_machines_do_until_some_have_shown_it():
+    assert spell() == pytest.approx(SPELL)
+    assert spell([1.01, 0.99] * 10) < SPELL / 2
+    assert spell([1.3, 0.75] * 10) > 1.5 * SPELL
+
+
+def test_a_program_that_was_changed_makes_the_next_runs_no_riddle():
+    assert spell([1.0] * 5 + [10.0]) < SPELL
+
+
+def test_old_runs_are_forgotten():
+    assert spell([1.5] * 20 + [1.0] * 20) == spell([1.0] * 20)

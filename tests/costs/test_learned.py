@@ -3,8 +3,10 @@ import pytest
 
 from partitioner.costs.fitting.terms import columns
 from partitioner.costs.learned import Learned, shape_of
+from partitioner.costs.measuring.drift import SPELL
 from partitioner.costs.measuring.measurements import Measurements, Timing
 from partitioner.errors import ConfigError
+from partitioner.model.explanation import NINETY
 from tests.costs.stand_ins import FormulaRunner, text_dataset
 
 DATASET = text_dataset()
@@ -52,6 +54,35 @@ def test_a_slower_program_is_reported_and_the_next_run_predicts_right(tmp_path):
     assert report.drifted
     assert report.ratio == pytest.approx(2.0, rel=0.1)
     assert median_error(bound(tmp_path / "p.sqlite").estimate(DATASET), slower=2.0) < 0.05
+
+
+def doubt(costs):
+    """The relative half-width of the interval of all work."""
+    work = costs.details["work"]
+    return work["high"] / work["seconds"] - 1
+
+
+def test_a_pilot_says_that_the_machine_may_be_faster_or_slower_in_the_run(tmp_path):
+    assert doubt(bound(tmp_path / "p.sqlite").estimate(DATASET)) > NINETY * SPELL
+
+
+def test_runs_that_kept_to_their_prediction_make_the_next_more_certain(tmp_path):
+    model = bound(tmp_path / "p.sqlite")
+    doubts = []
+    for i in range(8):
+        model.observe(DATASET, a_run(model, seed=i), f"run-{i}")
+        doubts.append(doubt(bound(tmp_path / "p.sqlite").estimate(DATASET)))
+    assert doubts[0] > NINETY * SPELL  # of one run nobody knows what the next will do
+    assert doubts[-1] < 0.7 * doubts[0]
+
+
+def test_runs_that_wavered_make_it_less_certain(tmp_path):
+    steady, wavering = bound(tmp_path / "s.sqlite"), bound(tmp_path / "w.sqlite")
+    for i in range(8):
+        steady.observe(DATASET, a_run(steady, seed=i), f"run-{i}")
+        wavering.observe(DATASET, a_run(wavering, slower=(0.85, 1.15)[i % 2], seed=i), f"run-{i}")
+    kept, swung = (doubt(bound(tmp_path / name).estimate(DATASET)) for name in ("s.sqlite", "w.sqlite"))
+    assert swung > 1.3 * kept
 
 
 def test_the_same_program_does_not_drift(tmp_path):

@@ -127,3 +127,19 @@ def test_rows_longer_than_a_range_are_found_and_count_as_long_as_they_are(tmp_pa
     assert (pilot.columns["len(text)"] >= 10_000 * pilot.columns["rows"]).all()
     per_byte = pilot.columns["len(text)"] / pilot.columns["bytes"]
     assert per_byte.std() < 0.01 * per_byte.mean()  # bytes are those of the rows, not those of the range
+
+
+def test_a_pilot_of_few_rows_spans_sizes_and_has_a_call_of_several():
+    lengths = np.random.default_rng(1).lognormal(9, 1, 240).astype(int)
+    pilot = pilot_of(TableSource(pa.table({"text": ["x" * n for n in lengths]})).dataset([60] * 4))
+    rows, size = pilot.columns["rows"], pilot.columns["len(text)"]
+    assert sorted(rows.tolist())[:5] == [1] * 5
+    assert 2 <= rows.max() <= 4
+    assert size[rows == 1].max() > 4 * size[rows == 1].min()
+    assert size[rows == 1].min() > lengths.min()  # the smallest of all may be empty, and fail
+    assert size[rows > 1] <= 1.5 * size[rows == 1].max()
+
+
+def test_where_a_fragment_is_a_row_there_is_no_call_of_several():
+    pilot = pilot_of(TableSource(pa.table({"text": ["x" * n for n in range(100, 200)]})).dataset([1] * 100))
+    assert pilot.columns["rows"].tolist() == [1] * 6

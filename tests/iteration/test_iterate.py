@@ -1,5 +1,6 @@
 """Rounds: broadcast, partials, merge, update; kept data, commits, resume, deaths, and the same bits throughout."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -191,7 +192,7 @@ def test_dask_gives_the_same_bits_and_reads_each_partition_once(checkpoint, tmp_
 
 
 @pytest.mark.spark
-def test_spark_gives_the_same_bits_in_one_job_and_reads_each_partition_once(checkpoint, tmp_path, spark, six_rounds):
+def test_spark_gives_the_same_bits_with_one_job_for_all_rounds_and_reads_once(checkpoint, tmp_path, spark, six_rounds):
     log, tracker = str(tmp_path / "log"), spark.sparkContext.statusTracker()
     before = set(tracker.getJobIdsForGroup(None))
     engine = SparkEngine(session=spark, locality_wait=60.0, timeout=240)
@@ -202,7 +203,12 @@ def test_spark_gives_the_same_bits_in_one_job_and_reads_each_partition_once(chec
     jobs = [tracker.getJobInfo(job) for job in set(tracker.getJobIdsForGroup(None)) - before]
     names = [tracker.getStageInfo(stage).name for job in jobs for stage in job.stageIds]
     looks = [name for name in names if "/engines/spark.py" in name]  # one, and another where one misses an executor
-    assert 0 < len(looks) == len(names) - 2, names  # preflight, the seats
+    seats = [int(found[1]) for name in names if (found := re.search(r": (\d+) seats for its rounds", name))]
+    assert looks, names
+    assert sum(seats) == 3, (
+        names
+    )  # each seat is asked for once: in one job, or in two where the driver saw slots one by one
+    assert len(names) == len(looks) + len(seats) + 1, names  # and the preflight; none for a round
     assert not [p for p in Path(found.url).glob("seats/**/*") if p.is_file() and p.stat().st_size]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from partitioner.costs.fitting.fitted import Fitted
 from partitioner.costs.fitting.regression import Regression, errors, floor_of, robust
-from partitioner.costs.fitting.selection import Selection, select
+from partitioner.costs.fitting.selection import PIECES_FOR_SHAPES, Selection, select
 from partitioner.costs.fitting.terms import Term
 from partitioner.costs.measuring.measurements import Measurements
 from partitioner.costs.memory import MEMORY_PER_BYTE, WRITING_BYTES
@@ -129,6 +129,8 @@ def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _W
 
     def on(seconds: Floats, ratio: float = 0.0) -> _Work:
         selection = select(terms, design, seconds, options.seed)
+        if (jointly := _jointly(terms, design, seconds, selection, ratio)) is not None:
+            return jointly
         if not selection.chosen and (size := _of_one_size(terms, design)) is not None:
             selection = replace(selection, chosen=(size,))
         if selection.rival is not None:
@@ -182,6 +184,31 @@ def _by_size(
     x = design[:, [0, *(i + 1 for i in chosen)]]
     x[:, 0] = 0.0
     return _Work(seconds, x, replace(selection, chosen=chosen), robust(x, seconds), ratio)
+
+
+def _jointly(
+    terms: Sequence[Term], design: Floats, seconds: Floats, selection: Selection, ratio: float
+) -> _Work | None:
+    """What calls, rows and their size cost, fitted together to few pieces that tell them apart: single rows of sizes that
+    differ by ``SPAN``, and a call of several. None where there are no such pieces, or enough to choose terms by.
+    """
+    rows = next((i for i, t in enumerate(terms) if t.name == "rows"), None)
+    if rows is None or len(np.unique(design, axis=0)) >= PIECES_FOR_SHAPES:
+        return None
+    linear = [
+        i
+        for i, t in enumerate(terms)
+        if i != rows and t.complexity < 1 and not t.of_number and np.ptp(design[:, i + 1]) > 0
+    ]
+    size = next((i for i in (*selection.chosen, *linear) if i in linear), None)
+    alone = design[:, rows + 1] == 1
+    if size is None or alone.all() or not alone.any():
+        return None
+    of_one = design[alone, size + 1]
+    if of_one.max() < SPAN * max(float(of_one.min()), 1e-300):
+        return None
+    x = design[:, [0, rows + 1, size + 1]]
+    return _Work(seconds, x, replace(selection, chosen=(rows, size), rival=None), robust(x, seconds), ratio)
 
 
 def _averaged(design: Floats, seconds: Floats, selection: Selection, rival: int, ratio: float) -> _Work:

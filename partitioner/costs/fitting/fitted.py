@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import hypot
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ class Fitted:
     ``held_out_error`` mean relative error in cross-validation, whose standard error widens the intervals;
     ``process_seconds`` once per worker process (imports, model load, warming up); ``memory_*`` already hold the
     ``quantile``, and ``memory_baseline`` is what of the fixed part the measured process held before it began;
+    ``spell`` standard deviation, in logs, of the machines' speed in the run beside that where it was measured;
     ``measurements`` how many were fitted; ``considered`` held-out error by term; ``notes`` in words.
     """
 
@@ -44,6 +46,7 @@ class Fitted:
     held_out_error: float
     memory_baseline: float = 0.0
     cpu_ratio: float = 0.0
+    spell: float = 0.0
     considered: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -88,11 +91,14 @@ class Fitted:
         return checked(costs, dataset)
 
     def _work(self, values: Mapping[str, Floats]) -> dict[str, Any]:
-        """Seconds of all fragments together and their 90 % interval: coefficients are wrong for all of them alike."""
+        """Seconds of all fragments together and their 90 % interval: coefficients are wrong for all of them alike, and the
+        machines are faster or slower for all of them.
+        """
         if not self.terms:
             return {}
         seconds, deviation = self.predict({t.name: values[t.name].sum(keepdims=True) for t in self.terms})
-        total, reach = float(seconds[0]), NINETY * float(deviation[0])
+        total = float(seconds[0])
+        reach = NINETY * hypot(float(deviation[0]), self.spell * total)
         return {"work": {"seconds": total, "low": max(total - reach, 0.0), "high": total + reach}}
 
     def details(self) -> dict[str, Any]:

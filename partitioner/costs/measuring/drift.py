@@ -1,8 +1,9 @@
-"""Whether a program still costs what its profile says."""
+"""Whether a program still costs what its profile says, and how far machines let one run differ from another."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +18,13 @@ SIGNIFICANCE = 4.0
 """Standard errors of the median that a change must exceed: one false alarm in some ten thousand runs."""
 
 LEAST = 5
+
+SPELL, SPELL_WEIGHT = 0.15, 3.0
+"""How fast a machine is in one spell beside the next, as a standard deviation in logs, and as how many runs that counts.
+
+Of two shared cores six seconds of a loop, beside the next thirty, differed by 0.125 (``benchmarks.spells`` tells of yours);
+between instances of a cloud it was 0.2 and more (Schad et al., Runtime Measurements in the Cloud, PVLDB 3, 2010).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,20 @@ class DriftReport:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
+
+
+NEWEST = 20
+"""Runs that tell how far the next may differ."""
+
+
+def spell(ratios: Sequence[float] = ()) -> float:
+    """Standard deviation, in logs, of what a run takes beside what was measured in other spells on the same machines.
+
+    ``ratios``: actual / predicted seconds of earlier runs, the oldest first, of which the newest count. Far ones count as
+    two standard deviations: such a program was changed, and its profile is scaled.
+    """
+    logs = np.clip(np.log(np.array([ratio for ratio in ratios if ratio > 0])), -2 * SPELL, 2 * SPELL)[-NEWEST:]
+    return float(np.sqrt((SPELL_WEIGHT * SPELL**2 + (logs**2).sum()) / (SPELL_WEIGHT + len(logs))))
 
 
 def detect(predicted: Floats, actual: Floats, what: str = "the program") -> DriftReport:

@@ -32,6 +32,12 @@ READ_LIMIT = 256 << 20
 SINGLES = 18
 FEW_SINGLES = 3
 BLOCKS = 12
+TINY = 8
+"""One in so many rows of the first stratum is smaller than the one taken: the smallest of all may be empty, and fail."""
+
+FEW_BLOCK = 4
+"""Rows of the one block in a pilot of ``LEAST_PIECES``: it pays once for the call, and four times for a row."""
+
 LEAST_PIECES = 6
 LEAST_BYTES = 2048
 LONGER = 4.0
@@ -202,12 +208,16 @@ def _ranges(
     size = np.concatenate(sizes)
     # Single rows tell the cost over sizes of rows: where all are alike a few will do, and the budget goes to blocks.
     most = SINGLES if float(size.std()) > 0.2 * float(size.mean()) else FEW_SINGLES
-    singles = max(min(most, budget // 3), 1) if budget > LEAST_PIECES else budget
+    block = min(FEW_BLOCK, int(lengths.max(initial=1))) if 2 < budget <= LEAST_PIECES else 1
+    singles = max(min(most, budget // 3), 1) if budget > LEAST_PIECES else budget - (block > 1)
     small = np.flatnonzero(size <= max(budget_bytes / 8, float(np.median(size))))
     ordered = small[np.argsort(size[small], kind="stable")]
-    for stratum in np.array_split(ordered, min(singles, len(ordered))):
-        at = stratum[rng.integers(len(stratum))]
+    for i, stratum in enumerate(np.array_split(ordered, min(singles, len(ordered)))):
+        # The first is one of the smallest: what a call costs whatever it holds shows where it holds next to nothing.
+        at = stratum[rng.integers(len(stratum)) if i else len(stratum) // TINY]
         take(int(parent[at]), int(row[at]), int(row[at]) + 1)
+    if block > 1 and (place := _lightest(sizes, free, block, float(size[ordered[-1]]))) is not None:
+        take(*place)
     for length in _geometric(budget - singles, int(lengths.max())):
         fits = np.flatnonzero(lengths >= length)
         for _ in range(4):  # a few tries for a place that is still free
@@ -219,6 +229,25 @@ def _ranges(
                 break
     triples = np.array(out, np.int64).reshape(-1, 3)
     return triples[:, 0], triples[:, 1], triples[:, 2]
+
+
+def _lightest(
+    sizes: list[Floats], free: list[npt.NDArray[np.bool_]], length: int, most: float
+) -> tuple[int, int, int] | None:
+    """(parent, first row, past the last row) of the ``length`` free rows, one after another, that hold least; of fewer, but
+    two, where these hold more than ``most``.
+    """
+    found: list[tuple[float, int, int]] = []
+    for j, (size, open_here) in enumerate(zip(sizes, free, strict=True)):
+        if len(size) < length:
+            continue
+        sums = np.convolve(np.where(open_here, size, np.inf), np.ones(length), "valid")
+        if np.isfinite(least := float(sums.min())):
+            found.append((least, j, int(np.argmin(sums))))
+    least, parent, start = min(found, default=(np.inf, -1, 0))
+    if least > most and length > 2:
+        return _lightest(sizes, free, length - 1, most)
+    return None if parent < 0 else (parent, start, start + length)
 
 
 def _reserve(

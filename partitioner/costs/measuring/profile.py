@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.costs.fitting.terms import Term
-from partitioner.costs.measuring.drift import DriftReport
+from partitioner.costs.measuring.drift import LEAST, DriftReport
 from partitioner.costs.measuring.measurements import NUMBERS, Measurements
 from partitioner.errors import DataError, MissingDependency, clause
 
@@ -53,13 +53,17 @@ class ProfileKey:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """What is known under a key: measurements, the first ``pilot`` of them a pilot's; their terms; runs; the last's time."""
+    """What is known under a key: measurements, the first ``pilot`` of them a pilot's; their terms; runs; the last's time.
+
+    ``ratios``: actual over predicted seconds of the runs that were long enough to tell, the oldest first.
+    """
 
     measurements: Measurements
     pilot: int
     terms: tuple[Term, ...]
     runs: int
     updated: float
+    ratios: tuple[float, ...] = ()
 
 
 def default_location() -> str:
@@ -84,10 +88,13 @@ class ProfileStore:
                 "SELECT first, numbers, columns, pilot FROM measurement WHERE profile = ? ORDER BY pilot DESC, id",
                 (row[0],),
             ).fetchall()
-            runs, updated = db.execute("SELECT count(*), max(at) FROM run WHERE profile = ?", (row[0],)).fetchone()
+            runs = db.execute("SELECT at, drift FROM run WHERE profile = ? ORDER BY at", (row[0],)).fetchall()
         terms = tuple(Term(**t) for t in json.loads(row[1]))
         pilot = sum(row[3] for row in found)
-        return Profile(_measurements(found, key.worker_class), pilot, terms, int(runs), float(updated or 0.0))
+        drifts = [json.loads(drift) for _, drift in runs if drift]
+        ratios = tuple(drift["ratio"] for drift in drifts if drift["measurements"] >= LEAST)
+        updated = runs[-1][0] if runs else 0.0
+        return Profile(_measurements(found, key.worker_class), pilot, terms, len(runs), updated, ratios)
 
     def classes(self, program: str, shape: str) -> list[str]:
         """Worker classes that have a profile of the program on data of this shape."""
