@@ -15,7 +15,7 @@ from partitioner.costs.fitting.fitted import Fitted
 from partitioner.costs.fitting.terms import Term, automatic, candidates, columns
 from partitioner.costs.measuring.drift import spell
 from partitioner.costs.measuring.measurements import Measurements, Timing
-from partitioner.costs.measuring.pilot import LEAST_PIECES, Pilot, choose
+from partitioner.costs.measuring.pilot import LEAST_PIECES, SPAN, Pilot, choose
 from partitioner.costs.measuring.runner import InProcess, Program, Runner
 from partitioner.costs.memory import positive
 from partitioner.errors import ConfigError
@@ -156,10 +156,11 @@ class Calibrated(CostModel):
         seen: set[str] = set()
         self.company = 1.0
         rounds = _rounds(len(pilot.pieces))
-        few = len(rounds) == 1
+        few, size = len(rounds) == 1, pilot.columns["bytes"]
+        again = 0 if size.max(initial=0.0) >= SPAN * size.min(initial=np.inf) else 1
         # The first round runs in every slot, which tells workers apart; the others are shared out. Of few pieces the
-        # smallest warms the slots, and runs once more to tell what a call costs that holds next to nothing.
-        for k, one_round in enumerate([rounds[0][:1], rounds[0]] if few else rounds):
+        # smallest warms the slots; where it holds next to nothing it runs once more, to tell what a call costs by itself.
+        for k, one_round in enumerate([rounds[0][:1], rounds[0][again:]] if few else rounds):
             everywhere = not k or (few and _takes(pilot, parts[0], one_round) <= EVERYWHERE_SECONDS)
             indices = np.repeat(one_round, self.slots) if everywhere else one_round
             chosen = self._affordable(dataset, pilot.take(indices), terms, parts, spent)

@@ -13,6 +13,7 @@ from partitioner.costs.fitting.regression import Regression, errors, floor_of, r
 from partitioner.costs.fitting.selection import PIECES_FOR_SHAPES, Selection, select
 from partitioner.costs.fitting.terms import Term
 from partitioner.costs.measuring.measurements import Measurements
+from partitioner.costs.measuring.pilot import SPAN
 from partitioner.costs.memory import MEMORY_PER_BYTE, WRITING_BYTES
 from partitioner.errors import CostError
 from partitioner.model.data import Floats
@@ -27,9 +28,6 @@ DIFFERENT = 2.0
 
 PIECES = "pieces"
 """Column with the number of pieces in each call."""
-
-SPAN = 4.0
-"""Largest over smallest call from which on the line through them is believed where it meets no work at all."""
 
 SEVERAL = 4
 LEAST_HELD = 0.5

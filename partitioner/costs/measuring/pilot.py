@@ -32,11 +32,14 @@ READ_LIMIT = 256 << 20
 SINGLES = 18
 FEW_SINGLES = 3
 BLOCKS = 12
+SPAN = 4.0
+"""Largest over smallest size from which on the line through pieces is believed where it meets no work at all."""
+
 TINY = 8
 """One in so many rows of the first stratum is smaller than the one taken: the smallest of all may be empty, and fail."""
 
 FEW_BLOCK = 4
-"""Rows of the one block in a pilot of ``LEAST_PIECES``: it pays once for the call, and four times for a row."""
+"""Rows of the one block in a pilot of ``LEAST_PIECES`` far apart: it pays once for the call, four times for a row."""
 
 LEAST_PIECES = 6
 LEAST_BYTES = 2048
@@ -208,10 +211,11 @@ def _ranges(
     size = np.concatenate(sizes)
     # Single rows tell the cost over sizes of rows: where all are alike a few will do, and the budget goes to blocks.
     most = SINGLES if float(size.std()) > 0.2 * float(size.mean()) else FEW_SINGLES
-    block = min(FEW_BLOCK, int(lengths.max(initial=1))) if 2 < budget <= LEAST_PIECES else 1
-    singles = max(min(most, budget // 3), 1) if budget > LEAST_PIECES else budget - (block > 1)
     small = np.flatnonzero(size <= max(budget_bytes / 8, float(np.median(size))))
     ordered = small[np.argsort(size[small], kind="stable")]
+    apart = size[ordered[-1]] >= SPAN * size[ordered[len(ordered) // LEAST_PIECES // TINY]]
+    block = min(FEW_BLOCK, int(lengths.max(initial=1))) if apart and 2 < budget <= LEAST_PIECES else 1
+    singles = max(min(most, budget // 3), 1) if budget > LEAST_PIECES else budget - (block > 1)
     for i, stratum in enumerate(np.array_split(ordered, min(singles, len(ordered)))):
         # The first is one of the smallest: what a call costs whatever it holds shows where it holds next to nothing.
         at = stratum[rng.integers(len(stratum)) if i else len(stratum) // TINY]
