@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import hypot, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from partitioner.costs.base import CostModel
 from partitioner.costs.bytes import Bytes
 from partitioner.costs.calibrated import PRUDENT
 from partitioner.costs.learned import Learned
+from partitioner.costs.measuring.drift import all_work, spell
 from partitioner.costs.measuring.first_rows import FirstRows
 from partitioner.costs.memory import positive
 from partitioner.costs.rows import Rows
@@ -37,6 +39,10 @@ SMALL_PILOT = 12
 
 SMALL_SHARE = 0.05
 """Of the rows of a slot that such a pilot takes at most; below, all rows count as much as those of the trial."""
+
+
+SCATTER = 0.7
+"""Standard deviation of what rows cost, relative to their mean, where a few of them are all that is known."""
 
 
 class Auto(CostModel):
@@ -130,7 +136,11 @@ class Auto(CostModel):
         self.measured = True
         why = f"the trial alone ({first.told}): every row counts as much as these"
         costs = Rows(first.seconds_per_row).estimate(dataset)
-        return _said(replace(costs, source=self.name, fixed_seconds=first.seconds_per_call), why)
+        known = all_work(float(costs.seconds.sum()), hypot(spell(), SCATTER / sqrt(sum(c.rows for c in first.calls))))
+        costs = replace(
+            costs, source=self.name, fixed_seconds=first.seconds_per_call, details={**costs.details, **known}
+        )
+        return _said(costs, why)
 
     def _measured(self, dataset: Dataset) -> Costs:
         """From the profile or a pilot; bytes where the pilot fails."""

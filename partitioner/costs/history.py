@@ -16,6 +16,7 @@ from partitioner.costs.expression import KEPT_ROWS, column_names
 from partitioner.costs.fitting.boosted import LEAST, Boosted, boost, later_error, split_in_time
 from partitioner.costs.fitting.powers import Powers, fit_powers
 from partitioner.costs.fitting.sums import Sum, fit_sum
+from partitioner.costs.measuring.drift import all_work, spell
 from partitioner.costs.memory import MEMORY_PER_BYTE, from_bytes, positive
 from partitioner.errors import ConfigError, CostError, DataError, clause, listed, nearest
 from partitioner.frames import to_numpy
@@ -82,7 +83,8 @@ class History(CostModel):
             from_bytes(dataset.fragments, self.memory_per_byte),
             source=self.name,
             details={"model": "history", "measurements": len(self._seconds), "error on later rows": self._errors}
-            | {"chosen": self._model.words()},
+            | {"chosen": self._model.words()}
+            | all_work(float(sum(r.sum() for r in rows)), spell()),
             record_seconds=np.concatenate(rows) if by_row else None,
         )
         return checked(costs, dataset)

@@ -164,6 +164,7 @@ def test_fewer_slow_rows_count_as_those_of_the_trial_and_the_plan_says_so(tmp_pa
     assert costs.details["cost chosen"] == (
         "the trial alone (2 rows took 0.5 s, then 4 rows 0.8 s): every row counts as much as these"
     )
+    assert costs.details["work"]["high"] > 1.5 * costs.details["work"]["seconds"]  # six rows say little of a hundred
     assert again.learns(0.0)
 
 

@@ -6,7 +6,9 @@ import partitioner as pt
 from partitioner.costs.fitting.boosted import boost
 from partitioner.costs.fitting.sums import fit_sum
 from partitioner.costs.history import History, Mean
+from partitioner.costs.measuring.drift import SPELL
 from partitioner.errors import ConfigError, CostError, DataError
+from partitioner.model.explanation import NINETY
 from partitioner.testing.tables import TableSource
 
 
@@ -25,6 +27,7 @@ def test_few_earlier_rows_give_a_formula_with_units():
     costs = History(requests(60, 0), **OPTIONS).estimate(TableSource(requests(40, 1)).dataset([10, 30]))
     assert costs.seconds.sum() == pytest.approx(requests(40, 1)["took"].to_numpy().sum(), rel=0.01)
     assert "0.1 s per steps x images" in costs.details["chosen"]
+    assert costs.details["work"]["high"] == pytest.approx(costs.seconds.sum() * (1 + NINETY * SPELL))
     assert costs.record_seconds.sum() == pytest.approx(costs.seconds.sum())
 
 

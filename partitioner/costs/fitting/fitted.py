@@ -12,6 +12,7 @@ import numpy as np
 from partitioner.costs.base import checked
 from partitioner.costs.expression import KEPT_ROWS
 from partitioner.costs.fitting.terms import Term, columns, columns_and_rows
+from partitioner.costs.measuring.drift import all_work
 from partitioner.model import Costs, Dataset
 from partitioner.model.data import Floats, Ints
 from partitioner.model.explanation import NINETY
@@ -98,8 +99,7 @@ class Fitted:
             return {}
         seconds, deviation = self.predict({t.name: values[t.name].sum(keepdims=True) for t in self.terms})
         total = float(seconds[0])
-        reach = NINETY * hypot(float(deviation[0]), self.spell * total)
-        return {"work": {"seconds": total, "low": max(total - reach, 0.0), "high": total + reach}}
+        return all_work(total, hypot(float(deviation[0]) / total, self.spell) if total > 0 else 0.0)
 
     def details(self) -> dict[str, Any]:
         """What ``plan.explain()`` shows: coefficients with units and 90 % intervals, what was considered, notes."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from partitioner.model.data import Floats
+from partitioner.model.explanation import NINETY
 
 THRESHOLD = 0.2
 """A change of the median ratio of less than 20 % is not worth a word: machines differ by that from day to day."""
@@ -58,6 +59,15 @@ def spell(ratios: Sequence[float] = ()) -> float:
     """
     logs = np.clip(np.log(np.array([ratio for ratio in ratios if ratio > 0])), -2 * SPELL, 2 * SPELL)[-NEWEST:]
     return float(np.sqrt((SPELL_WEIGHT * SPELL**2 + (logs**2).sum()) / (SPELL_WEIGHT + len(logs))))
+
+
+def all_work(seconds: float, deviation: float) -> dict[str, Any]:
+    """What a cost model tells of all its seconds together, with a 90 % interval; ``deviation`` is relative.
+
+    The interval of a plan, and the ETA of its run until sub-tasks have shown better, are as wide as this.
+    """
+    reach = NINETY * deviation * seconds
+    return {"work": {"seconds": seconds, "low": max(seconds - reach, 0.0), "high": seconds + reach}}
 
 
 def detect(predicted: Floats, actual: Floats, what: str = "the program") -> DriftReport:
