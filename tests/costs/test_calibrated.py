@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from partitioner.costs.calibrated import Calibrated
+from partitioner.costs.calibrated import Calibrated, _evenly
 from partitioner.costs.fitting.fit import FitOptions, fit
 from partitioner.costs.fitting.terms import candidates
 from partitioner.costs.measuring.measurements import Measurements, Timing
@@ -341,3 +341,10 @@ def test_few_pieces_tell_what_calls_and_rows_and_their_length_cost(truth, call, 
         errors.append((costs.seconds.sum() + 32 * costs.fixed_seconds) / true - 1)
     assert np.median(np.abs(errors)) < 0.08
     assert np.max(np.abs(errors)) < 0.2
+
+
+def test_few_pieces_are_dealt_so_that_slots_are_done_together():
+    dealt = _evenly(np.arange(6), 2)
+    assert sorted(dealt.tolist()) == list(range(6))
+    assert abs(int(dealt[::2].sum()) - int(dealt[1::2].sum())) <= 1
+    assert _evenly(np.arange(5), 1).tolist() == list(range(5))
