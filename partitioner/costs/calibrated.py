@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from partitioner.costs.base import CostModel
-from partitioner.costs.fitting.fit import PIECES, FitOptions, fit, program_seconds
+from partitioner.costs.fitting.fit import PIECES, FitOptions, fit
 from partitioner.costs.fitting.fitted import Fitted
 from partitioner.costs.fitting.terms import Term, automatic, candidates, columns
 from partitioner.costs.measuring.drift import spell
-from partitioner.costs.measuring.measurements import Measurements, Timing
-from partitioner.costs.measuring.pilot import LEAST_PIECES, SPAN, Pilot, choose
+from partitioner.costs.measuring.measurements import Measurements, Timing, program_seconds
+from partitioner.costs.measuring.pilot import Pilot, choose
+from partitioner.costs.measuring.row_ranges import LEAST_PIECES, SPAN
 from partitioner.costs.measuring.runner import InProcess, Program, Runner
 from partitioner.costs.memory import positive
 from partitioner.errors import ConfigError

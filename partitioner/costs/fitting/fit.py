@@ -12,8 +12,8 @@ from partitioner.costs.fitting.fitted import Fitted
 from partitioner.costs.fitting.regression import Regression, errors, floor_of, robust
 from partitioner.costs.fitting.selection import PIECES_FOR_SHAPES, Selection, select
 from partitioner.costs.fitting.terms import Term
-from partitioner.costs.measuring.measurements import Measurements
-from partitioner.costs.measuring.pilot import SPAN
+from partitioner.costs.measuring.measurements import Measurements, program_seconds, wall_per_cpu
+from partitioner.costs.measuring.row_ranges import SPAN
 from partitioner.costs.memory import MEMORY_PER_BYTE, WRITING_BYTES
 from partitioner.errors import CostError
 from partitioner.model.data import Floats
@@ -240,20 +240,6 @@ def _told_apart(x: Floats) -> Floats:
     if x.shape[1] > 1 and 0 < size.max() < SPAN * size.min():
         x[:, 0] = 0.0
     return x
-
-
-def program_seconds(m: Measurements, clock: str) -> Floats:
-    """float64[n]: wall or CPU seconds that the program itself took, without reading."""
-    if clock == "cpu":
-        return np.maximum(m.cpu_seconds - m.read_cpu_seconds, 0.0)
-    return np.maximum(m.seconds - m.read_seconds, 0.0)
-
-
-def wall_per_cpu(wall: Floats, cpu: Floats, weight: Floats) -> float:
-    """Median of wall / CPU, each counted ``weight`` times."""
-    order = np.argsort(wall / cpu, kind="stable")
-    half = np.cumsum(weight[order]) >= weight.sum() / 2
-    return float((wall / cpu)[order][int(np.argmax(half))])
 
 
 def _unbiased(predicted: Floats, actual: Floats) -> float:

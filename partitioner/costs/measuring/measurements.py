@@ -127,3 +127,17 @@ class Measurements:
             first=np.concatenate([part.first for part in parts]),
             **{name: np.concatenate([getattr(part, name) for part in parts]) for name in NUMBERS},
         )
+
+
+def program_seconds(m: Measurements, clock: str) -> Floats:
+    """float64[n]: wall or CPU seconds that the program itself took, without reading."""
+    if clock == "cpu":
+        return np.maximum(m.cpu_seconds - m.read_cpu_seconds, 0.0)
+    return np.maximum(m.seconds - m.read_seconds, 0.0)
+
+
+def wall_per_cpu(wall: Floats, cpu: Floats, weight: Floats) -> float:
+    """Median of wall / CPU, each counted ``weight`` times."""
+    order = np.argsort(wall / cpu, kind="stable")
+    half = np.cumsum(weight[order]) >= weight.sum() / 2
+    return float((wall / cpu)[order][int(np.argmax(half))])

@@ -13,35 +13,22 @@ from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from partitioner.costs.fitting.terms import Term, base_columns, columns, measured_columns, row_values
 from partitioner.costs.formulas.formula import without_views
+from partitioner.costs.measuring.row_ranges import BLOCKS, LEAST_PIECES, RESERVE, SINGLES, reserved, row_ranges
 from partitioner.frames import to_numpy
 from partitioner.model import Dataset, Fragments
 from partitioner.model.data import Floats, Ints
 
 PARENTS = 24
 
-RESERVE = 256
-"""Pieces for the spell in which every slot is busy, at most."""
 
 READ_LIMIT = 256 << 20
-SINGLES = 18
-FEW_SINGLES = 3
-BLOCKS = 12
-SPAN = 4.0
-"""Largest over smallest size from which on the line through pieces is believed where it meets no work at all."""
 
-TINY = 8
-"""One in so many rows of the first stratum is smaller than the one taken: the smallest of all may be empty, and fail."""
 
-FEW_BLOCK = 4
-"""Rows of the one block in a pilot of ``LEAST_PIECES`` far apart: it pays once for the call, four times for a row."""
-
-LEAST_PIECES = 6
 LEAST_BYTES = 2048
 LONGER = 4.0
 """Times that ranges of bytes grow when too few of them hold a row."""
@@ -128,9 +115,9 @@ def _by_rows(
     budget = max(int(share * total_rows), min(LEAST_PIECES, int(lengths.sum())))
     sizes = [np.diff(s["bytes"]) for s in sums]
     free = [np.ones(int(n), np.bool_) for n in lengths]
-    chosen = _ranges(sizes, lengths, free, budget, share * float(f.bytes.sum()), rng)
+    chosen = row_ranges(sizes, lengths, free, budget, share * float(f.bytes.sum()), rng)
     pilot = _cut(dataset, terms, parents, sums, *chosen)
-    return replace(pilot, reserve=_cut(dataset, terms, parents, sums, *_reserve(lengths, free, budget, rng)))
+    return replace(pilot, reserve=_cut(dataset, terms, parents, sums, *reserved(lengths, free, budget, rng)))
 
 
 def _cut(
@@ -185,102 +172,6 @@ def _prefix_sums(
 
 def _scaled(values: Floats, total: float) -> Floats:
     return np.asarray(values * (total / max(float(values.sum()), 1e-300)))
-
-
-def _ranges(
-    sizes: list[Floats],
-    lengths: Ints,
-    free: list[npt.NDArray[np.bool_]],
-    budget: int,
-    budget_bytes: float,
-    rng: np.random.Generator,
-) -> tuple[Ints, Ints, Ints]:
-    """(parent, first row, past the last row) of the pieces: single rows, then blocks, none overlapping.
-
-    Rows that are taken are no longer ``free``.
-    """
-    out: list[tuple[int, int, int]] = []
-
-    def take(parent: int, start: int, stop: int) -> None:
-        if free[parent][start:stop].all():
-            free[parent][start:stop] = False
-            out.append((parent, start, stop))
-
-    parent = np.repeat(np.arange(len(lengths)), lengths)
-    row = np.concatenate([np.arange(n) for n in lengths])
-    size = np.concatenate(sizes)
-    # Single rows tell the cost over sizes of rows: where all are alike a few will do, and the budget goes to blocks.
-    most = SINGLES if float(size.std()) > 0.2 * float(size.mean()) else FEW_SINGLES
-    small = np.flatnonzero(size <= max(budget_bytes / 8, float(np.median(size))))
-    ordered = small[np.argsort(size[small], kind="stable")]
-    apart = size[ordered[-1]] >= SPAN * size[ordered[len(ordered) // LEAST_PIECES // TINY]]
-    block = min(FEW_BLOCK, int(lengths.max(initial=1))) if apart and 2 < budget <= LEAST_PIECES else 1
-    singles = max(min(most, budget // 3), 1) if budget > LEAST_PIECES else budget - (block > 1)
-    for i, stratum in enumerate(np.array_split(ordered, min(singles, len(ordered)))):
-        # The first is one of the smallest: what a call costs whatever it holds shows where it holds next to nothing.
-        at = stratum[rng.integers(len(stratum)) if i else len(stratum) // TINY]
-        take(int(parent[at]), int(row[at]), int(row[at]) + 1)
-    if block > 1 and (place := _lightest(sizes, free, block, float(size[ordered[-1]]))) is not None:
-        take(*place)
-    for length in _geometric(budget - singles, int(lengths.max())):
-        fits = np.flatnonzero(lengths >= length)
-        for _ in range(4):  # a few tries for a place that is still free
-            before = len(out)
-            j = int(fits[rng.integers(len(fits))])
-            start = int(rng.integers(lengths[j] - length + 1))
-            take(j, start, start + length)
-            if len(out) > before:
-                break
-    triples = np.array(out, np.int64).reshape(-1, 3)
-    return triples[:, 0], triples[:, 1], triples[:, 2]
-
-
-def _lightest(
-    sizes: list[Floats], free: list[npt.NDArray[np.bool_]], length: int, most: float
-) -> tuple[int, int, int] | None:
-    """(parent, first row, past the last row) of the ``length`` free rows, one after another, that hold least; of fewer, but
-    two, where these hold more than ``most``.
-    """
-    found: list[tuple[float, int, int]] = []
-    for j, (size, open_here) in enumerate(zip(sizes, free, strict=True)):
-        if len(size) < length:
-            continue
-        sums = np.convolve(np.where(open_here, size, np.inf), np.ones(length), "valid")
-        if np.isfinite(least := float(sums.min())):
-            found.append((least, j, int(np.argmin(sums))))
-    least, parent, start = min(found, default=(np.inf, -1, 0))
-    if least > most and length > 2:
-        return _lightest(sizes, free, length - 1, most)
-    return None if parent < 0 else (parent, start, start + length)
-
-
-def _reserve(
-    lengths: Ints, free: list[npt.NDArray[np.bool_]], budget: int, rng: np.random.Generator
-) -> tuple[Ints, Ints, Ints]:
-    """(parent, first row, past the last row) of equal blocks of rows that are still free, at most ``RESERVE``, shuffled."""
-    length = max(min(budget // 48, int(lengths.max(initial=1))), 1)
-    places = [
-        (parent, start, start + length)
-        for parent, n in enumerate(lengths.tolist())
-        for start in range(0, n - length + 1, length)
-        if free[parent][start : start + length].all()
-    ]
-    picked = rng.permutation(len(places))[:RESERVE]
-    triples = np.array([places[i] for i in picked], np.int64).reshape(-1, 3)
-    return triples[:, 0], triples[:, 1], triples[:, 2]
-
-
-def _geometric(total: int, largest: int) -> list[int]:
-    """At most ``BLOCKS`` lengths >= 2 with a sum of about ``total``, growing geometrically, none above ``largest``."""
-    count = min(BLOCKS, max(total // 8, min(LEAST_PIECES, total // 3)))
-    if count <= 0 or largest < 2:
-        return []
-    low, high = 1.0, float(max(total, 2)) ** (1 / max(count - 1, 1))
-    for _ in range(60):  # bisection for the ratio whose series has the sum
-        ratio = (low + high) / 2
-        series = 2 * ratio ** np.arange(count)
-        low, high = (ratio, high) if series.sum() < total else (low, ratio)
-    return [int(min(max(round(s), 2), largest)) for s in 2 * low ** np.arange(count)]
 
 
 def _by_bytes(
