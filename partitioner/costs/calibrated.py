@@ -341,7 +341,7 @@ def _warmed(m: Measurements, timings: Sequence[Timing], seen: set[str]) -> Measu
 def _evenly(by_size: Ints, slots: int) -> Ints:
     """Pieces dealt to slots there and back, so that all are done at about the same time: what runs alone runs faster."""
     deals = [by_size[i : i + slots] for i in range(0, len(by_size), slots)]
-    return np.concatenate([deal[:: -1 if k % 2 else 1] for k, deal in enumerate(deals)])
+    return np.concatenate([by_size[:0], *(deal[:: -1 if k % 2 else 1] for k, deal in enumerate(deals))])
 
 
 def _rounds(n: int) -> list[Ints]:

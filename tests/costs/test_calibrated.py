@@ -8,7 +8,7 @@ from partitioner.costs.calibrated import Calibrated, _evenly
 from partitioner.costs.fitting.fit import FitOptions, fit
 from partitioner.costs.fitting.terms import candidates
 from partitioner.costs.measuring.measurements import Measurements, Timing
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, CostError
 from partitioner.testing.tables import TableSource
 from tests.costs.stand_ins import FormulaRunner, text_dataset
 
@@ -348,3 +348,10 @@ def test_few_pieces_are_dealt_so_that_slots_are_done_together():
     assert sorted(dealt.tolist()) == list(range(6))
     assert abs(int(dealt[::2].sum()) - int(dealt[1::2].sum())) <= 1
     assert _evenly(np.arange(5), 1).tolist() == list(range(5))
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_where_no_fragment_has_a_row_the_pilot_says_that_it_ran_nothing(slots):
+    dataset = TableSource(pa.table({"text": pa.array([], pa.string())})).dataset([0, 0])
+    with pytest.raises(CostError, match="the pilot ran nothing"):
+        Calibrated().bind(runner=FormulaRunner("1e-3 * rows"), slots=slots).estimate(dataset)

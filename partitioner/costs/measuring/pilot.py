@@ -24,11 +24,7 @@ from partitioner.model import Dataset, Fragments
 from partitioner.model.data import Floats, Ints
 
 PARENTS = 24
-
-
 READ_LIMIT = 256 << 20
-
-
 LEAST_BYTES = 2048
 LONGER = 4.0
 """Times that ranges of bytes grow when too few of them hold a row."""

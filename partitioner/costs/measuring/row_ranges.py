@@ -11,10 +11,9 @@ RESERVE = 256
 """Pieces for the spell in which every slot is busy, at most."""
 
 SINGLES = 18
-
 FEW_SINGLES = 3
-
 BLOCKS = 12
+LEAST_PIECES = 6
 
 SPAN = 4.0
 """Largest over smallest size from which on the line through pieces is believed where it meets no work at all."""
@@ -24,8 +23,6 @@ TINY = 8
 
 FEW_BLOCK = 4
 """Rows of the one block in a pilot of ``LEAST_PIECES`` far apart: it pays once for the call, four times for a row."""
-
-LEAST_PIECES = 6
 
 
 def row_ranges(
