@@ -55,8 +55,8 @@ def row_ranges(
     block = min(FEW_BLOCK, int(lengths.max(initial=1))) if apart and 2 < budget <= LEAST_PIECES else 1
     singles = max(min(most, budget // 3), 1) if budget > LEAST_PIECES else budget - (block > 1)
     for i, stratum in enumerate(np.array_split(ordered, min(singles, len(ordered)))):
-        # The first is one of the smallest: what a call costs whatever it holds shows where it holds next to nothing.
-        at = stratum[rng.integers(len(stratum)) if i else len(stratum) // TINY]
+        # Of few the first is one of the smallest: what a call costs by itself shows where it holds next to nothing.
+        at = stratum[rng.integers(len(stratum)) if i or budget > LEAST_PIECES else len(stratum) // TINY]
         take(int(parent[at]), int(row[at]), int(row[at]) + 1)
     if block > 1 and (place := _lightest(sizes, free, block, float(size[ordered[-1]]))) is not None:
         take(*place)
