@@ -16,25 +16,28 @@ from partitioner.costs.fitting.terms import Term, automatic, candidates, columns
 from partitioner.costs.measuring.drift import spell
 from partitioner.costs.measuring.measurements import Measurements, Timing, program_seconds
 from partitioner.costs.measuring.pilot import Pilot, choose
-from partitioner.costs.measuring.row_ranges import LEAST_PIECES, SPAN
+from partitioner.costs.measuring.row_ranges import LEAST_PIECES
 from partitioner.costs.measuring.runner import InProcess, Program, Runner
+from partitioner.costs.measuring.schedule import calls, evenly, schedule
 from partitioner.costs.memory import positive
 from partitioner.errors import ConfigError
-from partitioner.model import Costs, Dataset, Fragments
+from partitioner.model import Costs, Dataset
 from partitioner.model.data import Ints
 
-ROUNDS = 5
 PRUDENT = 0.8
 """Part of the budget that is planned for: small pieces cost more than their share, and predictions miss."""
 
 TOGETHER = 0.4
 """Part of the budget in which every slot is busy until the end: what slots take from one another shows only then."""
 
-LEAST_TOGETHER = 0.1
+LEAST_TOGETHER = 0.02
 """Seconds below which a spell with all slots busy tells nothing."""
 
-CALLS = 3
-"""Calls of a slot that this spell is cut into."""
+LEAST_SECONDS = 0.25
+"""Seconds that a pilot may always add: a hundredth of a short job tells nothing, and few miss a quarter of a second."""
+
+DOUBTED = 1.25
+"""Times that calls take longer with every slot busy from which on the fit to the rounds before is doubted first."""
 
 MOST_REPEATS = 2000
 """Pieces that run before a slot is given for that spell at most."""
@@ -48,12 +51,13 @@ AUTOMATIC_LIMIT = 512 << 20
 class Calibrated(CostModel):
     """A stratified pilot of at most ``budget_share`` of the work and ``budget_seconds``, then a fit.
 
+    A share that would add less than ``LEAST_SECONDS`` to the makespan counts as that much.
+
     ``features`` are formulas over data columns such as ``len(text)``, considered besides rows, bytes and the features that
     the connector gives; None considers the lengths of text, binary and list columns where the dataset holds at most
     512 MB, and numbers of small datasets (``automatic``), an empty list none. ``quantile`` is that of memory. ``clock`` is
     what is fitted: wall seconds, CPU seconds, or, by default, CPU seconds scaled to wall seconds where these are too noisy
-    (a busy machine). ``bind`` gives the
-    program; the fit is kept, so that plan and run of one dataset calibrate once.
+    (a busy machine). ``bind`` gives the program; the fit is kept, so that plan and run of one dataset calibrate once.
     """
 
     name = "calibrated"
@@ -88,7 +92,7 @@ class Calibrated(CostModel):
         self.failed = 0
         self.slots = 1
         self.spent = 0.0
-        self.company = 1.0
+        self.company, self.warming = 1.0, 0.0
         self._fitted_for: tuple[Any, ...] = ()
 
     def bind(
@@ -155,15 +159,13 @@ class Calibrated(CostModel):
         ran: list[Ints] = []
         spent = 0.0
         seen: set[str] = set()
-        self.company = 1.0
-        rounds = _rounds(len(pilot.pieces))
-        few, size = len(rounds) == 1, pilot.columns["bytes"]
-        again = 0 if size.max(initial=0.0) >= SPAN * size.min(initial=np.inf) else 1
-        # The first round runs in every slot, which tells workers apart; the others are shared out. Of few pieces the
-        # smallest warms the slots; where it holds next to nothing it runs once more, to tell what a call costs by itself.
-        for k, one_round in enumerate([rounds[0][:1], rounds[0][again:]] if few else rounds):
+        self.company, self.warming = 1.0, 0.0
+        rounds, warming = schedule(pilot)
+        few = not warming
+        # The first round runs in every slot, which tells workers apart; the others are shared out.
+        for k, one_round in enumerate(rounds):
             everywhere = not k or (few and _takes(pilot, parts[0], one_round) <= EVERYWHERE_SECONDS)
-            shared = _evenly(one_round, self.slots) if few else one_round
+            shared = evenly(one_round, self.slots) if few else one_round
             indices = np.repeat(one_round, self.slots) if everywhere else shared
             chosen = self._affordable(dataset, pilot.take(indices), terms, parts, spent)
             part = pilot.take(indices[:chosen])
@@ -174,8 +176,10 @@ class Calibrated(CostModel):
             done = np.array([i for i, t in enumerate(timings) if t is not None], np.int64)
             self.failed += len(timings) - len(good)
             alone = dict(part.take(done).columns) | {PIECES: np.ones(len(good))}
-            parts.append(_warmed(Measurements.of(alone, good), good, seen))
-            ran.append(indices[done])
+            told = (done < self.slots) | (done >= (1 + warming) * self.slots) if not k else done >= 0
+            parts.append(_warmed(Measurements.of(alone, good), good, seen).take(told))
+            ran.append(indices[done[told]])
+            self.warming += self._longest_slot(timings[: (1 + warming) * self.slots]) if not k else 0.0
             spent += self._longest_slot(timings)
             if chosen < len(indices) or len(timings) < chosen or spent >= self.budget_seconds:
                 break
@@ -183,27 +187,26 @@ class Calibrated(CostModel):
         if not parts:
             return pilot, Measurements.of({}, [])
         measured, indices = Measurements.concat(parts), np.concatenate(ran)
-        if self.slots == 1:
-            return pilot.take(indices), measured
         self.company, beside = self._together(dataset, pilot, terms, measured, indices)
         return pilot.take(indices), Measurements.concat([measured.times(self.company), *beside])
 
     def _together(
         self, dataset: Dataset, pilot: Pilot, terms: list[Term], before: Measurements, indices: Ints
     ) -> tuple[float, list[Measurements]]:
-        """What calls take with every slot busy, beside what the rounds let expect, and the measurements that say so.
+        """What calls take with every slot busy, beside what the rounds let expect, and the measurements that say so; of one
+        slot these alone.
 
         The calls are of new pieces, several each, as a sub-task is: a piece that runs again finds its data in the caches of
         the processor. Where calls are so dear that the rest of the budget holds too few of them, the pieces known run again.
         1.0 where too little of the budget is left to tell.
         """
         so_far = self._so_far(terms, [before.without_reading()])
-        window = self._allowed(dataset, self._so_far(terms, [before])) - self.spent
+        window = self._allowed(dataset, self._so_far(terms, [before])) - (self.spent - self.warming)
         if window < LEAST_TOGETHER or len(before) < LEAST_PIECES:
             return 1.0, []
-        part, sizes = _calls(pilot.reserve, so_far, window, self.slots)
+        part, sizes = calls(pilot.reserve, so_far, window, self.slots)
         if not len(sizes):
-            return self._again(dataset, pilot, before, indices, window), []
+            return self._again(dataset, pilot, before, indices, window) if self.slots > 1 else 1.0, []
         timings = self._spell(dataset, part, sizes, window)
         done = np.array([i for i, t in enumerate(timings) if t is not None], np.int64)
         if not len(done):
@@ -211,9 +214,20 @@ class Calibrated(CostModel):
         whole = {name: np.add.reduceat(values, np.cumsum(sizes) - sizes)[done] for name, values in part.columns.items()}
         m = Measurements.of(whole | {PIECES: sizes[done].astype(np.float64)}, [t for t in timings if t is not None])
         m = replace(m, first=np.zeros(len(m), np.bool_))
+        if self.slots == 1:
+            return 1.0, [m]
         expected = so_far.predict(whole)[0] + so_far.fixed_seconds
         took = program_seconds(m, "cpu" if self.options.clock == "cpu" else "wall")
-        return _crowding(float(took.sum()), float(expected.sum())), [m]
+        return self._doubted(terms, before, m, _crowding(float(took.sum()), float(expected.sum()))), [m]
+
+    def _doubted(self, terms: list[Term], before: Measurements, beside: Measurements, factor: float) -> float:
+        """``factor``, or 1.0 where calls that took so much longer than the rounds let expect tell of a wrong fit to these,
+        not of crowded slots: what then fits all of them better is taken.
+        """
+        if factor < DOUBTED:
+            return factor
+        error = {c: self._so_far(terms, [before.times(c), beside]).held_out_error for c in (1.0, factor)}
+        return min(error, key=lambda c: error[c])
 
     def _again(self, dataset: Dataset, pilot: Pilot, before: Measurements, indices: Ints, window: float) -> float:
         """The same for pieces that ran before: all slots go through them, in orders of their own."""
@@ -246,8 +260,7 @@ class Calibrated(CostModel):
         if sum(map(len, parts)) < LEAST_PIECES * self.slots:
             return n
         so_far = self._so_far(terms, parts)
-        share = 1 - TOGETHER if self.slots > 1 else 1.0
-        allowed = share * self._allowed(dataset, so_far) - spent
+        allowed = (1 - TOGETHER) * self._allowed(dataset, so_far) - (spent - self.warming)
         ahead = so_far.predict(part.columns)[0] + so_far.fixed_seconds
         for slot in range(self.slots):
             ahead[slot :: self.slots] = np.cumsum(ahead[slot :: self.slots])
@@ -259,8 +272,12 @@ class Calibrated(CostModel):
         return fit(Measurements.concat(parts), [t for t in terms if t.shape != "log"], quick)
 
     def _allowed(self, dataset: Dataset, so_far: Fitted) -> float:
-        """Seconds that the whole pilot may add to the makespan, for as much work as the fit so far lets expect."""
-        return PRUDENT * min(self.budget_share * _work(dataset, so_far) / self.slots, self.budget_seconds)
+        """Seconds that the whole pilot may add to the makespan, for as much work as the fit so far lets expect.
+
+        Those in which processes warm up do not count: the run would pay them.
+        """
+        share = max(self.budget_share * _work(dataset, so_far) / self.slots, LEAST_SECONDS)
+        return PRUDENT * min(share, self.budget_seconds)
 
     def _longest_slot(self, timings: Sequence[Timing | None]) -> float:
         """Seconds until the last slot was done with a round: what the round adds to the makespan."""
@@ -310,21 +327,6 @@ def _crowding(together: float, apart: float) -> float:
     return max(float(together / apart), 1.0) if together > 0 and apart > 0 else 1.0
 
 
-def _calls(reserve: Pilot | None, so_far: Fitted, window: float, slots: int) -> tuple[Pilot, Ints]:
-    """Pieces and how many make each call of ``slots`` slots in a ``window`` of seconds; none where it holds too few."""
-    none = np.zeros(0, np.int64)
-    if reserve is None or not len(reserve.pieces):
-        return Pilot(Fragments.of([]), none, {}, 0.0), none
-    wanted = window / CALLS - so_far.fixed_seconds
-    ahead = so_far.predict(reserve.columns)[0]
-    fits = np.flatnonzero(ahead <= max(wanted, 0.0))
-    ends = np.floor(np.cumsum(ahead[fits]) / max(wanted, 1e-9))
-    sizes = np.unique(ends, return_counts=True)[1][: int(2 * CALLS * slots)]
-    if len(sizes) < 2 * slots:
-        return reserve.take(none), none
-    return reserve.take(fits[: int(sizes.sum())]), sizes.astype(np.int64)
-
-
 def _work(dataset: Dataset, fitted: Fitted) -> float:
     """Seconds of the whole dataset, one call a fragment."""
     values = columns(dataset, fitted.terms) if fitted.terms else {}
@@ -336,18 +338,3 @@ def _warmed(m: Measurements, timings: Sequence[Timing], seen: set[str]) -> Measu
     first = m.first & np.array([t.process not in seen for t in timings], np.bool_)
     seen.update(t.process for t in timings)
     return replace(m, first=first)
-
-
-def _evenly(by_size: Ints, slots: int) -> Ints:
-    """Pieces dealt to slots there and back, so that all are done at about the same time: what runs alone runs faster."""
-    deals = [by_size[i : i + slots] for i in range(0, len(by_size), slots)]
-    return np.concatenate([by_size[:0], *(deal[:: -1 if k % 2 else 1] for k, deal in enumerate(deals))])
-
-
-def _rounds(n: int) -> list[Ints]:
-    """Indices 0..n-1, sorted by size, dealt to ``ROUNDS`` that each span all sizes.
-
-    The first holds the largest, which tells most where each call costs much, and enough others to fit.
-    """
-    every = max(min(ROUNDS, -(-n // (LEAST_PIECES + 1))), 1)
-    return [np.arange(n - 1 - k, -1, -every)[::-1] for k in range(every)]

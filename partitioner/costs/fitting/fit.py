@@ -127,17 +127,15 @@ def _fit_work(m: Measurements, terms: Sequence[Term], options: FitOptions) -> _W
 
     def on(seconds: Floats, ratio: float = 0.0) -> _Work:
         selection = select(terms, design, seconds, options.seed)
-        if (jointly := _jointly(terms, design, seconds, selection, ratio)) is not None:
-            return jointly
+        if (jointly := _jointly(terms, design, selection)) is not None:
+            return _line(design, seconds, jointly, ratio, told_apart=True)
         if not selection.chosen and (size := _of_one_size(terms, design)) is not None:
             selection = replace(selection, chosen=(size,))
         if selection.rival is not None:
             return _averaged(design, seconds, selection, selection.rival, ratio)
-        x = _told_apart(design[:, [0, *(i + 1 for i in selection.chosen)]])
-        found = robust(x, seconds)
-        if len(seconds) and found.coefficients[0] > UNDERCUT * float(np.quantile(seconds, BRIEFEST, method="lower")):
-            return _by_size(terms, design, seconds, selection, ratio) or _Work(seconds, x, selection, found, ratio)
-        return _Work(seconds, x, selection, found, ratio)
+        if not selection.chosen and _undercut(robust(design[:, :1], seconds).coefficients[0], seconds):
+            selection = replace(selection, chosen=_size(terms, design))
+        return _line(design, seconds, selection, ratio)
 
     wall, cpu = program_seconds(m, "wall"), program_seconds(m, "cpu")
     if options.clock != "auto":
@@ -165,54 +163,56 @@ def _tells_wall(by_cpu: _Work, wall: Floats, error: float) -> bool:
     return float(errors(_predicted(by_cpu), wall, floor_of(wall)).mean()) <= error
 
 
-def _by_size(
-    terms: Sequence[Term], design: Floats, seconds: Floats, selection: Selection, ratio: float
-) -> _Work | None:
-    """All counted to what was chosen, or to the rows where nothing was: what each call costs by itself no call undercuts.
+def _line(design: Floats, seconds: Floats, selection: Selection, ratio: float, told_apart: bool = False) -> _Work:
+    """The fit to what was chosen, all counted to it where a call by itself would cost more than whole calls took.
 
-    A row that is dear by chance looks like a dear call, and a sub-task of many rows would cost no more. None without rows.
+    A row that is dear by chance looks like a dear call, and a sub-task of many rows would cost no more. ``told_apart``: the
+    calls differ enough for what each costs by itself.
     """
-    size = next(
-        (i for name in ("rows", "bytes") for i, t in enumerate(terms) if t.name == name and design[:, i + 1].any()),
-        None,
-    )
-    chosen = selection.chosen or (() if size is None else (size,))
-    if not chosen:
-        return None
-    x = design[:, [0, *(i + 1 for i in chosen)]]
-    x[:, 0] = 0.0
-    return _Work(seconds, x, replace(selection, chosen=chosen), robust(x, seconds), ratio)
+    x = design[:, [0, *(i + 1 for i in selection.chosen)]]
+    x = x if told_apart else _told_apart(x)
+    found = robust(x, seconds)
+    if selection.chosen and _undercut(found.coefficients[0], seconds):
+        x[:, 0] = 0.0
+        found = robust(x, seconds)
+    return _Work(seconds, x, selection, found, ratio)
 
 
-def _jointly(
-    terms: Sequence[Term], design: Floats, seconds: Floats, selection: Selection, ratio: float
-) -> _Work | None:
-    """What calls, rows and their size cost, fitted together to few pieces that tell them apart: single rows of sizes that
-    differ by ``SPAN``, and a call of several. None where there are no such pieces, or enough to choose terms by.
+def _undercut(of_a_call: float, seconds: Floats) -> bool:
+    """Whether whole calls took clearly less than what each is said to cost by itself."""
+    return bool(len(seconds)) and of_a_call > UNDERCUT * float(np.quantile(seconds, BRIEFEST, method="lower"))
+
+
+def _size(terms: Sequence[Term], design: Floats) -> tuple[int, ...]:
+    """The rows, or the bytes where rows are not known; nothing where these are not either."""
+    named = {t.name: i for i, t in enumerate(terms) if design[:, i + 1].any()}
+    return tuple(named[name] for name in ("rows", "bytes") if name in named)[:1]
+
+
+def _jointly(terms: Sequence[Term], design: Floats, selection: Selection) -> Selection | None:
+    """Rows and their size, where few pieces tell what calls, rows and size cost: single rows of sizes that differ by
+    ``SPAN``, and a call of several. None where there are no such pieces, or enough to choose terms by.
     """
     rows = next((i for i, t in enumerate(terms) if t.name == "rows"), None)
     if rows is None or len(np.unique(design, axis=0)) >= PIECES_FOR_SHAPES:
         return None
-    linear = [
-        i
-        for i, t in enumerate(terms)
-        if i != rows and t.complexity < 1 and not t.of_number and np.ptp(design[:, i + 1]) > 0
-    ]
-    size = next((i for i in (*selection.chosen, *linear) if i in linear), None)
     alone = design[:, rows + 1] == 1
-    if size is None or alone.all() or not alone.any():
+    if alone.all() or not alone.any():
         return None
-    of_one = design[alone, size + 1]
-    if of_one.max() < SPAN * max(float(of_one.min()), 1e-300):
-        return None
-    x = design[:, [0, rows + 1, size + 1]]
-    return _Work(seconds, x, replace(selection, chosen=(rows, size), rival=None), robust(x, seconds), ratio)
+    linear = [i for i, t in enumerate(terms) if i != rows and t.complexity < 1 and not t.of_number]
+    spans = [i for i in linear if np.ptp(design[alone, i + 1]) > 0 and _spread(design[alone, i + 1]) >= SPAN]
+    size = next((i for i in (*selection.chosen, *spans) if i in spans), None)
+    return None if size is None else replace(selection, chosen=(rows, size), rival=None)
+
+
+def _spread(values: Floats) -> float:
+    return float(values.max()) / max(float(values.min()), 1e-300)
 
 
 def _averaged(design: Floats, seconds: Floats, selection: Selection, rival: int, ratio: float) -> _Work:
     """The mean of two costs of one term each that few pieces do not tell apart: half of the error of the wrong one."""
     both = (*selection.chosen, rival)
-    alone = [robust(_told_apart(design[:, [0, i + 1]]), seconds).coefficients for i in both]
+    alone = [_line(design, seconds, replace(selection, chosen=(i,)), ratio).regression.coefficients for i in both]
     mean = np.array([alone[0][0] + alone[1][0], alone[0][1], alone[1][1]]) / 2
     x = design[:, [0, *(i + 1 for i in both)]]
     return _Work(seconds, x, replace(selection, chosen=both), replace(robust(x, seconds), coefficients=mean), ratio)

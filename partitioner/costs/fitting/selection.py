@@ -14,13 +14,16 @@ import numpy as np
 
 from partitioner.costs.fitting.regression import errors, floor_of, robust
 from partitioner.costs.fitting.terms import Term
-from partitioner.model.data import Floats, Ints
+from partitioner.model.data import Floats
 
 FOLDS = 4
 MOST_TERMS = 4
 LEAST_GAIN = 0.01
 ALIKE = 0.25
 """Linear terms whose held-out errors differ by less than this part tell the same, such as bytes and characters of text."""
+
+BOTH = 0.75
+"""Complexity of two linear terms that are added together: above one, below any power."""
 
 PIECES_FOR_SHAPES, PIECES_FOR_NUMBERS = 8, 12
 
@@ -82,8 +85,8 @@ def select(terms: Sequence[Term], design: Floats, target: Floats, seed: int = 0)
     considered: dict[str, float] = {}
     rival: int | None = None
     told = [i for i, term in enumerate(terms) if len(check.runs) >= _pieces_needed(term)]
-    usable = [i for i in told if np.ptp(design[:, i + 1]) > 0 and _spread_enough(terms[i], design[:, i + 1])]
-    options = [(i,) for i in usable] + _polynomials(terms, usable)
+    usable = [i for i in told if np.ptp(design[:, i + 1]) > 0 and _spread_enough(terms, i, design)]
+    options = [(i,) for i in usable] + _polynomials(terms, usable) + _with_rows(terms, usable, len(check.runs))
     while options and len(chosen) < min(MOST_TERMS + (len(target) > 500) * 2, max(len(target) // 5, 1)):
         tried = {o: check.errors([j + 1 for j in (*chosen, *o)]) for o in options}
         if not chosen:
@@ -130,21 +133,40 @@ def _polynomials(terms: Sequence[Term], usable: Sequence[int]) -> list[Option]:
     ]
 
 
+def _with_rows(terms: Sequence[Term], usable: Sequence[int], pieces: int) -> list[Option]:
+    """The rows together with each linear term of their size: rows that cost something each besides what they hold look,
+    to either alone, like a power of their bytes. None of pieces too few for powers.
+    """
+    rows = [i for i in usable if terms[i].name == "rows" and pieces >= PIECES_FOR_SHAPES]
+    return [(i, j) for i in rows for j in usable if j != i and terms[j].complexity < 1 and not terms[j].of_number]
+
+
 def _pieces_needed(term: Term) -> int:
     """Different pieces below which chance tells more of a term than they do: six of any numbers rise together sometimes."""
     return PIECES_FOR_NUMBERS if term.of_number else PIECES_FOR_SHAPES if term.complexity >= 1 else 0
 
 
-def _spread_enough(term: Term, column: Ints | Floats) -> bool:
-    """A super-linear shape of whole fragments is extrapolated far: it needs pieces that span a factor of 8 in size."""
+def _spread_enough(terms: Sequence[Term], i: int, design: Floats) -> bool:
+    """A super-linear shape of whole fragments is extrapolated far: it needs pieces that span a factor of 8 in size.
+
+    And in rows, where calls are of several: of single rows it is their own size that counts, which a call of many of them
+    does not raise to a power.
+    """
+    term = terms[i]
     if term.complexity < 2:
         return True
+    rows = [design[:, j + 1] for j, t in enumerate(terms) if t.name == "rows" and np.ptp(design[:, j + 1]) > 0]
+    return all(_spans(term, column) for column in (design[:, i + 1], *(term.of_whole(r) for r in rows)))
+
+
+def _spans(term: Term, column: Floats) -> bool:
     positive = column[column > 0]
     return bool(len(positive) > 7 and term.of_whole(np.array([8.0]))[0] <= positive.max() / positive.min())
 
 
 def _complexity(terms: Sequence[Term], option: Option) -> float:
-    return max(terms[i].complexity for i in option)
+    most = max(terms[i].complexity for i in option)
+    return BOTH + most / 10 if len(option) > 1 and most < 1 else most
 
 
 def _simplest(terms: Sequence[Term], tried: dict[Option, Floats]) -> Option:
