@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,7 @@ from partitioner.costs.measuring.row_ranges import LEAST_PIECES
 from partitioner.costs.measuring.runner import InProcess, Program, Runner
 from partitioner.costs.measuring.schedule import calls, evenly, schedule
 from partitioner.costs.memory import positive
-from partitioner.errors import ConfigError
+from partitioner.errors import ConfigError, CostError
 from partitioner.model import Costs, Dataset
 from partitioner.model.data import Ints
 
@@ -154,7 +155,6 @@ class Calibrated(CostModel):
 
     def _run(self, dataset: Dataset, pilot: Pilot, terms: list[Term]) -> tuple[Pilot, Measurements]:
         """Run the pieces in rounds, as far as the budget goes: how much work there is, the rounds before tell."""
-        assert self.runner is not None
         parts: list[Measurements] = []
         ran: list[Ints] = []
         spent = 0.0
@@ -171,7 +171,9 @@ class Calibrated(CostModel):
             part = pilot.take(indices[:chosen])
             if not chosen:
                 break
-            timings = self.runner(dataset, part.pieces, self.budget_seconds - spent)
+            # The smallest of few runs alone: where it fails, the others may tell more.
+            others = any(map(len, parts)) or (few and not k)
+            timings = self._timed(dataset, part, self.budget_seconds - spent, others)
             good = [t for t in timings if t is not None]
             done = np.array([i for i, t in enumerate(timings) if t is not None], np.int64)
             self.failed += len(timings) - len(good)
@@ -184,7 +186,7 @@ class Calibrated(CostModel):
             if chosen < len(indices) or len(timings) < chosen or spent >= self.budget_seconds:
                 break
         self.spent = spent
-        if not parts:
+        if not any(map(len, parts)):
             return pilot, Measurements.of({}, [])
         measured, indices = Measurements.concat(parts), np.concatenate(ran)
         self.company, beside = self._together(dataset, pilot, terms, measured, indices)
@@ -246,9 +248,20 @@ class Calibrated(CostModel):
         together, apart = np.sum(done, axis=0) if done else (0.0, 0.0)
         return _crowding(together, apart)
 
-    def _spell(self, dataset: Dataset, part: Pilot, sizes: Ints | None, window: float) -> Sequence[Timing | None]:
+    def _timed(
+        self, dataset: Dataset, part: Pilot, limit: float, others: bool, sizes: Ints | None = None
+    ) -> Sequence[Timing | None]:
+        """What the runner tells; no timing where all calls fail but there are ``others`` that may not, or have not."""
         assert self.runner is not None
-        timings = self.runner(dataset, part.pieces, window, sizes)
+        try:
+            return self.runner(dataset, part.pieces, limit, sizes)
+        except CostError:
+            if not others:
+                raise
+            return [None] * (len(part.pieces) if sizes is None else len(sizes))
+
+    def _spell(self, dataset: Dataset, part: Pilot, sizes: Ints | None, window: float) -> Sequence[Timing | None]:
+        timings = self._timed(dataset, part, window, True, sizes)
         self.spent += self._longest_slot(timings)
         return timings
 
@@ -317,8 +330,10 @@ class Calibrated(CostModel):
 
 
 def _takes(pilot: Pilot, before: Measurements, indices: Ints) -> float:
-    """Seconds of some pieces, by what the bytes of the first one took."""
+    """Seconds of some pieces, by what the bytes of the first one took; infinite where it failed."""
     size = pilot.columns["bytes"]
+    if not len(before):
+        return math.inf
     return float(np.median(program_seconds(before, "wall"))) / max(float(size[0]), 1.0) * float(size[indices].sum())
 
 

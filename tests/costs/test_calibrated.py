@@ -364,3 +364,32 @@ def test_where_no_fragment_has_a_row_the_pilot_says_that_it_ran_nothing(slots):
     dataset = TableSource(pa.table({"text": pa.array([], pa.string())})).dataset([0, 0])
     with pytest.raises(CostError, match="the pilot ran nothing"):
         Calibrated().bind(runner=FormulaRunner("1e-3 * rows"), slots=slots).estimate(dataset)
+
+
+class Failing(FormulaRunner):
+    """A program that fails on calls of a single row shorter than ``least`` bytes, as a runner tells it."""
+
+    def __init__(self, least):
+        super().__init__("1e-5 * len(text)")
+        self.least = least
+
+    def __call__(self, dataset, pieces, seconds_limit, sizes=None):
+        timings = super().__call__(dataset, pieces, seconds_limit, sizes)
+        left = [None if size < self.least else t for t, size in zip(timings, pieces.bytes.tolist(), strict=True)]
+        if not any(left):
+            raise CostError("the pilot's program failed on the smallest row")
+        return left
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_the_smallest_of_few_pieces_may_fail(slots):
+    dataset = long_texts()
+    model = Calibrated().bind(runner=Failing(3000), slots=slots)
+    costs = model.estimate(dataset)
+    assert 0 < costs.details["pilot"]["failed_pieces"] < 6
+    assert costs.seconds.sum() == pytest.approx(model.runner.true(dataset).sum(), rel=0.1)
+
+
+def test_a_program_that_fails_on_all_of_few_pieces_is_told_by_its_first_error():
+    with pytest.raises(CostError, match="failed on the smallest row"):
+        Calibrated().bind(runner=Failing(10**9), slots=2).estimate(long_texts())
