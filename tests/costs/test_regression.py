@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from partitioner.costs.fitting.regression import robust
+from partitioner.costs.fitting.regression import robust, robust_many
 
 
 def test_exact_data_gives_exact_coefficients():
@@ -19,3 +19,13 @@ def test_a_straggler_does_not_move_the_fit():
 
 def test_no_measurement_gives_zeros():
     assert robust(np.zeros((0, 2)), np.zeros(0)).coefficients.tolist() == [0.0, 0.0]
+
+
+def test_many_fits_at_once_are_those_one_by_one():
+    rng = np.random.default_rng(0)
+    x = np.stack([np.ones((6, 30)), rng.lognormal(0, 1, (6, 30)), rng.lognormal(0, 1, (6, 30))], axis=2)
+    y = (x @ np.array([0.5, 1.0, 0.0])) * rng.lognormal(0, 0.3, (6, 30))
+    kept = rng.random((6, 30)) < 0.7
+    found = robust_many(x, y, kept, 0.02, iterations=8)
+    alone = [robust(a[k], b[k], 0.02).coefficients for a, b, k in zip(x, y, kept, strict=True)]
+    np.testing.assert_allclose(found, alone, rtol=1e-3, atol=1e-6)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from partitioner.costs.fitting.fitted import Fitted
-from partitioner.costs.fitting.regression import Regression, errors, floor_of, robust
+from partitioner.costs.fitting.regression import Regression, errors, floor_of, robust, robust_many
 from partitioner.costs.fitting.selection import PIECES_FOR_SHAPES, Selection, select
 from partitioner.costs.fitting.terms import Term
 from partitioner.costs.measuring.measurements import Measurements, program_seconds, wall_per_cpu
@@ -263,8 +263,8 @@ def _bootstrap(x: Floats, target: Floats, options: FitOptions) -> Floats:
     rng = np.random.default_rng(options.seed)
     n = len(target)
     floor = floor_of(target)
-    draws = [rng.integers(0, n, n) for _ in range(options.bootstraps)]
-    fits = np.stack([robust(x[d], target[d], floor, iterations=4).coefficients for d in draws])
+    draws = rng.integers(0, n, (options.bootstraps, n))
+    fits = robust_many(x[draws], target[draws], np.ones(draws.shape, np.bool_), floor, iterations=4)
     return np.asarray(np.cov(fits, rowvar=False)).reshape(x.shape[1], x.shape[1])
 
 

@@ -7,6 +7,8 @@ keeps scipy out of the core.
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
 from partitioner.model.data import Floats
@@ -56,3 +58,40 @@ def _inner(gram: Floats, moment: Floats, x: Floats, active: np.ndarray) -> tuple
         active &= ~(negative & (x <= 0))
         x = np.where(active, x, 0.0)
     return np.zeros_like(x), active
+
+
+MOST_FACES = 5
+"""Columns up to which all sets of them are solved: 31 of five."""
+
+
+def nnls_many(gram: Floats, moment: Floats) -> Floats:
+    """``nnls`` of b problems at once: float64[b, p] of ``gram`` float64[b, p, p] and ``moment`` float64[b, p].
+
+    Of each ``gram`` the columns whose diagonal is not 0 are linearly independent.
+
+    The minimum lies in one of the sets of columns that are not zero, at the minimum without the bound: all sets are solved.
+    """
+    p = moment.shape[1]
+    if p > MOST_FACES:
+        return np.stack([nnls(g, m) for g, m in zip(gram, moment, strict=True)])
+    gram = gram + np.eye(p) * (np.diagonal(gram, axis1=1, axis2=2) <= 0)[:, :, None]
+    found = np.linalg.solve(gram, moment[:, :, None])[:, :, 0]
+    at = np.flatnonzero((found < 0).any(axis=1))
+    if len(at):
+        found[at] = _best_face(gram[at], moment[at])
+    return np.asarray(found, np.float64)
+
+
+def _best_face(gram: Floats, moment: Floats) -> Floats:
+    """float64[b, p]: of the solutions on all sets of fewer than p columns that are not negative the one of least value."""
+    count, p = moment.shape
+    best, least = np.zeros((count, p)), np.zeros(count)
+    for size in range(1, p):
+        for face in combinations(range(p), size):
+            x = np.linalg.solve(gram[:, face][:, :, face], moment[:, face, None])[:, :, 0]
+            value = np.where((x >= 0).all(axis=1), -(x * moment[:, face]).sum(axis=1) / 2, np.inf)
+            lower = np.flatnonzero(value < least)
+            least[lower] = value[lower]
+            best[lower] = 0.0
+            best[lower[:, None], face] = x[lower]
+    return best

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from partitioner.costs.fitting.nnls import nnls
+from partitioner.costs.fitting.nnls import nnls, nnls_many
 from partitioner.model.data import Floats
 
 HUBER = 1.345
@@ -55,6 +56,39 @@ def robust(design: Floats, target: Floats, floor: float | None = None, iteration
             break
         previous = beta
     return Regression(beta / size, scale)
+
+
+def robust_many(
+    design: Floats, target: Floats, kept: npt.NDArray[np.bool_], floor: float, iterations: int = 5
+) -> Floats:
+    """float64[b, p]: coefficients of b fits of n pieces at once, as ``robust`` finds them one by one.
+
+    ``design`` float64[b, n, p], ``target`` float64[b, n]; what is not ``kept``, bool[b, n], counts for nothing; zeros where
+    nothing is kept.
+    """
+    x = np.where(kept[:, :, None], design, 0.0)
+    size = np.maximum(x.max(axis=1, keepdims=True), 1e-300)
+    x = x / size
+    count = kept.sum(axis=1)
+    middle = np.stack([(count - 1) // 2, count // 2], axis=1)
+    base, huber = target + floor, np.ones(target.shape)
+    previous = np.full((len(x), x.shape[2]), np.nan)
+    for _ in range(iterations):
+        scaled = x * (kept * huber / base**2)[:, :, None]
+        gram = scaled.transpose(0, 2, 1) @ x
+        gram = gram + 1e-9 * np.eye(x.shape[2]) * np.diagonal(gram, axis1=1, axis2=2)[:, None, :]
+        beta = nnls_many(gram, (scaled * target[:, :, None]).sum(axis=1))
+        predicted = (x @ beta[:, :, None])[:, :, 0]
+        base = predicted + floor
+        residual = np.abs(target - predicted) / base
+        ordered = np.sort(np.where(kept, residual, np.inf), axis=1)
+        scale = np.maximum(1.4826 * np.take_along_axis(ordered, middle, axis=1).mean(axis=1), 1e-4)
+        huber = np.minimum(1.0, HUBER * scale[:, None] / np.maximum(residual, 1e-300))
+        settled = 1e-4 * np.abs(previous) + 1e-12 * beta.max(axis=1, keepdims=True)
+        if (np.abs(beta - previous) <= settled).all():
+            break
+        previous = beta
+    return np.asarray(beta / size[:, 0, :], np.float64)
 
 
 def _median(values: Floats) -> float:

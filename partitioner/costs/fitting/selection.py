@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partitioner.costs.fitting.regression import errors, floor_of, robust
+from partitioner.costs.fitting.regression import errors, floor_of, robust_many
 from partitioner.costs.fitting.terms import Term
 from partitioner.model.data import Floats
 
@@ -65,30 +65,37 @@ class _Validation:
             folds.append(np.argsort(usual, kind="stable")[-(n // 4) :])
         self.folds = folds
 
-    def errors(self, columns: Sequence[int]) -> Floats:
-        """One error per held-out piece, folds one after another; column 0 is the intercept."""
-        x = self.design[:, [0, *columns]]
-        out = []
-        for fold in self.folds:
-            held = np.isin(self.piece, fold)
-            fit = robust(x[~held], self.target[~held], self.floor, iterations=5)
-            found = errors(x[held] @ fit.coefficients, self.target[held], self.floor)
-            out.append(np.bincount(self.piece[held], found, len(self.runs))[fold] / self.runs[fold])
-        return np.concatenate(out)
+    def errors(self, options: Sequence[Sequence[int]]) -> list[Floats]:
+        """For each set of columns, all of one size, one error per held-out piece, folds one after another; column 0 is the
+        intercept.
+        """
+        held = np.stack([np.isin(self.piece, fold) for fold in self.folds])
+        every = np.stack([self.design[:, [0, *columns]] for columns in options])
+        x = np.repeat(every, len(held), axis=0)
+        kept = np.tile(~held, (len(options), 1))
+        fits = robust_many(x, np.broadcast_to(self.target, kept.shape), kept, self.floor)
+        predicted = (x @ fits[:, :, None])[:, :, 0].reshape(len(options), len(held), -1)
+        return [self._by_piece(of_option) for of_option in predicted]
+
+    def _by_piece(self, predicted: Floats) -> Floats:
+        """Errors of ``predicted`` float64[folds, n], of the pieces that each fold holds out."""
+        found = errors(predicted, self.target[None, :], self.floor)
+        means = (np.bincount(self.piece, one, len(self.runs)) / self.runs for one in found)
+        return np.concatenate([mean[fold] for mean, fold in zip(means, self.folds, strict=True)])
 
 
 def select(terms: Sequence[Term], design: Floats, target: Floats, seed: int = 0) -> Selection:
     """The terms that predict ``target`` float64[n]; ``design`` float64[n, 1 + p], ones first, then one column per term."""
     check = _Validation(design, target, seed)
     chosen: tuple[int, ...] = ()
-    current = check.errors([])
+    current = check.errors([()])[0]
     considered: dict[str, float] = {}
     rival: int | None = None
     told = [i for i, term in enumerate(terms) if len(check.runs) >= _pieces_needed(term)]
     usable = [i for i in told if np.ptp(design[:, i + 1]) > 0 and _spread_enough(terms, i, design)]
     options = [(i,) for i in usable] + _polynomials(terms, usable) + _with_rows(terms, usable, len(check.runs))
     while options and len(chosen) < min(MOST_TERMS + (len(target) > 500) * 2, max(len(target) // 5, 1)):
-        tried = {o: check.errors([j + 1 for j in (*chosen, *o)]) for o in options}
+        tried = _tried(check, chosen, options)
         if not chosen:
             considered = {" + ".join(terms[i].name for i in o): float(e.mean()) for o, e in tried.items()}
         pick = _simplest(terms, tried)
@@ -102,6 +109,15 @@ def select(terms: Sequence[Term], design: Floats, target: Floats, seed: int = 0)
         current = tried[pick]
         options = [(i,) for i in usable if i not in chosen]
     return Selection(chosen, considered, float(current.mean()), rival)
+
+
+def _tried(check: _Validation, chosen: Option, options: Sequence[Option]) -> dict[Option, Floats]:
+    """Held-out errors of ``chosen`` with each of the options, which are computed together where they are of one size."""
+    out: dict[Option, Floats] = {}
+    for size in {len(o) for o in options}:
+        alike = [o for o in options if len(o) == size]
+        out |= zip(alike, check.errors([[j + 1 for j in (*chosen, *o)] for o in alike]), strict=True)
+    return {o: out[o] for o in options}
 
 
 def _rival(terms: Sequence[Term], tried: dict[Option, Floats], pick: Option, pieces: int) -> int | None:
@@ -166,7 +182,7 @@ def _spans(term: Term, column: Floats) -> bool:
 
 def _complexity(terms: Sequence[Term], option: Option) -> float:
     most = max(terms[i].complexity for i in option)
-    return BOTH + most / 10 if len(option) > 1 and most < 1 else most
+    return max(most, BOTH) + most / 10 if len(option) > 1 else most
 
 
 def _simplest(terms: Sequence[Term], tried: dict[Option, Floats]) -> Option:
