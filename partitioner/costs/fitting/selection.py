@@ -165,14 +165,17 @@ def _pieces_needed(term: Term) -> int:
 def _spread_enough(terms: Sequence[Term], i: int, design: Floats) -> bool:
     """A super-linear shape of whole fragments is extrapolated far: it needs pieces that span a factor of 8 in size.
 
-    And in rows, where calls are of several: of single rows it is their own size that counts, which a call of many of them
-    does not raise to a power.
+    Where calls differ in rows, those of several must span it in size and in rows: single rows tell of their own size alone,
+    which a call of many does not raise to a power.
     """
     term = terms[i]
     if term.complexity < 2:
         return True
     rows = [design[:, j + 1] for j, t in enumerate(terms) if t.name == "rows" and np.ptp(design[:, j + 1]) > 0]
-    return all(_spans(term, column) for column in (design[:, i + 1], *(term.of_whole(r) for r in rows)))
+    if not rows:
+        return _spans(term, design[:, i + 1])
+    several = rows[0] > 1
+    return all(_spans(term, column[several]) for column in (design[:, i + 1], term.of_whole(rows[0])))
 
 
 def _spans(term: Term, column: Floats) -> bool:

@@ -60,10 +60,12 @@ class Term:
 
     @property
     def complexity(self) -> float:
-        """Of terms that explain equally well the least complex is taken; bytes, which cuts share by length, last."""
+        """Of terms that explain equally well the least complex is taken; bytes, which cuts share by length, then numbers that
+        nobody named, which may grow with the rows by chance.
+        """
         if self.shape == "linear":
-            simple = self.per_row and "*" not in self.feature and not self.of_number
-            return 0.0 if self.feature == "rows" or simple else 0.5
+            simple = self.per_row and "*" not in self.feature
+            return 0.9 if self.of_number else 0.0 if self.feature == "rows" or simple else 0.5
         return (1 if self.per_row else 2) + (self.shape == "power 1.5")  # few programs cost that, many look like it
 
     @property
