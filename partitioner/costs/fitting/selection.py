@@ -27,8 +27,11 @@ BOTH = 0.75
 
 PIECES_FOR_SHAPES, PIECES_FOR_NUMBERS = 8, 12
 
-PROOF = 2.0
-"""Standard errors by which a further or a more complex term must gain: the best of twenty gains one by chance."""
+PROOF, PROOF_OF_WHOLE = 2.0, 4.0
+"""Standard errors by which a further or a more complex term must gain: the best of twenty gains one by chance. A power of
+whole calls is told to fragments a thousand times as large: one by chance, in a hundred pilots, would cost more than it is
+worth.
+"""
 
 Option = tuple[int, ...]
 """Indices of the candidates that are added together."""
@@ -101,7 +104,8 @@ def select(terms: Sequence[Term], design: Floats, target: Floats, seed: int = 0)
         pick = _simplest(terms, tried)
         gain = current - tried[pick]
         # Work grows with its input: it is the absence of the first term that needs proof, and the presence of further ones.
-        needed = max(LEAST_GAIN * current.mean(), PROOF * _standard_error(gain)) if chosen else -_standard_error(gain)
+        proof = _proof(terms, pick) * _standard_error(gain)
+        needed = max(LEAST_GAIN * current.mean(), proof) if chosen else -_standard_error(gain)
         if gain.mean() <= needed:
             break
         rival = None if chosen else _rival(terms, tried, pick, len(check.runs))
@@ -129,14 +133,18 @@ def _rival(terms: Sequence[Term], tried: dict[Option, Floats], pick: Option, pie
         o[0]: float(tried[o].mean())
         for o in tried
         if o != pick and len(o) == 1 and _complexity(terms, o) < 1 and (by_rows or terms[o[0]].name == "rows")
-        if _close(tried[o], tried[pick], ALIKE * float(tried[pick].mean()))
+        if _close(tried[o], tried[pick], ALIKE * float(tried[pick].mean()), PROOF)
     }
     return min(close, key=lambda i: (close[i], i)) if close else None
 
 
-def _close(errors_of_one: Floats, errors_of_best: Floats, alike: float) -> bool:
+def _close(errors_of_one: Floats, errors_of_best: Floats, alike: float, proof: float) -> bool:
     worse = errors_of_one - errors_of_best
-    return bool(worse.mean() <= max(PROOF * _standard_error(worse), alike))
+    return bool(worse.mean() <= max(proof * _standard_error(worse), alike))
+
+
+def _proof(terms: Sequence[Term], option: Option) -> float:
+    return PROOF_OF_WHOLE if any(terms[i].complexity >= 2 and not terms[i].per_row for i in option) else PROOF
 
 
 def _polynomials(terms: Sequence[Term], usable: Sequence[int]) -> list[Option]:
@@ -192,9 +200,9 @@ def _simplest(terms: Sequence[Term], tried: dict[Option, Floats]) -> Option:
     rank = {o: (_complexity(terms, o), float(e.mean()), o) for o, e in tried.items()}
     best = min(tried, key=lambda o: (rank[o][1], o))
     linear = rank[best][0] < 1
-    alike = ALIKE * rank[best][1] if linear else 0.0
+    alike, proof = ALIKE * rank[best][1] if linear else 0.0, _proof(terms, best)
 
-    simpler = (o for o in tried if rank[o][0] < rank[best][0] and _close(tried[o], tried[best], alike))
+    simpler = (o for o in tried if rank[o][0] < rank[best][0] and _close(tried[o], tried[best], alike, proof))
     return min((best, *simpler), key=lambda o: rank[o])
 
 

@@ -60,8 +60,8 @@ class Term:
 
     @property
     def complexity(self) -> float:
-        """Of terms that explain equally well the least complex is taken; bytes, which cuts share by length, then numbers that
-        nobody named, which may grow with the rows by chance.
+        """Of terms that explain equally well the least complex is taken; bytes, which cuts share by length, late, and later
+        numbers that nobody named, which may grow with the rows by chance.
         """
         if self.shape == "linear":
             simple = self.per_row and "*" not in self.feature
