@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from partitioner.costs.fitting import selection
 from partitioner.costs.fitting.fit import fit
 from partitioner.costs.fitting.selection import select
 from partitioner.costs.fitting.terms import Term
@@ -36,6 +37,38 @@ def test_a_super_linear_term_of_whole_fragments_needs_pieces_of_different_sizes(
     design = np.stack([np.ones(30), narrow, narrow**2, RNG.random(30)], axis=1)
     picked = select(TERMS, design, 0.001 * narrow**2).chosen
     assert 1 not in picked
+
+
+def test_powers_of_whole_calls_need_calls_of_several_rows():
+    """Single rows of very different size, whose squares tell of themselves alone, beside calls of up to eleven."""
+    rng = np.random.default_rng(1)
+    rows = np.r_[np.ones(20), [2.0, 3.0, 5.0, 7.0, 11.0] * 2]
+    size = rows * np.r_[np.geomspace(10.0, 1000.0, 20), rng.uniform(80.0, 120.0, 10)]
+    terms = [Term("bytes"), Term("bytes", "power 1.5")]
+    seconds = 0.001 * size**1.5
+    several, design = rows > 1, np.stack([np.ones(30), size, size**1.5], axis=1)
+    assert select(terms, design, seconds).chosen == (1,)  # nothing is known of rows
+    with_rows = np.stack([*design.T, rows], axis=1)
+    assert 1 not in select([*terms, Term("rows")], with_rows, seconds).chosen
+    with_rows[several] *= np.geomspace(1.0, 10.0, 10)[:, None] ** np.array([0.0, 1.0, 1.5, 1.0])
+    assert 1 in select([*terms, Term("rows")], with_rows, 0.001 * with_rows[:, 1] ** 1.5).chosen
+
+
+def test_rows_and_their_size_are_found_together_before_a_power_of_either():
+    rng = np.random.default_rng(2)
+    rows = np.r_[np.ones(24), [2.0, 3.0, 5.0, 8.0, 12.0, 18.0, 25.0, 30.0]]
+    size = rows * np.r_[np.geomspace(5.0, 2000.0, 24), np.full(8, 100.0)]
+    terms = [Term("rows"), Term("bytes"), Term("bytes", "power 1.5"), Term("positive(id)", per_row=True)]
+    design = np.stack([np.ones(32), rows, size, size**1.5, rows * rng.uniform(1, 8000, 32)], axis=1)
+    assert select(terms, design, (0.01 * rows + 1e-4 * size) * np.exp(0.05 * rng.standard_normal(32))).chosen == (0, 1)
+
+
+def test_fits_of_many_measurements_are_made_in_parts_and_choose_the_same(monkeypatch):
+    other = RNG.permutation(SIZE)
+    seconds = (0.01 * SIZE + 0.02 * other) * NOISE
+    at_once = chosen(seconds, other)
+    monkeypatch.setattr(selection, "AT_ONCE", 1)
+    assert chosen(seconds, other) == at_once
 
 
 def test_with_few_measurements_there_are_few_terms():

@@ -33,6 +33,9 @@ whole calls is told to fragments a thousand times as large: one by chance, in a 
 worth.
 """
 
+AT_ONCE = 4e6
+"""Numbers that all fits computed together hold at most: 32 MB, and some times that under way."""
+
 Option = tuple[int, ...]
 """Indices of the candidates that are added together."""
 
@@ -73,12 +76,16 @@ class _Validation:
         intercept.
         """
         held = np.stack([np.isin(self.piece, fold) for fold in self.folds])
-        every = np.stack([self.design[:, [0, *columns]] for columns in options])
-        x = np.repeat(every, len(held), axis=0)
-        kept = np.tile(~held, (len(options), 1))
-        fits = robust_many(x, np.broadcast_to(self.target, kept.shape), kept, self.floor)
-        predicted = (x @ fits[:, :, None])[:, :, 0].reshape(len(options), len(held), -1)
-        return [self._by_piece(of_option) for of_option in predicted]
+        at_once = max(int(AT_ONCE / (held.size * (1 + len(options[0])))), 1)
+        out: list[Floats] = []
+        for start in range(0, len(options), at_once):
+            part = np.stack([self.design[:, [0, *columns]] for columns in options[start : start + at_once]])
+            x = np.repeat(part, len(held), axis=0)
+            kept = np.tile(~held, (len(part), 1))
+            fits = robust_many(x, np.broadcast_to(self.target, kept.shape), kept, self.floor)
+            predicted = (x @ fits[:, :, None])[:, :, 0].reshape(len(part), len(held), -1)
+            out += [self._by_piece(of_option) for of_option in predicted]
+        return out
 
     def _by_piece(self, predicted: Floats) -> Floats:
         """Errors of ``predicted`` float64[folds, n], of the pieces that each fold holds out."""
