@@ -254,6 +254,8 @@ class Calibrated(CostModel):
         """What the runner tells; no timing where all calls fail but there are ``others`` that may not, or have not."""
         assert self.runner is not None
         try:
+            if sizes is None:  # a runner of single pieces need not know of more
+                return self.runner(dataset, part.pieces, limit)
             return self.runner(dataset, part.pieces, limit, sizes)
         except CostError:
             if not others:

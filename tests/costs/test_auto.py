@@ -46,7 +46,7 @@ def test_a_profile_replaces_the_pilot(tmp_path):
 
 
 def test_a_pilot_that_fails_leaves_bytes_and_says_why(tmp_path):
-    def failing(dataset, pieces, seconds_limit, sizes=None):
+    def failing(dataset, pieces, seconds_limit):
         raise CostError("the program failed")
 
     costs = auto(tmp_path, failing).estimate(LARGE)
