@@ -275,7 +275,8 @@ class Calibrated(CostModel):
         if sum(map(len, parts)) < LEAST_PIECES * self.slots:
             return n
         so_far = self._so_far(terms, parts)
-        allowed = (1 - TOGETHER) * self._allowed(dataset, so_far) - (spent - self.warming)
+        share = 1 - TOGETHER if self.slots > 1 else 1.0
+        allowed = share * self._allowed(dataset, so_far) - (spent - self.warming)
         ahead = so_far.predict(part.columns)[0] + so_far.fixed_seconds
         for slot in range(self.slots):
             ahead[slot :: self.slots] = np.cumsum(ahead[slot :: self.slots])

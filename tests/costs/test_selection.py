@@ -157,3 +157,11 @@ def test_calls_that_take_alike_however_many_rows_they_have_cost_by_themselves():
     fitted, seconds = by_rows([1.02, 1.0, 1.0, 1.01, 0.97, 0.98, 1.03, 1.02, 0.99, 1.0])
     assert fitted.fixed_seconds == pytest.approx(1.0, rel=0.1)
     assert seconds < 1.0
+
+
+def test_a_power_of_each_row_needs_no_calls_of_several_rows():
+    rows, length = np.r_[np.ones(20), [2.0, 3.0, 5.0]], np.r_[np.geomspace(10.0, 1000.0, 20), 200.0, 300.0, 500.0]
+    powers = np.r_[length[:20] ** 1.5, 3000.0, 3100.0, 5100.0]
+    terms = [Term("rows"), Term("len(t)", per_row=True), Term("len(t)", "power 1.5", per_row=True)]
+    design = np.stack([np.ones(23), rows, length, powers], axis=1)
+    assert select(terms, design, 1e-4 * powers).chosen[0] == 2

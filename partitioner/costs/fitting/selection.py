@@ -187,7 +187,7 @@ def _spread_enough(terms: Sequence[Term], i: int, design: Floats) -> bool:
     if term.complexity < 2:
         return True
     rows = [design[:, j + 1] for j, t in enumerate(terms) if t.name == "rows" and np.ptp(design[:, j + 1]) > 0]
-    if not rows:
+    if not rows or term.per_row:
         return _spans(term, design[:, i + 1])
     several = rows[0] > 1
     return all(_spans(term, column[several]) for column in (design[:, i + 1], term.of_whole(rows[0])))
@@ -206,10 +206,14 @@ def _complexity(terms: Sequence[Term], option: Option) -> float:
 def _simplest(terms: Sequence[Term], tried: dict[Option, Floats]) -> Option:
     rank = {o: (_complexity(terms, o), float(e.mean()), o) for o, e in tried.items()}
     best = min(tried, key=lambda o: (rank[o][1], o))
+    others = [o for o in tried if _proof(terms, o) < PROOF_OF_WHOLE]
+    if _proof(terms, best) == PROOF_OF_WHOLE and others:
+        second = min(others, key=lambda o: (rank[o][1], o))
+        if _close(tried[second], tried[best], 0.0, PROOF_OF_WHOLE):
+            best, tried = second, {o: tried[o] for o in others}
     linear = rank[best][0] < 1
-    alike, proof = ALIKE * rank[best][1] if linear else 0.0, _proof(terms, best)
-
-    simpler = (o for o in tried if rank[o][0] < rank[best][0] and _close(tried[o], tried[best], alike, proof))
+    alike = ALIKE * rank[best][1] if linear else 0.0
+    simpler = (o for o in tried if rank[o][0] < rank[best][0] and _close(tried[o], tried[best], alike, PROOF))
     return min((best, *simpler), key=lambda o: rank[o])
 
 
