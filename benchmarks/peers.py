@@ -7,7 +7,8 @@ Run it alone on the machine: it says nothing otherwise. Workloads: ``sleeps``, C
 2 x 20 slots; ``text``, documents of lognormal length (or those of FILE) and a function in pure Python whose time follows
 the length, on 2 x 1 slots; ``documents``, the same function on documents of one length, where there is nothing to balance.
 Each peer is run as a user writes it and tuned, on a cluster that is up; seconds are wall, from the call to the result, the
-least of ``--repeat``. All results must be equal. A peer that cannot be installed or fails is a row that says so.
+least of ``--repeat``. All results must be equal. A peer that cannot be installed, fails or takes longer than ``--limit`` is
+a row that says so; its other forms are tried without it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -107,35 +109,55 @@ def measured(python: Path, key: str, workload: str, folder: Path, repeat: int, l
     peer, shape = PEERS[key], SHAPES[workload]
     command = [python, "-m", f"benchmarks.peer_programs.{peer.module}", workload, folder, *map(str, shape)]
     found: dict[str, Row] = {}
+    failed: dict[str, Row] = {}
     for _ in range(repeat):
-        rows, note = _once(command, limit)
-        for told in rows:
-            versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
-            row = Row(workload, peer.name, told["form"], told["seconds"], told["sum"], versions)
-            before = found.get(row.form)
-            found[row.form] = row if before is None or row.seconds < (before.seconds or 0.0) else before
-        if note:
-            return [*found.values(), Row(workload, peer.name, "", None, None, "", note)]
-    return list(found.values())
+        tried = list(failed)
+        while True:
+            said, note = _once([*command, *tried], limit)
+            for one in said:
+                if "seconds" in one:
+                    _keep(found, workload, peer, one)
+            begun = [one["form"] for one in said]
+            if not note:
+                break
+            form = "" if not begun or "seconds" in said[-1] else begun[-1]
+            failed[form] = Row(workload, peer.name, form, None, None, "", note)
+            tried += begun
+            if not form:
+                return [*found.values(), *failed.values()]
+    return [*found.values(), *failed.values()]
+
+
+def _keep(found: dict[str, Row], workload: str, peer: Peer, told: dict[str, Any]) -> None:
+    """What was told of one form, where it is the fastest so far."""
+    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
+    row = Row(workload, peer.name, told["form"], told["seconds"], told["sum"], versions)
+    before = found.get(row.form)
+    if before is None or told["seconds"] < (before.seconds or 0.0):
+        found[row.form] = row
 
 
 def _once(command: list[Any], limit: float) -> tuple[list[dict[str, Any]], str]:
-    """What the program told, and why it ended early."""
+    """What the program told, and why it ended early; one that is late ends with the processes it has begun."""
     own = {"PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": str(command[0])}
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=_clean() | own, capture_output=True, text=True, timeout=limit, check=False
-        )
-        out, error, code = done.stdout, done.stderr, done.returncode
-    except subprocess.TimeoutExpired as late:
-        out, error, code = _text(late.stdout), f"not done after {limit:.0f} s", 1
-    rows = [json.loads(line.removeprefix("PEER ")) for line in out.splitlines() if line.startswith("PEER ")]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=_clean() | own,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, error = process.communicate(timeout=limit)
+            code = process.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, error, code = process.communicate()[0], f"not done after {limit:.0f} s", 1
+    said = [json.loads(line.removeprefix("PEER ")) for line in out.splitlines() if line.startswith("PEER ")]
     last = next((line.strip() for line in reversed(error.splitlines()) if line.strip()), f"exit code {code}")
-    return rows, last[:120] if code else ""
-
-
-def _text(output: Any) -> str:
-    return output.decode() if isinstance(output, bytes) else output or ""
+    return said, last[:120] if code else ""
 
 
 def table(rows: list[Row]) -> list[str]:
@@ -150,7 +172,7 @@ def table(rows: list[Row]) -> list[str]:
         for row in sorted(mine, key=lambda row: float("inf") if row.seconds is None else row.seconds):
             told = "–" if row.seconds is None else f"{row.seconds:.2f}"
             ratio = "–" if row.seconds is None else f"{row.seconds / min(known):.2f}"
-            form = row.form or f"failed: {row.note}"
+            form = row.form if row.seconds is not None else ": ".join(filter(None, (row.form, row.note or "failed")))
             lines.append(f"| {workload} | {row.peer} | {form} | {told} | {ratio} | {row.versions} |")
     return lines
 

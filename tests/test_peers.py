@@ -19,7 +19,7 @@ def test_the_table_has_the_fastest_first_and_failures_last() -> None:
     assert found[2:] == [
         "| sleeps | a | as written | 2.00 | 1.00 | a 1.0 |",
         "| sleeps | b | as written | 3.00 | 1.50 | b 1.0 |",
-        "| sleeps | c | failed: no wheel | – | – | c 1.0 |",
+        "| sleeps | c | no wheel | – | – | c 1.0 |",
     ]
 
 
@@ -70,3 +70,31 @@ def test_a_peer_runs_and_one_that_cannot_is_a_row(tmp_path: Path, monkeypatch: p
     ]
     (failed,) = peers.measured(python, "daft", "sleeps", tmp_path / "sleeps", 1, 120.0)
     assert (failed.seconds, "No module named benchmarks.peer_programs.no_such_program" in failed.note) == (None, True)
+
+
+def test_a_form_that_fails_or_is_late_is_a_row_and_the_others_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "benchmarks" / "peer_programs").mkdir(parents=True)
+    for package in ("benchmarks", "benchmarks/peer_programs"):
+        (tmp_path / package / "__init__.py").touch()
+    work = (peers.ROOT / "benchmarks" / "peer_programs" / "work.py").read_text()
+    (tmp_path / "benchmarks" / "peer_programs" / "work.py").write_text(work)
+    forms = """
+import time
+from benchmarks.peer_programs.work import told
+
+told("good", lambda: [1.0], "numpy")
+told("bad", lambda: [1.0, None], "numpy")
+told("late", lambda: [time.sleep(600)], "numpy")
+told("last", lambda: [1.0], "numpy")
+"""
+    (tmp_path / "benchmarks" / "peer_programs" / "mixed.py").write_text(forms)
+    monkeypatch.setattr(peers, "ROOT", tmp_path)
+    monkeypatch.setitem(peers.PEERS, "daft", peers.Peer("Mixed", (), "mixed"))
+    found = {r.form: r for r in peers.measured(Path(sys.executable), "daft", "sleeps", tmp_path, 2, 15.0)}
+    assert list(found) == ["good", "last", "bad", "late"]
+    assert [found[form].total for form in ("good", "last")] == [1.0, 1.0]
+    assert "unsupported operand" in found["bad"].note
+    assert found["late"].note == "not done after 15 s"
+    assert "| sleeps | Mixed | late: not done after 15 s | – | – |  |" in peers.table(list(found.values()))
