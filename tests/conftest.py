@@ -95,6 +95,15 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
+@pytest.fixture(autouse=True)
+def same_draws(request: pytest.FixtureRequest) -> None:
+    """The generator of a module draws the same for a test, whichever ran before it in the process."""
+    module = getattr(request, "module", None)
+    if (generator := getattr(module, "RNG", None)) is not None:
+        first = module.__dict__.setdefault("_first_draws", generator.bit_generator.state)
+        generator.bit_generator.state = first
+
+
 @pytest.fixture(scope="module", autouse=True)
 def settled() -> None:
     """Collections look at what a module's tests make: thousands of tests and all their imports are looked at once."""

@@ -19,7 +19,7 @@ from partitioner.costs.measuring.measurements import Measurements, Timing, progr
 from partitioner.costs.measuring.pilot import Pilot, choose
 from partitioner.costs.measuring.row_ranges import LEAST_PIECES
 from partitioner.costs.measuring.runner import InProcess, Program, Runner
-from partitioner.costs.measuring.schedule import calls, evenly, schedule
+from partitioner.costs.measuring.schedule import alike, calls, evenly, schedule
 from partitioner.costs.memory import positive
 from partitioner.errors import ConfigError, CostError
 from partitioner.model import Costs, Dataset
@@ -160,11 +160,13 @@ class Calibrated(CostModel):
         spent = 0.0
         seen: set[str] = set()
         self.company, self.warming = 1.0, 0.0
-        rounds, warming = schedule(pilot)
+        rounds, warming = schedule(pilot, self.slots)
         few = not warming
         # The first round runs in every slot, which tells workers apart; the others are shared out.
         for k, one_round in enumerate(rounds):
-            everywhere = not k or (few and _takes(pilot, parts[0], one_round) <= EVERYWHERE_SECONDS)
+            everywhere = not k or (few and _takes(pilot, parts[0], np.concatenate(rounds[1:])) <= EVERYWHERE_SECONDS)
+            if few and k == 2 and not everywhere and alike(program_seconds(parts[1], self._clock)):
+                break
             shared = evenly(one_round, self.slots) if few else one_round
             indices = np.repeat(one_round, self.slots) if everywhere else shared
             chosen = self._affordable(dataset, pilot.take(indices), terms, parts, spent)
@@ -219,7 +221,7 @@ class Calibrated(CostModel):
         if self.slots == 1:
             return 1.0, [m]
         expected = so_far.predict(whole)[0] + so_far.fixed_seconds
-        took = program_seconds(m, "cpu" if self.options.clock == "cpu" else "wall")
+        took = program_seconds(m, self._clock)
         return self._doubted(terms, before, m, _crowding(float(took.sum()), float(expected.sum()))), [m]
 
     def _doubted(self, terms: list[Term], before: Measurements, beside: Measurements, factor: float) -> float:
@@ -294,6 +296,10 @@ class Calibrated(CostModel):
         """
         share = max(self.budget_share * _work(dataset, so_far) / self.slots, LEAST_SECONDS)
         return PRUDENT * min(share, self.budget_seconds)
+
+    @property
+    def _clock(self) -> str:
+        return "cpu" if self.options.clock == "cpu" else "wall"
 
     def _longest_slot(self, timings: Sequence[Timing | None]) -> float:
         """Seconds until the last slot was done with a round: what the round adds to the makespan."""

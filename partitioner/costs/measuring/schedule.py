@@ -8,12 +8,15 @@ from partitioner.costs.fitting.fitted import Fitted
 from partitioner.costs.measuring.pilot import Pilot
 from partitioner.costs.measuring.row_ranges import LEAST_PIECES, SPAN
 from partitioner.model import Fragments
-from partitioner.model.data import Ints
+from partitioner.model.data import Floats, Ints
 
 ROUNDS = 5
 
 WARMING = 2
 """Calls after the first of a process that are not told: code and data reach the caches, libraries what they put off."""
+
+EVEN = 1.25
+"""Largest over smallest size, or seconds, up to which pieces are alike."""
 
 CALLS = 3
 """Calls of a slot that this spell is cut into."""
@@ -25,17 +28,25 @@ def evenly(by_size: Ints, slots: int) -> Ints:
     return np.concatenate([by_size[:0], *(deal[:: -1 if k % 2 else 1] for k, deal in enumerate(deals))])
 
 
-def schedule(pilot: Pilot) -> tuple[list[Ints], int]:
+def schedule(pilot: Pilot, slots: int = 1) -> tuple[list[Ints], int]:
     """Indices of the pieces of each round, and how many calls after the first of a slot warm it.
 
     Many pieces: the smallest runs that often more before the others, for what warms up would be counted to small calls. Of
     few it warms the slots alone; where it holds next to nothing it runs once more, to tell what a call costs by itself.
+    Few of one size are two rounds after it: where those of the second take as long as one another, the third tells nothing.
     """
     rounds, size = _rounds(len(pilot.pieces)), pilot.columns["bytes"]
     if len(rounds) > 1:
         return [np.append(np.repeat(rounds[0][:1], WARMING), rounds[0]), *rounds[1:]], WARMING
     again = 0 if size.max(initial=0.0) >= SPAN * size.min(initial=np.inf) else 1
-    return [rounds[0][:1], rounds[0][again:]], 0
+    rest = rounds[0][again:]
+    enough = max(slots, 2) if alike(size) else len(rest)
+    return [part for part in (rounds[0][:1], rest[:enough], rest[enough:]) if len(part)], 0
+
+
+def alike(values: Floats) -> bool:
+    """Whether several values differ by no more than chance and the machine let them."""
+    return len(values) > 1 and bool(values.max() <= EVEN * values.min())
 
 
 def _rounds(n: int) -> list[Ints]:
