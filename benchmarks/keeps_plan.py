@@ -1,6 +1,6 @@
 """Does a run keep its plan? Simulated runs of random plans beside the plan, and beside list schedules that know the truth.
 
-python -m benchmarks.keeps_plan [--plans 1000] [--noise 0.3] [--slower 4] [--shared 0] [--intervals]
+python -m benchmarks.keeps_plan [--plans 1000] [--noise 0.3] [--slower 4] [--shared 0] [--changes 0] [--intervals]
 
 Three rows: durations exactly as predicted (the run takes what was planned); lognormal noise; one worker that is slower
 than declared from half of the plan on. The last two are compared with the best of several list schedules that know the
@@ -149,12 +149,16 @@ def slowed(seed: int, slower: float = 4.0) -> Outcome:
     return Outcome(run.makespan / best_known(plan, faults, seed), run.moved / len(plan))
 
 
-def told(seed: int, noise: float = 0.3, shared: float = 0.0) -> list[tuple[float, Eta]]:
-    """At each question, seconds that were left in truth, and what was said. All durations are off by ``shared`` together."""
-    plan = doubting(random_plan(seed), shared)
-    slower = math.exp(shared * np.random.default_rng(seed).standard_normal())
-    every = tuple((name, 0.0, slower) for name in plan.workers.worker_id) if shared else ()
-    faults = Faults(noise=noise, slowdowns=every)
+def told(seed: int, noise: float = 0.3, shared: float = 0.0, changes: int = 0) -> list[tuple[float, Eta]]:
+    """At each question, seconds that were left in truth, and what was said.
+
+    All durations are off by ``shared`` together, by another draw of it after each of so many ``changes``.
+    """
+    plan, rng = doubting(random_plan(seed), shared), np.random.default_rng(seed)
+    slower = np.exp(shared * rng.standard_normal(changes + 1)).tolist()
+    spell = plan.makespan / (changes + 1)
+    every = tuple((name, k * spell, factor) for k, factor in enumerate(slower) for name in plan.workers.worker_id)
+    faults = Faults(noise=noise, slowdowns=every if shared else ())
     engine = SimulatedEngine(plan.workers, faults, seed)
     asker = Asker(float(plan.tasks.seconds.sum()), engine.clock)
     drive(engine, initial(plan, "simulated://", Policy()), [asker], engine.clock)
@@ -190,6 +194,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.3)
     parser.add_argument("--slower", type=float, default=4.0)
     parser.add_argument("--shared", type=float, default=0.0, help="by how much all durations are off together, in logs")
+    parser.add_argument("--changes", type=int, default=0, help="how often they change that in the course of a run")
     parser.add_argument("--intervals", action="store_true")
     options = parser.parse_args()
     print(versions("numpy"))
@@ -201,7 +206,7 @@ def main() -> None:
     if not options.intervals:
         table(range(options.first, options.first + options.plans), rows)
     seeds = range(options.first, options.first + min(100, options.plans))
-    held([told(seed, options.noise, options.shared) for seed in seeds])
+    held([told(seed, options.noise, options.shared, options.changes) for seed in seeds])
 
 
 if __name__ == "__main__":

@@ -142,6 +142,26 @@ def test_speeds_and_factors_say_how_much_slower_a_slot_is_and_all_share_a_doubt(
     assert np.std(np.log(draws.common)) == pytest.approx(0.2 * 0.3**2, rel=0.15)
 
 
+@pytest.mark.parametrize("doubt", [0.0, 0.4])
+def test_machines_may_change_by_a_part_of_what_the_cost_model_doubts_however_much_was_seen(doubt: float) -> None:
+    state = waiting([1.0, 1.0])
+    state.doubt, state.completions = doubt, 10_000
+    draws = _Draws(state, 0.0, 0, Ratios.exactly(0.3), 1.0)
+    assert np.std(np.log(draws.common)) == pytest.approx(hypot(0.2 * 0.3**2, 0.35 * doubt), rel=0.15)
+
+
+def test_a_doubt_widens_the_interval_to_both_sides_and_leaves_its_middle() -> None:
+    state = waiting([10.0] * 40)
+    state.completions, state.log_ratios = 400, 0.0
+    plain = etas.eta(state, 0.0)
+    state.doubt = 0.4
+    wide = etas.eta(state, 0.0)
+    assert plain is not None
+    assert wide is not None
+    assert wide.low < plain.low < plain.high < wide.high
+    assert wide.seconds == pytest.approx(plain.seconds, rel=0.1)
+
+
 def test_what_all_share_counts_for_what_runs_too() -> None:
     state = waiting([1.0, 1.0])
     live = runs(state, "worker-0", 0, 10.0, None)
