@@ -113,7 +113,7 @@ def measured(python: Path, key: str, workload: str, folder: Path, repeat: int, l
     for _ in range(repeat):
         tried = list(failed)
         while True:
-            said, note = _once([*command, *tried], limit)
+            said, note = once([*command, *tried], limit)
             for one in said:
                 if "seconds" in one:
                     _keep(found, workload, peer, one)
@@ -137,7 +137,7 @@ def _keep(found: dict[str, Row], workload: str, peer: Peer, told: dict[str, Any]
         found[row.form] = row
 
 
-def _once(command: list[Any], limit: float) -> tuple[list[dict[str, Any]], str]:
+def once(command: list[Any], limit: float) -> tuple[list[dict[str, Any]], str]:
     """What the program told, and why it ended early; one that is late ends with the processes it has begun."""
     own = {"PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": str(command[0])}
     with subprocess.Popen(

@@ -1,68 +1,36 @@
 """One model per machine: generated weights on four slots, loaded once and forked, or in every process.
 
-    python -m benchmarks.preload [--megabytes 400] [--engines dask spark]
+    python -m benchmarks.preload [--megabytes 400] [--load 0] [--engines dask spark ray]
 
 Seconds from the call to the first result of the last slot, and the proportional set size of all computing processes and of
 those that they were forked from, with ``preload=True`` and ``False``, beside the seconds and bytes of one load in a process
-of its own; and where the seconds between call and result went.
+of its own; and where the seconds between call and result went. ``--load``: processor seconds that building the model takes
+besides, as one does that is read from a disk and put together. ``ray``: Ray Data's actors beside them, in the environment
+that ``benchmarks.peers`` makes.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-import psutil
 import pyarrow as pa
 
 import partitioner as pt
+from benchmarks.preload_model import Model
 from benchmarks.versions import versions
 from partitioner.report.facts import read
 
 SLOTS = 4
-HOLD = 0.5
-"""Seconds that a slot is held after its result, so that every other one gets work, too."""
 
 ENGINES: dict[str, dict[str, Any]] = {
     "dask": {"engine": "dask", "workers": SLOTS},
     "spark": {"engine": "spark", "master": f"local-cluster[2,{SLOTS // 2},1024]", "conf": {"spark.ui.enabled": False}},
 }
-
-
-class Model:
-    """Weights of so many megabytes; says who computed, when, and what its process holds."""
-
-    def __init__(self, megabytes: int) -> None:
-        self.weights = np.random.default_rng(0).random(megabytes << 17)
-
-    def __call__(self, batch: pa.RecordBatch) -> dict[str, list[float]]:
-        """Process, Unix time and proportional set size in bytes, for every row."""
-        said = {"pid": os.getpid(), "total": float(self.weights.sum()), "at": time.time()}  # the sum touches all of it
-        time.sleep(HOLD)
-        said["pss"] = proportional()
-        above = [
-            p for p in psutil.Process().parents()[:2] if "fork" in (line := " ".join(p.cmdline())) or "spark" in line
-        ]
-        for level in range(2):  # a server, or a daemon and the process that it was forked from
-            there = level < len(above) and "java" not in above[level].name()
-            said[f"above {level}"] = above[level].pid if there else 0
-            said[f"above {level} pss"] = proportional(above[level].pid) if there else 0
-        return {name: [float(value)] * batch.num_rows for name, value in said.items()}
-
-
-def proportional(process: int | str = "self") -> int:
-    """Bytes of a process, shared pages divided among those that share them."""
-    for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    raise OSError(f"no Pss of {process}")
 
 
 def held_in_all(frame: Any) -> float:
@@ -74,14 +42,14 @@ def held_in_all(frame: Any) -> float:
     return float(total + sum(servers.values()))
 
 
-def one_run(engine: str, megabytes: int, preload: bool) -> tuple[float, float, str]:
+def one_run(engine: str, megabytes: int, load: float, preload: bool) -> tuple[float, float, str]:
     """Seconds to the first result of the last slot, bytes of all processes, and what the plan says of the fork."""
     began = time.time()
     with TemporaryDirectory() as folder:
         run = pt.run(
             pa.table({"x": range(SLOTS * 4)}),
             Model,
-            arguments={"megabytes": megabytes},
+            arguments={"megabytes": megabytes, "load": load},
             batch_format="arrow",
             cost="rows",
             max_tasks=SLOTS * 4,
@@ -97,33 +65,55 @@ def one_run(engine: str, megabytes: int, preload: bool) -> tuple[float, float, s
     return float(first.max() - began), held_in_all(frame), f"{run.plan.reasons.get('preload', 'not asked')}; {phases}"
 
 
-def one_load(megabytes: int) -> tuple[float, float]:
+def one_load(megabytes: int, load: float) -> tuple[float, float]:
     """Seconds and bytes of one process that imports and builds the model."""
     code = (
-        "import time; began = time.time(); from benchmarks.preload import Model, proportional; "
-        f"model = Model({megabytes}); print(time.time() - began, proportional())"
+        "import time; began = time.time(); from benchmarks.preload_model import Model, proportional; "
+        f"model = Model({megabytes}, {load}); print(time.time() - began, proportional())"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     return float(said[0]), float(said[1])
+
+
+def in_ray(megabytes: int, load: float) -> dict[str, Any]:
+    """What Ray Data's actors tell: seconds to the first result of the last of them, from before Ray starts, and bytes."""
+    from benchmarks import peers  # pandas, which workers that import this module as their main one do without
+
+    python = peers.environment(peers.ROOT / "build" / "peers", "ray", peers.PEERS["ray"])
+    command = [python, "-m", "benchmarks.peer_programs.ray_model", str(megabytes), str(load), str(SLOTS)]
+    said, why = peers.once(command, limit=600.0)
+    if why:
+        raise SystemExit(f"Ray: {why}")
+    return said[0]
 
 
 def main() -> None:
     """All engines, with and without."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megabytes", type=int, default=400)
-    parser.add_argument("--engines", nargs="*", choices=list(ENGINES), default=list(ENGINES))
+    parser.add_argument("--load", type=float, default=0.0, help="processor seconds of building, besides the weights")
+    parser.add_argument("--engines", nargs="*", choices=[*ENGINES, "ray"], default=list(ENGINES))
     options = parser.parse_args()
     print(versions("dask", "numpy"))
-    seconds, held = one_load(options.megabytes)
+    seconds, held = one_load(options.megabytes, options.load)
     print(f"one load in a process of its own: {seconds:.1f} s, {held / 1e6:.0f} MB")
     for engine in options.engines:
+        if engine == "ray":
+            told = in_ray(options.megabytes, options.load)
+            line(f"Ray Data {told['version']}, {told['actors']} actors", told["seconds"], told["held"], seconds, held)
+            continue
         for preload in (False, True):
-            took, all_of_them, told = one_run(engine, options.megabytes, preload)
-            print(
-                f"{engine:6s} preload={preload!s:5s} {SLOTS} slots: {took:5.1f} s to the last first result, "
-                f"{all_of_them / 1e6:6.0f} MB in all, {all_of_them / held:.2f} of one; {told}",
-                flush=True,
-            )
+            took, all_of_them, said = one_run(engine, options.megabytes, options.load, preload)
+            line(f"{engine:6s} preload={preload!s:5s} {SLOTS} slots", took, all_of_them, seconds, held, f"; {said}")
+
+
+def line(name: str, took: float, held: float, one_took: float, one_holds: float, said: str = "") -> None:
+    """Print one, beside one load."""
+    print(
+        f"{name}: {took:5.1f} s to the last first result, {took / one_took:.2f} loads, "
+        f"{held / 1e6:6.0f} MB in all, {held / one_holds:.2f} of one{said}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
