@@ -215,6 +215,7 @@ class DaskEngine(Engine):
             future.add_done_callback(self._events.put)
 
     def _pinned(self, attempt: Attempt, address: str) -> Future[Any]:
+        """On the worker those submitted first run first: what Dask is given within a tenth of a second it thinks equal."""
         return self._client.submit(
             _attempt,
             self._topic,
@@ -224,6 +225,7 @@ class DaskEngine(Engine):
             allow_other_workers=False,
             pure=False,
             retries=0,
+            fifo_timeout=0,
         )
 
     def poll(self, timeout: float) -> list[Event]:
