@@ -119,7 +119,7 @@ class _Draws:
         self.blocks = [slice(int(a), int(b)) for a, b in pairwise(starts)]
         self.draws = 1 if known is None else max(FEWEST, min(DRAWS, CELLS // len(self.slots)))
         mean, self.spread = (np.zeros(1), np.zeros(1)) if known is None else known.drawn(self.draws, self.rng)
-        around = np.hypot(MODEL * self.spread**2, 0.0 if known is None else CHANGE * state.doubt)
+        around = np.hypot(MODEL * self.spread**2, CHANGE * state.doubt)
         self.common: Floats = np.exp(mean + around * self._normal())
         self.factors = {} if known is None else self._factors(holders, known.typical)
         slower = [self.factors.get(h.worker.worker_id, 1.0) / h.worker.speed for h in self.slots]
